@@ -1,0 +1,19 @@
+"""Errors that a user can act on: what is wrong, what was given, what is allowed, and the cure."""
+
+import difflib
+from collections.abc import Iterable
+
+
+class SparringError(ValueError):
+    """A mistake in what the user asked for. The command line prints it in one line and exits with 2."""
+
+
+class NonFiniteLossError(SparringError):
+    """A loss became NaN or infinite during training; the message names the term and the first bad step."""
+
+
+def nearest(name: str, options: Iterable[str]) -> str:
+    """`did you mean 'x'?` where an option is close to `name`, else `choose one of ...`; for the end of a message."""
+    options = sorted(options)
+    close = difflib.get_close_matches(name, options, n=1, cutoff=0.5)
+    return f"did you mean '{close[0]}'?" if close else f"choose one of {', '.join(options)}"

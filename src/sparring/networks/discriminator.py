@@ -1,0 +1,134 @@
+"""The discriminator: a backbone, and the heads that an objective's terms ask for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from sparring.errors import SparringError
+from sparring.networks.spectral import SpectralNormKind, spectral_norm
+
+if TYPE_CHECKING:
+    from sparring.terms.base import Head
+
+Conditioning = Literal["none", "projection"]
+
+
+@dataclass
+class Evidence:
+    """What one pass through the discriminator found, before its heads: all tensors have one row per sample."""
+
+    features: Tensor
+    blocks: list[Tensor] = field(default_factory=list)
+    outputs: dict[str, Tensor] = field(default_factory=dict)  # heads that the network itself computed
+
+    def rows(self, index: Tensor | slice) -> Evidence:
+        outputs = {name: output[index] for name, output in self.outputs.items()}
+        return Evidence(self.features[index], [block[index] for block in self.blocks], outputs)
+
+    def split(self, sizes: list[int]) -> list[Evidence]:
+        if len(sizes) == 1:
+            return [self]
+        features = self.features.split(sizes)
+        blocks = [block.split(sizes) for block in self.blocks]
+        outputs = {name: output.split(sizes) for name, output in self.outputs.items()}
+        return [
+            Evidence(features[i], [block[i] for block in blocks], {name: output[i] for name, output in outputs.items()})
+            for i in range(len(sizes))
+        ]
+
+
+class Discriminator(nn.Module):
+    """A backbone with heads.
+
+    backbone: `forward(images, labels=None) -> (features [B, channels], blocks)`, with an attribute `channels` and optionally
+        `make_head(name, outputs) -> nn.Module` for heads of its own kind, `couples_batch`, `uses_labels` and
+        `spectral_norm`, the normalisation of the library's default heads.
+    heads: what the terms ask for, by name. conditioning: `projection` adds <features, embedding(label)> to the score
+        (Miyato and Koyama, cGANs with Projection Discriminator, 2018); a sample whose label is negative has no class and
+        gets no projection term.
+    """
+
+    def __init__(
+        self,
+        backbone: nn.Module,
+        heads: Mapping[str, Head],
+        *,
+        num_classes: int = 0,
+        conditioning: Conditioning = "none",
+        spectral_norm_heads: SpectralNormKind | None = None,
+    ):
+        super().__init__()
+        self.backbone, self.num_classes = backbone, num_classes
+        self.channels = int(getattr(backbone, "channels"))  # noqa: B009 - a user's backbone may lack it: AttributeError
+        couples = getattr(backbone, "couples_batch", None)
+        norms = any(isinstance(m, _BatchNorm) for m in backbone.modules())
+        self.couples_batch = norms if couples is None else bool(couples)
+        self.uses_labels = bool(getattr(backbone, "uses_labels", False))
+        kind = spectral_norm_heads or getattr(backbone, "spectral_norm", "none")
+        self.asked = dict(heads)
+        self.embedding: nn.Module | None = None
+        if conditioning == "projection":
+            if not num_classes:
+                raise SparringError("discriminator.conditioning=projection needs class labels, and the data have none")
+            self.embedding = spectral_norm(_xavier(nn.Embedding(num_classes, self.channels)), kind)
+        self.heads = nn.ModuleDict()
+        for name, head in self.asked.items():
+            if head.shared_with is None:
+                outputs = (num_classes if head.outputs == "num_classes" else head.outputs) + head.extra_outputs
+                self.heads[name] = self._make_head(name, outputs, kind)
+            elif self.embedding is None:
+                raise SparringError(
+                    f"head '{name}' shares the score's class embedding: set discriminator.conditioning=projection"
+                )
+
+    def _make_head(self, name: str, outputs: int, kind: SpectralNormKind) -> nn.Module:
+        make = getattr(self.backbone, "make_head", None)
+        if make is not None:
+            return make(name, outputs)
+        return spectral_norm(_xavier(nn.Linear(self.channels, outputs)), kind)
+
+    def extract(self, images: Tensor, labels: Tensor | None = None) -> Evidence:
+        """Features and blocks of a batch, one pass; the heads are read from it with `read`."""
+
+        features, blocks = self.backbone(images, labels)
+        return Evidence(features, list(blocks))
+
+    def read(self, head: str, evidence: Evidence, labels: Tensor | None = None) -> Tensor:
+        """A head's output: [B] for the score, else [B, outputs]."""
+        if head not in self.asked:
+            asked = ", ".join(sorted(self.asked))
+            raise SparringError(f"no head '{head}': no term of the objective asks for it; the heads are {asked}")
+        if self.asked[head].shared_with is not None:
+            assert self.embedding is not None
+            return evidence.features @ self.embedding.weight.t()
+        output = self.heads[head](evidence.features)
+        if head != "score":
+            return output
+        score = output[:, 0]
+        return score if self.embedding is None else score + self._projection(evidence.features, labels)
+
+    def _projection(self, features: Tensor, labels: Tensor | None) -> Tensor:
+        if labels is None:
+            raise SparringError("a projection discriminator scores an image for its label: pass labels")
+        assert self.embedding is not None
+        known = self.embedding(labels.clamp_min(0))
+        return torch.where(labels >= 0, (features * known).sum(1), torch.zeros_like(features[:, 0]))
+
+    def forward(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
+        """The score [B], or the class logits where no term asks for a score."""
+        return self.read("score" if "score" in self.asked else "class_logits", self.extract(images, labels), labels)
+
+
+def _xavier(layer: nn.Module) -> nn.Module:
+    """The library's default heads start as the residual GANs' do: Xavier-uniform weights, zero bias."""
+    assert isinstance(layer.weight, Tensor)
+    nn.init.xavier_uniform_(layer.weight)
+    if isinstance(getattr(layer, "bias", None), Tensor):
+        nn.init.zeros_(layer.bias)  # type: ignore[arg-type]
+    return layer

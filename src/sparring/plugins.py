@@ -1,0 +1,37 @@
+"""Finding a class by its name: one of the library's registries, or a user's own as `package.module:Class`."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+from sparring.errors import SparringError, nearest
+
+
+def find(kind: str, registry: Mapping[str, str], what: str) -> Any:
+    """The object that `kind` names: a key of the registry, or `package.module:Name`.
+
+    what: `term`, `network`, ..., for the error, which names the nearest key.
+    """
+    path = registry.get(kind, kind)
+    if ":" not in path:
+        raise SparringError(f"unknown {what} '{kind}': {nearest(kind, registry)} Your own is package.module:Name")
+    module_name, _, attribute = path.partition(":")
+    if os.getcwd() not in sys.path:
+        sys.path.append(os.getcwd())  # a user's module beside the recipe, as `python -m` would find it
+    try:
+        module = importlib.import_module(module_name)
+    except ModuleNotFoundError as error:
+        if error.name is None or not module_name.startswith(error.name):
+            raise  # a missing import inside the user's module is theirs to see
+        raise SparringError(f"{what} '{kind}': there is no module '{module_name}' to import") from None
+    try:
+        return getattr(module, attribute)
+    except AttributeError:
+        names = [name for name in vars(module) if not name.startswith("_")]
+        raise SparringError(
+            f"{what} '{kind}': {module_name} has no '{attribute}': {nearest(attribute, names)}"
+        ) from None

@@ -1,0 +1,116 @@
+"""Rounds made by hand, for testing a term against its equation without networks or data.
+
+r = round_of(real={"score": torch.tensor([2.0, -1.0])}, fake={"score": torch.tensor([0.5])}, host=Hinge())
+loss = MyTerm().discriminator_loss(r)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from sparring.errors import SparringError
+from sparring.networks.discriminator import Evidence
+from sparring.terms.base import AdversarialLoss, Player, Term
+from sparring.training.objective import Active
+from sparring.training.round import SIDES, Moment, Round
+
+TERM = "term"  # the name of the term under test, in logs and memory
+_ASPECTS = ("images", "labels", "features", "blocks", "gradient", "total")
+
+
+class _ByHand:
+    """A discriminator whose findings are given, or computed by a function of the test's own."""
+
+    uses_labels = False
+
+    def __init__(self, judge: Callable[..., Any] | None, couples_batch: bool):
+        self._judge, self.couples_batch = judge, couples_batch
+
+    def extract(self, images: Tensor, labels: Tensor | None) -> Evidence:
+        if self._judge is None:
+            raise SparringError("the term judges other images: give round_of a judge=function(images, labels)")
+        found = self._judge(images, labels)
+        if isinstance(found, Evidence):
+            return found
+        outputs = dict(found) if isinstance(found, Mapping) else {"score": found}
+        blocks = list(outputs.pop("blocks", []))
+        return Evidence(outputs.pop("features", images), blocks, outputs)
+
+    def read(self, head: str, evidence: Evidence, labels: Tensor | None) -> Tensor:
+        if head not in evidence.outputs:
+            raise SparringError(f"the round has no '{head}': give it as round_of(real={{'{head}': ...}}, ...)")
+        return evidence.outputs[head]
+
+
+def round_of(
+    real: Mapping[str, Any] | None = None,
+    fake: Mapping[str, Any] | None = None,
+    negative: Mapping[str, Any] | None = None,
+    unlabelled: Mapping[str, Any] | None = None,
+    *,
+    blocks: Mapping[str, Sequence[Tensor]] | None = None,
+    host: AdversarialLoss | None = None,
+    player: Player = "discriminator",
+    step: int = 0,
+    update: int | None = None,
+    seed: int = 0,
+    num_classes: int = 0,
+    state: Mapping[str, Tensor] | None = None,
+    judge: Callable[..., Any] | None = None,
+    couples_batch: bool = False,
+    updates_per_epoch: int | None = None,
+    terms: Mapping[str, Term] | None = None,
+    **more: Any,
+) -> Round:
+    """A round whose judgements are given.
+
+    Each side is a mapping: heads by name (`score` [B], `class_logits` [B, K], ...), and `images`, `labels`, `features`,
+    `blocks` (a list of [B, C, H, W]), `gradient`. `blocks` may also be given for all sides, by side. `judge` computes
+    the score, or a dict of such entries, of images that the term makes itself. `state` is the term's memory.
+    """
+    given = {"real": real, "fake": fake, "negative": negative, "unlabelled": unlabelled}
+    found = {name: dict(side) for name, side in given.items() if side is not None}
+    if not found:
+        raise SparringError("a round has at least one side: round_of(real={'score': ...})")
+    for name, side_blocks in (blocks or {}).items():
+        found[name]["blocks"] = side_blocks
+    everything = frozenset({"blocks", *(name for name in SIDES if name in found)})
+    if any("gradient" in side for side in found.values()):
+        everything |= {f"{name}.gradient" for name, side in found.items() if "gradient" in side}
+    placeholder = host if host is not None else AdversarialLoss()
+    active = [Active(TERM, placeholder, 1.0, everything)]
+    active += [Active(name, term, 1.0, everything) for name, term in (terms or {}).items()]
+    r = Round(
+        _ByHand(judge, couples_batch),
+        {name: (_images(side), side.get("labels")) for name, side in found.items()},
+        moment=Moment(player, step, step if update is None else update, seed, updates_per_epoch=updates_per_epoch),
+        active=active,
+        host=placeholder,
+        num_classes=num_classes,
+        totals={name: side["total"] for name, side in found.items() if "total" in side},
+        memory={TERM: dict(state or {})},
+        **more,
+    )
+    r.reader = TERM
+    for name, content in found.items():
+        side = r.sides[name]
+        heads = {key: value for key, value in content.items() if key not in _ASPECTS}
+        if heads or "features" in content or "blocks" in content:
+            features = content.get("features", side.images)
+            side._evidence = Evidence(features, list(content.get("blocks", [])), heads)
+        side._input = side.images
+        if "gradient" in content:
+            side.keep_gradient(content["gradient"])
+    return r
+
+
+def _images(side: Mapping[str, Any]) -> Tensor:
+    """The side's images, or as many empty ones as it has rows."""
+    if "images" in side:
+        return side["images"]
+    first = next(value for value in side.values() if isinstance(value, Tensor))
+    return torch.zeros(len(first), 1, dtype=first.dtype if first.is_floating_point() else torch.float32)

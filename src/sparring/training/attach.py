@@ -1,0 +1,107 @@
+"""Anyone's discriminator, made readable by the terms."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping
+from typing import Any
+
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from sparring.errors import SparringError, nearest
+from sparring.networks.discriminator import Discriminator, Evidence
+from sparring.terms.base import Head
+
+
+def samples_see_each_other(module: nn.Module) -> bool:
+    """Whether a module says that it `couples_batch`, or has batch normalisation inside."""
+    said = getattr(module, "couples_batch", None)
+    return any(isinstance(m, _BatchNorm) for m in module.modules()) if said is None else bool(said)
+
+
+class Attached(nn.Module):
+    """A discriminator with its blocks and heads caught by forward hooks. Made by `Objective.attach`."""
+
+    def __init__(
+        self,
+        module: nn.Module,
+        *,
+        asked: Mapping[str, Head],
+        blocks: list[str] | tuple[str, ...] = (),
+        heads: Mapping[str, str] | None = None,
+        couples_batch: bool | None = None,
+        num_classes: int = 0,
+    ):
+        super().__init__()
+        self.module = module
+        self.updates = 0
+        self.num_classes = num_classes or getattr(module, "num_classes", 0)
+        self.couples_batch = samples_see_each_other(module) if couples_batch is None else couples_batch
+        self.takes_labels = _takes_labels(module)
+        self.uses_labels = getattr(module, "uses_labels", self.takes_labels)
+        self._asked = dict(asked)
+        self._caught: dict[str, Tensor] = {}
+        self._blocks, self._heads = tuple(blocks), dict(heads or {})
+        for path in {*self._blocks, *self._heads.values()}:
+            _submodule(module, path).register_forward_hook(self._catch(path))
+
+    def _catch(self, path: str) -> Any:
+        def hook(_module: nn.Module, _inputs: Any, output: Tensor) -> None:
+            self._caught[path] = output
+
+        return hook
+
+    def forward(self, images: Tensor, labels: Tensor | None = None) -> Any:
+        return self.module(images, labels) if self.takes_labels else self.module(images)
+
+    def extract(self, images: Tensor, labels: Tensor | None) -> Evidence:
+        if isinstance(self.module, Discriminator):
+            return self.module.extract(images, labels)
+        self._caught.clear()
+        output = self(images, labels)
+        outputs = dict(output) if isinstance(output, Mapping) else {"score": output}
+        outputs |= {name: self._caught[path] for name, path in self._heads.items()}
+        for name, value in outputs.items():
+            outputs[name] = _one_row_per_sample(name, value, len(images))
+        blocks = [self._caught[path] for path in self._blocks]
+        self._caught.clear()
+        return Evidence(features=outputs.get("features", images), blocks=blocks, outputs=outputs)
+
+    def read(self, head: str, evidence: Evidence, labels: Tensor | None) -> Tensor:
+        if isinstance(self.module, Discriminator):
+            return self.module.read(head, evidence, labels)
+        if head not in evidence.outputs:
+            raise SparringError(
+                f"this discriminator returns no head '{head}', only {', '.join(sorted(evidence.outputs))}: return a dict of "
+                f"heads from it, or name the submodule: objective.attach(..., heads={{'{head}': 'path.of.submodule'}})"
+            )
+        return evidence.outputs[head]
+
+
+def _takes_labels(module: nn.Module) -> bool:
+    parameters = [
+        p
+        for p in inspect.signature(module.forward).parameters.values()
+        if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)
+    ]
+    return len(parameters) > 1 and parameters[1].name in ("labels", "label", "y", "classes", "c")
+
+
+def _submodule(module: nn.Module, path: str) -> nn.Module:
+    try:
+        return module.get_submodule(path)
+    except AttributeError:
+        names = [name for name, _ in module.named_modules() if name]
+        raise SparringError(f"the discriminator has no submodule '{path}': {nearest(path, names)}") from None
+
+
+def _one_row_per_sample(name: str, output: Tensor, rows: int) -> Tensor:
+    if not isinstance(output, Tensor) or output.shape[:1] != (rows,):
+        shape = tuple(output.shape) if isinstance(output, Tensor) else type(output).__name__
+        raise SparringError(f"the discriminator's '{name}' should have one row per image ({rows}), got {shape}")
+    if name == "score":
+        if output.numel() != rows:
+            raise SparringError(f"the discriminator's score should be one number per image, got {tuple(output.shape)}")
+        return output.reshape(rows)
+    return output

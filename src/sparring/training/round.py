@@ -1,0 +1,395 @@
+"""What a term sees: the `Round`, one update of one player, and its sides, each a batch under judgement.
+
+All sides that the active terms declare are judged by one fixed plan when the first of them is read, so which term reads
+first changes nothing. Without batch coupling that is one joint pass; where the samples of a batch see each other (batch
+normalisation) it is [real], [fake + negative], [unlabelled], one pass each. A side that will be differentiated twice has a
+pass of its own in full precision.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Protocol
+
+import torch
+from torch import Tensor
+
+from sparring.errors import SparringError
+from sparring.networks.discriminator import Evidence
+from sparring.randomness import generator_for
+from sparring.terms.base import Player
+
+if TYPE_CHECKING:
+    from sparring.terms.base import AdversarialLoss
+    from sparring.training.objective import Active
+
+SIDES = ("real", "fake", "negative", "unlabelled")
+COUPLED_GROUPS = (("real",), ("fake", "negative"), ("unlabelled",))
+
+
+class Judge(Protocol):
+    """What a round asks of a discriminator; `networks.Discriminator` and `training.attach` provide it."""
+
+    couples_batch: bool
+    uses_labels: bool  # its features, not only its heads, depend on the labels
+
+    def extract(self, images: Tensor, labels: Tensor | None) -> Evidence: ...
+
+    def read(self, head: str, evidence: Evidence, labels: Tensor | None) -> Tensor: ...
+
+
+@dataclass(frozen=True)
+class Moment:
+    """Where in a run a round stands. Randomness depends on this and on the term that draws, on nothing else."""
+
+    player: Player
+    step: int  # generator updates so far
+    update: int  # updates of this player so far
+    seed: int = 0
+    part: int = 0  # which share of the update's batch this is, of `parts`: rank and micro-batch
+    parts: int = 1
+    second: bool = False
+    updates_per_epoch: int | None = None
+
+
+class Side:
+    """One batch, judged once, when it is first read.
+
+    images [B, C, H, W] float32 in [-1, 1] (toy worlds: [B, D]); labels int64 [B], a class where >= 0 and not a class of
+    the data where negative, or None where unknown. In the generator's update the fake side's images carry its graph.
+    """
+
+    def __init__(self, r: Round, name: str | None, images: Tensor, labels: Tensor | None, total: int | None = None):
+        self._round, self.name, self.images, self.labels = r, name, images, labels
+        self.total = len(images) * r.moment.parts if total is None else total  # rows in the whole update's batch
+        self._input: Tensor | None = None
+        self._evidence: Evidence | None = None
+        self._heads: dict[str, Tensor] = {}
+        self._gradient: Tensor | None = None
+        self.gradient_scale = 1.0  # of the first backward pass, where the gradient is read from it
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    @property
+    def evidence(self) -> Evidence:
+        if self._evidence is None:
+            self._round.judge_side(self)
+        assert self._evidence is not None
+        return self._evidence
+
+    @property
+    def is_judged(self) -> bool:
+        return self._evidence is not None
+
+    @property
+    def input(self) -> Tensor:
+        """The tensor that the discriminator saw. Differentiate with respect to it, where that was declared."""
+        if self._input is None:
+            differentiated = self._round.is_differentiated(self.name)
+            self._input = self.images.detach().requires_grad_() if differentiated else self.images
+        return self._input
+
+    @property
+    def features(self) -> Tensor:
+        """[B, channels], what the heads read."""
+        return self.evidence.features
+
+    @property
+    def blocks(self) -> list[Tensor]:
+        """The activations [B, C_j, H_j, W_j] after each stage of the discriminator."""
+        blocks = self.evidence.blocks
+        if not blocks:
+            raise SparringError(
+                f"{self._round.reader} reads blocks, and this discriminator returns none: "
+                "name some with objective.attach(..., blocks=[...]), or return them from the backbone"
+            )
+        return blocks
+
+    def __getitem__(self, head: str) -> Tensor:
+        if head not in self._heads:
+            with self._round.precision(full=self._round.is_second_order(self.name)):
+                self._heads[head] = self._round.judge_network.read(head, self.evidence, self.labels)
+        return self._heads[head]
+
+    @property
+    def score(self) -> Tensor:
+        """[B], the discriminator's scalar output, for the side's labels where it is conditional."""
+        return self["score"]
+
+    @property
+    def class_logits(self) -> Tensor:
+        """[B, classes (+ extra)]."""
+        return self["class_logits"]
+
+    @property
+    def gradient(self) -> Tensor:
+        """d mean host loss / d images [B, ...] at the weights before the first update; declare `<side>.gradient`."""
+        if self._gradient is None:
+            filled = self._input.grad if self._input is not None else None
+            if filled is None:
+                raise SparringError(f"{self._round.reader} reads {self.name}.gradient without declaring it in needs()")
+            self._gradient = filled / self.gradient_scale if self.gradient_scale != 1 else filled
+        return self._gradient
+
+    def keep_gradient(self, gradient: Tensor) -> None:
+        self._gradient = gradient
+
+    def pick(self, index: Tensor) -> Side:
+        """Some rows as a side of their own. Their judgement is this side's where there is one, else made on demand."""
+        labels = None if self.labels is None else self.labels[index]
+        picked = Side(self._round, None, self.images[index], labels)
+        judged = self._evidence is not None or self._round.is_declared_judged(self.name)
+        if judged or self._round.judge_network.couples_batch:
+            picked._evidence = self.evidence.rows(index)
+            picked._heads = {name: output[index] for name, output in self._heads.items()}
+        return picked
+
+    def relabel(self, labels: Tensor) -> Side:
+        """The same samples under other labels: the features are kept, only the heads are read again."""
+        if self._round.judge_network.uses_labels:
+            raise SparringError(
+                f"{self._round.reader} relabels samples, which keeps their features, and this discriminator's features "
+                "depend on the labels: use projection instead of a concatenated embedding"
+            )
+        other = Side(self._round, self.name, self.images, labels, self.total)
+        other._evidence, other._input = self.evidence, self._input
+        return other
+
+
+class Round:
+    """One update of one player, as its terms see it."""
+
+    def __init__(
+        self,
+        judge_network: Judge,
+        sides: Mapping[str, tuple[Tensor, Tensor | None]],
+        *,
+        moment: Moment,
+        active: list[Active],
+        host: AdversarialLoss,
+        num_classes: int = 0,
+        totals: Mapping[str, int] | None = None,
+        latents: Tensor | None = None,
+        generate: Callable[[Tensor, Tensor | None], Tensor] | None = None,
+        memory: Mapping[str, dict[str, Tensor]] | None = None,
+        augment: Callable[[Tensor, Callable[..., Tensor]], Tensor] | None = None,
+        autocast: Callable[[bool], AbstractContextManager[Any]] | None = None,
+    ):
+        self.judge_network, self.moment, self.active, self.host = judge_network, moment, active, host
+        self.num_classes, self.memory = num_classes, memory or {}
+        self._latents, self._generate, self._augment, self._autocast = latents, generate, augment, autocast
+        self._needs = {a.name: a.needs for a in active}
+        self._all_needs = frozenset().union(*self._needs.values())
+        self._sides = {
+            name: Side(self, name, *side, total=(totals or {}).get(name))
+            for name, side in sides.items()
+            if any(need.split(".")[0] == name for need in self._all_needs)
+        }
+        self.reader: str | None = None  # the term that is being called
+        self.logs: dict[str, Tensor] = {}
+        self.proposed: dict[str, dict[str, Tensor]] = {}
+        self.kept: dict[str, dict[str, Tensor]] = {}
+        self._draws: dict[str | None, int] = {}
+
+    # --- where and when ---
+    step = property(lambda self: self.moment.step)
+    update = property(lambda self: self.moment.update)
+    player = property(lambda self: self.moment.player)
+
+    # --- the sides ---
+    def side(self, name: str) -> Side:
+        """A side by its name, for the term that is being called; reading one that it did not declare raises."""
+        needs = self._all_needs if self.reader is None else self._needs.get(self.reader, self._all_needs)
+        if not any(need.split(".")[0] == name for need in needs):
+            raise SparringError(f"{self.reader} reads r.{name} without declaring it: add '{name}' to its needs()")
+        if name not in self._sides:
+            raise SparringError(f"{self.reader} needs a batch of {name} samples, and this run has none: {_CURES[name]}")
+        return self._sides[name]
+
+    @property
+    def real(self) -> Side:
+        return self.side("real")
+
+    @property
+    def fake(self) -> Side:
+        return self.side("fake")
+
+    @property
+    def negative(self) -> Side:
+        return self.side("negative")
+
+    @property
+    def unlabelled(self) -> Side:
+        return self.side("unlabelled")
+
+    @property
+    def sides(self) -> dict[str, Side]:
+        return self._sides
+
+    # --- judging ---
+    def is_declared_judged(self, name: str | None) -> bool:
+        return name is not None and (name in self._all_needs or f"{name}.second_order" in self._all_needs)
+
+    def is_second_order(self, name: str | None) -> bool:
+        return name is not None and f"{name}.second_order" in self._all_needs
+
+    def is_differentiated(self, name: str | None) -> bool:
+        wanted = {f"{name}.gradient", f"{name}.differentiated", f"{name}.second_order"}
+        return name is not None and not self.moment.second and not wanted.isdisjoint(self._all_needs)
+
+    def precision(self, *, full: bool) -> AbstractContextManager[Any]:
+        return self._autocast(full) if self._autocast else nullcontext()
+
+    def plan(self) -> list[list[str]]:
+        """Which sides are judged together, in the order of their passes."""
+        alone = [name for name in self._sides if self.is_second_order(name)]
+        rest = [name for name in SIDES if name in self._sides and name not in alone and self.is_declared_judged(name)]
+        groups = COUPLED_GROUPS if self.judge_network.couples_batch else (SIDES,)
+        joint = [[name for name in group if name in rest] for group in groups]
+        return [[name] for name in alone] + [group for group in joint if group]
+
+    def judge_side(self, side: Side) -> None:
+        """Judge a side together with those that the plan puts beside it."""
+        group = [side]
+        if side.name is not None:
+            names = next((group for group in self.plan() if side.name in group), None)
+            if names is not None:
+                group = [self._sides[name] for name in names]
+            elif not self.judge_network.couples_batch:
+                raise SparringError(
+                    f"{self.reader} reads a judgement of r.{side.name} and declares only its images: "
+                    f"add '{side.name}' to its needs()"
+                )
+        images = [self._augmented(member) for member in group]
+        joint = images[0] if len(images) == 1 else torch.cat(images)
+        with self.precision(full=any(self.is_second_order(member.name) for member in group)):
+            evidence = self.judge_network.extract(joint, _join_labels(group))
+        for member, found in zip(group, evidence.split([len(member) for member in group]), strict=True):
+            member._evidence = found
+
+    def judge(self, images: Tensor, labels: Tensor | None = None, differentiate: bool = False) -> Side:
+        """Put any other images [B, C, H, W] under judgement: interpolates, attacked or transformed samples.
+
+        With `differentiate` the side's `input` is a leaf, and the pass is in full precision, for a penalty on its gradient.
+        """
+        side = Side(self, None, images, labels)
+        if differentiate:
+            side._input = images.detach().requires_grad_()
+        with self.precision(full=differentiate):
+            side._evidence = self.judge_network.extract(self._augmented(side), labels)
+        return side
+
+    def _augmented(self, side: Side) -> Tensor:
+        if self._augment is None:
+            return side.input
+        return self._augment(side.input, lambda *shape: self._draw(torch.rand, shape, f"augment/{side.name}"))
+
+    # --- randomness ---
+    def uniform(self, *shape: int) -> Tensor:
+        """Numbers in [0, 1); the first dimension is this share's batch. Seeded by run, term, update and nth draw."""
+        return self._draw(torch.rand, shape, self.reader)
+
+    def normal(self, *shape: int) -> Tensor:
+        """Standard normal numbers, as `uniform`."""
+        return self._draw(torch.randn, shape, self.reader)
+
+    def _draw(self, sample: Callable[..., Tensor], shape: tuple[int, ...], who: str | None) -> Tensor:
+        """Draw for the whole batch of the update and take this rank's and micro-batch's rows of it."""
+        m, nth = self.moment, self._draws.get(who, 0)
+        self._draws[who] = nth + 1
+        generator = generator_for(m.seed, m.player, m.update, m.second, who, nth)
+        like = next(iter(self._sides.values())).images
+        whole = sample(shape[0] * m.parts, *shape[1:], generator=generator, dtype=torch.float32)
+        return whole[m.part * shape[0] : (m.part + 1) * shape[0]].to(like.device, like.dtype, non_blocking=True)
+
+    # --- the generator ---
+    @property
+    def latents(self) -> Tensor:
+        """[B, Z], the latents of the fake side."""
+        if self._latents is None:
+            raise SparringError(f"{self.reader} reads r.latents: pass latents= to the objective")
+        return self._latents
+
+    def generate(self, latents: Tensor, labels: Tensor | None) -> Tensor:
+        """Images from the generator, without a graph in the discriminator's update."""
+        if self._generate is None:
+            raise SparringError(f"{self.reader} asks for other samples: pass generate= to the objective")
+        if self.player == "generator":
+            return self._generate(latents, labels)
+        with torch.no_grad():
+            return self._generate(latents, labels)
+
+    # --- memory and logs ---
+    @property
+    def state(self) -> dict[str, Tensor]:
+        """The memory of the term that is being called, as the last update left it."""
+        assert self.reader is not None
+        return self.memory[self.reader]
+
+    def remember(self, **values: Tensor) -> None:
+        """Propose new memory; it is averaged over micro-batches and ranks and committed after the update."""
+        assert self.reader is not None
+        self.proposed[self.reader] = {name: value.detach() for name, value in values.items()}
+
+    def keep(self, **values: Tensor) -> None:
+        """Hand tensors of the first update to this term's second one, as `r.kept_values`."""
+        assert self.reader is not None
+        self.kept[self.reader] = {name: value.detach() for name, value in values.items()}
+
+    @property
+    def kept_values(self) -> dict[str, Tensor]:
+        assert self.reader is not None
+        return self.kept.get(self.reader, {})
+
+    def log(self, name: str, value: Tensor) -> None:
+        """Log a scalar of this term; it stays on the device until the log's next tick."""
+        self.logs[f"{self.reader}/{name}"] = value.detach()
+
+    # --- second updates ---
+    def after_update(self, term: Active) -> Round:
+        """The round of a term's second update: the same batches at the new weights, with the old gradients."""
+        wanted = {need.split(".")[0] for need in term.needs}
+        again = Round(
+            self.judge_network,
+            {name: (side.images, side.labels) for name, side in self._sides.items() if name in wanted},
+            moment=replace(self.moment, second=True),
+            active=[term],
+            host=self.host,
+            num_classes=self.num_classes,
+            totals={name: side.total for name, side in self._sides.items()},
+            latents=self._latents,
+            generate=self._generate,
+            memory=self.memory,
+            augment=self._augment,
+            autocast=self._autocast,
+        )
+        again.kept = self.kept
+        for name, side in again.sides.items():
+            if f"{name}.gradient" in term.needs:
+                side.keep_gradient(self._sides[name].gradient)
+        return again
+
+
+_CURES = {
+    "real": "its data are missing",
+    "fake": "there is no generator",
+    "negative": "name them with negatives.source",
+    "unlabelled": "name them with unlabelled.source, or keep only a share of the labels with data.labelled",
+}
+
+
+def _join_labels(group: list[Side]) -> Tensor | None:
+    """The labels of several sides as one; unknown ones are -1 beside known ones."""
+    if all(side.labels is None for side in group):
+        return None
+    return torch.cat(
+        [
+            side.labels
+            if side.labels is not None
+            else torch.full((len(side),), -1, dtype=torch.int64, device=side.images.device)
+            for side in group
+        ]
+    )
