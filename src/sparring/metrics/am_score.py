@@ -1,0 +1,23 @@
+"""AM score: KL( p_train || p_gen ) + mean_x H( p(y|x) ), p_train and p_gen mean predictions of one classifier.
+
+NAT, Eq. 14, after Zhou et al. 2018 (arXiv 1703.02000). Lower is better, 0 at best: the generated images have the train
+set's class distribution and the classifier is sure of each. Unlike the Inception Score it knows what the data looks like.
+"""
+
+import torch
+from torch import Tensor
+
+from sparring.metrics.inception_score import entropies, probability_logs
+
+
+def am_score(*, generated: Tensor, train: Tensor) -> float:
+    """AM score in nats of class probabilities of generated [N, C] and of train images [M, C] (or their mean, [1, C]).
+
+    Infinite where the generator never gives a class that the train images have. Raises SparringError for rows that are
+    no distributions.
+    """
+    logs = probability_logs(generated)
+    p_train = probability_logs(train).exp().mean(0)
+    p_generated = logs.exp().mean(0)
+    divergence = torch.special.xlogy(p_train, p_train) - torch.special.xlogy(p_train, p_generated)
+    return (divergence.sum() + entropies(logs).mean()).item()

@@ -1,0 +1,255 @@
+"""Frechet distance between two Gaussians fitted to features.
+
+    d^2 = |mu_a - mu_b|^2 + tr S_a + tr S_b - 2 tr (S_a S_b)^(1/2)
+
+Dowson and Landau 1982, Eq. 4; Heusel et al. 2017 (arXiv 1706.08500) take features of Inception and call it FID.
+
+Only the trace of the square root is needed, never the matrix. With any factors S = F^T F it is the sum of the singular
+values of F_a F_b^T, and the sum of the square roots of the eigenvalues of the symmetric F_a S_b F_a^T. So instead of a
+general square root of a non-symmetric product, this file takes
+
+- as factor: the centred features themselves where there are no more of them than dimensions, else Cholesky's, else
+  (singular covariance) the eigenvectors with an eigenvalue above rounding;
+- eigenvalues of the symmetric form, fast, and if their rounding error could be seen beside the answer, the
+  singular values, which do not square the condition number.
+
+Both are free of complex numbers, of added epsilons and of scipy. Everything is in float64.
+"""
+
+import io
+import json
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from sparring.errors import SparringError
+from sparring.files import write_atomically
+
+EPS = torch.finfo(torch.float64).eps
+SETTINGS = ("extractor", "weights_sha256", "resize", "dtype")  # of a provenance, which must agree
+REFINE_ABOVE = 1e-9  # share of the answer that rounding may reach before the slower, exact form is taken
+
+
+def frechet_distance(features_a: Tensor, features_b: Tensor) -> float:
+    """Squared Frechet distance between Gaussians fitted to two sets of features, [N_a, d] and [N_b, d].
+
+    Covariances are the unbiased ones (divided by N - 1). The distance is biased upwards at finite N, by about d / N:
+    compare numbers only at equal N. Raises SparringError for fewer than two rows, different d, or non-finite features.
+    """
+    _check_same_dimensions(features_a.shape[-1], features_b.shape[-1])
+    return max(0.0, _signed_distance(_fit(features_a), _fit(features_b)))
+
+
+def frechet_distance_of(stats_a: "GaussianStats", stats_b: "GaussianStats") -> float:
+    """Squared Frechet distance between two streamed or loaded Gaussians; as `frechet_distance` on their features.
+
+    Raises SparringError where both say how they were measured and these differ, naming the differences.
+    """
+    _check_same_dimensions(stats_a.dimensions, stats_b.dimensions)
+    both = [(key, stats_a.provenance.get(key), stats_b.provenance.get(key)) for key in SETTINGS]
+    differences = [f"{key} {a!r} against {b!r}" for key, a, b in both if None not in (a, b) and a != b]
+    if differences:
+        raise SparringError(f"statistics measured differently cannot be compared: {'; '.join(differences)}")
+    return max(0.0, _signed_distance(stats_a._fitted(), stats_b._fitted()))
+
+
+class GaussianStats:
+    """Mean and covariance of features, streamed in float64: memory is d^2 and one batch, whatever N is.
+
+    Batches are centred before they are squared and merged by Chan's formula, so a mean far above the standard
+    deviation costs no digits. `n` is None for statistics from a file that does not say how many samples it saw.
+    """
+
+    def __init__(self, dimensions: int) -> None:
+        self.n: int | None = 0
+        self.mean = torch.zeros(dimensions, dtype=torch.float64)
+        self.scatter = torch.zeros(dimensions, dimensions, dtype=torch.float64)  # sum of (x - mean)(x - mean)^T
+        self.provenance: dict[str, object] = {}
+
+    @property
+    def dimensions(self) -> int:
+        return len(self.mean)
+
+    @property
+    def covariance(self) -> Tensor:
+        """[d, d] float64, divided by n - 1. Raises SparringError where n < 2."""
+        if self.n is None:
+            return self.scatter
+        if self.n < 2:
+            raise SparringError(f"a covariance needs at least 2 samples, got {self.n}")
+        return self.scatter / (self.n - 1)
+
+    def update(self, features: Tensor) -> None:
+        """Add a batch of features [B, d], any float type, on any device (they are summed on the CPU)."""
+        features = _checked(features).cpu()
+        _check_same_dimensions(self.dimensions, features.shape[1])
+        if len(features):
+            mean = features.mean(0)
+            centred = features - mean
+            self._add(len(features), mean, centred.T @ centred)
+
+    def merge(self, other: "GaussianStats") -> None:
+        """Add another's samples, as if this one had seen them too."""
+        _check_same_dimensions(self.dimensions, other.dimensions)
+        if other.n is None:
+            raise SparringError("statistics that do not say how many samples they saw cannot be merged")
+        if other.n:
+            self._add(other.n, other.mean, other.scatter)
+
+    def _add(self, n: int, mean: Tensor, scatter: Tensor) -> None:
+        """Chan, Golub and LeVeque 1983: the scatter of a union is both scatters plus that between the means."""
+        if self.n is None:
+            raise SparringError("statistics that do not say how many samples they saw cannot be added to")
+        total = self.n + n
+        between = mean - self.mean
+        self.mean = self.mean + between * (n / total)
+        self.scatter = self.scatter + scatter + torch.outer(between, between) * (self.n * n / total)
+        self.n = total
+
+    def to_sums(self, shift: Tensor) -> Tensor:
+        """n, sum of (x - shift) and sum of (x - shift)(x - shift)^T in one flat float64 tensor [1 + d + d^2].
+
+        These add up over ranks, in one all-reduce. Digits stay where all ranks take the same `shift` [d] near the mean.
+        """
+        assert self.n is not None
+        away = self.mean - shift
+        second = self.scatter + self.n * torch.outer(away, away)
+        return torch.cat([torch.tensor([self.n], dtype=torch.float64), self.n * away, second.flatten()])
+
+    @classmethod
+    def from_sums(cls, sums: Tensor, shift: Tensor) -> "GaussianStats":
+        """The statistics behind (added) `to_sums`, with the same shift."""
+        d = len(shift)
+        stats = cls(d)
+        stats.n = round(sums[0].item())
+        if stats.n:
+            away = sums[1 : 1 + d] / stats.n
+            stats.mean = shift + away
+            stats.scatter = sums[1 + d :].view(d, d) - stats.n * torch.outer(away, away)
+        return stats
+
+    def save(self, path: Path | str, **provenance: object) -> None:
+        """Write an .npz with `mu` and `sigma` (the names pytorch-fid reads), `n`, and provenance as JSON; atomically."""
+        content = io.BytesIO()
+        np.savez(
+            content,
+            mu=self.mean.numpy(),
+            sigma=self.covariance.numpy(),
+            n=np.int64(-1 if self.n is None else self.n),
+            provenance=np.str_(json.dumps({**self.provenance, **provenance})),
+        )
+        write_atomically(path, content.getvalue())
+
+    @classmethod
+    def load(cls, path: Path | str) -> "GaussianStats":
+        """Read what `save` wrote, or another program's `mu` and `sigma`. Never unpickles.
+
+        Raises SparringError if the file is not such an .npz.
+        """
+        try:
+            with open(path, "rb") as opened, np.load(opened, allow_pickle=False) as file:
+                mean, covariance = (torch.from_numpy(np.asarray(file[key], np.float64)) for key in ("mu", "sigma"))
+                n = int(file["n"]) if "n" in file else -1
+                provenance = json.loads(str(file["provenance"])) if "provenance" in file else {}
+        except FileNotFoundError:
+            raise SparringError(f"no statistics at {path}: the file does not exist") from None
+        except Exception as error:  # numpy raises six kinds of error for damaged files
+            raise SparringError(f"{path} is not an .npz with arrays 'mu' and 'sigma': {error}") from error
+        if mean.ndim != 1 or covariance.shape != (len(mean), len(mean)):
+            raise SparringError(
+                f"{path}: 'mu' must be [d] and 'sigma' [d, d], got {list(mean.shape)} and {list(covariance.shape)}"
+            )
+        stats = cls(len(mean))
+        stats.n, stats.mean, stats.provenance = (None if n < 0 else n), mean, provenance
+        stats.scatter = covariance if stats.n is None else covariance * max(stats.n - 1, 0)
+        return stats
+
+    def _fitted(self) -> "_Fitted":
+        rank = self.dimensions if self.n is None else min(self.dimensions, self.n - 1)
+        covariance = self.covariance
+        return _Fitted(self.mean, covariance.trace(), rank, covariance=covariance)
+
+
+class _Fitted(NamedTuple):
+    """A Gaussian as the distance wants it: by its covariance, or by fewer than d rows that factor it."""
+
+    mean: Tensor  # [d]
+    trace: Tensor  # of the covariance
+    rank: int  # at most
+    covariance: Tensor | None = None  # [d, d]
+    rows: Tensor | None = None  # [n, d], covariance = rows^T rows
+
+    def times(self, columns: Tensor) -> Tensor:
+        """Covariance @ columns."""
+        if self.rows is not None:
+            return self.rows.T @ (self.rows @ columns)
+        return self.covariance @ columns  # type: ignore[operator]
+
+    def factor(self) -> Tensor:
+        """F [r, d] with F^T F = covariance, up to rounding."""
+        if self.rows is not None:
+            return self.rows
+        assert self.covariance is not None
+        lower, failed = torch.linalg.cholesky_ex(self.covariance)
+        pivots = lower.diagonal().square()
+        negligible = len(self.mean) * EPS
+        if not failed and pivots.min() > negligible * pivots.max():
+            return lower.T
+        values, vectors = torch.linalg.eigh(self.covariance)
+        kept = values > negligible * values[-1].clamp(min=0)
+        kept[: len(values) - self.rank] = False  # n samples span n - 1 dimensions; the rest is rounding
+        return values[kept].sqrt()[:, None] * vectors[:, kept].T
+
+
+def _fit(features: Tensor) -> _Fitted:
+    features = _checked(features)
+    n, d = features.shape
+    if n < 2:
+        raise SparringError(f"a Frechet distance needs at least 2 samples on each side, got {n}")
+    mean = features.mean(0)
+    rows = (features - mean) / (n - 1) ** 0.5
+    rank = min(n - 1, d)
+    if n <= d:
+        return _Fitted(mean, rows.square().sum(), rank, rows=rows)
+    covariance = rows.T @ rows
+    return _Fitted(mean, covariance.trace(), rank, covariance=covariance)
+
+
+def _signed_distance(a: _Fitted, b: _Fitted) -> float:
+    """The distance before rounding below zero is clipped, so that tests can see how far below it goes."""
+    b = b._replace(mean=b.mean.to(a.mean.device))
+    if len(a.rows if a.rows is not None else a.mean) > len(b.rows if b.rows is not None else b.mean):
+        a, b = b, a  # the smaller factor outside: its size is that of the eigenvalue problem
+    away = (a.mean - b.mean).square().sum() + a.trace + b.trace
+    factor = a.factor()
+    product = factor @ b.times(factor.T)
+    eigenvalues = torch.linalg.eigvalsh((product + product.T) / 2)
+    eigenvalues = eigenvalues[-min(a.rank, b.rank, len(eigenvalues)) :] if len(eigenvalues) else eigenvalues
+    roots = eigenvalues.clamp(min=0).sqrt()
+    distance = away - 2 * roots.sum()
+    # An eigenvalue l is known to about EPS * the largest, its root to that / (2 sqrt l), and sqrt(that) at worst.
+    unsure = EPS * eigenvalues.max().clamp(min=0) if len(eigenvalues) else distance.new_zeros(())
+    error = (unsure / (roots + unsure.sqrt())).nan_to_num().sum()
+    if error > REFINE_ABOVE * distance:
+        distance = away - 2 * torch.linalg.svdvals(factor @ b.factor().T).sum()
+    return distance.item()
+
+
+def _checked(features: Tensor) -> Tensor:
+    """The features in float64, on a device that has it."""
+    if features.ndim != 2 or not features.is_floating_point():
+        raise SparringError(f"features must be a float tensor [N, d], got {features.dtype} {list(features.shape)}")
+    features = features.detach()
+    features = (features.cpu() if features.device.type == "mps" else features).double()
+    if not features.isfinite().all():
+        bad = (~features.isfinite()).any(1).nonzero()[0].item()
+        raise SparringError(f"features must be finite, row {bad} is not: look at the images or weights they came from")
+    return features
+
+
+def _check_same_dimensions(a: int, b: int) -> None:
+    if a != b:
+        raise SparringError(f"features of the same extractor have the same dimensions, got {a} and {b}")

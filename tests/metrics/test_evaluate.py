@@ -1,0 +1,188 @@
+"""Whole evaluations, with an extractor whose features can be written down."""
+
+import json
+
+import pytest
+import torch
+
+from sparring.data.packed import PackedImages
+from sparring.errors import SparringError
+from sparring.metrics import (
+    GaussianStats,
+    am_score,
+    evaluate_images,
+    frechet_distance,
+    inception_score,
+    kernel_distance,
+    precision_recall_density_coverage,
+)
+from sparring.metrics.evaluate import METRICS, metric_name
+from sparring.metrics.extractors.base import Features
+
+
+class Corners:
+    """Features: the four corner pixels; logits: three of them. Counts the images it was shown."""
+
+    name, weights_sha256, resize, dimensions = "corners", "abc123", "none", 4
+    class_names = ("a", "b", "c")
+
+    def __init__(self):
+        self.shown = 0
+
+    def __call__(self, images):
+        self.shown += len(images)
+        features = images[:, 0, (0, 0, -1, -1), (0, -1, 0, -1)].float() / 50
+        return Features(features, features[:, :3] if self.class_names else None)
+
+
+def images(n, seed, low=0, high=256):
+    generator = torch.Generator().manual_seed(seed)
+    return torch.randint(low, high, (n, 1, 4, 4), generator=generator).to(torch.uint8)
+
+
+@pytest.fixture
+def real():
+    return PackedImages(images(40, 0), name="noise", split="test")
+
+
+FAKES = images(30, 1, low=60)
+
+
+def generate(start, count):
+    return FAKES[start : start + count]
+
+
+def values(records):
+    return {record["metric"]: record["value"] for record in records}
+
+
+def test_every_number_is_that_of_its_function(real):
+    records = evaluate_images(
+        generate, real, extractor=Corners(), n=30, metrics=tuple(METRICS), batch_size=7, splits=3, neighbours=2
+    )
+    a, b = Corners()(FAKES), Corners()(real.images)
+    p, q = a.logits.double().softmax(1), b.logits.double().softmax(1)
+    counts = torch.bincount(p.argmax(1), minlength=3).double() / 30
+    four = precision_recall_density_coverage(b.features, a.features, 2)
+    got = values(records)
+    assert got.pop("corners-class-shares") == counts.tolist()
+    assert got == pytest.approx(
+        {
+            "corners-FD": frechet_distance(a.features, b.features),
+            "corners-KD": kernel_distance(a.features, b.features),
+            "corners-IS": inception_score(p, 3)[0],
+            "corners-AM": am_score(generated=p, train=q),
+            "corners-smallest-class-share": counts.min().item(),
+            "corners-mean-max-probability": p.max(1).values.mean().item(),
+            **{f"corners-{name}": value for name, value in four._asdict().items()},
+        },
+        rel=1e-6,
+    )
+
+
+def test_records_say_what_they_were_measured_with_and_are_json(real):
+    from sparring import __version__
+
+    records = evaluate_images(generate, real, extractor=Corners(), n=30, seed=7, splits=3)
+    assert json.loads(json.dumps(records)) == records
+    for record in records:
+        common = {key: record[key] for key in ("extractor", "weights_sha256", "resize", "n_real", "n_fake", "seed")}
+        assert common == {
+            "extractor": "corners", "weights_sha256": "abc123", "resize": "none", "n_real": 40, "n_fake": 30, "seed": 7,
+        }  # fmt: skip
+        assert (record["split"], record["data"], record["version"]) == ("test", "noise", __version__)
+        assert "float32" in record["dtype"]
+    score = next(record for record in records if record["metric"] == "corners-IS")
+    assert score["groups"] == 3 and score["std"] > 0 and score["better"] == "higher"
+
+
+def test_only_inceptions_numbers_are_called_fid():
+    assert [metric_name("inception", each) for each in ("FD", "KD", "IS")] == ["FID", "KID", "IS"]
+    assert [metric_name("fashion", each) for each in ("FD", "KD", "IS")] == ["fashion-FD", "fashion-KD", "fashion-IS"]
+
+
+def test_one_pass_per_set_and_none_over_reals_seen_before(real, tmp_path):
+    first, again, other = Corners(), Corners(), Corners()
+    done = []
+    one = evaluate_images(generate, real, extractor=first, n=30, metrics=("fd", "is", "am", "classes"), splits=3)
+    two = evaluate_images(
+        generate, real, extractor=again, n=30, metrics=("fd", "is", "am", "classes"), splits=3, batch_size=8,
+        progress=lambda *at: done.append(at),
+    )  # fmt: skip
+    assert (first.shown, again.shown) == (70, 30)
+    assert values(two)["corners-FD"] == pytest.approx(values(one)["corners-FD"], rel=1e-11)
+    assert values(two)["corners-AM"] == pytest.approx(values(one)["corners-AM"], rel=1e-11)
+    assert done == [(8, 30), (16, 30), (24, 30), (30, 30)]
+
+    other.weights_sha256 = "def456"  # another network: nothing of the old one may be used
+    evaluate_images(generate, real, extractor=other, n=30, splits=3)
+    assert other.shown == 70
+    changed = Corners()
+    evaluate_images(
+        generate, PackedImages(images(40, 2), name="noise", split="test"), extractor=changed, n=30, splits=3
+    )
+    assert changed.shown == 70
+    per_row = Corners()  # needs the reals' features one by one, which are not kept
+    evaluate_images(generate, real, extractor=per_row, n=30, metrics=("fd", "kd"))
+    assert per_row.shown == 70
+
+
+def test_kept_statistics_say_what_they_are_and_damaged_ones_are_made_anew(real, tmp_path):
+    folder = tmp_path / "statistics"
+    evaluate_images(generate, real, extractor=Corners(), n=30, splits=3, cache=folder)
+    (path,) = folder.iterdir()
+    kept = GaussianStats.load(path)
+    assert kept.n == 40
+    assert kept.provenance["extractor"] == "corners" and kept.provenance["fingerprint"] == real.fingerprint
+    path.write_bytes(path.read_bytes()[:100])
+    anew = Corners()
+    evaluate_images(generate, real, extractor=anew, n=30, splits=3, cache=folder)
+    assert anew.shown == 70
+    assert GaussianStats.load(path).n == 40
+
+
+def test_batch_size_changes_nothing(real, tmp_path):
+    found = [
+        values(
+            evaluate_images(generate, real, extractor=Corners(), n=30, splits=3, batch_size=b, cache=tmp_path / str(b))
+        )
+        for b in (1, 11, 500)
+    ]
+    for other in found[1:]:
+        shares = "corners-class-shares"
+        assert other.pop(shares) == found[0][shares]
+        assert other == pytest.approx({key: found[0][key] for key in other}, rel=1e-11)
+
+
+def test_notes_teach(real):
+    def notes(fakes, n, data=real):
+        records = evaluate_images(lambda i, k: fakes[i : i + k], data, extractor=Corners(), n=n, metrics=("fd",))
+        return " | ".join(records[0].get("notes", []))
+
+    assert "only 3 images for 4 dimensions" in notes(FAKES, 3)
+    assert "compare only with numbers from 30 generated and 40 real" in notes(FAKES, 30)
+    assert "10 of 40 generated images repeat" in notes(torch.cat([FAKES, FAKES[:10]]), 40)
+    assert "compared with itself" in notes(real.images, 40)
+    assert "1 of 40 generated images equal a real one" in notes(torch.cat([images(39, 5), real.images[:1]]), 40)
+    assert notes(images(40, 5), 40) == ""
+
+
+def test_users_mistakes_are_named(real):
+    def run(make=generate, **changes):
+        return evaluate_images(make, real, **{"extractor": Corners(), "n": 30, **changes})
+
+    with pytest.raises(SparringError, match="unknown metric 'prcd': did you mean 'prdc'"):
+        run(metrics=("prcd",))
+    with pytest.raises(SparringError, match="at least 2, got 1"):
+        run(n=1)
+    with pytest.raises(SparringError, match=r"uint8 images \[30, C, H, W\]"):
+        run(lambda start, count: FAKES.float())
+    with pytest.raises(SparringError, match=r"\[30, C, H, W\]"):
+        run(lambda start, count: FAKES[:5])
+    with pytest.raises(SparringError, match="3 channels and the real ones 1"):
+        run(lambda start, count: FAKES.expand(-1, 3, -1, -1))
+    blind = Corners()
+    blind.class_names = None
+    with pytest.raises(SparringError, match="'is' needs class predictions"):
+        run(extractor=blind)
+    assert [row["metric"] for row in run(extractor=blind, metrics=("fd",))] == ["corners-FD"]
