@@ -4,9 +4,9 @@ The normalised weight is W / sigma, or W / max(1, sigma) for `clamp`, with sigma
 (Miyato et al., Spectral Normalization for Generative Adversarial Networks, 2018, Algorithm 1; the clamped form is the one
 that the multi-hinge paper's authors ran). u and v are constants for the gradient.
 
-Used on its own, a normalised layer behaves as the one in torch does: each pass that can be trained takes a power
-iteration. Inside `held(network)` all passes share one normalised weight, a leaf whose gradient is pulled back to W in
-closed form as soon as a backward has filled it:
+Used on its own, a normalised layer behaves as the one in torch does (which iterates u first, the paper v): each pass that
+can be trained takes a power iteration. Inside `held(network)` all passes share one normalised weight, a leaf whose
+gradient is pulled back to W in closed form as soon as a backward has filled it:
 
     dW = (G - <G, W/sigma> u v^T) / sigma        G = dLoss / d(W/sigma)
 
@@ -87,7 +87,7 @@ class SpectralNorm(nn.Module):
                 direction = matrix.view(shape).transpose(0, self.output_axis)
             else:
                 direction = matrix.view(weight.shape)
-            acts = (sigma > 1).to(weight.dtype) if self.clamp else None
+            acts = (sigma >= 1).to(weight.dtype) if self.clamp else None
 
             def pull_back(held: Tensor) -> None:
                 gradient, held.grad = held.grad, None
@@ -134,9 +134,9 @@ def held(network: nn.Module, *, iterate: bool) -> Iterator[None]:
     """Let all passes in this block share one normalised weight per layer; `iterate` takes a power iteration first.
 
     The backward pass may come after the block. In evaluation, and in another player's update, `iterate` is False and
-    nothing of the network changes.
+    nothing of the network changes. A layer that an outer block holds already stays as that block holds it.
     """
-    layers = list(normalised_layers(network))
+    layers = [(norm, weight) for norm, weight in normalised_layers(network) if norm.leaf is None]
     for norm, weight in layers:
         norm.hold(weight, iterate=iterate)
     try:
