@@ -19,7 +19,7 @@ from torch import Tensor
 from sparring.errors import SparringError
 from sparring.networks.discriminator import Evidence
 from sparring.randomness import generator_for
-from sparring.terms.base import Player
+from sparring.terms.base import Penalty, Player
 
 if TYPE_CHECKING:
     from sparring.terms.base import AdversarialLoss
@@ -193,6 +193,7 @@ class Round:
         self.proposed: dict[str, dict[str, Tensor]] = {}
         self.kept: dict[str, dict[str, Tensor]] = {}
         self._draws: dict[str | None, int] = {}
+        self._planned_done = False
 
     # --- where and when ---
     step = property(lambda self: self.moment.step)
@@ -237,8 +238,10 @@ class Round:
         return name is not None and f"{name}.second_order" in self._all_needs
 
     def is_differentiated(self, name: str | None) -> bool:
-        wanted = {f"{name}.gradient", f"{name}.differentiated", f"{name}.second_order"}
-        return name is not None and not self.moment.second and not wanted.isdisjoint(self._all_needs)
+        wanted = {f"{name}.second_order"}
+        if not self.moment.second:  # a second update has the gradients of the first
+            wanted |= {f"{name}.gradient", f"{name}.differentiated"}
+        return name is not None and not wanted.isdisjoint(self._all_needs)
 
     def precision(self, *, full: bool) -> AbstractContextManager[Any]:
         return self._autocast(full) if self._autocast else nullcontext()
@@ -252,29 +255,43 @@ class Round:
         return [[name] for name in alone] + [group for group in joint if group]
 
     def judge_side(self, side: Side) -> None:
-        """Judge a side together with those that the plan puts beside it."""
-        group = [side]
-        if side.name is not None:
-            names = next((group for group in self.plan() if side.name in group), None)
-            if names is not None:
-                group = [self._sides[name] for name in names]
-            elif not self.judge_network.couples_batch:
+        """Judge what the plan says, all of it; or, apart from the plan, a side that a term made itself."""
+        if side.name is None:
+            self._pass([side])
+            return
+        self._judge_planned()
+        if not side.is_judged:
+            if not self.judge_network.couples_batch:
                 raise SparringError(
                     f"{self.reader} reads a judgement of r.{side.name} and declares only its images: "
                     f"add '{side.name}' to its needs()"
                 )
-        images = [self._augmented(member) for member in group]
-        joint = images[0] if len(images) == 1 else torch.cat(images)
-        with self.precision(full=any(self.is_second_order(member.name) for member in group)):
+            self._pass([side])  # some of its rows were picked, and a batch's judgement depends on all of them
+
+    def _judge_planned(self) -> None:
+        if self._planned_done:
+            return
+        self._planned_done = True
+        for group in self.plan():
+            unjudged = [self._sides[name] for name in group if not self._sides[name].is_judged]
+            if unjudged:
+                self._pass(unjudged)
+
+    def _pass(self, group: list[Side]) -> None:
+        """One pass of the discriminator over some sides together."""
+        images = [self._augmented(side) for side in group]
+        with self.precision(full=any(self.is_second_order(side.name) for side in group)):
+            joint = images[0] if len(images) == 1 else torch.cat(images)
             evidence = self.judge_network.extract(joint, _join_labels(group))
-        for member, found in zip(group, evidence.split([len(member) for member in group]), strict=True):
-            member._evidence = found
+        for side, found in zip(group, evidence.split([len(side) for side in group]), strict=True):
+            side._evidence = found
 
     def judge(self, images: Tensor, labels: Tensor | None = None, differentiate: bool = False) -> Side:
         """Put any other images [B, C, H, W] under judgement: interpolates, attacked or transformed samples.
 
         With `differentiate` the side's `input` is a leaf, and the pass is in full precision, for a penalty on its gradient.
         """
+        self._judge_planned()
         side = Side(self, None, images, labels)
         if differentiate:
             side._input = images.detach().requires_grad_()
@@ -349,14 +366,31 @@ class Round:
         self.logs[f"{self.reader}/{name}"] = value.detach()
 
     # --- second updates ---
+    def penalties(self) -> Tensor | None:
+        """The weighted sum of the penalties beside the term whose second update this is; None where there are none."""
+        reader, total = self.reader, None
+        for active in self.active:
+            if isinstance(active.term, Penalty):
+                self.reader = active.name
+                value = active.term.discriminator_loss(self)
+                if value is not None:
+                    self.logs[f"{reader}/{active.name}"] = value.detach()
+                    total = active.weight * value if total is None else total + active.weight * value
+        self.reader = reader
+        return total
+
     def after_update(self, term: Active) -> Round:
-        """The round of a term's second update: the same batches at the new weights, with the old gradients."""
-        wanted = {need.split(".")[0] for need in term.needs}
+        """The round of a term's second update: the same batches at the new weights, with the old gradients.
+
+        A term that needs `penalties` has those that are active in this update beside it, for `penalties()`.
+        """
+        penalties = [a for a in self.active if isinstance(a.term, Penalty)] if "penalties" in term.needs else []
+        wanted = {need.split(".")[0] for active in (term, *penalties) for need in active.needs}
         again = Round(
             self.judge_network,
             {name: (side.images, side.labels) for name, side in self._sides.items() if name in wanted},
             moment=replace(self.moment, second=True),
-            active=[term],
+            active=[term, *penalties],
             host=self.host,
             num_classes=self.num_classes,
             totals={name: side.total for name, side in self._sides.items()},

@@ -1,0 +1,78 @@
+"""One step of training: `d_steps` discriminator updates, each with its second updates, then one generator update.
+
+This page is the whole algorithm; what the losses are is the objective's business.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+
+from sparring.networks.spectral import held
+from sparring.training.frozen import frozen
+
+if TYPE_CHECKING:
+    from sparring.training.state import TrainingState
+
+
+def train_step(s: TrainingState) -> None:
+    """One generator update and the discriminator updates before it."""
+    for _ in range(s.recipe.d_steps):
+        update_discriminator(s)
+    update_generator(s)
+
+
+def update_discriminator(s: TrainingState) -> None:
+    """One discriminator update on a fresh batch, then the second updates of the terms that take one."""
+    D, G, scale = s.discriminator, s.generator, 1 / s.feed.accumulate
+    active = s.objective.active("discriminator", s.step, s.updates)
+
+    # discriminator: G generates without a graph, on batch statistics, and keeps its buffers
+    rounds = []
+    with frozen(G), held(G, iterate=False), held(D, iterate=True):
+        for share in s.shares("discriminator", active):
+            with torch.no_grad():
+                fake = s.generate(share.latents, share.fake_labels)
+            r = s.round("discriminator", share, fake, active)
+            loss = s.objective.loss(r)
+            if loss is not None:
+                s.objective.prepare_gradients(r, scale)
+                (loss * scale).backward()
+            rounds.append(r)
+        s.apply("discriminator", rounds)
+
+    # second updates: the same batches, judged at the weights that the update before led to
+    for term in (a for a in active if a.term.has_second_update):
+        with held(G, iterate=False), held(D, iterate=True):
+            again = [r.after_update(term) for r in rounds]
+            for r in again:
+                s.seed_modules(r.moment)
+                loss = s.objective.second_loss(term, r)
+                if loss is not None:
+                    (loss * scale).backward()
+            s.apply("discriminator", again)
+    s.updates += 1
+
+
+def update_generator(s: TrainingState) -> None:
+    """One generator update on fresh latents; D is frozen, so its weights take no gradient and its buffers stay."""
+    D, G, scale = s.discriminator, s.generator, 1 / s.feed.accumulate
+    active = s.objective.active("generator", s.step, s.step)
+
+    # generator
+    rounds = []
+    with frozen(D), held(D, iterate=False), held(G, iterate=True):
+        for share in s.shares("generator", active):
+            fake = s.generate(share.latents, share.fake_labels)
+            r = s.round("generator", share, fake, active)
+            loss = s.objective.loss(r)
+            if loss is not None:
+                (loss * scale).backward()
+            rounds.append(r)
+        s.apply("generator", rounds)
+
+    # moving average
+    if s.average is not None:
+        s.average.update(G, s.step)
+    s.step += 1
