@@ -13,11 +13,25 @@ keywords: their type hints say what a recipe may give. Your own class in the pla
 """
 
 GENERATORS: dict[str, str] = {
+    "amgan": "sparring.networks.amgan:AMGANGenerator",
+    "autogan": "sparring.networks.autogan:AutoGANGenerator",
     "dcgan": "sparring.networks.dcgan:DCGANGenerator",
+    "r3gan": "sparring.networks.r3gan:R3GANGenerator",
+    "resnet_as": "sparring.networks.resnet_as:ASGenerator",
+    "sagan": "sparring.networks.sagan:SAGANGenerator",
+    "sngan": "sparring.networks.sngan:SNGANGenerator",
+    "sngan_cnn": "sparring.networks.sngan:CNNGenerator",
     "toy": "sparring.networks.toy:ToyGenerator",
 }
 
 BACKBONES: dict[str, str] = {
+    "amgan": "sparring.networks.amgan:AMGANBackbone",
+    "autogan": "sparring.networks.autogan:AutoGANBackbone",
     "dcgan": "sparring.networks.dcgan:DCGANBackbone",
+    "r3gan": "sparring.networks.r3gan:R3GANBackbone",
+    "resnet_as": "sparring.networks.resnet_as:ASBackbone",
+    "sagan": "sparring.networks.sagan:SAGANBackbone",
+    "sngan": "sparring.networks.sngan:SNGANBackbone",
+    "sngan_cnn": "sparring.networks.sngan:CNNBackbone",
     "toy": "sparring.networks.toy:ToyBackbone",
 }

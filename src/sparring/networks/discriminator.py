@@ -70,7 +70,7 @@ class Discriminator(nn.Module):
         norms = any(isinstance(m, _BatchNorm) for m in backbone.modules())
         self.couples_batch = norms if couples is None else bool(couples)
         self.uses_labels = bool(getattr(backbone, "uses_labels", False))
-        kind = spectral_norm_heads or getattr(backbone, "spectral_norm", "none")
+        kind: SpectralNormKind = spectral_norm_heads or getattr(backbone, "spectral_norm", "none")  # type: ignore[assignment]
         self.asked = dict(heads)
         self.embedding: nn.Module | None = None
         if conditioning == "projection":
@@ -106,7 +106,9 @@ class Discriminator(nn.Module):
             raise SparringError(f"no head '{head}': no term of the objective asks for it; the heads are {asked}")
         if self.asked[head].shared_with is not None:
             assert self.embedding is not None
-            return evidence.features @ self.embedding.weight.t()
+            table = self.embedding.weight
+            assert isinstance(table, Tensor)
+            return evidence.features @ table.t()
         output = self.heads[head](evidence.features)
         if head != "score":
             return output

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Literal
+from typing import Literal, cast
 
 import torch
 import torch.nn.functional as F
@@ -42,7 +42,7 @@ class SpectralNorm(nn.Module):
         self.register_buffer("v", v)
         self.u: Tensor
         self.v: Tensor
-        for _ in range(INITIAL_ITERATIONS):
+        for _ in range(0 if weight.is_meta else INITIAL_ITERATIONS):
             self.iterate(weight)
 
     def _matrix(self, weight: Tensor) -> Tensor:
@@ -126,7 +126,7 @@ def normalised_layers(network: nn.Module) -> Iterator[tuple[SpectralNorm, nn.Par
         if isinstance(module, parametrize.ParametrizationList):
             for norm in module:
                 if isinstance(norm, SpectralNorm):
-                    yield norm, module.original
+                    yield norm, cast(nn.Parameter, module.original)
 
 
 @contextmanager

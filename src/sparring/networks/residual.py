@@ -1,0 +1,260 @@
+"""Residual networks: the blocks that SNGAN, SAGAN, AutoGAN and adversarial sampling's ResNet share.
+
+    generator block      x -> norm, ReLU, doubling, 3x3, norm, ReLU, 3x3     + doubled 1x1 of x
+    discriminator block  x -> ReLU, 3x3, ReLU, 3x3, halving                  + 1x1 of halved x
+
+The shortcut's 1x1 convolution runs at the lower resolution: it and the resampling (whose weights sum to one) commute, so
+the numbers are those of the usual order. No ReLU overwrites a block's input: the shortcut sees x itself, and what a
+discriminator hands out as its blocks stays as it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from sparring.networks.layers import (
+    ClassConditioning,
+    ConditionalGenerator,
+    Normalisation,
+    Statistics,
+    check_positive,
+    norm_layer,
+    normalised,
+)
+from sparring.networks.spectral import SpectralNormKind, spectral_norm
+
+Upsampling = Literal["nearest", "bilinear"]
+Layout = Literal["constant", "pyramid"]
+NormMaker = Callable[[int], nn.Module]
+
+
+@dataclass(frozen=True)
+class Start:
+    """How the layers of a network start, and what normalises their weights.
+
+    Xavier-uniform weights with `gain` in the 3x3 convolutions of residual blocks and 1 elsewhere (sqrt(2) and 1 are
+    SNGAN's), zero biases; `convolutions` or `linear` False leaves those layers as torch starts them.
+    """
+
+    spectral_norm: SpectralNormKind = "none"
+    gain: float = 2**0.5
+    convolutions: bool = True
+    linear: bool = True
+
+    def __call__(self, layer: nn.Module, gain: float = 1.0) -> nn.Module:
+        if self.linear if isinstance(layer, nn.Linear) else self.convolutions:
+            assert isinstance(layer.weight, Tensor)
+            nn.init.xavier_uniform_(layer.weight, gain)
+            if isinstance(layer.bias, Tensor):
+                nn.init.zeros_(layer.bias)
+        return spectral_norm(layer, self.spectral_norm)
+
+
+class UpConv(nn.Conv2d):
+    """Doubling, then a 3x3 convolution: [B, I, H, W] -> [B, O, 2H, 2W]."""
+
+    def __init__(self, inputs: int, outputs: int, *, mode: Upsampling = "nearest"):
+        super().__init__(inputs, outputs, 3, padding=1)
+        self.mode = mode
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(doubled(x, self.mode))
+
+
+class ConvPool(nn.Conv2d):
+    """A 3x3 convolution, then the average of each 2x2: [B, I, H, W] -> [B, O, H // 2, W // 2]."""
+
+    def __init__(self, inputs: int, outputs: int):
+        super().__init__(inputs, outputs, 3, padding=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.avg_pool2d(super().forward(x), 2)
+
+
+def doubled(x: Tensor, mode: Upsampling) -> Tensor:
+    return F.interpolate(x, scale_factor=2, mode=mode)
+
+
+def activated(norm: nn.Module, x: Tensor, labels: Tensor | None) -> Tensor:
+    """ReLU(norm(x)), in place where normalising made a tensor of its own."""
+    h = normalised(norm, x, labels)
+    return F.relu(h) if h is x else F.relu_(h)
+
+
+class GeneratorBlock(nn.Module):
+    """[B, I, H, W] -> [B, O, 2H, 2W]."""
+
+    def __init__(self, inputs: int, outputs: int, start: Start, norm: NormMaker, upsampling: Upsampling):
+        super().__init__()
+        self.upsampling: Upsampling = upsampling
+        self.norm1, self.norm2 = norm(inputs), norm(outputs)
+        self.conv1 = start(UpConv(inputs, outputs, mode=upsampling), start.gain)
+        self.conv2 = start(nn.Conv2d(outputs, outputs, 3, padding=1), start.gain)
+        self.shortcut = start(nn.Conv2d(inputs, outputs, 1))
+
+    def forward(self, x: Tensor, labels: Tensor | None = None) -> Tensor:
+        h = self.conv1(activated(self.norm1, x, labels))
+        h = self.conv2(activated(self.norm2, h, labels))
+        return h.add_(doubled(self.shortcut(x), self.upsampling))
+
+
+class DiscriminatorBlock(nn.Module):
+    """x [B, I, H, W] and its ReLU -> [B, O, H, W], halved where `halve`.
+
+    The ReLU comes from outside because the network needs it anyway, as what it shows of the block before. The first block
+    takes images in its place. With a normalisation, x is normalised before its ReLU, but in the first block.
+    """
+
+    def __init__(
+        self,
+        inputs: int,
+        hidden: int,
+        outputs: int,
+        start: Start,
+        norm: NormMaker,
+        *,
+        halve: bool,
+        first: bool = False,
+    ):
+        super().__init__()
+        self.halve = halve
+        self.norm1, self.norm2 = nn.Identity() if first else norm(inputs), norm(hidden)
+        self.conv1 = start(nn.Conv2d(inputs, hidden, 3, padding=1), start.gain)
+        last = ConvPool(hidden, outputs) if halve else nn.Conv2d(hidden, outputs, 3, padding=1)
+        self.conv2 = start(last, start.gain)
+        same = inputs == outputs and not halve
+        self.shortcut = nn.Identity() if same else start(nn.Conv2d(inputs, outputs, 1))
+
+    def forward(self, x: Tensor, active: Tensor) -> Tensor:
+        h = active if isinstance(self.norm1, nn.Identity) else F.relu_(self.norm1(x))
+        h = self.conv2(F.relu_(self.norm2(self.conv1(h))))
+        return h.add_(self.shortcut(F.avg_pool2d(x, 2) if self.halve else x))
+
+
+class ResidualGenerator(ConditionalGenerator):
+    """z -> linear -> [widths[0], base, base] -> one block per further width -> norm, ReLU, convolution, tanh.
+
+    The last normalisation is not conditional. last_kernel: size of the last convolution. stage_ends: a module to run after
+    a block, by the block's index (SAGAN's attention).
+    """
+
+    def __init__(
+        self,
+        *,
+        base: int,
+        widths: Sequence[int],
+        image_channels: int,
+        start: Start,
+        upsampling: Upsampling,
+        latent_size: int,
+        num_classes: int,
+        conditioning: ClassConditioning,
+        normalisation: Normalisation,
+        sampling_statistics: Statistics,
+        last_kernel: int = 3,
+        eps: float = 1e-5,
+        momentum: float = 0.1,
+        stage_ends: dict[int, nn.Module] | None = None,
+    ):
+        super().__init__(
+            latent_size=latent_size,
+            num_classes=num_classes,
+            conditioning=conditioning,
+            normalisation=normalisation,
+            sampling_statistics=sampling_statistics,
+        )
+        check_positive("the generator", image_channels=image_channels, width=min(widths))
+
+        def norm(channels: int, classes: int = self.norm_classes) -> nn.Module:
+            return norm_layer(
+                normalisation,
+                channels,
+                num_classes=classes,
+                eps=eps,
+                momentum=momentum,
+                statistics=sampling_statistics,
+            )
+
+        self.base = base
+        self.linear = start(nn.Linear(self.input_size, widths[0] * base**2))
+        self.blocks = nn.ModuleList(
+            GeneratorBlock(inputs, outputs, start, norm, upsampling)
+            for inputs, outputs in zip(widths[:-1], widths[1:], strict=True)
+        )
+        ends = stage_ends or {}
+        self.stage_ends = nn.ModuleList(ends.get(i, nn.Identity()) for i in range(len(self.blocks)))
+        self.last_norm = norm(widths[-1], 0)
+        self.to_image = start(nn.Conv2d(widths[-1], image_channels, last_kernel, padding=last_kernel // 2))
+
+    def forward(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
+        h = self.linear(self.conditioned(z, labels)).view(len(z), -1, self.base, self.base)
+        for block, end in zip(self.blocks, self.stage_ends, strict=True):
+            h = end(block(h, labels))
+        return torch.tanh(self.to_image(activated(self.last_norm, h, None)))
+
+
+class ResidualBackbone(nn.Module):
+    """images -> one block per width, the first `halvings` of them halving -> ReLU -> the sum over all pixels.
+
+    hidden: whether the channels between a block's two convolutions are those of its inputs (SNGAN) or outputs (SAGAN); in
+    the first block always its outputs. What it shows as blocks is each block's output after the ReLU that follows.
+    """
+
+    uses_labels = False
+
+    def __init__(
+        self,
+        *,
+        image_channels: int,
+        widths: Sequence[int],
+        halvings: int,
+        start: Start,
+        normalisation: Normalisation = "none",
+        hidden: Literal["inputs", "outputs"] = "inputs",
+        stage_ends: dict[int, nn.Module] | None = None,
+    ):
+        super().__init__()
+        check_positive("the backbone", image_channels=image_channels, width=min(widths))
+
+        def norm(channels: int) -> nn.Module:
+            return norm_layer(normalisation, channels)
+
+        self.spectral_norm = start.spectral_norm
+        self.couples_batch = normalisation == "batch"
+        self.channels = widths[-1]
+        self.stages = nn.ModuleList()
+        for i, (inputs, outputs) in enumerate(zip([image_channels, *widths[:-1]], widths, strict=True)):
+            between = outputs if i == 0 or hidden == "outputs" else inputs
+            self.stages.append(
+                DiscriminatorBlock(inputs, between, outputs, start, norm, halve=i < halvings, first=i == 0)
+            )
+        ends = stage_ends or {}
+        self.stage_ends = nn.ModuleList(ends.get(i, nn.Identity()) for i in range(len(widths)))
+
+    def forward(self, images: Tensor, labels: Tensor | None = None) -> tuple[Tensor, list[Tensor]]:
+        h, active, blocks = images, images, []
+        for stage, end in zip(self.stages, self.stage_ends, strict=True):
+            h = end(stage(h, active))
+            active = F.relu(h)
+            blocks.append(active)
+        return active.sum((2, 3)), blocks
+
+
+def generator_widths(layout: Layout, width: int, doublings: int, max_width: int) -> list[int]:
+    """Channels from the base up to the full size: all `width`, or `width` at the full size and doubled at each halving."""
+    if layout == "constant":
+        return [width] * (doublings + 1)
+    return [min(width << halvings, max_width) for halvings in range(doublings, -1, -1)]
+
+
+def backbone_widths(layout: Layout, width: int, doublings: int, max_width: int) -> list[int]:
+    """Channels of a backbone's `doublings + 1` blocks: all `width`, or `width` in the first and doubled at each block."""
+    if layout == "constant":
+        return [width] * (doublings + 1)
+    return [min(width << block, max_width) for block in range(doublings + 1)]
