@@ -1,0 +1,83 @@
+"""The discriminator's heads, and the evidence of a pass taken apart."""
+
+import pytest
+import torch
+from network_formulas import random, scrambled
+
+from sparring.errors import SparringError
+from sparring.networks.discriminator import Discriminator, Evidence
+from sparring.networks.spectral import normalised_layers
+from sparring.networks.toy import ToyBackbone
+from sparring.terms.base import Head
+
+SCORE = Head(name="score")
+LOGITS = Head(name="class_logits", outputs="num_classes", extra_outputs=1)
+SHARED = Head(name="class_logits", outputs="num_classes", shared_with="score")
+
+
+def build(*heads, conditioning="none", **options):
+    backbone = ToyBackbone(dimensions=2, width=5, depth=2)
+    named = {head.name: head for head in heads}
+    return scrambled(Discriminator(backbone, named, num_classes=3, conditioning=conditioning, **options))
+
+
+def test_heads_are_linear_in_the_features():
+    D, points = build(SCORE, LOGITS), random(4, 2)
+    features, blocks = D.backbone(points)
+    evidence = D.extract(points)
+    assert torch.equal(evidence.features, features) and len(evidence.blocks) == len(blocks) == 2
+    score, logits = D.heads["score"], D.heads["class_logits"]
+    torch.testing.assert_close(D(points), (features @ score.weight.t() + score.bias)[:, 0])
+    torch.testing.assert_close(D.read("class_logits", evidence), features @ logits.weight.t() + logits.bias)
+    assert logits.weight.shape == (4, 5)
+    assert build(LOGITS)(points).shape == (4, 4)  # class logits where no term asks for a score
+
+
+def test_projection_adds_the_features_product_with_the_class_and_nothing_for_no_class():
+    D, points, labels = build(SCORE, conditioning="projection"), random(4, 2), torch.tensor([2, 0, -1, 2])
+    features = D.extract(points).features
+    for i, label in enumerate(labels):
+        expected = features[i] @ D.heads["score"].weight[0] + D.heads["score"].bias[0]
+        if label >= 0:
+            expected = expected + features[i] @ D.embedding.weight[label]
+        torch.testing.assert_close(D(points, labels)[i], expected)
+
+
+def test_a_shared_head_is_the_class_embedding_itself():
+    D, points = build(SCORE, SHARED, conditioning="projection"), random(4, 2)
+    evidence = D.extract(points)
+    torch.testing.assert_close(D.read("class_logits", evidence), evidence.features @ D.embedding.weight.t())
+    assert set(D.heads) == {"score"}
+
+
+def test_default_heads_are_normalised_as_the_backbone_or_as_asked():
+    for kind, clamps in ((None, []), ("exact", [False, False]), ("clamp", [True, True])):
+        D = build(SCORE, conditioning="projection", spectral_norm_heads=kind)
+        assert [norm.clamp for norm, _ in normalised_layers(D)] == clamps
+
+
+def test_what_does_not_fit_is_said_in_one_line():
+    backbone = ToyBackbone(dimensions=2, width=5)
+    with pytest.raises(SparringError, match="the data have none"):
+        Discriminator(backbone, {"score": SCORE}, conditioning="projection")
+    with pytest.raises(SparringError, match="conditioning=projection"):
+        Discriminator(backbone, {"class_logits": SHARED}, num_classes=3)
+    with pytest.raises(SparringError, match="pass labels"):
+        build(SCORE, conditioning="projection")(random(4, 2))
+    with pytest.raises(SparringError, match="no head 'class_logits'"):
+        D = build(SCORE)
+        D.read("class_logits", D.extract(random(4, 2)))
+
+
+def test_evidence_splits_and_picks_rows_of_everything():
+    features, block, output = random(5, 3), random(5, 2, 4, 4), random(5, 2, seed=1)
+    evidence = Evidence(features, [block], {"extra": output})
+    first, second = evidence.split([2, 3])
+    torch.testing.assert_close(first.features, features[:2])
+    torch.testing.assert_close(second.blocks[0], block[2:])
+    torch.testing.assert_close(second.outputs["extra"], output[2:])
+    assert evidence.split([5])[0] is evidence
+    picked = evidence.rows(torch.tensor([3, 3, 0]))
+    torch.testing.assert_close(picked.features, features[[3, 3, 0]])
+    torch.testing.assert_close(picked.blocks[0], block[[3, 3, 0]])
+    torch.testing.assert_close(picked.outputs["extra"], output[[3, 3, 0]])
