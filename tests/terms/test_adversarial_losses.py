@@ -126,6 +126,7 @@ def test_relativistic_pairing_needs_the_reals_in_both_updates():
     assert RelativisticPairing().needs("generator", 0) == {"real", "fake"}
     assert RelativisticPairing().needs("discriminator", 0) == {"real", "fake"}
     assert not RelativisticPairing().is_sum_of_sides
+    assert not RelativisticPairing().separable
 
 
 def test_relativistic_pairing_has_no_loss_for_one_sample_alone():

@@ -75,7 +75,7 @@ def test_gradient_penalty_equals_longhand(shape, term):
     module, real, fake = Tanh(pixels_of(shape)), batch(*shape, seed=1), batch(*shape, seed=2)
     r = round_of(real={"images": real}, fake={"images": fake}, judge=lambda images, labels: module(images))
     value = term.discriminator_loss(r)
-    (seen,) = module.seen
+    seen = module.seen[-1]
     eps = interpolation_weights(seen, real, fake)
     assert ((eps >= 0) & (eps < 1)).all()
     assert len(set(eps.tolist())) == 4
@@ -137,7 +137,7 @@ def test_gradient_penalty_judges_for_the_labels_of_the_reals():
         "fake": {"images": torch.ones(2, 2), "labels": torch.tensor([2, 2])},
     }
     GradientPenalty().discriminator_loss(round_of(**sides, judge=judge))
-    assert asked == [[1, 0]]
+    assert asked[-1] == [1, 0]
 
 
 def test_gradient_penalty_refuses_batches_of_two_sizes():
@@ -203,6 +203,12 @@ def test_lazy_penalties_are_taken_at_each_nth_update_n_times_as_strong():
     objective = Objective(host=Hinge(), r1=R1(weight=0.5, every=4))
     taken = {u: [a.weight for a in objective.active("discriminator", 0, u) if a.name == "r1"] for u in range(6)}
     assert taken == {0: [2.0], 1: [], 2: [], 3: [], 4: [2.0], 5: []}
+
+
+def test_each_penalty_has_its_side_judged_and_differentiated_twice():
+    assert R1().needs("discriminator", 0) == {"real", "real.second_order"}
+    assert R2().needs("discriminator", 0) == {"fake", "fake.second_order"}
+    assert R1().needs("generator", 0) == R2().needs("generator", 0) == set()
 
 
 def test_default_weights_are_the_papers():

@@ -113,12 +113,17 @@ class Term(BaseModel, frozen=True, extra="forbid", allow_inf_nan=False):
 
         A side (`real`, `fake`, `negative`, `unlabelled`) is judged; `real.images` is its pixels and labels alone;
         `real.gradient` the host's gradient there; `real.second_order` says that the judgement is differentiated twice;
-        `blocks` the discriminator's intermediate activations. `update` counts this player's updates.
+        `<side>.differentiated` that its `input` is a leaf; `blocks` the discriminator's intermediate activations;
+        `penalties` those of the objective, for a second update. `update` counts this player's updates.
         """
         return set()
 
     def check(self, build: Build) -> None:
         """Raise SparringError where this term cannot work in the run that is being built."""
+
+    def rows(self) -> dict[str, int]:
+        """The rows per update of a side whose size is this term's to say; other sides have the batch size."""
+        return {}
 
     def initial_state(self) -> dict[str, Tensor]:
         """The memory of a term that has one: read as `r.state`, proposed by `r.remember`, saved in checkpoints."""

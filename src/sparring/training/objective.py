@@ -278,8 +278,13 @@ def _sides(**sides: Any) -> dict[str, tuple[Tensor, Tensor | None]]:
 def _check_needs(name: str, needs: set[str] | frozenset[str]) -> None:
     for need in needs:
         side, _, aspect = need.partition(".")
-        if need != "blocks" and (side not in SIDES or (aspect and aspect not in SIDE_NEEDS)):
-            allowed = "blocks, or one of " + ", ".join(SIDES) + ", alone or with ." + ", .".join(sorted(SIDE_NEEDS))
+        if need not in ("blocks", "penalties") and (side not in SIDES or (aspect and aspect not in SIDE_NEEDS)):
+            allowed = (
+                "blocks, penalties, or one of "
+                + ", ".join(SIDES)
+                + ", alone or with ."
+                + ", .".join(sorted(SIDE_NEEDS))
+            )
             raise SparringError(f"{name} needs '{need}', which is no part of a round: {allowed}")
 
 

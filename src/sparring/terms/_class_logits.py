@@ -1,0 +1,63 @@
+"""What the hosts on class logits share: the discriminator is a classifier, and its confidence is the score.
+
+c       real classes; `extra` more outputs stand for fakes
+p_k     softmax over all outputs of the discriminator
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+import torch.nn.functional as F
+from torch import Tensor
+
+from sparring.errors import SparringError
+from sparring.terms import _checks
+from sparring.terms.base import AdversarialLoss, Build, Head
+
+if TYPE_CHECKING:
+    from sparring.training.round import Round, Side
+
+
+def labels_of(side: Side, reader: str) -> Tensor:
+    """The side's labels [B]; raises SparringError where there are none."""
+    if side.labels is None:
+        raise SparringError(
+            f"{reader} reads the classes of the {side.name or 'judged'} samples, which have no labels: give labelled data, "
+            "or pass labels= and fake_labels="
+        )
+    return side.labels
+
+
+def dynamic_label(logits: Tensor, extra: int = 0) -> Tensor:
+    """The real class that each sample resembles most [B]: the first arg-max, no gradient through it (AM-GAN)."""
+    return logits[:, : logits.shape[1] - extra].detach().argmax(1)
+
+
+def largest_log_probability(logits: Tensor, extra: int = 0) -> Tensor:
+    """max_k log p_k over the real classes [B]; the softmax runs over all outputs."""
+    return logits.log_softmax(1)[:, : logits.shape[1] - extra].amax(1)
+
+
+class ClassLogitsLoss(AdversarialLoss):
+    """A host without a score: `class_logits` [B, c + extra], cross-entropy on the real samples' own classes."""
+
+    categorical: ClassVar[bool] = True
+    extra: ClassVar[int] = 0
+
+    def heads(self) -> tuple[Head, ...]:
+        return (Head(name="class_logits", outputs="num_classes", extra_outputs=self.extra),)
+
+    def check(self, build: Build) -> None:
+        _checks.labels(build, type(self).__name__)
+
+    def on_real(self, side: Side) -> Tensor:
+        return F.cross_entropy(side.class_logits, labels_of(side, type(self).__name__), reduction="none")
+
+    def realness(self, side: Side) -> Tensor:
+        return largest_log_probability(side.class_logits, self.extra)
+
+    def resembling_a_class(self, r: Round) -> Tensor:
+        """-E log p_y of the fakes, y the dynamic label: what AM-GAN's and NAT-GAN's generator minimises."""
+        logits = r.fake.class_logits
+        return F.cross_entropy(logits, dynamic_label(logits, self.extra))

@@ -1,0 +1,147 @@
+"""AS-GAN: the discriminator is trained on adversarial real samples too, in an update of its own after the usual one.
+
+    theta' = theta - eta grad_theta L_D(theta, x, z)                     the update of all other terms
+    x^     = x + eps sign(grad_x on_real(x))                             at the weights theta, before that update
+    theta" = theta' - eta grad_theta' E_x on_real(x^)                    the second update, same optimiser
+
+    on_real     the host's loss of a real sample: -log sigmoid(D(x)) for the paper's cross-entropy
+    eps         1/255 in units of the images' range [-1, 1]: half a grey level of 8 bits
+
+"Adversarial symmetric GANs: bridging adversarial samples and adversarial networks", Eq. 7 to 10 and Algorithm 1. With
+`craft: host` and `attack: fgsm` the gradient is that of the first backward pass and costs little (see `real.gradient`).
+
+craft: `realness` lowers the score of reals (raises that of fakes) instead of raising the host's loss, which is the same
+    direction wherever that loss falls with the score; hinge is flat beyond its margin, and `host` attacks nothing there.
+attack: `pgd` takes `pgd_steps` steps of `pgd_step_size` (default eps/4) within eps of the sample, with `random_start` from
+    anywhere there; `gaussian` is the paper's control, eps sign(N(0, I)). clamp: keep attacked images in [-1, 1].
+target: `real`; `fake` attacks the fakes, for on_fake; or `both`.
+warmup: the discriminator updates in which eps is 0, of the run, or of each epoch with `warmup_scope: epoch`.
+with_fake_loss: add the host's loss of the other side, unattacked: Eq. 10 as printed. with_penalties: add the objective's
+    penalties of this update. On a Wasserstein host the second update is -D(x^) alone, unbounded: add both there.
+
+Deviations (as the released code, but for the last)
+    The second update is the loss on attacked samples alone; Eq. 10 prints all of V. The gradient for x^ is taken before the
+    update; the order of Algorithm 1 suggests after it. No clamp.
+    The released code restarts its warm-up in each epoch; the default is the paper's "at the beginning of training".
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+import torch
+from pydantic import Field, model_validator
+from torch import Tensor
+
+from sparring.errors import SparringError
+from sparring.terms import _checks
+from sparring.terms._attacks import OTHER, SideName, fgsm, host_loss, pgd, unlikeness
+from sparring.terms.base import Build, Penalty, Player, Term
+
+if TYPE_CHECKING:
+    from sparring.training.round import Round, Side
+
+
+class ASGAN(Term):
+    """A second discriminator update on adversarial samples."""
+
+    eps: float = Field(1 / 255, ge=0)
+    craft: Literal["host", "realness"] = "host"
+    attack: Literal["fgsm", "pgd", "gaussian"] = "fgsm"
+    target: Literal["real", "fake", "both"] = "real"
+    pgd_steps: int = Field(7, ge=1)
+    pgd_step_size: float | None = Field(None, gt=0)
+    random_start: bool = False
+    clamp: bool = False
+    warmup: int = Field(300, ge=0)
+    warmup_scope: Literal["global", "epoch"] = "global"
+    with_fake_loss: bool = False
+    with_penalties: bool = False
+
+    @model_validator(mode="after")
+    def _options_that_fit(self) -> ASGAN:
+        if self.with_fake_loss and self.target == "both":
+            raise ValueError("with_fake_loss adds the side that is not attacked, and target: both attacks either")
+        if self.attack != "pgd" and (self.random_start or self.pgd_step_size is not None):
+            raise ValueError(f"random_start and pgd_step_size are options of attack: pgd, not of {self.attack}")
+        return self
+
+    @property
+    def targets(self) -> list[SideName]:
+        return ["real", "fake"] if self.target == "both" else [self.target]
+
+    def needs(self, player: Player, update: int) -> set[str]:
+        if player == "generator":
+            return set()
+        needs = {f"{name}.images" for name in (OTHER if self.with_fake_loss else self.targets)}
+        needs |= {"penalties"} if self.with_penalties else set()
+        warming_up = self.warmup_scope == "global" and update < self.warmup
+        if self.attack == "fgsm" and not warming_up:  # the host has the sides judged in the first update
+            aspect = "gradient" if self.craft == "host" else "differentiated"
+            needs |= {f"{name}.{aspect}" for name in self.targets}
+        return needs
+
+    def check(self, build: Build) -> None:
+        _checks.separable_host(build, "as_gan")
+        span, where = build.steps * build.d_steps, "the run"
+        if self.warmup_scope == "epoch":
+            span, where = min(span, _checks.epoch_length(build.updates_per_epoch, "as_gan.warmup_scope")), "an epoch"
+        _checks.acts_within(self.warmup, span, field="as_gan.warmup", unit="discriminator updates", where=where)
+        terms = {} if build.objective is None else build.objective.terms
+        if self.with_penalties and not any(isinstance(term, Penalty) for term in terms.values()):
+            raise SparringError("as_gan.with_penalties has no penalty to add: put gradient_penalty or r1 beside it")
+
+    def scaled(self, factor: float) -> Term:
+        """A warm-up of the run shrinks with it; an epoch stays as long as it was."""
+        term = super().scaled(factor)
+        return term.model_copy(update={"warmup": round(self.warmup * factor)} if self.warmup_scope == "global" else {})
+
+    def eps_at(self, r: Round) -> float:
+        """eps, or 0 in the warm-up."""
+        update = r.update
+        if self.warmup_scope == "epoch":
+            update %= _checks.epoch_length(r.moment.updates_per_epoch, "as_gan.warmup_scope")
+        return self.eps if update >= self.warmup else 0.0
+
+    def discriminator_loss(self, r: Round) -> None:
+        """Adds nothing; crafts what the first update's backward pass does not yield, at the same weights."""
+        eps = self.eps_at(r)
+        if eps > 0 and (self.attack == "pgd" or (self.attack == "fgsm" and self.craft == "realness")):
+            r.keep(**{name: self._craft(r, name, eps) for name in self.targets})
+
+    def _craft(self, r: Round, name: SideName, eps: float) -> Tensor:
+        side = r.side(name)
+        x = side.images
+
+        def gradient_of(judged: Side, keep: bool = False) -> Tensor:
+            loss = host_loss(r.host, name, judged) if self.craft == "host" else unlikeness(r.host, name, judged)
+            return torch.autograd.grad(loss.sum(), judged.input, retain_graph=keep)[0]
+
+        if self.attack == "fgsm":
+            return fgsm(x, gradient_of(side, keep=True), eps)
+        start = x + eps * (2 * r.uniform(*x.shape) - 1) if self.random_start else x
+        step_size = eps / 4 if self.pgd_step_size is None else self.pgd_step_size
+
+        def gradient_at(point: Tensor) -> Tensor:
+            return gradient_of(r.judge(point, side.labels, differentiate=True))
+
+        return pgd(x, start, gradient_at, eps=eps, step_size=step_size, steps=self.pgd_steps)
+
+    def second_update(self, r: Round) -> Tensor:
+        images = {name: self._attacked(r, r.side(name)) for name in self.targets}
+        if self.with_fake_loss:
+            other = OTHER[self.targets[0]]
+            images[other] = r.side(other).images
+        losses = [host_loss(r.host, name, r.judge(x, r.side(name).labels)).mean() for name, x in images.items()]
+        penalties = r.penalties() if self.with_penalties else None
+        return torch.stack(losses if penalties is None else [*losses, penalties]).sum()
+
+    def _attacked(self, r: Round, side: Side) -> Tensor:
+        """The side's adversarial samples, the images themselves in the warm-up."""
+        eps, kept = self.eps_at(r), r.kept_values.get(str(side.name))
+        if eps == 0:
+            return side.images
+        if kept is None:
+            direction = r.normal(*side.images.shape) if self.attack == "gaussian" else side.gradient
+            kept = fgsm(side.images, direction, eps)
+        return kept.clamp(-1, 1) if self.clamp else kept

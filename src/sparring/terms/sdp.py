@@ -1,0 +1,118 @@
+"""SDP: a realistic fake and its nearest real sample must not be scored, or seen, very differently.
+
+    L_SDP = sum_{i<=k} (D(G(z'_i)) - D(x'_i))^2  +  sum_{i<=k} sum_{j<=n} ||D^_j(G(z'_i)) - D^_j(x'_i)||_2^2
+    D^_j  = f_ag(D_j) / ||f_ag(D_j)||_2
+    L_D   = L_host + lambda/k L_SDP        L_G = L_host + lambda/k L_SDP
+
+    G(z'_i)   the k fakes of the batch with the highest scores
+    x'_i      the real sample of the same batch that is nearest to G(z'_i) in pixel space; several fakes may share one
+    D         the host's realness: the score, or for a host on class logits their largest log-probability
+    D_j       the activations of the discriminator's j-th of n blocks
+    f_ag      global pooling over height and width: the maximum, or the average as an option
+    lambda    `weight`, 0.01
+    t         the step (generator updates so far) from which SDP acts
+    k, I_p    the number of pairs, and the steps after which it grows by one: k + floor(step / I_p), at most the batch
+
+"Reducing Differences Between Real and Realistic Samples to Improve GANs", Eq. 3 to 10 and Algorithm 1. Pairs are selected
+anew in each update, without gradient; D's update differentiates both members of a pair, G's the fake alone, with the real
+members judged by the frozen discriminator (the k of them, where it has no batch normalisation).
+
+Deviations
+    Eq. 6 divides by the squared norm, so that larger features make the term smaller; here it is the norm, which bounds a
+    block's term by 4. `squared_norm` is the printed form. A block that is all zeros stays zero.
+    The host's losses are means, not the sums of Eq. 2: lambda counts m times as much as in print, m the batch size.
+    The host's usual generator loss stands in for the paper's minimax one; z, and so the pairs, differ between D and G.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+import torch
+from pydantic import Field
+from torch import Tensor
+
+from sparring.errors import SparringError
+from sparring.terms import _checks
+from sparring.terms.base import Build, Player, Scheduled, Term
+
+if TYPE_CHECKING:
+    from sparring.training.round import Round, Side
+
+Aggregate = Literal["max", "average"]
+
+
+def nearest_real(fakes: Tensor, reals: Tensor) -> Tensor:
+    """For each of fakes [k, ...] the index [k] of the real sample of [B, ...] at the least Euclidean distance."""
+    distances = torch.cdist(fakes.flatten(1), reals.flatten(1), compute_mode="donot_use_mm_for_euclid_dist")
+    return distances.argmin(1)
+
+
+def attention(block: Tensor, aggregate: Aggregate, squared_norm: bool) -> Tensor:
+    """D^_j [B, C] of activations [B, C, H, W] (or [B, C], which need no pooling)."""
+    f = block.flatten(2) if block.ndim > 2 else block[..., None]
+    f = f.amax(2) if aggregate == "max" else f.mean(2)
+    norm = torch.linalg.vector_norm(f, dim=1, keepdim=True)
+    norm = torch.where(norm > 0, norm, 1.0)
+    return f / (norm.square() if squared_norm else norm)
+
+
+class SDP(Term):
+    """Penalises score and feature differences between realistic fakes and their nearest reals, in both players' losses."""
+
+    couples_samples: ClassVar[bool] = True
+
+    weight: Scheduled = 0.01
+    t: int = Field(3000, ge=0)
+    k: int = Field(5, ge=1)
+    I_p: int = Field(5000, ge=1)
+    aggregate: Aggregate = "max"
+    squared_norm: bool = False
+
+    def needs(self, player: Player, update: int) -> set[str]:
+        if player == "discriminator":
+            return {"real", "fake", "blocks"}
+        return {"real.images", "fake", "blocks"} if update >= self.t else set()  # the generator's updates are the steps
+
+    def check(self, build: Build) -> None:
+        if not build.has_blocks:
+            raise SparringError("sdp compares features block by block, and this discriminator returns no blocks")
+        _checks.acts_within(self.t, build.steps, field="sdp.t", unit="steps")
+
+    def scaled(self, factor: float) -> Term:
+        counts = {"t": round(self.t * factor), "I_p": max(1, round(self.I_p * factor))}
+        return super().scaled(factor).model_copy(update=counts)
+
+    def k_at(self, step: int) -> int:
+        """The number of pairs at a step, before the batch limits it."""
+        return self.k + step // self.I_p
+
+    def discriminator_loss(self, r: Round) -> Tensor | None:
+        return self._penalty(r) if r.step >= self.t else None
+
+    def generator_loss(self, r: Round) -> Tensor | None:
+        return self._penalty(r) if r.step >= self.t else None
+
+    def _penalty(self, r: Round) -> Tensor:
+        """1/k L_SDP over the pairs of this round."""
+        k = min(self.k_at(r.step), len(r.fake))
+        top = r.host.realness(r.fake).detach().topk(k).indices
+        nearest = nearest_real(r.fake.images[top].detach(), r.real.images)
+        fake_score, *fake_features = self._seen(r, r.fake.pick(top))
+        real_score, *real_features = self._seen(r, r.real.pick(nearest))
+        if r.player == "generator":
+            real_score, real_features = real_score.detach(), [feature.detach() for feature in real_features]
+
+        score_gap = (fake_score - real_score).square().sum() / k
+        feature_gap = score_gap.new_zeros(())
+        for fake, real in zip(fake_features, real_features, strict=True):
+            feature_gap = feature_gap + (fake - real).square().sum() / k
+        r.log("score_gap", score_gap)
+        r.log("feature_gap", feature_gap)
+        r.log("k", score_gap.new_full((), k))
+        return score_gap + feature_gap
+
+    def _seen(self, r: Round, side: Side) -> list[Tensor]:
+        """D [k] and each D^_j [k, C_j] of some samples."""
+        features = [attention(block, self.aggregate, self.squared_norm) for block in side.blocks]
+        return [r.host.realness(side), *features]
