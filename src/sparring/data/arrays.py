@@ -1,0 +1,204 @@
+"""Data that comes as numbers: arrays, `.npz` files, and map-style data sets from Python."""
+
+import zipfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from sparring.data.assemble import Assembly, Note, Progress
+from sparring.data.decode import convert, from_array, readable
+from sparring.data.packed import PackedImages
+from sparring.errors import SparringError
+
+_IMAGE_KEYS = ("images", "x", "arr_0")
+_LABEL_KEYS = ("labels", "y", "arr_1")
+
+
+@dataclass(frozen=True)
+class Conversion:
+    """What is asked of images whatever their source: see `sparring.data.decode`."""
+
+    size: int | None = None
+    channels: int | None = None
+    skip_unreadable: bool = False
+    note: Note | None = None
+    progress: Progress | None = None
+
+
+def pack_array(
+    images: object,
+    labels: object = None,
+    *,
+    class_names: Sequence[str] = (),
+    name: str = "array",
+    split: str | None = None,
+    conversion: Conversion | None = None,
+) -> PackedImages:
+    """uint8 images [N, H, W], [N, H, W, C] or [N, C, H, W] with C = 1, 3 or 4 (RGBA), and labels [N] or None.
+
+    Where both the second and the last axis could be the channels, a NumPy array is [N, H, W, C] and a tensor
+    [N, C, H, W]. Raises SparringError for other shapes, and for floats, whose range could only be guessed.
+    """
+    conversion = conversion or Conversion()
+    pixels = _channels_last(images, name)
+    if not len(pixels):
+        raise SparringError(f"'{name}' holds no images")
+    count, height, width, channels = pixels.shape
+    same_size = conversion.size in (None, height) and conversion.size in (None, width)
+    if not (same_size and channels in (1, 3) and conversion.channels in (None, channels)):
+        assembly = Assembly(
+            source=name,
+            count=count,
+            read=lambda i: from_array(pixels[i], conversion.channels, conversion.size),
+            name=lambda i: f"image {i}",
+            channels=conversion.channels,
+            progress=conversion.progress,
+        )
+        pixels, _ = assembly.run()
+    packed = torch.from_numpy(np.require(pixels, requirements=["C", "W"])).permute(0, 3, 1, 2)
+    return PackedImages(packed, _label_tensor(labels, name), tuple(class_names), name, split)
+
+
+def pack_dataset(dataset: Any, *, name: str, split: str | None = None, conversion: Conversion) -> PackedImages:
+    """A map-style `torch.utils.data.Dataset`, or a sequence, of images or (image, label) pairs.
+
+    An image is a PIL image, a uint8 tensor [C, H, W] or [H, W], or a uint8 array [H, W, C] or [H, W]. Classes are
+    named if the data set has a list `classes`, as torchvision's have. Items are read one after the other.
+    """
+    try:
+        count = len(dataset)
+    except TypeError:
+        raise SparringError(
+            f"'{name}' ({type(dataset).__name__}) has no length: give a map-style data set, with __len__ and __getitem__"
+        ) from None
+    if not count:
+        raise SparringError(f"'{name}' holds no images")
+    found: dict[int, object] = {}
+
+    def read(i: int) -> tuple[np.ndarray, bool]:
+        item = readable(f"{name}[{i}]", lambda: dataset[i])
+        image = item
+        if isinstance(item, tuple | list):
+            if len(item) != 2:
+                raise SparringError(
+                    f"item {i} of '{name}' has {len(item)} parts: an image, or (image, label), is needed"
+                )
+            image, found[i] = item
+        if isinstance(image, Image.Image):
+            return readable(f"{name}[{i}]", lambda: convert(image, conversion.channels, conversion.size))
+        batched = image[None] if isinstance(image, np.ndarray | Tensor) else np.asarray(image)[None]
+        return from_array(_channels_last(batched, f"{name}[{i}]")[0], conversion.channels, conversion.size)
+
+    assembly = Assembly(
+        source=name,
+        count=count,
+        read=read,
+        name=lambda i: f"{name}[{i}]",
+        channels=conversion.channels,
+        skip_unreadable=conversion.skip_unreadable,
+        threads=1,  # people's data sets are seldom made for several
+        note=conversion.note,
+        progress=conversion.progress,
+    )
+    pixels, kept = assembly.run()
+    labels = None
+    if found:
+        without = next((i for i in kept.tolist() if i not in found), None)
+        if without is not None:
+            raise SparringError(f"item {without} of '{name}' has no label, others have: give all of them one, or none")
+        labels = [int(_label_tensor([found[i]], f"{name}[{i}]")[0]) for i in kept.tolist()]  # type: ignore[index]
+    names = getattr(dataset, "classes", ())
+    names = tuple(names) if labels is not None and isinstance(names, list | tuple) else ()
+    return pack_array(pixels, labels, class_names=names, name=name, split=split)
+
+
+def read_npz(path: Path, conversion: Conversion) -> PackedImages:
+    """An `.npz` with `images` (or `x`, `arr_0`) and perhaps `labels` (or `y`, `arr_1`) and `class_names`.
+
+    Shapes and types as for `pack_array`. Files of `sparring pack` are checked against their fingerprint. Pickled
+    objects are refused, as they may run code.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            keys = list(file)
+            image_key = next((key for key in _IMAGE_KEYS if key in keys), None)
+            if image_key is None:
+                raise SparringError(
+                    f"'{path}' has no array 'images' (nor 'x', 'arr_0'), only {', '.join(keys) or 'none'}"
+                )
+            label_key = next((key for key in _LABEL_KEYS if key in keys), None)
+            images = file[image_key]
+            labels = None if label_key is None else file[label_key]
+            names = tuple(map(str, file["class_names"])) if "class_names" in keys else ()
+            name = str(file["name"]) if "name" in keys else path.stem
+            split = (str(file["split"]) or None) if "split" in keys else None
+            fingerprint = str(file["fingerprint"]) if "fingerprint" in keys else None
+    except SparringError:
+        raise
+    except (zipfile.BadZipFile, ValueError, OSError, EOFError, KeyError) as error:
+        reason = "it holds Python objects, which are never loaded" if "pickle" in str(error) else f"damaged? ({error})"
+        raise SparringError(f"cannot read '{path}': {reason}") from error
+    packed = pack_array(images, labels, class_names=names, name=name, split=split, conversion=conversion)
+    unchanged = conversion.size is None and conversion.channels is None
+    if fingerprint and unchanged and packed.fingerprint != fingerprint:
+        raise SparringError(f"'{path}' is damaged: its content does not match its fingerprint; pack it again")
+    return packed
+
+
+def write_npz(path: Path, packed: PackedImages) -> None:
+    """Write one uncompressed `.npz`, images as [N, H, W, C], that `read_npz` reads back identically."""
+    arrays: dict[str, np.ndarray] = {
+        "images": packed.images.permute(0, 2, 3, 1).cpu().numpy(),
+        "class_names": np.array(packed.class_names, dtype=str),
+        "name": np.array(packed.name),
+        "split": np.array(packed.split or ""),
+        "fingerprint": np.array(packed.fingerprint),
+    }
+    if packed.labels is not None:
+        arrays["labels"] = packed.labels.cpu().numpy()
+    with path.open("wb") as file:
+        np.savez(file, **arrays)
+
+
+def _channels_last(images: object, name: str) -> np.ndarray:
+    """Images as a uint8 array [N, H, W, C]."""
+    is_tensor = isinstance(images, Tensor)
+    array = images.detach().cpu().numpy() if isinstance(images, Tensor) else np.asarray(images)
+    if array.dtype != np.uint8:
+        cure = {
+            "f": "for values in [-1, 1] use sparring.data.to_uint8(images), for [0, 1] (images * 255).round(); "
+            "a data set's ToTensor() can be left out",
+            "u": "divide 16-bit levels by 257",
+        }.get(array.dtype.kind, "convert levels 0..255 to uint8")
+        raise SparringError(f"images of '{name}' must be uint8, got {array.dtype}: {cure}")
+    if array.ndim == 3:
+        return array[..., None]
+    if array.ndim == 4:
+        first, last = array.shape[1] in (1, 3, 4), array.shape[3] in (1, 3, 4)
+        if first and (is_tensor or not last):
+            return array.transpose(0, 2, 3, 1)
+        if last:
+            return array
+    raise SparringError(
+        f"images of '{name}' have shape {list(array.shape)}: allowed are [N, H, W], [N, H, W, C] and [N, C, H, W] "
+        "with C = 1, 3 or 4"
+    )
+
+
+def _label_tensor(labels: object, name: str) -> Tensor | None:
+    if labels is None:
+        return None
+    array = labels.detach().cpu().numpy() if isinstance(labels, Tensor) else np.asarray(labels)
+    if array.ndim == 2 and array.shape[1] == 1:
+        array = array[:, 0]
+    if array.dtype.kind not in "iu" or array.ndim != 1:
+        raise SparringError(
+            f"labels of '{name}' are integers [N], got {array.dtype} {list(array.shape)}; for one-hot rows take their argmax"
+        )
+    return torch.from_numpy(array.astype(np.int64))

@@ -1,0 +1,121 @@
+"""Many images into one array, decoded by a few threads, with errors that name the image."""
+
+import os
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+
+from sparring.data.decode import UnreadableImageError
+from sparring.errors import SparringError
+
+Note = Callable[[str], None]  # takes a line for the user
+Progress = Callable[[int, int], None]  # images done, images in all
+Allocate = Callable[[tuple[int, ...]], np.ndarray]  # an empty uint8 array of a shape
+
+_CHUNK = 64  # images that a thread decodes between two looks at the queue
+_COPY_CHUNK = 4096  # images copied at a time, so that a mapped array never has to fit in memory
+
+
+def empty_in_memory(shape: tuple[int, ...]) -> np.ndarray:
+    """An uninitialised uint8 array."""
+    return np.empty(shape, dtype=np.uint8)
+
+
+@dataclass
+class Assembly:
+    """How to turn `count` images into one array.
+
+    read(i) gives (uint8 [H, W, C], whether stored in colour) or raises UnreadableImageError; name(i) is for messages.
+    """
+
+    source: str
+    count: int
+    read: Callable[[int], tuple[np.ndarray, bool]]
+    name: Callable[[int], str]
+    channels: int | None = None
+    skip_unreadable: bool = False
+    threads: int = min(8, os.cpu_count() or 1)
+    allocate: Allocate = empty_in_memory
+    note: Note | None = None
+    progress: Progress | None = None
+
+    def run(self) -> tuple[np.ndarray, np.ndarray]:
+        """The pixels uint8 [N, H, W, C] and the numbers int64 [N] of the images that could be read.
+
+        Raises SparringError for the first unreadable image (unless skipped), for two sizes, and if nothing is left.
+        """
+        first, shape = self._first_readable()
+        pixels = self.allocate((self.count, *shape))
+        failed: list[int] = list(range(first))
+        colour = False
+        for done, (chunk_failed, chunk_colour) in self._decoded(first, shape, pixels):
+            failed += chunk_failed
+            colour |= chunk_colour
+            if self.progress:
+                self.progress(done, self.count)
+        kept = np.setdiff1d(np.arange(self.count), failed)
+        if failed and self.note:
+            named = ", ".join(f"'{self.name(i)}'" for i in failed[:3]) + (", ..." if len(failed) > 3 else "")
+            self.note(f"left out {len(failed)} of {self.count} images of '{self.source}', unreadable: {named}")
+        grey = self.channels is None and not colour  # decoded as RGB with equal channels: one of them says it all
+        if failed or grey:
+            pixels = self._compact(pixels, kept, 1 if grey else shape[2])
+        return pixels, kept
+
+    def _first_readable(self) -> tuple[int, tuple[int, ...]]:
+        for i in range(self.count):
+            try:
+                return i, self.read(i)[0].shape
+            except UnreadableImageError:
+                if not self.skip_unreadable:
+                    raise
+        raise SparringError(f"none of the {self.count} images of '{self.source}' can be read")
+
+    def _decoded(
+        self, first: int, shape: tuple[int, ...], pixels: np.ndarray
+    ) -> Iterable[tuple[int, tuple[list[int], bool]]]:
+        def work(start: int) -> tuple[list[int], bool]:
+            failed, any_colour = [], False
+            for i in range(start, min(start + _CHUNK, self.count)):
+                try:
+                    image, colour = self.read(i)
+                except UnreadableImageError:
+                    if not self.skip_unreadable:
+                        raise
+                    failed.append(i)
+                    continue
+                if image.shape != shape:
+                    raise self._mixed_sizes(first, shape, i, image.shape)
+                pixels[i] = image
+                any_colour |= colour
+            return failed, any_colour
+
+        starts = range(first, self.count, _CHUNK)
+        if self.threads < 2:
+            results: Iterable[tuple[list[int], bool]] = map(work, starts)
+            yield from (
+                (min(start + _CHUNK, self.count), result) for start, result in zip(starts, results, strict=True)
+            )
+            return
+        pool = ThreadPoolExecutor(self.threads)
+        try:
+            for start, result in zip(starts, pool.map(work, starts), strict=True):
+                yield min(start + _CHUNK, self.count), result
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+    def _mixed_sizes(self, i: int, one: tuple[int, ...], j: int, other: tuple[int, ...]) -> SparringError:
+        smaller = min(*one[:2], *other[:2])
+        return SparringError(
+            f"images of '{self.source}' differ in size: '{self.name(i)}' is {one[1]}x{one[0]} and '{self.name(j)}' is "
+            f"{other[1]}x{other[0]}; choose one size for all of them, e.g. data.size={smaller}"
+        )
+
+    def _compact(self, pixels: np.ndarray, kept: np.ndarray, channels: int) -> np.ndarray:
+        compact = self.allocate((len(kept), *pixels.shape[1:3], channels))
+        for start in range(0, len(kept), _COPY_CHUNK):
+            part = kept[start : start + _COPY_CHUNK]
+            compact[start : start + len(part)] = pixels[part][..., :channels]
+        return compact

@@ -1,0 +1,109 @@
+"""Packed images on disk, so that decoding happens once.
+
+An entry is `<slot>.bin`, the pixels [N, H, W, C] followed by the labels (int64, little-endian) if there are any, and
+`<slot>.json`, which says what the bytes mean, what they were made from (`key`) and what they hash to. A slot belongs
+to one source with one set of options: when the source changes, its key does, and the entry is written anew. An entry
+whose key, length or hash is not as it should be counts as absent.
+"""
+
+import hashlib
+import json
+import os
+import tempfile
+import warnings
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from sparring.data.packed import PackedImages
+
+FORMAT = 1  # raise it when decoding or this layout changes: older entries are then made again
+MAP_ABOVE = 256 * 2**20  # bytes; larger arrays stay on disk and are mapped into memory
+
+
+def default_folder() -> Path:
+    """$SPARRING_CACHE, else ~/.cache/sparring (below $XDG_CACHE_HOME if that is set)."""
+    if folder := os.environ.get("SPARRING_CACHE"):
+        return Path(folder).expanduser()
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "sparring"
+
+
+def key_of(*parts: object) -> str:
+    """A hash of plain values, for slots and keys."""
+    return hashlib.blake2b(repr((FORMAT, parts)).encode(), digest_size=16).hexdigest()
+
+
+def read_entry(folder: Path, slot: str, key: str) -> PackedImages | None:
+    """The entry, mapped into memory if it is large; None if it is absent, stale or damaged."""
+    try:
+        meta = json.loads((folder / f"{slot}.json").read_text())
+        if meta["key"] != key or meta["format"] != FORMAT:
+            return None
+        shape, labelled = [int(length) for length in meta["shape"]], bool(meta["labelled"])
+        pixel_bytes = int(np.prod(shape))
+        path = folder / f"{slot}.bin"
+        if path.stat().st_size != pixel_bytes + 8 * shape[0] * labelled:
+            return None
+        data = map_file(path) if pixel_bytes > MAP_ABOVE else torch.from_numpy(np.fromfile(path, dtype=np.uint8))
+        labels = None
+        if labelled:
+            labels = torch.from_numpy(np.frombuffer(data[pixel_bytes:].numpy().tobytes(), "<i8").astype(np.int64))
+        images = data[:pixel_bytes].view(shape).permute(0, 3, 1, 2)
+        packed = PackedImages(images, labels, tuple(meta["class_names"]), meta["name"], meta["split"])
+        return packed if packed.fingerprint == meta["fingerprint"] else None
+    except (OSError, ValueError, KeyError, TypeError, RuntimeError):
+        return None  # whatever is wrong with it, it can be made again
+
+
+def write_entry(folder: Path, slot: str, key: str, packed: PackedImages) -> None:
+    """Write the entry so that a crash at any point leaves the old one, the new one, or one that is found damaged.
+
+    Raises OSError if the folder cannot be written to.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    pixels = packed.images.permute(0, 2, 3, 1).numpy()
+    labels = None if packed.labels is None else packed.labels.numpy().astype("<i8")
+    meta = {
+        "format": FORMAT,
+        "key": key,
+        "shape": list(pixels.shape),
+        "labelled": labels is not None,
+        "class_names": packed.class_names,
+        "name": packed.name,
+        "split": packed.split,
+        "fingerprint": packed.fingerprint,
+    }
+    _write_atomically(folder / f"{slot}.bin", [pixels] if labels is None else [pixels, labels])
+    _write_atomically(folder / f"{slot}.json", [np.frombuffer(json.dumps(meta).encode(), np.uint8)])
+
+
+def map_file(path: Path, offset: int = 0, length: int | None = None) -> torch.Tensor:
+    """Bytes of a file, uint8 [length], read as they are needed. Read-only: writing to them ends the process."""
+    mapped = np.memmap(path, dtype=np.uint8, mode="r", offset=offset, shape=length)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # torch says that it cannot mark tensors as read-only; nothing here writes
+        return torch.from_numpy(mapped)
+
+
+def scratch_array(folder: Path, shape: tuple[int, ...]) -> np.ndarray:
+    """An empty uint8 array: in memory, or in a nameless file in `folder`, gone with the array, if it is large."""
+    if np.prod(shape) <= MAP_ABOVE:
+        return np.empty(shape, dtype=np.uint8)
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryFile(dir=folder) as file:
+        return np.memmap(file, dtype=np.uint8, mode="w+", shape=shape)
+
+
+def _write_atomically(path: Path, arrays: list[np.ndarray]) -> None:
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=path.name + ".")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            for array in arrays:
+                array.tofile(file)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(name, path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise

@@ -1,0 +1,98 @@
+"""One documented way from any image to uint8 pixels [H, W, C]. In this order:
+
+1. EXIF orientation is honoured: pictures stand as viewers show them. Of an animation the first frame counts.
+2. The colour mode becomes grey (1 channel) or RGB (3 channels), by what is stored, not by what is seen:
+     grey, black and white, grey with alpha, 16-bit grey -> grey;   RGB, RGBA, palette, CMYK, YCbCr, ... -> RGB.
+   Transparent images are laid over white. 16-bit grey v becomes round(v / 257), so that 65535 is 255; of 16-bit
+   colour Pillow reads the high byte, which differs by one level at most. Colour profiles are not applied.
+3. If one channel is asked for, RGB becomes the ITU-R 601 luma (299 R + 587 G + 114 B) / 1000; if three are, grey is
+   repeated.
+4. If a size is asked for and the image has another, the largest central square is cut out and resized with Pillow's
+   Lanczos filter, which is antialiased. An image that has the size already keeps its exact pixels.
+"""
+
+import io
+from collections.abc import Callable
+
+import numpy as np
+from PIL import Image, ImageOps
+
+from sparring.errors import SparringError
+
+_GREY_MODES = {"1", "L", "LA", "La"}
+_SIXTEEN_BIT_MODES = {"I", "I;16", "I;16B", "I;16L", "I;16N"}  # Pillow reads 16-bit grey PNG as I or I;16, by version
+_ORIENTED = {"exif", "Raw profile type exif", "xmp", "XML:com.adobe.xmp"}
+_BACKGROUND = 255  # white, on which transparent pictures are usually meant to be seen
+
+
+class UnreadableImageError(SparringError):
+    """An image that cannot be decoded; the message names it and says why."""
+
+
+def decode(data: bytes, channels: int | None, size: int | None) -> tuple[np.ndarray, bool]:
+    """The pixels uint8 [H, W, C] of an image file's bytes, and whether it is stored in colour.
+
+    `channels` None gives RGB for every image, grey repeated. Raises whatever Pillow does for damaged files.
+    """
+    with Image.open(io.BytesIO(data)) as image:
+        if image.format == "TIFF" or _ORIENTED & image.info.keys():
+            image = ImageOps.exif_transpose(image)
+        return convert(image, channels, size)
+
+
+def convert(image: Image.Image, channels: int | None, size: int | None) -> tuple[np.ndarray, bool]:
+    """Steps 2 to 4 of this file for an opened image: pixels uint8 [H, W, C], and whether it is stored in colour."""
+    image = _grey_or_rgb(image)
+    colour = image.mode == "RGB"
+    wanted = "L" if channels == 1 else "RGB"
+    if image.mode != wanted:
+        image = image.convert(wanted)
+    if size is not None and image.size != (size, size):
+        side = min(image.size)
+        left, top = (image.width - side) // 2, (image.height - side) // 2
+        box = (left, top, left + side, top + side)
+        image = image.resize((size, size), Image.Resampling.LANCZOS, box=box)
+    pixels = np.asarray(image)
+    return (pixels[:, :, None] if pixels.ndim == 2 else pixels), colour
+
+
+def _grey_or_rgb(image: Image.Image) -> Image.Image:
+    if image.mode in ("L", "RGB") and "transparency" not in image.info:  # nearly all files
+        return image
+    if image.mode in _SIXTEEN_BIT_MODES:
+        levels = np.asarray(image).astype(np.int64)
+        if levels.min() < 0 or levels.max() > 65535:
+            raise ValueError(f"grey levels from {levels.min()} to {levels.max()}; 0 to 65535 are allowed")
+        return Image.fromarray(((levels + 128) // 257).astype(np.uint8))
+    if image.mode == "F":
+        raise ValueError("floating-point pixels have no known range; store it with 8 or 16 bits")
+    target = "L" if image.mode in _GREY_MODES else "RGB"
+    if image.mode.upper() in ("LA", "PA", "RGBA") or "transparency" in image.info:
+        image = image.convert("RGBA")
+        white = Image.new("RGBA", image.size, (_BACKGROUND,) * 3 + (255,))
+        image = Image.alpha_composite(white, image)
+    return image.convert(target)
+
+
+def from_array(pixels: np.ndarray, channels: int | None, size: int | None) -> tuple[np.ndarray, bool]:
+    """`convert` for pixels uint8 [H, W, C] with C = 1 (grey), 3 (RGB) or 4 (RGBA)."""
+    image = Image.fromarray(np.ascontiguousarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels))
+    return convert(image, channels, size)
+
+
+def readable(name: str, work: Callable[[], tuple[np.ndarray, bool]]) -> tuple[np.ndarray, bool]:
+    """`work()`, whose failure becomes an UnreadableImageError that names the image.
+
+    Damaged files make Pillow raise nearly any exception, so all of them count.
+    """
+    try:
+        return work()
+    except MemoryError:
+        raise
+    except Exception as error:
+        reason = " ".join(str(error).split()) or type(error).__name__
+        if isinstance(error, Image.UnidentifiedImageError):
+            reason = "it is not an image that Pillow knows"
+        raise UnreadableImageError(
+            f"cannot read image '{name}': {reason}; replace it, or leave unreadable images out with --skip-unreadable"
+        ) from error

@@ -1,0 +1,52 @@
+"""The images that ship with the package: Fashion-MNIST's 10,000 test images (MIT licence, see THIRD_PARTY.md).
+
+28x28 grey, padded with zeros to 32x32, ten classes of 1,000. The split into 8,000 for training and 2,000 for testing
+is this library's own, 800 and 200 of each class, and never changes. Whoever compares with numbers on Fashion-MNIST's
+own 60,000 / 10,000 split should not train on these images.
+"""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from sparring.data.idx import read_idx
+from sparring.data.packed import PackedImages
+from sparring.errors import SparringError
+from sparring.randomness import seed_for
+
+NAME = "fashion-mnist-10k"
+CLASS_NAMES = ("t-shirt", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "ankle boot")
+SPLITS = ("train", "test")
+TRAIN_PER_CLASS = 800
+
+_HERE = Path(__file__).parent
+
+
+def pad_to_32(images: np.ndarray) -> Tensor:
+    """Grey uint8 images [N, 28, 28] with two black pixels around them: uint8 [N, 1, 32, 32]."""
+    return torch.from_numpy(np.pad(images, ((0, 0), (2, 2), (2, 2))))[:, None]
+
+
+def split_rows(labels: Tensor) -> dict[str, Tensor]:
+    """Rows of the 10,000 in each split, ascending: of each class 800 for training, the rest for testing.
+
+    A row's place is a hash of its number, so that no library's random generator can ever move it.
+    """
+    order = sorted(range(len(labels)), key=lambda row: seed_for(NAME, "split", row))
+    by_class: dict[int, list[int]] = {label: [] for label in range(len(CLASS_NAMES))}
+    for row in order:
+        by_class[int(labels[row])].append(row)
+    train = sorted(row for rows in by_class.values() for row in rows[:TRAIN_PER_CLASS])
+    test = sorted(row for rows in by_class.values() for row in rows[TRAIN_PER_CLASS:])
+    return {"train": torch.tensor(train), "test": torch.tensor(test)}
+
+
+def load_embedded(split: str = "train") -> PackedImages:
+    """One split of the embedded images: uint8 [8000 or 2000, 1, 32, 32] with labels and class names."""
+    if split not in SPLITS:
+        raise SparringError(f"'{NAME}' has no split '{split}': there is {', '.join(SPLITS)}")
+    images = pad_to_32(read_idx(_HERE / "t10k-images-idx3-ubyte.gz"))
+    labels = torch.from_numpy(read_idx(_HERE / "t10k-labels-idx1-ubyte.gz")).long()
+    return PackedImages(images, labels, CLASS_NAMES, NAME, split).take(split_rows(labels)[split])

@@ -1,0 +1,221 @@
+"""Which images of a folder or zip file are meant, and which class each belongs to.
+
+images/*.png                          flat: no labels
+images/<class>/**/*.png               classes in alphabetical order, as torchvision's ImageFolder has them
+images/dataset.json                   {"labels": [["00000/img00000000.png", 6], ...]} or {"labels": null}, which
+                                      goes before folder names
+images/{train,val,test}/...           splits, each of one of the forms above; the classes are those of train
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from sparring.data.assemble import Note
+from sparring.data.classes import Classes, choose_classes
+from sparring.data.tree import Tree, is_image
+from sparring.errors import SparringError, nearest
+
+SPLIT_NAMES = ("train", "val", "valid", "validation", "test")
+_VALIDATION = {"val", "valid", "validation"}  # three spellings of one thing
+
+ClassOrder = Sequence[tuple[str, str]]  # folder's name, readable name
+
+
+@dataclass(frozen=True)
+class Listing:
+    """Images by path, with their labels.
+
+    paths, labels    one label for each path, or None
+    class_names      in the order of the labels; () if classes have numbers only
+    split            the split that was taken, or None if there are none
+    """
+
+    source: str
+    paths: list[str]
+    labels: list[int] | None
+    class_names: tuple[str, ...]
+    split: str | None
+
+    def select_classes(self, classes: Classes) -> "Listing":
+        """The images of some classes only, their labels numbered in the order given."""
+        if self.labels is None:
+            raise SparringError(
+                f"'{self.source}' has no classes to choose {classes!r} from: its images are not in folders by class"
+            )
+        count = len(self.class_names) or max(self.labels) + 1
+        chosen = choose_classes(classes, self.class_names, count, self.source)
+        number = {old: new for new, old in enumerate(chosen)}
+        pairs = [(path, number[label]) for path, label in zip(self.paths, self.labels, strict=True) if label in number]
+        if not pairs:
+            raise SparringError(f"classes {classes!r} of '{self.source}' hold no images")
+        names = tuple(self.class_names[old] for old in chosen) if self.class_names else ()
+        return replace(self, paths=[path for path, _ in pairs], labels=[label for _, label in pairs], class_names=names)
+
+    def in_order(self, order: ClassOrder) -> "Listing":
+        """The same images with classes numbered, and named, as `order` says."""
+        if self.labels is None or not self.class_names:
+            raise SparringError(f"'{self.source}' has no named classes to bring into order")
+        position = {folder: number for number, (folder, _) in enumerate(order)}
+        for name in self.class_names:
+            if name not in position:
+                raise SparringError(
+                    f"the class order lacks class '{name}' of '{self.source}': {nearest(name, position)}"
+                )
+        labels = [position[self.class_names[label]] for label in self.labels]
+        return replace(self, labels=labels, class_names=tuple(readable for _, readable in order))
+
+
+def list_images(tree: Tree, split: str | None, note: Note) -> Listing:
+    """The images of one split (None: train, if there are splits), with labels where the layout gives any.
+
+    Raises SparringError where there are no images, no such split, or images beside class folders.
+    """
+    images = tree.images()
+    if not images:
+        raise SparringError(
+            f"no images in '{tree.name}': looked for .png, .jpg, .webp and the like, also in subfolders"
+        )
+    others = [path for path in tree.stamps if not is_image(path) and not path.endswith("dataset.json")]
+    if others:
+        note(f"'{tree.name}': {len(others)} files are not images and are left out, e.g. '{others[0]}'")
+    root = _enclosing_folder(tree, images)
+    splits = split_folders(tree, root, images)
+    if not splits:
+        if split not in (None, "train"):
+            raise SparringError(f"'{tree.name}' has no splits, so no '{split}': leave data.split out")
+        return _labelled(tree, root, root, images, None, note)
+    chosen = _choose_split(tree.name, splits, split, note)
+    left_out = {path[len(root) :].split("/")[0] for path in images if not _inside_any(path, root, splits)}
+    if left_out:
+        note(f"'{tree.name}': folders beside its splits are left out: {', '.join(sorted(left_out))}")
+    prefix = root + splits[chosen] + "/"
+    inside = [path for path in images if path.startswith(prefix)]
+    if not inside:
+        raise SparringError(f"split '{chosen}' of '{tree.name}' holds no images")
+    listing = _labelled(tree, prefix, root, inside, chosen, note)
+    if chosen != "train" and "train" in splits and listing.class_names:
+        listing = _with_classes_of_train(tree, root + splits["train"] + "/", listing)
+    return listing
+
+
+def split_folders(tree: Tree, root: str, images: list[str]) -> dict[str, str]:
+    """Split -> its folder under `root`; {} if there are none. A class may be called 'train', too: so either all
+    folders are splits, or at least two of them."""
+    if any("/" not in path[len(root) :] for path in images if path.startswith(root)):
+        return {}
+    tops = {folder[len(root) :].split("/")[0] for folder in tree.folders if folder.startswith(root)}
+    with_images = {path[len(root) :].split("/")[0] for path in images}
+    splits = {top.lower(): top for top in sorted(tops) if top.lower() in SPLIT_NAMES}
+    if not splits or (len(splits) < 2 and with_images - set(splits.values())):
+        return {}
+    return splits
+
+
+def available_splits(tree: Tree) -> tuple[str, ...]:
+    """The names of a tree's splits, () if it has none."""
+    images = tree.images()
+    return tuple(split_folders(tree, _enclosing_folder(tree, images), images)) if images else ()
+
+
+def _enclosing_folder(tree: Tree, images: list[str]) -> str:
+    """'' or the one top folder, with a slash, that holds everything, as archives often have.
+
+    In a folder (not a zip) a single subfolder with nothing but images is a class.
+    """
+    tops = {path.split("/")[0] for path in images}
+    if len(tops) > 1 or "/" not in images[0] or "dataset.json" in tree.stamps:
+        return ""
+    (top,) = tops
+    if top.lower() in SPLIT_NAMES or any(folder.count("/") == 0 and folder != top for folder in tree.folders):
+        return ""
+    nested = any(path.count("/") > 1 for path in images)
+    return f"{top}/" if nested or tree.is_archive or f"{top}/dataset.json" in tree.stamps else ""
+
+
+def _inside_any(path: str, root: str, splits: dict[str, str]) -> bool:
+    return path[len(root) :].split("/")[0] in splits.values()
+
+
+def _choose_split(source: str, splits: dict[str, str], split: str | None, note: Note) -> str:
+    if split is None:
+        if "train" not in splits:
+            raise SparringError(
+                f"'{source}' has no split 'train', only {', '.join(splits)}: "
+                f"choose one, e.g. data.split={next(iter(splits))}"
+            )
+        others = [name for name in splits if name != "train"]
+        note(f"'{source}' has splits: taking 'train'" + (f" (there is {', '.join(others)}, too)" if others else ""))
+        return "train"
+    wanted = split.lower()
+    if wanted in splits:
+        return wanted
+    for name in splits:
+        if {wanted, name} <= _VALIDATION:
+            return name
+    raise SparringError(f"'{source}' has no split '{split}': there is {', '.join(splits)}")
+
+
+def _labelled(tree: Tree, prefix: str, root: str, images: list[str], split: str | None, note: Note) -> Listing:
+    for base in (prefix, root, ""):
+        if f"{base}dataset.json" in tree.stamps:
+            labels = _labels_of_json(tree, base, images)
+            return Listing(tree.name, images, labels, (), split)
+    loose = [path for path in images if "/" not in path[len(prefix) :]]
+    if len(loose) == len(images):
+        return Listing(tree.name, images, None, (), split)
+    if loose:
+        raise SparringError(
+            f"'{tree.name}' has images beside its class folders, e.g. '{loose[0]}' ({len(loose)} in all): "
+            "move them into a class, or all images into one folder"
+        )
+    names = _class_folders(tree, prefix)
+    number = {name: label for label, name in enumerate(names)}
+    labels = [number[path[len(prefix) :].split("/")[0]] for path in images]
+    empty = sorted(set(range(len(names))) - set(labels))
+    if empty:
+        note(f"'{tree.name}': class folders without images: {', '.join(names[label] for label in empty)}")
+    return Listing(tree.name, images, labels, tuple(names), split)
+
+
+def _class_folders(tree: Tree, prefix: str) -> list[str]:
+    return sorted({folder[len(prefix) :].split("/")[0] for folder in tree.folders if folder.startswith(prefix)})
+
+
+def _with_classes_of_train(tree: Tree, train: str, listing: Listing) -> Listing:
+    """A test split that lacks a class, or has more, must not number the others differently."""
+    names = _class_folders(tree, train)
+    if not names:
+        return listing
+    for name in listing.class_names:
+        if name not in names:
+            raise SparringError(
+                f"split '{listing.split}' of '{tree.name}' has a class '{name}' that 'train' lacks: {nearest(name, names)}"
+            )
+    return listing.in_order([(name, name) for name in names])
+
+
+def _labels_of_json(tree: Tree, base: str, images: list[str]) -> list[int] | None:
+    where = f"'{base}dataset.json' of '{tree.name}'"
+    try:
+        content = json.loads(tree.read(f"{base}dataset.json"))
+        entries = content["labels"] if isinstance(content, dict) else content
+    except (ValueError, KeyError) as error:
+        raise SparringError(f'{where} is not of the form {{"labels": [["name.png", 0], ...]}}: {error!r}') from error
+    if entries is None:
+        return None
+    by_path = {}
+    for entry in entries if isinstance(entries, list) else [entries]:
+        match entry:
+            case [str(path), int(label)] if not isinstance(label, bool) and label >= 0:
+                by_path[base + path] = label
+            case _:
+                raise SparringError(f'{where}: each label is ["name.png", number from 0], got {json.dumps(entry)[:80]}')
+    unlabelled = next((path for path in images if path not in by_path), None)
+    if unlabelled is not None:
+        raise SparringError(f"{where} has no label for '{unlabelled}': label all images, or set labels to null")
+    known = set(tree.stamps)
+    missing = next((path for path in by_path if path not in known), None)
+    if missing is not None:
+        raise SparringError(f"{where} names '{missing}', which is not there")
+    return [by_path[path] for path in images]

@@ -1,0 +1,189 @@
+"""Images in memory: one uint8 array, gathered by index and normalised in one go.
+
+Between the data and the metrics an image is float32 in [-1, 1]; at both ends it is uint8. The two maps are
+
+    float = uint8 / 127.5 - 1                    0 -> -1, 255 -> 1
+    uint8 = round((float + 1) * 127.5)           clamped to 0..255, halves to even; the inverse of the first
+
+Pixels lie channels-last in memory, which is how convolutions want them, so a batch needs no reordering.
+"""
+
+import hashlib
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+
+import torch
+from torch import Tensor
+
+from sparring.data.classes import choose_classes
+from sparring.errors import SparringError
+
+_HASH_CHUNK = 16 * 2**20  # bytes hashed by one thread at a time
+
+
+def to_uint8(images: Tensor) -> Tensor:
+    """Float images in [-1, 1] as uint8, rounded to the nearest level; values outside the range are clamped.
+
+    Raises SparringError for integers, which this map would turn into black and white.
+    """
+    if not images.is_floating_point():
+        raise SparringError(f"to_uint8 takes float images in [-1, 1], got {images.dtype}: they need no conversion")
+    return images.float().add(1).mul_(127.5).round_().clamp_(0, 255).to(torch.uint8)
+
+
+def to_float(images: Tensor) -> Tensor:
+    """uint8 images as float32 in [-1, 1], by x / 127.5 - 1; `to_uint8` gives the same levels back exactly."""
+    if images.dtype != torch.uint8:
+        raise SparringError(f"to_float takes uint8 images, got {images.dtype}: convert them with to_uint8 first")
+    return images.to(torch.float32).div_(127.5).sub_(1)
+
+
+@dataclass(frozen=True, eq=False)
+class PackedImages:
+    """A data set as one array.
+
+    images        uint8 [N, C, H, W], C 1 or 3, channels-last in memory; perhaps mapped from a file
+    labels        int64 [N] or None: >= 0 a class, < 0 no class known
+    class_names   a name for each class, or () if classes are numbered only
+    name, split   where the images come from, for logs and reports; `split` is None where the source has none
+    """
+
+    images: Tensor
+    labels: Tensor | None = None
+    class_names: tuple[str, ...] = ()
+    name: str = "images"
+    split: str | None = None
+    _rows: Tensor = field(init=False, repr=False)  # [N, H * W * C], the same memory: gathering rows is a plain copy
+
+    def __post_init__(self) -> None:
+        images, labels = self.images, self.labels
+        if images.dtype != torch.uint8 or images.ndim != 4 or images.shape[1] not in (1, 3):
+            raise SparringError(
+                f"packed images are uint8 [N, C, H, W] with C 1 or 3, got {images.dtype} {list(images.shape)}: "
+                "convert floats in [-1, 1] with sparring.data.to_uint8"
+            )
+        pixels = images.permute(0, 2, 3, 1).contiguous()
+        names = tuple(map(str, self.class_names))
+        if len(set(names)) < len(names):
+            twice = next(name for name in names if names.count(name) > 1)
+            raise SparringError(f"class '{twice}' is named twice in '{self.name}': class names must differ")
+        if labels is not None:
+            labels = self._checked_labels(labels, names)
+        object.__setattr__(self, "images", pixels.permute(0, 3, 1, 2))
+        object.__setattr__(self, "labels", labels)
+        object.__setattr__(self, "class_names", names)
+        object.__setattr__(self, "_rows", pixels.flatten(1))
+
+    def _checked_labels(self, labels: Tensor, names: tuple[str, ...]) -> Tensor:
+        if labels.is_floating_point() or labels.dtype == torch.bool or labels.shape != (len(self.images),):
+            raise SparringError(
+                f"labels of '{self.name}' are integers [{len(self.images)}], one for each image, "
+                f"got {labels.dtype} {list(labels.shape)}; for one-hot rows take their argmax"
+            )
+        labels = labels.to(device=self.images.device, dtype=torch.int64)
+        if names and len(labels) and int(labels.max()) >= len(names):
+            raise SparringError(
+                f"label {int(labels.max())} of '{self.name}' has no name: {len(names)} class names allow labels up to "
+                f"{len(names) - 1}; name every class, or none"
+            )
+        return labels
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    @property
+    def channels(self) -> int:
+        return self.images.shape[1]
+
+    @property
+    def height(self) -> int:
+        return self.images.shape[2]
+
+    @property
+    def width(self) -> int:
+        return self.images.shape[3]
+
+    @property
+    def size(self) -> int:
+        """The side of square images in pixels. Raises SparringError where they are not square."""
+        if self.height != self.width:
+            raise SparringError(
+                f"'{self.name}' has images of {self.height}x{self.width} pixels, not square: crop them with data.size"
+            )
+        return self.height
+
+    @cached_property
+    def num_classes(self) -> int:
+        """The number of named classes, else the highest label + 1; 0 without labels."""
+        if self.labels is None or not len(self.labels):
+            return len(self.class_names)
+        return len(self.class_names) or max(0, int(self.labels.max()) + 1)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """A hash of the content: pixels, labels, class names and the shape, but not name, split or where it is."""
+        pixels = self._rows.reshape(-1).cpu().numpy()
+        starts = range(0, len(pixels), _HASH_CHUNK)
+        with ThreadPoolExecutor() as pool:  # hashing releases Python's lock
+            hashes = pool.map(lambda start: hashlib.blake2b(pixels[start : start + _HASH_CHUNK]).digest(), starts)
+            digest = hashlib.blake2b(b"".join(hashes), digest_size=16)
+        digest.update(repr((tuple(self.images.shape), self.class_names, self.labels is None)).encode())
+        if self.labels is not None:
+            digest.update(self.labels.cpu().numpy().astype("<i8").tobytes())
+        return digest.hexdigest()
+
+    def require_labels(self, reason: str) -> Tensor:
+        """The labels [N]. Raises SparringError, saying that `reason` needs them, where there are none."""
+        if self.labels is None:
+            raise SparringError(
+                f"{reason} needs labels and '{self.name}' has none: put each class in a folder of its own, "
+                "or choose an unconditional recipe"
+            )
+        return self.labels
+
+    def uint8_batch(self, index: Tensor, device: torch.device | str | None = None) -> tuple[Tensor, Tensor | None]:
+        """Images uint8 [B, C, H, W], channels-last, and labels [B] or None, at the rows `index` (int64 [B])."""
+        index = index.to(self._rows.device)
+        rows = self._rows.index_select(0, index)
+        labels = None if self.labels is None else self.labels.index_select(0, index)
+        if device is not None:
+            rows = rows.to(device)
+            labels = None if labels is None else labels.to(device)
+        pixels = rows.view(len(index), self.height, self.width, self.channels)
+        return pixels.permute(0, 3, 1, 2), labels
+
+    def batch(self, index: Tensor, device: torch.device | str | None = None) -> tuple[Tensor, Tensor | None]:
+        """Images float32 [B, C, H, W] in [-1, 1], channels-last, and labels [B] or None, at the rows `index`.
+
+        Bytes travel to `device` (default: where the images are) and become floats there.
+        """
+        images, labels = self.uint8_batch(index, device)
+        return to_float(images), labels
+
+    def to(self, device: torch.device | str) -> "PackedImages":
+        """The same data with its images and labels on another device, so that batches need no transfer."""
+        labels = None if self.labels is None else self.labels.to(device)
+        return replace(self, images=self.images.to(device), labels=labels)
+
+    def take(self, index: Tensor) -> "PackedImages":
+        """The rows `index` (int64 [n]) in that order, as a data set with the same classes."""
+        images, labels = self.uint8_batch(index)
+        return replace(self, images=images, labels=labels)
+
+    def select_classes(self, classes: str | int | Sequence[str | int]) -> "PackedImages":
+        """The images of some classes, in their old order; labels are numbered anew in the order given.
+
+        `classes`: names, numbers, `"0-9"` (both ends included), `"0:10"` (as Python slices), or a list of those.
+        Raises SparringError for unknown classes, naming the nearest, and where there are no labels.
+        """
+        labels = self.require_labels("a choice of classes")
+        chosen = choose_classes(classes, self.class_names, self.num_classes, self.name)
+        renumbered = torch.full((self.num_classes + 1,), -1, dtype=torch.int64, device=labels.device)
+        renumbered[torch.tensor(chosen, device=labels.device)] = torch.arange(len(chosen), device=labels.device)
+        new_labels = renumbered[labels.clamp(min=-1)]  # -1 reads the last entry, which stays -1
+        kept = (new_labels >= 0).nonzero().squeeze(1)
+        names = tuple(self.class_names[number] for number in chosen) if self.class_names else ()
+        images, _ = self.uint8_batch(kept)
+        return replace(self, images=images, labels=new_labels[kept], class_names=names)

@@ -1,0 +1,321 @@
+"""Any source of images as PackedImages: one function, `load`, and `pack`, which writes them into one file."""
+
+import os
+import re
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from sparring.data import cache as disk
+from sparring.data import embedded, torchvision_sets
+from sparring.data.arrays import Conversion, pack_array, pack_dataset, read_npz, write_npz
+from sparring.data.assemble import Assembly, Note, Progress
+from sparring.data.classes import Classes
+from sparring.data.decode import decode, readable
+from sparring.data.idx import idx_splits, read_idx
+from sparring.data.listing import Listing, available_splits, list_images
+from sparring.data.negatives import noise_images, parse_noise
+from sparring.data.packed import PackedImages
+from sparring.data.tree import Tree, open_tree
+from sparring.errors import SparringError, nearest
+
+
+@dataclass(frozen=True)
+class _Request:
+    split: str | None
+    classes: Classes | None
+    class_order: str | Path | Sequence[str] | None
+    cache: Path | None
+    conversion: Conversion
+    root: Path | None
+    download: bool
+
+    def note(self, line: str) -> None:
+        if self.conversion.note:
+            self.conversion.note(line)
+
+
+def load(
+    source: Any,
+    *,
+    split: str | None = None,
+    size: int | None = None,
+    channels: int | None = None,
+    classes: Classes | None = None,
+    class_order: str | Path | Sequence[str] | None = None,
+    skip_unreadable: bool = False,
+    cache: str | Path | bool | None = None,
+    note: Note | None = None,
+    progress: Progress | None = None,
+    root: str | Path | None = None,
+    download: bool = False,
+) -> PackedImages:
+    """Images from anywhere, as uint8 [N, C, H, W] with labels where the source has them.
+
+    source: a folder or zip of images (`sparring.data.listing` has the layouts), a folder of MNIST's idx files, an
+        `.npz`, "fashion-mnist-10k" (ships with the package), "torchvision:CIFAR10" or plainly "cifar10",
+        "noise:normal"; or from Python a map-style data set, an array or tensor, a pair (images, labels), or
+        PackedImages.
+    split: "train" (taken, with a note, if None is given and there are splits), "test", ...
+    size: the side in pixels; other images are centre-cropped and resized. None: all must agree already.
+    channels: 1 or 3; None: 3 if any image is stored in colour, else 1. `sparring.data.decode` has the conversions.
+    classes: names, numbers, "0-9", "0:10", or a list of those; labels are numbered in that order.
+    class_order: the order of classes, which is alphabetical otherwise: names, or a text file with one on each line,
+        optionally with a tab and a readable name after it.
+    skip_unreadable: leave damaged images out and count them, rather than stop at the first.
+    cache: the folder for decoded folders and zips; None for $SPARRING_CACHE or ~/.cache/sparring; False for none.
+    note, progress: called with lines for the user, and with (images done, images in all).
+    root, download: for torchvision's data sets: where they are, and whether to fetch them.
+
+    Raises SparringError, in one line that names the file, for everything that is wrong with the source.
+    """
+    _check_options(size, channels)
+    request = _Request(
+        split=split,
+        classes=classes,
+        class_order=class_order,
+        cache=_cache_folder(cache),
+        conversion=Conversion(size, channels, skip_unreadable, note, progress),
+        root=None if root is None else Path(root).expanduser(),
+        download=download,
+    )
+    if isinstance(source, str | Path):
+        return _from_name_or_path(source, request)
+    if class_order is not None:
+        raise SparringError("class_order is for folders and zip files: number other labels as you like them yourself")
+    return _selected(_from_object(source, request), request)
+
+
+def pack(source: Any, out: str | Path | None = None, **options: Any) -> Path:
+    """Decode `source` (options as for `load`) into one portable `.npz` file that `load` reads back identically.
+
+    `out` is `<name>[-<split>].npz` in the current folder if None. Returns the path. The file appears only when it is
+    complete; an existing one is not overwritten.
+    """
+    if out is not None:
+        _check_free(Path(out))
+    packed = load(source, **options)
+    if out is None:
+        name = re.sub(r"[^\w.-]+", "-", Path(packed.name).stem)
+        out = Path(f"{name}-{packed.split}.npz" if packed.split else f"{name}.npz")
+        _check_free(out)
+    out = Path(out)
+    handle, temporary = tempfile.mkstemp(dir=out.parent, prefix=f".{out.name}.")
+    os.close(handle)
+    try:
+        write_npz(Path(temporary), packed)
+        os.chmod(temporary, 0o644)
+        os.replace(temporary, out)
+    finally:
+        Path(temporary).unlink(missing_ok=True)
+    return out
+
+
+def splits_of(source: Any) -> tuple[str, ...]:
+    """The splits that a folder, zip, idx folder or embedded set has; () where there are none or nobody can tell."""
+    if source == embedded.NAME:
+        return embedded.SPLITS
+    path = Path(source).expanduser() if isinstance(source, str | Path) else None
+    if path is None or not path.exists() or path.suffix == ".npz":
+        return ()
+    if path.is_dir() and (found := idx_splits(path)):
+        return tuple(found)
+    with open_tree(path) as tree:
+        return available_splits(tree)
+
+
+def _check_options(size: int | None, channels: int | None) -> None:
+    if size is not None and (isinstance(size, bool) or not isinstance(size, int) or size < 1):
+        raise SparringError(f"data.size is the side of the images in pixels, at least 1, got {size!r}")
+    if channels not in (None, 1, 3):
+        raise SparringError(f"data.channels is 1 (grey) or 3 (colour), got {channels!r}")
+
+
+def _check_free(out: Path) -> None:
+    if out.suffix != ".npz":
+        raise SparringError(f"packed files end in .npz, got '{out}'")
+    if out.exists():
+        raise SparringError(f"'{out}' exists already: remove it, or choose another name with --out")
+    if not out.absolute().parent.is_dir():
+        raise SparringError(f"there is no folder '{out.parent}' for '{out.name}': make it first")
+
+
+def _cache_folder(cache: str | Path | bool | None) -> Path | None:
+    if cache is False:
+        return None
+    return disk.default_folder() if cache is None or cache is True else Path(cache).expanduser()
+
+
+def _from_name_or_path(source: str | Path, request: _Request) -> PackedImages:
+    text = str(source)
+    path = Path(source).expanduser()
+    if isinstance(source, str) and not path.exists():
+        named = _by_name(text, request)
+        if named is not None:
+            return _selected(named, request)
+        raise SparringError(_missing(text))
+    if not path.exists():
+        raise SparringError(_missing(text))
+    if path.is_dir() and idx_splits(path):
+        return _selected(_from_idx(path, request), request)
+    if path.is_file() and path.suffix.lower() == ".npz":
+        packed = read_npz(path, request.conversion)
+        if request.split not in (None, packed.split or "train"):
+            raise SparringError(
+                f"'{path}' holds {packed.split or 'no split'}, not '{request.split}': leave data.split out"
+            )
+        return _selected(packed, request)
+    if path.is_file() and path.suffix.lower() != ".zip":
+        raise SparringError(f"'{path}' is neither a folder, a .zip nor an .npz: put single images into a folder")
+    with open_tree(path) as tree:
+        return _from_tree(tree, path, request)
+
+
+def _by_name(name: str, request: _Request) -> PackedImages | None:
+    if name == embedded.NAME:
+        if request.split is None:
+            request.note(f"'{name}' has splits: taking 'train' (there is test, too)")
+        return _converted(embedded.load_embedded(request.split or "train"), request)
+    if name.startswith("noise:"):
+        kind, count = parse_noise(name)
+        conversion = request.conversion
+        if conversion.size is None:
+            raise SparringError(f"'{name}' needs a size: set data.size, e.g. data.size=32")
+        return noise_images(kind, count, conversion.channels or 3, conversion.size)
+    prefix, _, rest = name.partition(":")
+    torchvision_name = rest if prefix == "torchvision" and rest else torchvision_sets.BARE_NAMES.get(name.lower())
+    if torchvision_name is None:
+        return None
+    root = request.root or torchvision_sets.default_root(request.cache or disk.default_folder())
+    return torchvision_sets.load_torchvision(
+        torchvision_name,
+        split=request.split,
+        root=root,
+        download=request.download,
+        note=request.note,
+        conversion=request.conversion,
+    )
+
+
+def _missing(text: str) -> str:
+    if "/" in text or Path(text).suffix in (".zip", ".npz"):
+        return f"there is no file or folder '{text}': check data.source"
+    names = [embedded.NAME, *torchvision_sets.BARE_NAMES, "noise:normal", "noise:uniform"]
+    return f"there is no file or folder '{text}', nor a data set of that name: {nearest(text, names)}"
+
+
+def _from_idx(folder: Path, request: _Request) -> PackedImages:
+    splits = idx_splits(folder)
+    split = request.split or "train"
+    if split not in splits:
+        raise SparringError(f"'{folder}' has no split '{split}': there is {', '.join(splits)}")
+    if request.split is None:
+        request.note(f"'{folder}' has splits: taking '{split}'")
+    images, labels = (read_idx(path) for path in splits[split])
+    return pack_array(images, labels, name=folder.name, split=split, conversion=request.conversion)
+
+
+def _from_object(source: Any, request: _Request) -> PackedImages:
+    conversion = request.conversion
+    if request.split is not None and not isinstance(source, PackedImages):
+        raise SparringError(f"an array or data set from Python has no split '{request.split}': pass the part you mean")
+    if isinstance(source, PackedImages):
+        if request.split not in (None, source.split):
+            raise SparringError(f"'{source.name}' is split '{source.split}', not '{request.split}'")
+        return _converted(source, request)
+    if isinstance(source, np.ndarray | Tensor):
+        return pack_array(source, conversion=conversion)
+    if isinstance(source, tuple) and len(source) == 2 and isinstance(source[0], np.ndarray | Tensor):
+        return pack_array(source[0], source[1], conversion=conversion)
+    if hasattr(source, "__getitem__") and not isinstance(source, dict):
+        return pack_dataset(source, name=type(source).__name__, conversion=conversion)
+    raise SparringError(
+        f"data of type {type(source).__name__} cannot be loaded: give a path, a name, a map-style data set with __len__ "
+        "and __getitem__, a uint8 array, or a pair (images, labels)"
+    )
+
+
+def _converted(packed: PackedImages, request: _Request) -> PackedImages:
+    conversion = request.conversion
+    same_size = conversion.size is None or (packed.height, packed.width) == (conversion.size, conversion.size)
+    if same_size and conversion.channels in (None, packed.channels):
+        return packed
+    return pack_array(
+        packed.images.cpu(),
+        packed.labels,
+        class_names=packed.class_names,
+        name=packed.name,
+        split=packed.split,
+        conversion=conversion,
+    )
+
+
+def _selected(packed: PackedImages, request: _Request) -> PackedImages:
+    return packed if request.classes is None else packed.select_classes(request.classes)
+
+
+def _from_tree(tree: Tree, path: Path, request: _Request) -> PackedImages:
+    listing = list_images(tree, request.split, request.note)
+    if request.class_order is not None:
+        listing = listing.in_order(_read_order(request.class_order))
+    if request.classes is not None:
+        listing = listing.select_classes(request.classes)
+    conversion = request.conversion
+    options = (conversion.size, conversion.channels, conversion.skip_unreadable)
+    if request.cache is None:
+        return _decode_listing(tree, listing, path, request)
+    slot = path.stem + "-" + disk.key_of(str(path.resolve()), listing.split, listing.class_names, *options)[:16]
+    stamps = [(name, tree.stamps[name]) for name in listing.paths]
+    key = disk.key_of(str(path.resolve()), stamps, listing.labels, listing.class_names, listing.split, *options)
+    found = disk.read_entry(request.cache, slot, key)
+    if found is not None:
+        return found
+    packed = _decode_listing(tree, listing, path, request)
+    try:
+        disk.write_entry(request.cache, slot, key, packed)
+    except OSError as error:
+        request.note(
+            f"cannot keep the decoded images in '{request.cache}' ({error.strerror or error}): going on without"
+        )
+        return packed
+    return disk.read_entry(request.cache, slot, key) or packed
+
+
+def _decode_listing(tree: Tree, listing: Listing, path: Path, request: _Request) -> PackedImages:
+    conversion, paths, cache = request.conversion, listing.paths, request.cache
+
+    def read(i: int) -> tuple[np.ndarray, bool]:
+        return readable(paths[i], lambda: decode(tree.read(paths[i]), conversion.channels, conversion.size))
+
+    assembly = Assembly(
+        source=tree.name,
+        count=len(paths),
+        read=read,
+        name=lambda i: paths[i],
+        channels=conversion.channels,
+        skip_unreadable=conversion.skip_unreadable,
+        note=conversion.note,
+        progress=conversion.progress,
+    )
+    if cache is not None:
+        assembly.allocate = lambda shape: disk.scratch_array(cache, shape)
+    pixels, kept = assembly.run()
+    labels = None if listing.labels is None else torch.tensor(listing.labels)[torch.from_numpy(kept)]
+    images = torch.from_numpy(pixels).permute(0, 3, 1, 2)
+    return PackedImages(images, labels, listing.class_names, path.stem, listing.split)
+
+
+def _read_order(order: str | Path | Sequence[str]) -> list[tuple[str, str]]:
+    if not isinstance(order, str | Path):
+        return [(name, name) for name in order]
+    try:
+        lines = [line.split("\t") for line in Path(order).read_text().splitlines() if line.strip()]
+    except (OSError, UnicodeDecodeError) as error:
+        raise SparringError(f"cannot read the class order '{order}': {error}") from error
+    return [(line[0].strip(), line[-1].strip()) for line in lines]

@@ -1,0 +1,127 @@
+"""Folders and zip files alike: a list of files that can be read, each with a stamp that changes when it does."""
+
+import os
+import zipfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from sparring.errors import SparringError
+
+IMAGE_SUFFIXES = [
+    ".png",
+    ".jpg",
+    ".jpeg",
+    ".jpe",
+    ".jfif",
+    ".bmp",
+    ".gif",
+    ".ppm",
+    ".pgm",
+    ".pbm",
+    ".pnm",
+    ".tif",
+    ".tiff",
+    ".webp",
+]  # what counts as an image, in any case
+_JUNK = {"__macosx", "thumbs.db", "desktop.ini"}
+
+
+@dataclass(frozen=True)
+class Tree:
+    """A source of files.
+
+    name      as the user gave it, for messages
+    stamps    path inside the source, with forward slashes -> a value that changes when the file's content does
+    folders   all folders, also the empty ones
+    read      the bytes of a path; may be called from several threads
+    """
+
+    name: str
+    stamps: dict[str, object]
+    folders: frozenset[str]
+    read: Callable[[str], bytes]
+    is_archive: bool = False
+
+    def images(self) -> list[str]:
+        """The paths that look like images, sorted."""
+        return sorted(path for path in self.stamps if is_image(path))
+
+
+def is_image(path: str) -> bool:
+    """Whether a file's name ends as an image's does."""
+    return PurePosixPath(path).suffix.lower() in IMAGE_SUFFIXES
+
+
+def is_junk(path: str) -> bool:
+    """Hidden files and what operating systems leave behind: never part of a data set."""
+    return any(part.startswith(".") or part.lower() in _JUNK for part in path.split("/"))
+
+
+@contextmanager
+def open_tree(path: Path) -> Iterator[Tree]:
+    """The folder or zip file at `path` as a Tree. Raises SparringError for what is neither, or damaged."""
+    if path.is_dir():
+        yield _folder(path)
+        return
+    try:
+        archive = zipfile.ZipFile(path)
+    except (zipfile.BadZipFile, EOFError, ValueError) as error:
+        raise SparringError(
+            f"'{path}' is not a complete zip file ({error}): fetch it again, or give a folder, .zip or .npz"
+        ) from error
+    with archive:
+        yield _zip(path, archive)
+
+
+def _folder(root: Path) -> Tree:
+    stamps: dict[str, object] = {}
+    folders = set()
+    seen = set()  # real paths of folders, so that links in a circle end
+    pending = [""]
+    while pending:
+        prefix = pending.pop()
+        real = os.path.realpath(root / prefix)
+        if real in seen:
+            continue
+        seen.add(real)
+        try:
+            entries = list(os.scandir(root / prefix))
+        except OSError as error:
+            raise SparringError(f"cannot read folder '{root / prefix}': {error.strerror}") from error
+        for entry in entries:
+            path = prefix + entry.name
+            if is_junk(entry.name):
+                continue
+            if entry.is_dir():
+                folders.add(path)
+                pending.append(path + "/")
+                continue
+            try:
+                status = entry.stat()
+            except OSError as error:
+                raise SparringError(f"cannot read '{root / path}': {error.strerror} (a broken link?)") from error
+            stamps[path] = (status.st_size, status.st_mtime_ns, status.st_ctime_ns)
+    return Tree(str(root), stamps, frozenset(folders), lambda path: (root / path).read_bytes())
+
+
+def _zip(path: Path, archive: zipfile.ZipFile) -> Tree:
+    infos: dict[str, zipfile.ZipInfo] = {}
+    folders = set()
+    for info in archive.infolist():
+        name = info.filename.rstrip("/")
+        parts = name.split("/")
+        if name.startswith(("/", "\\")) or ".." in parts or ":" in parts[0]:
+            raise SparringError(f"'{path}' holds a path that leads outside of it, '{info.filename}': not a data set")
+        if is_junk(name):
+            continue
+        folders.update("/".join(parts[:depth]) for depth in range(1, len(parts)))
+        if info.is_dir():
+            folders.add(name)
+            continue
+        if info.flag_bits & 0x1:
+            raise SparringError(f"'{path}' is protected by a password ('{name}'): unpack it and give the folder")
+        infos[name] = info
+    stamps: dict[str, object] = {name: (info.file_size, info.CRC) for name, info in infos.items()}
+    return Tree(str(path), stamps, frozenset(folders), lambda name: archive.read(infos[name]), True)
