@@ -1,0 +1,132 @@
+"""NAT for classifiers: cross-entropy on positives, and on negatives a distance from "no class in particular".
+
+    J_NAT = 1/N sum_i ( I[y_i >= 0] * -log p_i[y_i]  +  I[y_i < 0] * w * D(p_i, u) )
+
+    N    samples in the batch, positives and negatives together
+    p_i  softmax(logits_i) over c classes
+    u    (1/c, ..., 1/c), the answer for whatever is of none of the classes
+    D    KL(u || p), or another divergence that is zero at u
+    w    the weight of negatives; 1 is the paper's
+
+"Negative-Aware Training: Be Aware of Negative Samples", Eq. 1-4.
+
+Prior art, plainly: with D = KL(u || p) and w = 1 the gradient is that of the Entropic Open-Set loss (Dhamija, Guenther and
+Boult, "Reducing Network Agnostophobia", 2018) and of Outlier Exposure with alpha 1 (Hendrycks, Mazeika and Dietterich,
+2019, whose code averages the two parts apart: `normalize="separate"`). The values differ by the constant n_neg / N * log c.
+
+Deviations
+    Eq. 1 prints D(p || u) and Eq. 4 KL(u || p); the latter is what the authors' code computes, and the default here.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from sparring.errors import SparringError, nearest
+from sparring.terms._divergences import TO_UNIFORM, Divergence
+
+Reduction = Literal["mean", "sum", "none"]
+
+
+def nat_losses(logits: Tensor, target: Tensor, neg_weight: float = 1.0, divergence: Divergence = "kl") -> Tensor:
+    """The summands of J_NAT for logits [B, c] and target [B], unreduced: [B]."""
+    log_p = logits.log_softmax(1)
+    on_positives = -log_p.gather(1, target.clamp(min=0).unsqueeze(1)).squeeze(1)
+    return torch.where(target < 0, neg_weight * TO_UNIFORM[divergence](logits), on_positives)
+
+
+class NATLoss(nn.Module):
+    """The criterion of negative-aware training, for anyone's training loop.
+
+        criterion = sparring.NATLoss()
+        loss = criterion(model(torch.cat([images, negatives])), torch.cat([labels, torch.full((n,), -1)]))
+
+    Positives and negatives belong in one forward pass, so that batch normalisation sees them together.
+
+    reduction   "mean", "sum", or "none" (None) for one loss per sample
+    neg_weight  the weight of each negative, from 0
+    normalize   what "mean" divides by: "batch", all samples (Eq. 1), or "separate", the mean over positives plus the mean
+                over negatives; a part without samples counts 0. It has no say in "sum" and "none".
+    divergence  "kl" (the paper's), "reverse_kl", "js" or "squared_error"
+
+    Raises SparringError for any other value.
+    """
+
+    def __init__(
+        self,
+        reduction: Reduction | None = "mean",
+        neg_weight: float = 1.0,
+        normalize: Literal["batch", "separate"] = "batch",
+        divergence: Divergence = "kl",
+    ) -> None:
+        super().__init__()
+        for name, value, allowed in (
+            ("reduction", reduction or "none", ("mean", "sum", "none")),
+            ("normalize", normalize, ("batch", "separate")),
+            ("divergence", divergence, tuple(TO_UNIFORM)),
+        ):
+            if value not in allowed:
+                raise SparringError(f"NATLoss: unknown {name} {value!r}: {nearest(str(value), allowed)}")
+        if isinstance(neg_weight, bool) or not 0 <= neg_weight < float("inf"):
+            raise SparringError(f"NATLoss: neg_weight is a finite number from 0, got {neg_weight!r}")
+        self.reduction = reduction or "none"
+        self.neg_weight, self.normalize, self.divergence = float(neg_weight), normalize, divergence
+
+    def extra_repr(self) -> str:
+        return (
+            f"reduction={self.reduction!r}, neg_weight={self.neg_weight:g}, normalize={self.normalize!r}, "
+            f"divergence={self.divergence!r}"
+        )
+
+    def forward(self, logits: Tensor, target: Tensor) -> Tensor:
+        """The loss for logits [B, c], c >= 2, and integer target [B]: a class from 0 to c - 1, or below 0 for a negative.
+
+        Further axes after the first two, as segmentation has them, are further samples: logits [B, c, H, W] go with target
+        [B, H, W]. Half precision is computed, and returned, in float32. The result has a gradient, perhaps all zeros, also
+        where positives, negatives or both are missing.
+
+        Raises SparringError for other shapes and types, and for classes out of range where that can be seen without
+        waiting for another device (on a GPU torch's own assertion says so).
+        """
+        check_target(logits, target)
+        if logits.dtype in (torch.float16, torch.bfloat16):
+            logits = logits.float()
+        losses = nat_losses(logits, target.long(), self.neg_weight, self.divergence)
+        if self.reduction == "none":
+            return losses
+        if self.reduction == "sum":
+            return losses.sum()
+        if self.normalize == "batch":
+            return losses.sum() / max(losses.numel(), 1)
+        negative = target < 0
+        n_neg = negative.sum()
+        n_pos = losses.numel() - n_neg
+        zero = torch.zeros_like(losses)
+        pos_sum, neg_sum = torch.where(negative, zero, losses).sum(), torch.where(negative, losses, zero).sum()
+        return pos_sum / n_pos.clamp(min=1) + neg_sum / n_neg.clamp(min=1)
+
+
+def check_target(logits: Tensor, target: Tensor, what: str = "NATLoss", num_classes: int | None = None) -> None:
+    """Raise SparringError where logits [B, c, ...] and target [B, ...] do not belong together, in one line."""
+    if not logits.is_floating_point() or logits.ndim < 2 or logits.shape[1] < 2:
+        raise SparringError(
+            f"{what} takes logits [B, C] of floats with at least 2 classes, got {logits.dtype} {list(logits.shape)}"
+        )
+    expected = [logits.shape[0], *logits.shape[2:]]
+    if target.is_floating_point() or target.is_complex() or target.dtype == torch.bool:
+        raise SparringError(
+            f"{what} takes a target of integers, a class or anything below 0 for a negative, got {target.dtype}"
+        )
+    if list(target.shape) != expected:
+        raise SparringError(
+            f"{what}: logits {list(logits.shape)} go with a target {expected}, got {list(target.shape)}"
+        )
+    classes = num_classes or logits.shape[1]
+    if target.device.type == "cpu" and target.numel() and int(target.max()) >= classes:
+        raise SparringError(
+            f"{what}: label {int(target.max())} is out of range: logits of {classes} classes allow 0 to {classes - 1}, and "
+            "anything below 0 for a negative"
+        )
