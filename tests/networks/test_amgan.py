@@ -160,6 +160,7 @@ def test_randomness_is_the_global_generators_and_reaches_the_features():
     D.eval()
     torch.testing.assert_close(D(images)[0], D(images)[0], rtol=0, atol=0)
     dropped = AMGANBackbone(image_size=16, width=32, noise=0, normalisation="none")(images)[0]
+    assert all((block != 0).all() for block in D.train()(images)[1])  # blocks are taken before it
     assert 0.15 < (dropped == 0).float().mean() < 0.45  # the last dropout acts on the features
 
 

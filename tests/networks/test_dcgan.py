@@ -163,11 +163,12 @@ def test_samples_are_coupled_exactly_where_the_backbone_says_so():
         D = scrambled(DCGANBackbone(image_size=16, width=2, normalisation=normalisation))
         alone = torch.allclose(D(images)[0][:2], D(images[:2])[0], rtol=1e-10)
         assert alone != D.couples_batch
+    assert not DCGANBackbone(image_size=8, normalisation="batch").couples_batch  # its only stage has no batch norm
 
 
 def test_concatenated_class_changes_the_image_and_the_judgement():
     G = scrambled(DCGANGenerator(image_size=16, latent_size=3, num_classes=4, width=2, conditioning="concat"))
-    z, labels = random(2, 3), torch.tensor([1, 3])
+    z, labels = random(2, 3), torch.tensor([0, 3])
     images = G(z, labels)
     joined = torch.cat([z, G.class_latent.embedding.weight[labels]], 1)
     torch.testing.assert_close(images, generator_longhand(G, "batch", joined, None))

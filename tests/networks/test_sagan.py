@@ -146,6 +146,15 @@ def test_starts_as_plain_batch_norm_whatever_the_class():
     torch.testing.assert_close(G(z, torch.tensor([0, 1])), twin(z))
 
 
+def test_starts_xavier_uniform_with_gain_one():
+    torch.manual_seed(0)
+    D = SAGANBackbone(image_size=32, width=16, spectral_norm="none")
+    G = SAGANGenerator(image_size=32, width=16, spectral_norm="none")
+    for weight in (D.stages[2].conv1.weight, G.blocks[0].conv2.weight):
+        bound = (6 / (9 * 128)) ** 0.5
+        assert 0.97 * bound < weight.abs().max() <= bound
+
+
 def test_batch_norm_moves_slowly_unless_told_otherwise():
     for options, momentum in (({}, 0.001), ({"batch_norm_momentum": 0.1}, 0.1)):
         G = SAGANGenerator(image_size=32, width=2, **options)
