@@ -279,12 +279,8 @@ def _check_needs(name: str, needs: set[str] | frozenset[str]) -> None:
     for need in needs:
         side, _, aspect = need.partition(".")
         if need not in ("blocks", "penalties") and (side not in SIDES or (aspect and aspect not in SIDE_NEEDS)):
-            allowed = (
-                "blocks, penalties, or one of "
-                + ", ".join(SIDES)
-                + ", alone or with ."
-                + ", .".join(sorted(SIDE_NEEDS))
-            )
+            aspects = ", .".join(sorted(SIDE_NEEDS))
+            allowed = f"blocks, penalties, or one of {', '.join(SIDES)}, alone or with .{aspects}"
             raise SparringError(f"{name} needs '{need}', which is no part of a round: {allowed}")
 
 
