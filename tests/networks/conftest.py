@@ -1,6 +1,19 @@
-"""Makes `network_formulas`, the formulas that the networks are held against, importable beside the tests."""
+"""What the tests of the networks share."""
 
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parent))
+import pytest
+import torch
+
+sys.path.insert(0, str(Path(__file__).parent))  # `network_formulas`, the longhand that the networks are held against
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    """On tensors this small a second thread costs time, most of all on a busy machine."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)

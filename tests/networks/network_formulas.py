@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -120,3 +123,60 @@ def random(*shape: int, seed: int = 0) -> Tensor:
 
 def parameter_count(*modules: torch.nn.Module) -> int:
     return sum(parameter.numel() for module in modules for parameter in module.parameters())
+
+
+Norm = Callable[[Any, Tensor, Tensor | None], Tensor]
+UPSAMPLING = {"nearest": nearest, "bilinear": bilinear}
+
+
+def plain(layer: Any, x: Tensor, labels: Tensor | None) -> Tensor:
+    return x
+
+
+def conv3(layer: Any, x: Tensor) -> Tensor:
+    return conv(x, layer.weight, layer.bias, padding=1)
+
+
+def conv1(layer: Any, x: Tensor) -> Tensor:
+    return conv(x, layer.weight, layer.bias)
+
+
+def generator_block(block: Any, x: Tensor, labels: Tensor | None, mode: str, norm: Norm) -> Tensor:
+    """norm, ReLU, doubling, 3x3, norm, ReLU, 3x3, and the shortcut's 1x1 after its doubling."""
+    h = conv3(block.conv1, UPSAMPLING[mode](relu(norm(block.norm1, x, labels))))
+    h = conv3(block.conv2, relu(norm(block.norm2, h, labels)))
+    return h + conv1(block.shortcut, UPSAMPLING[mode](x))
+
+
+def discriminator_block(block: Any, x: Tensor, *, first: bool, halve: bool, norm: Norm = plain) -> Tensor:
+    """norm, ReLU (neither in the first block), 3x3, norm, ReLU, 3x3, halving, and the shortcut's 1x1 before its halving."""
+    h = x if first else relu(norm(block.norm1, x, None))
+    h = conv3(block.conv2, relu(norm(block.norm2, conv3(block.conv1, h), None)))
+    if halve:
+        return average_pool(h) + average_pool(conv1(block.shortcut, x))
+    return h + (x if isinstance(block.shortcut, torch.nn.Identity) else conv1(block.shortcut, x))
+
+
+def batch(layer: Any, x: Tensor, labels: Tensor | None) -> Tensor:
+    return batch_norm(x, layer.weight, layer.bias)
+
+
+def conditional(layer: Any, x: Tensor, labels: Tensor | None) -> Tensor:
+    return batch_norm(x, layer.gamma.weight[labels], layer.beta.weight[labels])
+
+
+def layer_wise(layer: Any, x: Tensor, labels: Tensor | None) -> Tensor:
+    return layer_norm(x, layer.weight, layer.bias)
+
+
+def assert_same(ours: Tensor, theirs: Tensor, inputs: list[Tensor], module: torch.nn.Module) -> None:
+    """Equal values, and equal gradients of a random projection of them at the inputs and parameters."""
+    torch.testing.assert_close(ours, theirs, rtol=1e-10, atol=1e-11)
+    aim = random(*ours.shape, seed=9)
+    parameters = [*inputs, *module.parameters()]
+    for a, b in zip(
+        torch.autograd.grad((ours * aim).sum(), parameters),
+        torch.autograd.grad((theirs * aim).sum(), parameters),
+        strict=True,
+    ):
+        torch.testing.assert_close(a, b, rtol=1e-8, atol=1e-10)

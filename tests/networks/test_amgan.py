@@ -4,8 +4,7 @@ import network_formulas as longhand
 import pytest
 import torch
 import torch.nn.functional as F
-from network_formulas import parameter_count, random, scrambled
-from test_residual import assert_same
+from network_formulas import assert_same, parameter_count, random, scrambled
 
 from sparring.errors import SparringError
 from sparring.networks.amgan import (

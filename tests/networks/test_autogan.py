@@ -3,8 +3,7 @@
 import network_formulas as longhand
 import pytest
 import torch
-from network_formulas import parameter_count, random, scrambled
-from test_residual import assert_same, batch, conv1, conv3, discriminator_block
+from network_formulas import assert_same, batch, conv1, conv3, discriminator_block, parameter_count, random, scrambled
 
 from sparring.errors import SparringError
 from sparring.networks.autogan import AutoGANBackbone, AutoGANGenerator

@@ -3,8 +3,7 @@
 import network_formulas as longhand
 import pytest
 import torch
-from network_formulas import parameter_count, random, scrambled
-from test_residual import assert_same
+from network_formulas import assert_same, parameter_count, random, scrambled
 
 from sparring.errors import SparringError
 from sparring.networks.r3gan import Block, R3GANBackbone, R3GANGenerator, Resample

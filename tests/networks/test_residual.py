@@ -3,69 +3,28 @@
 import network_formulas as longhand
 import pytest
 import torch
-from network_formulas import random, scrambled
+from network_formulas import (
+    UPSAMPLING,
+    assert_same,
+    batch,
+    conditional,
+    conv3,
+    discriminator_block,
+    generator_block,
+    layer_wise,
+    plain,
+    random,
+    scrambled,
+)
 from torch import nn
 
 from sparring.networks.layers import norm_layer
 from sparring.networks.residual import ConvPool, DiscriminatorBlock, GeneratorBlock, Start, UpConv
 
-UP = {"nearest": longhand.nearest, "bilinear": longhand.bilinear}
-
-
-def conv3(layer, x):
-    return longhand.conv(x, layer.weight, layer.bias, padding=1)
-
-
-def conv1(layer, x):
-    return longhand.conv(x, layer.weight, layer.bias)
-
-
-def generator_block(block, x, labels, mode, norm):
-    h = conv3(block.conv1, UP[mode](longhand.relu(norm(block.norm1, x, labels))))
-    h = conv3(block.conv2, longhand.relu(norm(block.norm2, h, labels)))
-    return h + conv1(block.shortcut, UP[mode](x))
-
-
-def discriminator_block(block, x, *, first, halve, norm=lambda layer, x, labels: x):
-    h = x if first else longhand.relu(norm(block.norm1, x, None))
-    h = conv3(block.conv2, longhand.relu(norm(block.norm2, conv3(block.conv1, h), None)))
-    if halve:
-        return longhand.average_pool(h) + longhand.average_pool(conv1(block.shortcut, x))
-    return h + (x if isinstance(block.shortcut, nn.Identity) else conv1(block.shortcut, x))
-
-
-def plain(layer, x, labels):
-    return x
-
-
-def batch(layer, x, labels):
-    return longhand.batch_norm(x, layer.weight, layer.bias)
-
-
-def conditional(layer, x, labels):
-    return longhand.batch_norm(x, layer.gamma.weight[labels], layer.beta.weight[labels])
-
-
-def layer_wise(layer, x, labels):
-    return longhand.layer_norm(x, layer.weight, layer.bias)
-
-
-def assert_same(ours, theirs, inputs, module):
-    torch.testing.assert_close(ours, theirs, rtol=1e-10, atol=1e-11)
-    aim = random(*ours.shape, seed=9)
-    parameters = [*inputs, *module.parameters()]
-    for a, b in zip(
-        torch.autograd.grad((ours * aim).sum(), parameters),
-        torch.autograd.grad((theirs * aim).sum(), parameters),
-        strict=True,
-    ):
-        torch.testing.assert_close(a, b, rtol=1e-8, atol=1e-10)
-
-
 NORMS = {"none": ("none", 0, plain), "batch": ("batch", 0, batch), "conditional": ("batch", 4, conditional)}
 
 
-@pytest.mark.parametrize("mode", UP)
+@pytest.mark.parametrize("mode", UPSAMPLING)
 @pytest.mark.parametrize("kind", NORMS)
 def test_generator_block(mode, kind):
     name, classes, formula = NORMS[kind]

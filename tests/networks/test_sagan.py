@@ -3,8 +3,15 @@
 import network_formulas as longhand
 import pytest
 import torch
-from network_formulas import parameter_count, random, scrambled
-from test_residual import assert_same, conv3, discriminator_block, generator_block
+from network_formulas import (
+    assert_same,
+    conv3,
+    discriminator_block,
+    generator_block,
+    parameter_count,
+    random,
+    scrambled,
+)
 
 from sparring.networks.discriminator import Discriminator
 from sparring.networks.sagan import SAGANBackbone, SAGANGenerator, SelfAttention
