@@ -13,6 +13,8 @@ from sparring.terms.sdp import SDP, attention, nearest_real
 from sparring.testing import round_of
 from sparring.training.objective import Objective
 
+OPTIONS = [{}, {"aggregate": "average"}, {"squared_norm": True}, {"aggregate": "average", "squared_norm": True}]
+
 
 def draw(*shape, seed):
     return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
@@ -56,7 +58,7 @@ def longhand(fake, real, k, aggregate="max", squared_norm=False, constant_real=F
 
 
 @pytest.mark.parametrize("k", [1, 3, 5, 9])  # 9: more than the batch
-@pytest.mark.parametrize("options", [{}, {"aggregate": "average"}, {"squared_norm": True}], ids=str)
+@pytest.mark.parametrize("options", OPTIONS, ids=str)
 @pytest.mark.parametrize("player", ["discriminator", "generator"])
 def test_value_and_gradients_equal_algorithm_1(k, options, player):
     fake_leaves, fake = side(5, seed=0)
@@ -143,6 +145,14 @@ def test_before_t_it_does_not_act():
     assert term.needs("generator", 2) == set()
     assert term.needs("generator", 3) == {"real.images", "fake", "blocks"}
     assert term.needs("discriminator", 0) == {"real", "fake", "blocks"}
+
+
+def test_blocks_may_have_any_number_of_dimensions():
+    block = draw(2, 3, 4, seed=0)  # [B, C, L]
+    torch.testing.assert_close(attention(block, "max", False), attention(block[..., None], "max", False))
+    largest = block.max(2).values
+    torch.testing.assert_close(attention(block, "max", False), attention(largest, "max", False))
+    torch.testing.assert_close(attention(largest, "max", False), largest / largest.square().sum(1, keepdim=True).sqrt())
 
 
 def test_normalised_features_are_bounded_and_zeros_stay_zero():

@@ -36,14 +36,14 @@ class AuxiliaryTerm(Term):
         return {"real", "fake"} if self.on_fake else {"real"}
 
     def check(self, build: Build) -> None:
-        _checks.labels(build, type(self).__name__)
+        _checks.labels(build, self)
 
     def per_sample(self, logits: Tensor, labels: Tensor) -> Tensor:
         """The loss [B] of logits [B, K] for labels [B]."""
         raise NotImplementedError
 
     def mean_loss(self, side: Side) -> Tensor:
-        return self.per_sample(side[self.head], labels_of(side, type(self).__name__)).mean()
+        return self.per_sample(side[self.head], labels_of(side, self)).mean()
 
     def discriminator_loss(self, r: Round) -> Tensor:
         on_real = self.mean_loss(r.real)

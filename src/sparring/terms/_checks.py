@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from sparring.errors import SparringError
-from sparring.terms.base import Build
+from sparring.terms.base import Build, Term
 
 
-def labels(build: Build, reader: str) -> None:
+def name_of(term: Term) -> str:
+    """What a recipe calls the method: the name of its file."""
+    return type(term).__module__.rsplit(".", 1)[-1]
+
+
+def labels(build: Build, term: Term) -> None:
     """Raise SparringError where the data have no labels."""
     if not build.has_labels:
-        raise SparringError(f"{reader} classifies real samples, and the data have no labels: give labelled data")
+        raise SparringError(f"{name_of(term)} classifies real samples, and the data have no labels: give labelled data")
 
 
 def separable_host(build: Build, reader: str) -> None:

@@ -13,18 +13,18 @@ from torch import Tensor
 
 from sparring.errors import SparringError
 from sparring.terms import _checks
-from sparring.terms.base import AdversarialLoss, Build, Head
+from sparring.terms.base import AdversarialLoss, Build, Head, Term
 
 if TYPE_CHECKING:
     from sparring.training.round import Round, Side
 
 
-def labels_of(side: Side, reader: str) -> Tensor:
+def labels_of(side: Side, term: Term) -> Tensor:
     """The side's labels [B]; raises SparringError where there are none."""
     if side.labels is None:
         raise SparringError(
-            f"{reader} reads the classes of the {side.name or 'judged'} samples, which have no labels: give labelled data, "
-            "or pass labels= and fake_labels="
+            f"{_checks.name_of(term)} reads the classes of the {side.name or 'judged'} samples, which have no labels: "
+            "give labelled data, or pass labels= and fake_labels="
         )
     return side.labels
 
@@ -49,10 +49,10 @@ class ClassLogitsLoss(AdversarialLoss):
         return (Head(name="class_logits", outputs="num_classes", extra_outputs=self.extra),)
 
     def check(self, build: Build) -> None:
-        _checks.labels(build, type(self).__name__)
+        _checks.labels(build, self)
 
     def on_real(self, side: Side) -> Tensor:
-        return F.cross_entropy(side.class_logits, labels_of(side, type(self).__name__), reduction="none")
+        return F.cross_entropy(side.class_logits, labels_of(side, self), reduction="none")
 
     def realness(self, side: Side) -> Tensor:
         return largest_log_probability(side.class_logits, self.extra)

@@ -51,7 +51,7 @@ class KPlusOne(ClassLogitsLoss):
         return {"real", "fake"}
 
     def on_real(self, side: Side) -> Tensor:
-        return self._classification(side.class_logits, labels_of(side, "k_plus_one"))
+        return self._classification(side.class_logits, labels_of(side, self))
 
     def on_fake(self, side: Side) -> Tensor:
         logits = side.class_logits
