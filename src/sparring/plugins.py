@@ -23,9 +23,11 @@ def find(kind: str, registry: Mapping[str, str], what: str) -> Any:
     if os.getcwd() not in sys.path:
         sys.path.append(os.getcwd())  # a user's module beside the recipe, as `python -m` would find it
     try:
+        if not module_name:
+            raise ModuleNotFoundError(name="")
         module = importlib.import_module(module_name)
     except ModuleNotFoundError as error:
-        if error.name is None or not module_name.startswith(error.name):
+        if error.name is None or not f"{module_name}.".startswith(f"{error.name}."):
             raise  # a missing import inside the user's module is theirs to see
         raise SparringError(f"{what} '{kind}': there is no module '{module_name}' to import") from None
     try:
@@ -35,3 +37,13 @@ def find(kind: str, registry: Mapping[str, str], what: str) -> Any:
         raise SparringError(
             f"{what} '{kind}': {module_name} has no '{attribute}': {nearest(attribute, names)}"
         ) from None
+
+
+def find_class(kind: str, registry: Mapping[str, str], what: str, base: type) -> Any:
+    """`find`, for a class below `base`: a function in its place could do anything with a recipe's values."""
+    found = find(kind, registry, what)
+    if not (isinstance(found, type) and issubclass(found, base)):
+        raise SparringError(
+            f"{what} '{kind}' is no class below {base.__module__}.{base.__qualname__}, but {found!r:.100}"
+        )
+    return found

@@ -1,0 +1,262 @@
+"""The command line: one verb per job, each also a function of the Python API. Heavy imports stay inside the verbs.
+
+Results go to stdout, progress and notes to stderr. A mistake of the user's ends in one line and exit code 2.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any, Optional
+
+import typer
+
+app = typer.Typer(
+    help="Train GANs against better opponents.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+RecipeArgument = Annotated[str, typer.Argument(help="A shipped recipe's name, a YAML file, or a run's folder.")]
+Overrides = Annotated[
+    Optional[list[str]],  # noqa: UP045 - typer reads the annotation at run time
+    typer.Argument(metavar="[KEY=VALUE]...", help="Changes, such as steps=500 batch_size=32 objective.r1.weight=5."),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")]
+
+
+def main() -> None:
+    """Run the command line; the entry point of the package. Exits with 2 for a mistake, 130 after Ctrl-C."""
+    from sparring.errors import SparringError
+
+    try:
+        code = app(standalone_mode=False)  # typer answers Ctrl-C and --help with an exit code
+        sys.exit(code if isinstance(code, int) else 0)
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except SparringError as error:
+        _fail(str(error))
+    except BrokenPipeError:
+        sys.exit(141)
+    except Exception as error:
+        if type(error).__name__ == "Abort":
+            sys.exit(130)
+        if not _is_usage_error(error):
+            raise
+        _fail(error.format_message())  # type: ignore[attr-defined]
+
+
+def _is_usage_error(error: Exception) -> bool:
+    """Whether click, typer's own or the installed one, says that the words of the command are wrong."""
+    return hasattr(error, "format_message") and hasattr(error, "exit_code")
+
+
+def _fail(message: str) -> None:
+    sys.stderr.write(f"sparring: {' '.join(message.split())}\n")
+    sys.exit(2)
+
+
+def _note(text: str) -> None:
+    sys.stderr.write(f"{text}\n")
+
+
+def _print_json(values: Any) -> None:
+    json.dump(values, sys.stdout, indent=2, ensure_ascii=False)
+    sys.stdout.write("\n")
+
+
+@contextmanager
+def _measuring() -> Iterator[Callable[[int, int], None]]:
+    """A progress bar over images, on stderr."""
+    from rich.console import Console
+    from rich.progress import Progress
+
+    with Progress(console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("measuring", total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+@app.command()
+def train(
+    recipe: RecipeArgument,
+    overrides: Overrides = None,
+    out: Annotated[Optional[Path], typer.Option(help="The run's folder; runs/NAME by default.")] = None,  # noqa: UP045
+    resume: Annotated[bool, typer.Option("--resume", help="Continue the run in that folder.")] = False,
+    resume_from: Annotated[Optional[int], typer.Option(help="Continue from this step's checkpoint.")] = None,  # noqa: UP045
+    start_from: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option("--from", help="Start with the networks of another run, where they fit."),
+    ] = None,
+    skip_unreadable: Annotated[bool, typer.Option("--skip-unreadable", help="Count bad images and go on.")] = False,
+    device: Annotated[Optional[str], typer.Option(help="cpu, cuda, cuda:1, ...")] = None,  # noqa: UP045
+    tensorboard: Annotated[bool, typer.Option("--tensorboard", help="Also log for TensorBoard.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Train a GAN: `sparring train quickstart steps=500`."""
+    import os
+
+    from sparring.report import tables
+    from sparring.training.progress import RichProgress
+    from sparring.training.run import train as train_run
+
+    run = train_run(
+        recipe,
+        [*(overrides or []), *(["data.skip_unreadable=true"] if skip_unreadable else [])],
+        out=out,
+        start_from=start_from,
+        resume=resume,
+        resume_from=resume_from,
+        device=device,
+        tensorboard=tensorboard,
+        progress=RichProgress,
+        note=_note,
+        command="sparring " + " ".join(sys.argv[1:]),
+    )
+    if os.environ.get("RANK", "0") != "0":
+        return
+    rows = run.metrics
+    measured = [record for record in rows if record["step"] == rows[-1]["step"]]
+    if as_json:
+        _print_json({"run": str(run.folder), "steps": run.recipe.steps, "metrics": measured})
+        return
+    tables.print_metrics(measured)
+    _print_lines(
+        f"run        {run.folder}  ({run.recipe.steps} steps)",
+        f"pictures   {run.folder / 'samples'}",
+        f"report     {run.folder / 'report.html'}",
+        f"sample it  sparring sample {run.folder} --n 64 --out samples.png",
+    )
+
+
+@app.command()
+def sample(
+    run: Annotated[str, typer.Argument(help="A run's folder or a generator.safetensors.")],
+    out: Annotated[Path, typer.Option(help="A .png of all, an .npz, or a folder for one PNG each.")],
+    n: Annotated[int, typer.Option("--n", help="How many images.")] = 64,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same images.")] = 0,
+    label: Annotated[Optional[str], typer.Option(help="A class, by name or number; all in turn by default.")] = None,  # noqa: UP045
+    as_json: AsJson = False,
+) -> None:
+    """Draw images from a trained generator; needs no data."""
+    from sparring.api import sample as draw
+
+    images = draw(run, n, seed=seed, labels=label, out=out)
+    if as_json:
+        _print_json({"out": str(out), "n": len(images), "shape": list(images.shape[1:]), "seed": seed})
+    else:
+        _print_lines(str(out))
+
+
+@app.command()
+def evaluate(
+    run: Annotated[str, typer.Argument(help="A run's folder.")],
+    overrides: Annotated[
+        Optional[list[str]],  # noqa: UP045
+        typer.Argument(
+            metavar="[KEY=VALUE]...", help="Changes to the recipe's evaluation, such as n=10000 split=test."
+        ),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Measure a run's generator by its recipe's protocol."""
+    from sparring.api import evaluate as measure
+    from sparring.report import tables
+
+    with _measuring() as progress:
+        records = measure(run, overrides=overrides or [], progress=progress, note=_note)
+    if as_json:
+        _print_json(records)
+    else:
+        tables.print_metrics(records)
+
+
+@app.command()
+def recipes(as_json: AsJson = False) -> None:
+    """List the recipes that ship with the package."""
+    from sparring.api import recipes as list_recipes
+    from sparring.recipe_files import quoted_rows
+    from sparring.report import tables
+
+    found = list_recipes()
+    if as_json:
+        _print_json(found)
+    else:
+        tables.print_recipes(found, quoted_rows())
+
+
+@app.command()
+def show(
+    recipe: RecipeArgument,
+    overrides: Overrides = None,
+    diff: Annotated[Optional[str], typer.Option(help="Another recipe: print only what differs.")] = None,  # noqa: UP045
+    as_json: AsJson = False,
+) -> None:
+    """A dry run: the resolved recipe, parameters, terms, and passes through D and G per step."""
+    from sparring.report import tables
+
+    if diff is not None:
+        from sparring.recipe import Recipe, differences
+
+        changed = differences(Recipe.load(recipe, overrides or []), Recipe.load(diff))
+        for key in ("name", "about", "run_in_full", *(key for key in changed if key.startswith("paper"))):
+            changed.pop(key, None)
+        if as_json:
+            _print_json({key: {"this": a, "other": b} for key, (a, b) in changed.items()})
+        else:
+            tables.print_differences(recipe, diff, changed)
+        return
+    from sparring.api import show as describe
+
+    description = describe(recipe, overrides or [], note=_note)
+    if as_json:
+        _print_json(description)
+    else:
+        tables.print_description(description)
+
+
+@app.command()
+def pack(
+    source: Annotated[str, typer.Argument(help="A folder, zip, npz or named data set.")],
+    out: Annotated[Optional[Path], typer.Option(help="The packed .npz; beside the source by default.")] = None,  # noqa: UP045
+    split: Annotated[Optional[str], typer.Option(help="Which split of a source that has some.")] = None,  # noqa: UP045
+    size: Annotated[Optional[int], typer.Option(help="Crop to a square and resize to this many pixels.")] = None,  # noqa: UP045
+    channels: Annotated[Optional[int], typer.Option(help="1 for grayscale, 3 for colour.")] = None,  # noqa: UP045
+    classes: Annotated[Optional[str], typer.Option(help="Some classes: names or numbers, by commas.")] = None,  # noqa: UP045
+    skip_unreadable: Annotated[bool, typer.Option("--skip-unreadable", help="Count bad images and go on.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Decode images once into one file that loads at once."""
+    from sparring.data.sources import load
+    from sparring.data.sources import pack as pack_images
+
+    chosen = None if classes is None else [c.strip() for c in classes.split(",")]
+    path = pack_images(
+        source,
+        out,
+        split=split,
+        size=size,
+        channels=channels,
+        classes=chosen,
+        skip_unreadable=skip_unreadable,
+        note=_note,
+    )
+    packed = load(path)
+    if as_json:
+        shape = [packed.channels, packed.height, packed.width]
+        _print_json({"out": str(path), "n": len(packed), "shape": shape, "classes": list(packed.class_names)})
+    else:
+        _print_lines(str(path))
+
+
+def _print_lines(*lines: str) -> None:
+    for line in lines:
+        sys.stdout.write(f"{line}\n")
+
+
+if __name__ == "__main__":
+    main()

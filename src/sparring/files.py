@@ -1,0 +1,126 @@
+"""Files that are written whole or not at all, what they hash to, and where caches are kept."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from sparring.errors import SparringError
+
+UNFINISHED = ".unfinished"  # how a file ends while it is being written
+_FAULTS_OF_THE_DISK = {
+    getattr(errno, name)
+    for name in ("ENOSPC", "EDQUOT", "EFBIG", "EROFS", "EACCES", "EPERM", "EIO", "ENOTDIR", "EEXIST", "ENAMETOOLONG")
+    if hasattr(errno, name)
+}
+
+
+def write_atomically(path: Path | str, content: Any | Iterable[Any]) -> None:
+    """Write a file so that a reader, a crash or a full disk finds the old one or the new one and nothing between.
+
+    content: bytes, text, or a list of things with a buffer, such as contiguous arrays. Raises OSError where it cannot be
+    written; nothing is left behind then.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if isinstance(content, str):
+        content = content.encode()
+    chunks = [content] if isinstance(content, bytes | bytearray | memoryview) else content
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=UNFINISHED)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            for chunk in chunks:
+                file.write(chunk)
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(temporary, 0o666 & ~_umask())
+        os.replace(temporary, path)
+    except BaseException as error:
+        Path(temporary).unlink(missing_ok=True)
+        if isinstance(error, OSError):
+            raise OSError(error.errno, error.strerror, str(path)) from None  # name the file, not its temporary one
+        raise
+    _sync_folder(path.parent)
+
+
+def write_json(path: Path | str, values: Any) -> None:
+    """Write a JSON file atomically, readable by people."""
+    write_atomically(path, json.dumps(values, indent=2, ensure_ascii=False) + "\n")
+
+
+def remove_unfinished(folder: Path) -> None:
+    """Remove what a killed process left half-written below a folder."""
+    for path in folder.rglob(f".*{UNFINISHED}"):
+        path.unlink(missing_ok=True)
+
+
+@contextmanager
+def one_line_for_disk_errors(cure: str) -> Iterator[None]:
+    """Within the block a disk that is full, read-only or forbidden raises SparringError, with the cure at its end."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in _FAULTS_OF_THE_DISK:
+            raise
+        what = f"cannot write {error.filename}" if error.filename else "cannot write"
+        raise SparringError(f"{what}: {error.strerror}; {cure}") from None
+
+
+def content_hash(value: Any) -> str:
+    """A hash of nested dicts, lists, tensors and plain values: of names, types, shapes and bits."""
+    import torch
+
+    digest = hashlib.sha256()
+
+    def add(part: Any) -> None:
+        if isinstance(part, torch.Tensor):
+            digest.update(f"tensor {part.dtype} {tuple(part.shape)}".encode())
+            digest.update(part.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
+        elif isinstance(part, dict):
+            digest.update(f"dict {len(part)}".encode())
+            for key, inner in part.items():
+                digest.update(repr(key).encode())
+                add(inner)
+        elif isinstance(part, list | tuple):
+            digest.update(f"list {len(part)}".encode())
+            for inner in part:
+                add(inner)
+        else:
+            digest.update(repr(part).encode())
+
+    add(value)
+    return digest.hexdigest()
+
+
+def cache_folder() -> Path:
+    """$SPARRING_CACHE, else sparring's folder below $XDG_CACHE_HOME or ~/.cache."""
+    if own := os.environ.get("SPARRING_CACHE"):
+        return Path(own).expanduser()
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "sparring"
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make a rename survive a power cut, where the system can do that."""
+    try:
+        handle = os.open(folder, os.O_RDONLY)
+    except OSError:
+        return
+    try:
+        os.fsync(handle)
+    except OSError:
+        pass
+    finally:
+        os.close(handle)

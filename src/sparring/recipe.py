@@ -1,0 +1,366 @@
+"""A recipe: everything that determines a run, validated before it starts and saved with it.
+
+YAML or Python in, resolved JSON out. Names in the objective are stable keys: for merging, overriding
+(`objective.sdp.weight=0.03`), removing (`r1: null`), logging and state. `extends` builds a recipe on others.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    SerializeAsAny,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
+from torch import nn
+
+from sparring.errors import SparringError, nearest
+from sparring.networks import BACKBONES, GENERATORS
+from sparring.plugins import find_class
+from sparring.recipe_files import merge, parse_overrides, read_recipe
+from sparring.recipe_options import explain, network_options
+from sparring.terms import REGISTRY
+from sparring.terms.base import Schedule, Scheduled, Term
+from sparring.training.objective import Objective
+
+
+class Part(BaseModel):
+    """A part of a recipe: frozen, and an unknown key is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _no_booleans_for_numbers(cls, value: Any, info: ValidationInfo) -> Any:
+        """Python counts True as 1; a number of `true` in a recipe is a slip, and is refused as one."""
+        if isinstance(value, bool) and cls.model_fields[str(info.field_name)].annotation is not bool:
+            raise ValueError(f"takes no true or false, got {str(value).lower()}")
+        return value
+
+
+Beta = Annotated[float, Field(ge=0, lt=1)]
+
+
+def _within(number: Scheduled, least: float, most: float) -> Scheduled:
+    """A number, or every value of a schedule, between two bounds."""
+    values = [value for _, value in number.knots] if isinstance(number, Schedule) else [number]
+    for value in values:
+        if not least <= value <= most:
+            raise ValueError(f"takes {f'{least} to {most}' if most < math.inf else f'{least} or more'}, got {value}")
+    return number
+
+
+class Network(BaseModel):
+    """A network by name (`kind`) or `package.module:Class`; further keys are its constructor's options."""
+
+    model_config = ConfigDict(frozen=True, extra="allow")
+
+    kind: str
+
+    @property
+    def options(self) -> dict[str, Any]:
+        return dict(self.__pydantic_extra__ or {})
+
+
+class Optimizer(Part):
+    """One player's optimiser. `lr` may be a schedule in generator steps: {knots: [[0, 4e-4], [1000000, 0]]}."""
+
+    kind: Literal["adam", "adamw", "rmsprop", "sgd"] = "adam"
+    lr: Scheduled = 2e-4
+    betas: tuple[Beta, Beta] = (0.5, 0.999)
+    eps: float = Field(1e-8, gt=0)
+    weight_decay: float = Field(0.0, ge=0)
+    momentum: float = Field(0.0, ge=0)  # rmsprop and sgd
+
+    @field_validator("lr")
+    @classmethod
+    def _not_negative(cls, lr: Scheduled) -> Scheduled:
+        return _within(lr, 0, math.inf)
+
+
+class EMA(Part):
+    """A moving average of the generator's parameters, taken after each step from `start` on; buffers are copied."""
+
+    decay: Scheduled = 0.999
+    start: int = Field(0, ge=0)
+
+    @field_validator("decay")
+    @classmethod
+    def _a_share(cls, decay: Scheduled) -> Scheduled:
+        return _within(decay, 0, 1)
+
+
+def _short_ema(value: Any) -> Any:
+    return {"decay": value} if isinstance(value, int | float) and not isinstance(value, bool) else value
+
+
+def _short_network(value: Any) -> Any:
+    return {"kind": value} if isinstance(value, str) else value
+
+
+NetworkField = Annotated[Network, BeforeValidator(_short_network)]
+
+
+class Generator(Part):
+    """The generator: its network, latents, optimiser and moving average."""
+
+    network: NetworkField
+    latent_size: int = Field(128, ge=1)
+    optimizer: Optimizer = Optimizer()
+    ema: Annotated[EMA | None, BeforeValidator(_short_ema)] = None
+    batch_size: int | None = Field(None, ge=1)  # None: the recipe's
+
+    @field_validator("network")
+    @classmethod
+    def _known(cls, network: Network) -> Network:
+        return _checked_network(network, GENERATORS, "generator")
+
+
+class Discriminator(Part):
+    """The discriminator: its backbone, conditioning and optimiser. The objective's terms decide which heads it has."""
+
+    network: NetworkField
+    conditioning: Literal["none", "projection"] = "none"
+    optimizer: Optimizer = Optimizer()
+    clip_weights: float | None = Field(None, gt=0)  # after each update, to [-clip, clip] (the first Wasserstein GAN)
+
+    @field_validator("network")
+    @classmethod
+    def _known(cls, network: Network) -> Network:
+        return _checked_network(network, BACKBONES, "backbone")
+
+
+class Data(Part):
+    """A source of images; see `sparring.data.sources.load` for what it may be.
+
+    size, channels and num_classes are found in the data where they are not given; giving them lets `show` work without.
+    """
+
+    source: str
+    split: str | None = None
+    size: int | None = Field(None, ge=1)
+    channels: Literal[1, 3] | None = None
+    classes: str | list[str | int] | None = None
+    num_classes: int | None = Field(None, ge=0)
+    flip: bool = False
+    labelled: float | None = Field(
+        None, gt=0, le=1
+    )  # share of each class's labels that is kept; the rest is unlabelled
+    skip_unreadable: bool = False
+    download: bool = False  # let torchvision fetch a data set of its own
+
+
+def _short_data(value: Any) -> Any:
+    return {"source": value} if isinstance(value, str) else value
+
+
+DataField = Annotated[Data, BeforeValidator(_short_data)]
+
+
+class Evaluation(Part):
+    """When and how generated samples are measured; part of the recipe, because numbers depend on all of it."""
+
+    every: int | None = Field(None, ge=1)  # generator steps; None: at the end alone
+    n: int = Field(2_000, ge=2)
+    extractor: str | None = None  # None: the embedded one where it fits the data, else no features
+    metrics: tuple[str, ...] | None = None  # None: all that the extractor allows
+    split: str | None = None  # of the real images; None: the training images themselves
+    n_real: int | None = Field(None, ge=2)  # that many of them, drawn by `seed`; None: all
+    is_splits: int = Field(10, ge=1)
+    batch_size: int = Field(250, ge=1)
+    seed: int = 0
+
+
+def _read_objective(value: Any) -> Any:
+    """Terms from a mapping of names to their fields; a name is its kind unless `kind` says otherwise."""
+    if isinstance(value, Objective):
+        return value
+    if not isinstance(value, Mapping):
+        raise SparringError(f"objective takes a mapping of names to terms, got {value!r}")
+    terms: dict[str, Term] = {}
+    for name, given in value.items():
+        if given is None:
+            continue  # `r1: null` removes an inherited term
+        if isinstance(given, Term):
+            terms[name] = given
+            continue
+        if not isinstance(given, Mapping):
+            raise SparringError(f"objective.{name} takes the term's fields, {{}} for its defaults; got {given!r}")
+        fields = dict(given)
+        term_class = find_class(str(fields.pop("kind", name)), REGISTRY, "term", Term)
+        try:
+            terms[name] = term_class(**fields)
+        except ValidationError as error:
+            raise SparringError(explain(error, term_class, prefix=f"objective.{name}")) from None
+    return Objective(terms)
+
+
+_KINDS = {path: kind for kind, path in REGISTRY.items()}
+
+
+def _write_objective(objective: Objective) -> dict[str, Any]:
+    written = {}
+    for name, term in objective.terms.items():
+        path = f"{type(term).__module__}:{type(term).__qualname__}"
+        kind = _KINDS.get(path, path)
+        written[name] = ({} if kind == name else {"kind": kind}) | term.model_dump(mode="json")
+    return written
+
+
+ObjectiveField = Annotated[
+    SerializeAsAny[Any], BeforeValidator(_read_objective), PlainSerializer(_write_objective, return_type=dict)
+]
+
+
+class Recipe(Part):
+    """A whole run. Counts of steps are generator updates."""
+
+    name: str = Field("unnamed", min_length=1)
+    about: str = ""
+    paper: dict[str, Any] | None = None  # which row of which table this is, and the number printed there
+    run_in_full: bool = False  # whether anyone has run it in full; every listing says so where nobody has
+
+    data: DataField
+    negatives: Annotated[Data | None, BeforeValidator(_short_data)] = None
+    unlabelled: Annotated[Data | None, BeforeValidator(_short_data)] = None
+    generator: Generator
+    discriminator: Discriminator
+    objective: ObjectiveField
+    augment: dict[str, Any] | None = None
+
+    steps: int = Field(ge=1)
+    batch_size: int = Field(64, ge=1)
+    d_steps: int = Field(1, ge=1)
+    accumulate: int = Field(1, ge=1)  # micro-batches per update
+    seed: int = 0
+    step: str = "sparring.training.step:train_step"  # one generator step; yours is package.module:function
+
+    start_from: str | None = None  # another run, whose networks and optimisers this one starts with where they fit
+
+    evaluation: Evaluation | None = Evaluation()
+    log_every: int = Field(50, ge=1)
+    samples_every: int = Field(500, ge=1)
+    checkpoint_every: int = Field(1_000, ge=1)
+    threads: int | None = Field(None, ge=1)  # part of the recipe, because bits depend on them; None: as the machine has
+    precision: Literal["float32", "bfloat16"] = "float32"
+
+    @property
+    def generator_batch_size(self) -> int:
+        return self.generator.batch_size or self.batch_size
+
+    def to_dict(self) -> dict[str, Any]:
+        """The resolved recipe as plain JSON data; `Recipe.load` reads it back to an equal recipe."""
+        return self.model_dump(mode="json")
+
+    def scaled(self, factor: float) -> Recipe:
+        """The same recipe over `factor` times its length, all its schedules in proportion."""
+        if not factor > 0:
+            raise SparringError(f"scale takes a factor above 0, got {factor}")
+        objective = Objective({name: term.scaled(factor) for name, term in self.objective.terms.items()})
+
+        def often(every: int) -> int:
+            return max(1, round(every * factor))
+
+        changes: dict[str, Any] = {"objective": objective, "steps": often(self.steps)}
+        changes |= {key: often(getattr(self, key)) for key in ("log_every", "samples_every", "checkpoint_every")}
+        for player in ("generator", "discriminator"):
+            part = getattr(self, player)
+            if isinstance(part.optimizer.lr, Schedule):
+                lr = part.optimizer.lr.scaled(factor)
+                part = part.model_copy(update={"optimizer": part.optimizer.model_copy(update={"lr": lr})})
+            if player == "generator" and part.ema is not None:
+                part = part.model_copy(update={"ema": _scaled_ema(part.ema, factor)})
+            changes[player] = part
+        if self.evaluation is not None and self.evaluation.every is not None:
+            changes["evaluation"] = self.evaluation.model_copy(update={"every": often(self.evaluation.every)})
+        return self.model_copy(update=changes)
+
+    @classmethod
+    def load(
+        cls,
+        source: Any,
+        overrides: list[str] | tuple[str, ...] | Mapping[str, Any] = (),
+        *,
+        sources: Mapping[str, str] | None = None,
+    ) -> Recipe:
+        """A recipe from a shipped name, a YAML or JSON file, a run's folder, a mapping or a Recipe, with overrides.
+
+        overrides: `key=value` strings with dotted keys, or a mapping of dotted keys to values; `scale=0.1` shortens the
+            recipe with all its schedules. sources: what stands for images from Python in the place of the recipe's own.
+
+        Raises SparringError with the nearest valid name for an unknown one.
+        """
+        changes = parse_overrides(overrides)
+        factor = changes.pop("scale", None)
+        if isinstance(source, Recipe):
+            values: dict[str, Any] = source.to_dict()
+        else:
+            values = read_recipe(source)
+        for name, named in (sources or {}).items():
+            if _short_data(values.get(name) or {}).get("source") != named:
+                values[name] = {
+                    "source": named
+                }  # other images: the size, split and classes of the old ones go with them
+        for key, value in changes.items():
+            values = merge(values, _nested(key, value))
+        try:
+            recipe = cls.model_validate(values)
+        except ValidationError as error:
+            raise SparringError(explain(error, cls)) from None
+        return recipe if factor is None else recipe.scaled(_number("scale", factor))
+
+
+def _scaled_ema(ema: EMA, factor: float) -> EMA:
+    decay = ema.decay.scaled(factor) if isinstance(ema.decay, Schedule) else ema.decay
+    return ema.model_copy(update={"decay": decay, "start": round(ema.start * factor)})
+
+
+def _checked_network(network: Network, registry: Mapping[str, str], what: str) -> Network:
+    """The network with its options converted to the types that its constructor names."""
+    options = network_options(
+        find_class(network.kind, registry, what, nn.Module), network.options, what=f"{what} '{network.kind}'"
+    )
+    return Network(kind=network.kind, **options)
+
+
+def _nested(key: str, value: Any) -> dict[str, Any]:
+    for name in reversed(key.split(".")):
+        value = {name: value}
+    return value
+
+
+def _number(key: str, value: Any) -> float:
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        raise SparringError(f"{key} takes a number, got {value!r}") from None
+
+
+def differences(a: Recipe, b: Recipe) -> dict[str, tuple[Any, Any]]:
+    """What differs between two recipes, as dotted keys with both values; a key that one lacks is None there."""
+    flat_a, flat_b = flat(a.to_dict()), flat(b.to_dict())
+    keys = [*flat_a, *(key for key in flat_b if key not in flat_a)]
+    return {key: (flat_a.get(key), flat_b.get(key)) for key in keys if flat_a.get(key) != flat_b.get(key)}
+
+
+def flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested mappings as one of dotted keys. An empty mapping stays, as a term without fields does."""
+    found: dict[str, Any] = {}
+    for key, value in values.items():
+        if isinstance(value, Mapping) and value:
+            found |= flat(value, f"{prefix}{key}.")
+        else:
+            found[f"{prefix}{key}"] = value
+    return found
+
+
+__all__ = ["EMA", "Data", "Discriminator", "Evaluation", "Generator", "Network", "Optimizer", "Recipe", "nearest"]

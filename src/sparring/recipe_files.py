@@ -1,0 +1,182 @@
+"""Recipes as files: shipped ones by name, YAML with `extends`, and `key=value` overrides. Knows no field of a recipe."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Mapping
+from functools import cache
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from sparring.errors import SparringError, nearest
+
+SHORT_FORMS = {"data": "source", "negatives": "source", "unlabelled": "source", "network": "kind", "ema": "decay"}
+PROTOCOL = ("title", "protocol", "checkpoint")  # of `paper`: how its numbers were made
+
+
+class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
+    """YAML 1.1 reads 1e-4 as a string; here it is the number that everyone means. A key given twice is an error."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        keys = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode) and key.value != "<<"]
+        twice = [key for key in keys if keys.count(key) > 1]
+        if twice:
+            raise yaml.constructor.ConstructorError(None, None, f"the key '{twice[0]}' stands twice", node.start_mark)
+        return super().construct_mapping(node, deep)
+
+
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float",
+    re.compile(r"^[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?$"),
+    list("-+0123456789."),
+)
+
+
+def shipped_recipes() -> dict[str, Path]:
+    """The recipes in the package, by name: their path without the ending, such as `quickstart` or `sdp/hinge-cifar10`."""
+    return dict(_shipped())
+
+
+@cache
+def _shipped() -> dict[str, Path]:
+    """Files and folders whose name starts with `_` are parts of recipes, not recipes."""
+    root = Path(str(resources.files("sparring"))) / "recipes"
+    found = {path.relative_to(root).with_suffix("").as_posix(): path for path in sorted(root.rglob("*.yaml"))}
+    return {name: path for name, path in found.items() if not any(part.startswith("_") for part in name.split("/"))}
+
+
+def quoted_rows() -> list[dict[str, Any]]:
+    """The rows of the papers' tables that their authors quote from others: listed, and no recipes."""
+    text = (Path(str(resources.files("sparring"))) / "recipes" / "_quoted.yaml").read_text(encoding="utf-8")
+    return list(yaml.load(text, _Loader))
+
+
+def read_recipe(source: Any) -> dict[str, Any]:
+    """The values of a recipe before validation, with all that it extends merged in.
+
+    source: a shipped name, a YAML or JSON file, the folder of a run, or a mapping.
+    """
+    if isinstance(source, Mapping):
+        return _extended(dict(source), Path("recipe"), seen=())
+    if not isinstance(source, str | os.PathLike):
+        raise SparringError(
+            f"a recipe is a name, a file, a run, a mapping or a Recipe, got {type(source).__name__}: {source!r}"[:200]
+        )
+    shipped = shipped_recipes()
+    path = Path(source)
+    if str(source) in shipped:
+        path = shipped[str(source)]
+    elif path.is_dir():
+        path = path / "recipe.json"
+        if not path.is_file():
+            raise SparringError(f"{source} is a folder without a recipe.json, so it is no run")
+    elif not path.is_file():
+        if path.suffix in (".yaml", ".yml", ".json"):
+            raise SparringError(f"there is no recipe file {source}")
+        raise SparringError(f"unknown recipe '{source}': {nearest(str(source), shipped)} Or give a YAML file or a run")
+    return _read_file(path, seen=())
+
+
+def _read_file(path: Path, seen: tuple[Path, ...]) -> dict[str, Any]:
+    if path.resolve() in seen:
+        raise SparringError(f"recipe {path} extends itself by way of {' -> '.join(p.name for p in seen)}")
+    kind = "JSON" if path.suffix == ".json" else "YAML"
+    try:
+        text = path.read_text(encoding="utf-8")
+        values = json.loads(text) if kind == "JSON" else yaml.load(text, _Loader)
+    except OSError as error:
+        raise SparringError(f"cannot read {path}: {error.strerror}") from None
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise SparringError(f"{path} is not valid {kind}: {' '.join(str(error).split())[:300]}") from None
+    if not isinstance(values, dict):
+        raise SparringError(f"{path} should hold a mapping of the recipe's keys, got {type(values).__name__}")
+    if path.name == "recipe.json" and "recipe" in values:
+        values = values["recipe"]  # a run's file also holds versions and the command
+        if not isinstance(values, dict):
+            raise SparringError(f"{path} is damaged: its recipe is no mapping")
+    merged = _extended(values, path, seen)
+    if path in shipped_recipes().values():
+        names = {shipped: name for name, shipped in shipped_recipes().items()}
+        merged["name"] = values.get("name", names[path])
+    else:
+        merged.setdefault("name", path.stem)
+    return merged
+
+
+def _extended(values: dict[str, Any], path: Path, seen: tuple[Path, ...]) -> dict[str, Any]:
+    """The values laid over those of the recipes that they extend."""
+    values = dict(values)
+    bases = values.pop("extends", [])
+    bases = [bases] if isinstance(bases, str) else bases
+    if not isinstance(bases, list | tuple) or not all(isinstance(base, str) for base in bases):
+        raise SparringError(f"{path}: extends takes a recipe's name or a list of them, got {bases!r}")
+    merged: dict[str, Any] = {}
+    for base in bases:
+        merged = merge(merged, _read_file(_base_path(base, path), (*seen, path.resolve())))
+    if merged:
+        _drop_row(merged, path)
+        merged.pop("run_in_full", None)
+    return merge(merged, values)
+
+
+def _drop_row(merged: dict[str, Any], path: Path) -> None:
+    """A number belongs to the recipe that states it; what it was measured by is handed down among the paper's recipes."""
+    paper = merged.pop("paper", None)
+    if paper and path.is_relative_to(Path(str(resources.files("sparring"))) / "recipes"):
+        merged["paper"] = {key: value for key, value in paper.items() if key in PROTOCOL}
+
+
+def _base_path(base: str, path: Path) -> Path:
+    shipped = shipped_recipes()
+    root = Path(str(resources.files("sparring"))) / "recipes"
+    for candidate in (path.parent / base, path.parent / f"{base}.yaml", root / f"{base}.yaml"):
+        if candidate.is_file():
+            return candidate
+    raise SparringError(
+        f"{path} extends '{base}', which is neither a file beside it nor a recipe: {nearest(base, shipped)}"
+    )
+
+
+def merge(base: Mapping[str, Any], change: Mapping[str, Any]) -> dict[str, Any]:
+    """`change` laid over `base`: mappings merge key by key, all else is replaced. A new `kind` replaces its mapping."""
+    merged = dict(base)
+    for key, value in change.items():
+        old = merged.get(key)
+        if isinstance(old, Mapping) and isinstance(value, Mapping):
+            other_kind = "kind" in value and "kind" in old and value["kind"] != old["kind"]
+            merged[key] = dict(value) if other_kind else merge(old, value)
+        elif isinstance(old, Mapping) and "source" in old and isinstance(value, str):
+            merged[key] = {"source": value}  # data=FOLDER is another source, not the old one's split and classes
+        elif isinstance(value, Mapping) and key in SHORT_FORMS and isinstance(old, str | int | float):
+            merged[key] = {SHORT_FORMS[key]: old, **value}
+        else:
+            merged[key] = value
+    return merged
+
+
+def parse_overrides(overrides: list[str] | tuple[str, ...] | Mapping[str, Any]) -> dict[str, Any]:
+    """`key=value` strings as a mapping of dotted keys to YAML values."""
+    if isinstance(overrides, Mapping):
+        return {key: parse_value(value) if isinstance(value, str) else value for key, value in overrides.items()}
+    parsed = {}
+    for override in overrides:
+        key, equals, value = override.partition("=")
+        if not equals or not re.fullmatch(r"[\w/-]+(\.[\w/-]+)*", key):
+            raise SparringError(
+                f"'{override}' is no override: write key=value, such as steps=100 or objective.r1.weight=5"
+            )
+        parsed[key] = parse_value(value)
+    return parsed
+
+
+def parse_value(text: str) -> Any:
+    """A value as YAML reads it: 5, 1e-4, true, null, [a, b], {k: 5}, or a string."""
+    try:
+        return yaml.load(text, _Loader)
+    except yaml.YAMLError:
+        return text

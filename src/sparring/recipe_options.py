@@ -1,0 +1,120 @@
+"""What is wrong with a recipe, in one line: validation errors explained, and the options of networks checked."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping
+from typing import Any, get_args, get_type_hints
+
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
+
+from sparring.errors import SparringError, nearest
+
+GIVEN = (
+    "image_size",
+    "image_channels",
+    "latent_size",
+    "num_classes",
+    "dimensions",
+)  # what the run itself tells a network
+
+_WANTED = {
+    "int": "a whole number",
+    "float": "a number",
+    "bool": "true or false",
+    "string": "text",
+    "tuple": "a list",
+    "list": "a list",
+    "dict": "a mapping",
+    "model": "a mapping",
+    "finite": "a finite number",
+}
+
+
+def explain(error: ValidationError, model: type[BaseModel], prefix: str = "") -> str:
+    """The first fault of a validation, as one line with the key's dotted path and what it takes."""
+    faults = error.errors()
+    fault = next((f for f in faults if f["type"] == "extra_forbidden"), faults[0])
+    path = [
+        str(part) for part in fault["loc"] if part not in ("Schedule", "float", "int", "str") and "[" not in str(part)
+    ]
+    where = ".".join([prefix, *path] if prefix else path)
+    kind = fault["type"]
+    if kind == "extra_forbidden":
+        return f"unknown key {where}: {nearest(path[-1], _fields_at(model, path[:-1]))}"
+    if kind == "missing":
+        return f"{where} is missing"
+    if kind == "value_error" or kind == "assertion_error":
+        reason = fault["msg"].removeprefix("Value error, ")
+        return reason if reason.startswith(("objective", "unknown", "generator", "backbone")) else f"{where}: {reason}"
+    given = _shown(fault.get("input"))
+    if any("Schedule" in f["loc"] for f in faults):
+        return f"{where} takes a number or a schedule {{knots: [[step, value], ...]}}, got {given}"
+    if kind == "literal_error":
+        return f"{where} takes one of {fault['ctx']['expected']}, got {given}"
+    wanted = _WANTED.get(kind.split("_")[0])
+    if wanted and kind.endswith(("_type", "_parsing", "_from_float", "_number")):
+        return f"{where} takes {wanted}, got {given}"
+    message = fault["msg"]
+    return f"{where}: {message[0].lower()}{message[1:]}, got {given}"
+
+
+def _shown(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+def _fields_at(model: type[BaseModel], path: list[str]) -> list[str]:
+    """The fields of the model that a dotted path leads to."""
+    current: Any = model
+    for name in path:
+        field = getattr(current, "model_fields", {}).get(name)
+        if field is None:
+            continue
+        options = [field.annotation, *get_args(field.annotation)]
+        current = next((o for o in options if inspect.isclass(o) and issubclass(o, BaseModel)), current)
+    return list(current.model_fields)
+
+
+def network_options(network: type, given: Mapping[str, Any], *, what: str) -> dict[str, Any]:
+    """The options of a network converted to its constructor's types; an unknown one is refused with the nearest."""
+    parameters = {
+        name: parameter
+        for name, parameter in inspect.signature(network).parameters.items()
+        if parameter.kind in (parameter.KEYWORD_ONLY, parameter.POSITIONAL_OR_KEYWORD) and name not in GIVEN
+    }
+    takes_any = any(p.kind is p.VAR_KEYWORD for p in inspect.signature(network).parameters.values())
+    hints = get_type_hints(network.__init__) if inspect.isclass(network) else get_type_hints(network)
+    options = {}
+    for name, value in given.items():
+        if name not in parameters and not takes_any:
+            raise SparringError(
+                f"{what} has no option '{name}': {nearest(name, parameters) if parameters else 'it has none'}"
+            )
+        options[name] = _converted(name, value, hints.get(name, Any), what)
+    missing = [name for name, p in parameters.items() if p.default is p.empty and name not in given]
+    if missing:
+        raise SparringError(f"{what} needs the option {', '.join(missing)}")
+    return options
+
+
+def _converted(name: str, value: Any, annotation: Any, what: str) -> Any:
+    if isinstance(value, bool) and annotation in (int, float, int | None, float | None):
+        raise SparringError(f"{what}: option '{name}' takes a number, got {str(value).lower()}")
+    try:
+        return TypeAdapter(annotation, config=ConfigDict(arbitrary_types_allowed=True)).validate_python(value)
+    except ValidationError as error:
+        fault = error.errors()[0]
+        wanted = (
+            f"one of {fault['ctx']['expected']}"
+            if fault["type"] == "literal_error"
+            else getattr(annotation, "__name__", str(annotation))
+        )
+        raise SparringError(f"{what}: option '{name}' takes {wanted}, got {_shown(value)}") from None
+
+
+def given_to(network: type, **facts: Any) -> dict[str, Any]:
+    """Those of the run's facts (image size, channels, ...) that a network's constructor takes."""
+    parameters = inspect.signature(network).parameters
+    takes_any = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
+    return {name: value for name, value in facts.items() if takes_any or name in parameters}

@@ -1,0 +1,134 @@
+"""What the command line prints on stdout: tables for people."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+
+def _console() -> Console:
+    return Console(soft_wrap=False, highlight=False)
+
+
+def print_metrics(records: list[dict[str, Any]]) -> None:
+    """A table of numbers, each with what it depends on."""
+    if not records:
+        return
+    table = Table("metric", "value", "n fake", "n real", "against", "extractor", box=None, pad_edge=False)
+    notes: list[str] = []
+    for record in records:
+        value = record["value"]
+        if not isinstance(value, int | float):
+            continue
+        spread = f" ± {record['std']:.3f}" if record.get("std") is not None else ""
+        against = f"{record.get('data', '')} {record.get('split') or ''}".strip()
+        table.add_row(
+            record["metric"],
+            f"{value:.4g}{spread}",
+            str(record.get("n_fake", "")),
+            str(record.get("n_real", "")),
+            against,
+            str(record.get("extractor", "")),
+        )
+        notes += [note for note in record.get("notes", []) if note not in notes]
+    console = _console()
+    console.print(table)
+    for note in notes:
+        console.print(f"note: {note}", style="dim")
+
+
+def print_recipes(found: list[dict[str, Any]], quoted: list[dict[str, Any]]) -> None:
+    """The shipped recipes, by paper, then the rows that the papers quote; one that nobody has run in full says so."""
+    console = _console()
+    if not console.is_terminal:
+        console.width = 150  # names in a file or a pipe are whole
+    groups: dict[str, list[dict[str, Any]]] = {}
+    for recipe in sorted(found, key=lambda r: "/" in r["name"]):
+        groups.setdefault(recipe["name"].rpartition("/")[0], []).append(recipe)
+    for group in groups.values():
+        table = Table("recipe", "run in full", "paper's number", "what it is", box=None, pad_edge=False)
+        table.columns[0].no_wrap = True
+        title = (group[0]["paper"] or {}).get("title")
+        if title:
+            console.print(f"\n[bold]{title}[/bold]")
+        for recipe in group:
+            number = _number((recipe["paper"] or {}).get("number"))
+            table.add_row(recipe["name"], "yes" if recipe["run_in_full"] else "never", number, recipe["about"])
+        console.print(table)
+    rows = Table("row", "data", "paper's number", "where", box=None, pad_edge=False)
+    for row in quoted:
+        where = f"{row['paper']}, " + (f"table {row['table']}" if "table" in row else f"section {row['section']}")
+        rows.add_row(row["row"], row["data"], _number(row["number"]), where)
+    console.print("\n[bold]Rows that the papers quote from others, not run[/bold]")
+    console.print(rows)
+
+
+def _number(number: Any) -> str:
+    """A number of a paper's table: {FID: 24.5} as `FID 24.5`."""
+    if isinstance(number, dict):
+        return ", ".join(f"{metric} {value:g}" for metric, value in number.items())
+    return "" if number is None else str(number)
+
+
+def print_differences(a: str, b: str, changed: dict[str, tuple[Any, Any]]) -> None:
+    table = Table("key", a, b, box=None, pad_edge=False)
+    for key, (one, other) in changed.items():
+        table.add_row(key, _short(one), _short(other))
+    _console().print(table if changed else f"{a} and {b} are the same recipe")
+
+
+def print_description(description: dict[str, Any]) -> None:
+    """The dry run of `sparring show`."""
+    console = _console()
+    images, per_step = description["images"], description["per_step"]
+    console.print(f"[bold]{description['name']}[/bold]  {description['about']}")
+    if not description["run_in_full"]:
+        console.print("never run in full", style="yellow")
+    console.print(
+        f"images {images['channels']} x {images['size']} x {images['size']}, "
+        f"{images['num_classes'] or 'no'} classes; parameters: "
+        + ", ".join(f"{player} {count:,}" for player, count in description["parameters"].items())
+    )
+    table = Table("term", "kind", "acts on", "weight", "every", "heads", "needs", box=None, pad_edge=False)
+    for term in description["terms"]:
+        kind = term["kind"] + (" (host)" if term["host"] else "")
+        needs = sorted({need for found in term["needs"].values() for need in found})
+        weights = {player: _weight(weight) for player, weight in term["weight"].items()}
+        same = len(set(weights.values())) == 1
+        shown = next(iter(weights.values())) if same else ", ".join(f"{p[0].upper()} {w}" for p, w in weights.items())
+        marks = {"2nd update": term["second_update"], "couples samples": term["couples_samples"]}
+        marked = ", ".join(mark for mark, on in marks.items() if on)
+        players = ", ".join(player[0].upper() for player in term["players"]) or "nobody"
+        table.add_row(
+            term["name"],
+            kind + (f" \\[{marked}]" if marked else ""),
+            players,
+            shown,
+            str(term["every"]),
+            ", ".join(term["heads"]),
+            ", ".join(needs),
+        )
+    console.print(table)
+    for player in ("discriminator", "generator"):
+        cost = per_step[player]
+        console.print(
+            f"{player}: {cost['passes']:g} passes and {cost['rows']:g} rows per step, "
+            f"{per_step['optimizer_steps'][player]} optimiser step(s)"
+        )
+    for side, source in per_step["host_gradient"].items():
+        console.print(f"gradient on {side} samples: {source}")
+    console.print(json.dumps(description["recipe"], indent=2, ensure_ascii=False))
+
+
+def _weight(weight: Any) -> str:
+    if isinstance(weight, dict):
+        return " → ".join(f"{value:g}" for value in weight.values())
+    return f"{weight:g}"
+
+
+def _short(value: Any) -> str:
+    text = "—" if value is None else json.dumps(value, ensure_ascii=False)
+    return text if len(text) < 60 else text[:57] + "..."

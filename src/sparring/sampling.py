@@ -1,0 +1,208 @@
+"""From a generator to pictures: in training, in evaluation, and from a lone generator file."""
+
+from __future__ import annotations
+
+import inspect
+import json
+import os
+from collections.abc import Callable, Iterable
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save as save_safetensors
+from torch import Tensor, nn
+
+from sparring import __version__
+from sparring.data.packed import to_uint8
+from sparring.errors import SparringError, nearest
+from sparring.files import content_hash, write_atomically, write_json
+from sparring.networks import GENERATORS
+from sparring.plugins import find_class
+from sparring.randomness import generator_for, seed_for
+from sparring.recipe_options import network_options
+from sparring.training.frozen import frozen
+
+WEIGHTS, DESCRIPTION = "generator.safetensors", "generator.json"
+METADATA = "sparring"  # the key of the description in the weights' file
+BATCH_STATISTICS_ROWS = 100  # of the papers that sample with batch statistics
+ROWS = 50  # images that sampling makes at a time, always as many, because the last bit of a sum may depend on it
+
+
+@torch.no_grad()
+def generate_uint8(generator: nn.Module, latents: Tensor, labels: Tensor | None, batch_size: int = 250) -> Tensor:
+    """Images uint8 [N, C, H, W] on the CPU. The generator is as it was afterwards, and so are the global generators.
+
+    Batch normalisation uses its running statistics, or those of fixed batches of 100 where the network says
+    `batch_statistics`.
+    """
+    if len(latents) == 0:
+        raise SparringError("asked for 0 images: n is at least 1")
+    on_batches = bool(getattr(generator, "batch_statistics", False))
+    size = BATCH_STATISTICS_ROWS if on_batches else batch_size
+    was_training = generator.training
+    generator.train(on_batches)
+    with ExitStack() as stack:
+        stack.enter_context(torch.random.fork_rng(devices=[latents.device] if latents.device.type == "cuda" else []))
+        stack.enter_context(frozen(generator))
+        stack.callback(generator.train, was_training)
+        torch.manual_seed(seed_for("generate"))
+        images = [
+            to_uint8(generator(latents[i : i + size], None if labels is None else labels[i : i + size])).cpu()
+            for i in range(0, len(latents), size)
+        ]
+    return torch.cat(images)
+
+
+def sampler_of(
+    generator: nn.Module, latent_size: int, num_classes: int, seed: int, device: torch.device | str = "cpu"
+) -> Callable[[int, int], Tensor]:
+    """`generate(start, count)` for measurements: sample i depends on the seed and i alone, classes come in turn."""
+
+    def generate(start: int, count: int) -> Tensor:
+        made = _whole_batches(generator, count, count)
+        latents = torch.stack([_latent(latent_size, seed, i) for i in range(start, start + made)]).to(device)
+        labels = torch.arange(start, start + made, device=device) % num_classes if num_classes else None
+        dtype = next(generator.parameters()).dtype
+        return generate_uint8(generator, latents.to(dtype), labels, batch_size=count)[:count]
+
+    return generate
+
+
+def _whole_batches(generator: nn.Module, count: int, rows: int) -> int:
+    """How many samples are made so that `count` come from full batches."""
+    if getattr(generator, "batch_statistics", False):
+        rows = BATCH_STATISTICS_ROWS
+    return -(-count // rows) * rows
+
+
+def takes_labels(generator: nn.Module, num_classes: int) -> bool:
+    """Whether labels change what the generator makes: it says so by `conditioning`, or is made with `num_classes`."""
+    if not num_classes:
+        return False
+    conditioning = getattr(generator, "conditioning", None)
+    if conditioning is None:
+        return "num_classes" in inspect.signature(type(generator)).parameters
+    return conditioning != "none"
+
+
+def _latent(latent_size: int, seed: int, index: int) -> Tensor:
+    return torch.randn(latent_size, generator=generator_for("sample", seed, index))
+
+
+@dataclass(frozen=True)
+class SavedGenerator:
+    """A trained generator from its file: all that sampling needs, no data, no training code.
+
+    Made by `sparring.load`; `description` is what stands in generator.json.
+    """
+
+    module: nn.Module
+    description: dict[str, Any] = field(repr=False)
+
+    @property
+    def latent_size(self) -> int:
+        return int(self.description["latent_size"])
+
+    @property
+    def num_classes(self) -> int:
+        return int(self.description["num_classes"])
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        return tuple(self.description["class_names"])
+
+    def sample(self, n: int = 64, *, labels: Any = None, seed: int = 0) -> Tensor:
+        """n images uint8 [N, C, H, W]; the first m of them are the same for any n >= m.
+
+        labels: a class (name or number) for all, or a list of n; None: the classes in turn, where there are any.
+        """
+        if not isinstance(n, int) or isinstance(n, bool) or n < 1:
+            raise SparringError(f"n is a whole number from 1, got {n!r}")
+        chosen = self._labels(n, labels)
+        made = _whole_batches(self.module, n, ROWS)
+        latents = torch.stack([_latent(self.latent_size, seed, i) for i in range(made)])
+        if chosen is not None:
+            chosen = torch.cat([chosen, torch.arange(n, made) % self.num_classes])
+        parameter = next(self.module.parameters())
+        return generate_uint8(
+            self.module,
+            latents.to(parameter.device, parameter.dtype),
+            None if chosen is None else chosen.to(parameter.device),
+            ROWS,
+        )[:n]
+
+    def _labels(self, n: int, labels: Any) -> Tensor | None:
+        if not self.num_classes:
+            if labels is not None:
+                raise SparringError("this generator is unconditional: it takes no labels")
+            return None
+        if labels is None:
+            return torch.arange(n) % self.num_classes
+        if isinstance(labels, Tensor):
+            labels = labels.tolist()
+        given = [labels] * n if isinstance(labels, str | int) or not isinstance(labels, Iterable) else list(labels)
+        if len(given) != n:
+            raise SparringError(f"{len(given)} labels for {n} images: give one, or one for each")
+        return torch.tensor([self._class_number(label) for label in given])
+
+    def _class_number(self, label: Any) -> int:
+        if isinstance(label, str) and not label.lstrip("-").isdigit():
+            if label not in self.class_names:
+                raise SparringError(f"unknown class '{label}': {nearest(label, self.class_names)}")
+            return self.class_names.index(label)
+        if isinstance(label, float | bool) or (not hasattr(label, "__int__") and not isinstance(label, str)):
+            raise SparringError(f"a label is a class by name or number, got {label!r}")
+        if not 0 <= int(label) < self.num_classes:
+            raise SparringError(f"class {label} is not among this generator's 0 to {self.num_classes - 1}")
+        return int(label)
+
+
+def save_generator(folder: Path, generator: nn.Module, description: dict[str, Any]) -> None:
+    """Write generator.safetensors, which holds its own description, and the same beside it as generator.json."""
+    tensors = {name: value.detach().cpu().contiguous() for name, value in generator.state_dict().items()}
+    description = description | {"version": __version__, "content_hash": content_hash(tensors)}
+    weights = save_safetensors(tensors, metadata={METADATA: json.dumps(description)})
+    write_json(folder / DESCRIPTION, description)
+    write_atomically(folder / WEIGHTS, weights)
+
+
+def load_generator(path: str | Path | os.PathLike[str], device: torch.device | str = "cpu") -> SavedGenerator:
+    """A generator from a run's folder, or from a lone generator.safetensors wherever that was copied to.
+
+    Raises SparringError where the file is missing, damaged or something else.
+    """
+    path = Path(path)
+    if not path.exists():
+        raise SparringError(f"there is no run or generator file '{path}'")
+    weights = path / WEIGHTS if path.is_dir() else path.with_suffix(".safetensors") if path.suffix == ".json" else path
+    if not weights.is_file():
+        raise SparringError(f"'{path}' holds no trained generator: {weights.name} is missing")
+    try:
+        with safe_open(weights, framework="pt") as file:
+            description = json.loads((file.metadata() or {})[METADATA])
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - it is no dict
+        if content_hash(tensors) != description["content_hash"]:
+            raise ValueError("its weights do not have the hash that they were written with")
+    except (SafetensorError, OSError, ValueError, TypeError) as error:
+        raise SparringError(f"{weights} is damaged: {error}") from None
+    except KeyError:
+        raise SparringError(f"{weights} is no generator that sparring wrote: it does not say how to build it") from None
+    return SavedGenerator(_built(weights, description, tensors).to(device).eval().requires_grad_(False), description)
+
+
+def _built(path: Path, description: dict[str, Any], tensors: dict[str, Tensor]) -> nn.Module:
+    try:
+        network = description["network"]
+        generator_class = find_class(network["kind"], GENERATORS, "generator", nn.Module)
+        with torch.random.fork_rng(devices=[]):
+            options = network_options(generator_class, network["options"], what=f"generator '{network['kind']}'")
+            module = generator_class(**description["given"], **options)
+        module.load_state_dict(tensors)
+    except (KeyError, TypeError, AttributeError, RuntimeError) as error:
+        reason = (str(error) or type(error).__name__).splitlines()[0]
+        raise SparringError(f"{path} was written by another version of its network: {reason}") from None
+    return module

@@ -1,0 +1,145 @@
+"""Checkpoints: written whole or not at all, verified when read, plain data without code.
+
+`checkpoints/step-000500.pt` is a dict of tensors and plain values that loads with `weights_only=True`; it carries a hash of
+all its content. The last two are kept, and the best by the run's first metric.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import pickle
+import re
+import warnings
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from sparring.errors import SparringError
+from sparring.files import content_hash, write_atomically, write_json
+
+FORMAT = 1
+KEPT = 2
+
+
+class DamagedCheckpointError(SparringError):
+    """A checkpoint that is truncated, altered, holds code, does not fit, or is not one at all."""
+
+
+def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
+    """Write one checkpoint. Raises SparringError where it cannot be written; the older ones are intact then."""
+    buffer = io.BytesIO()
+    torch.save({"format": FORMAT, "hash": content_hash(state), "state": state}, buffer)
+    try:
+        write_atomically(path, buffer.getbuffer())
+    except OSError as error:
+        raise SparringError(
+            f"cannot write {path}: {error.strerror or error}; the checkpoints before it are intact. "
+            "Free some space and continue with --resume"
+        ) from None
+
+
+def load_checkpoint(path: Path) -> dict[str, Any]:
+    """The state in one checkpoint, verified.
+
+    Raises DamagedCheckpointError for a file that is cut short, altered, something else, or that holds code.
+    """
+    if not path.is_file():
+        raise SparringError(f"there is no checkpoint {path}")
+    if not zipfile.is_zipfile(path):
+        raise DamagedCheckpointError(f"{path} is damaged, or no checkpoint at all, and is not read")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            content = torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        if "nsupported" in str(error):  # a global, a class or an operation that plain data do not have
+            raise DamagedCheckpointError(
+                f"{path} is refused: it holds more than tensors and plain values, so loading it could run code"
+            ) from None
+        raise DamagedCheckpointError(f"{path} is damaged: it cannot be read") from None
+    except Exception as error:  # a flipped bit can make the reader fail in any way
+        reason = str(error).splitlines()[0][:100] if str(error) else type(error).__name__
+        raise DamagedCheckpointError(f"{path} is damaged: {reason}") from None
+    if not isinstance(content, dict) or not {"format", "hash", "state"} <= content.keys():
+        raise DamagedCheckpointError(f"{path} is no checkpoint of a run")
+    if content["format"] != FORMAT:
+        raise DamagedCheckpointError(f"{path} has format {content['format']}, and this version reads format {FORMAT}")
+    if not isinstance(content["state"], dict) or content_hash(content["state"]) != content["hash"]:
+        raise DamagedCheckpointError(f"{path} is damaged: its content does not have the hash that it was written with")
+    return content["state"]
+
+
+class CheckpointFolder:
+    """The checkpoints of one run."""
+
+    def __init__(self, folder: Path):
+        self.folder = folder
+
+    def path(self, step: int) -> Path:
+        return self.folder / f"step-{step:06d}.pt"
+
+    def steps(self) -> list[int]:
+        """The steps that have a checkpoint, in order."""
+        if not self.folder.is_dir():
+            return []
+        names = (re.fullmatch(r"step-(\d{6,})\.pt", path.name) for path in self.folder.iterdir())
+        return sorted(int(match[1]) for match in names if match)
+
+    def save(self, step: int, state: dict[str, Any]) -> Path:
+        """Write the checkpoint of a step, then remove those that are neither among the last two nor the best."""
+        save_checkpoint(self.path(step), state)
+        keep = {*self.steps()[-KEPT:], self.best_step()}
+        for old in self.steps():
+            if old not in keep:
+                self.path(old).unlink(missing_ok=True)
+        return self.path(step)
+
+    def best_step(self) -> int | None:
+        best = self.best()
+        return None if best is None else int(best["step"])
+
+    def best(self) -> dict[str, Any] | None:
+        """The best measurement so far: its step, metric and value."""
+        try:
+            return json.loads((self.folder / "best.json").read_text())
+        except (OSError, ValueError):
+            return None
+
+    def note_best(self, step: int, metric: str, value: float, lower_is_better: bool) -> bool:
+        """Remember a measurement if it is the best yet; its step's checkpoint is then kept."""
+        best = self.best()
+        if best is not None and best["metric"] == metric and best["step"] != step:
+            better = value < best["value"] if lower_is_better else value > best["value"]
+            if not better:
+                return False
+        write_json(self.folder / "best.json", {"step": step, "metric": metric, "value": value})
+        return True
+
+    def forget_after(self, step: int) -> None:
+        """Remove what an interrupted run left beyond the step that it resumes from; -1: all."""
+        for stale in self.steps():
+            if stale > step:
+                self.path(stale).unlink()
+        best = self.best_step()
+        if best is not None and best > step:
+            (self.folder / "best.json").unlink(missing_ok=True)
+
+    def last(self) -> int | None:
+        """The step of the newest checkpoint; None where there is none."""
+        return max(self.steps(), default=None)
+
+    def others(self, bad: int) -> str:
+        """What to do about a bad checkpoint: which good one there is instead."""
+        for step in sorted(self.steps(), key=lambda step: (step < bad, step), reverse=True):
+            if step == bad:
+                continue
+            try:
+                load_checkpoint(self.path(step))
+            except SparringError:
+                continue
+            which = "previous good one" if step < bad else "good one after it"
+            return f"the {which} is {self.path(step).name}: add --resume-from {step} to continue from it"
+        return "no other one is good: start again in another folder with --out"

@@ -1,0 +1,138 @@
+"""The batches of each update, cut into shares for ranks and micro-batches. A counter says which rows come next."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from sparring.data.sampler import Stream
+from sparring.randomness import generator_for
+from sparring.terms.base import Player
+
+
+class Source(Protocol):
+    """What a feed draws from: `data.PackedImages`, or a toy world."""
+
+    @property
+    def num_classes(self) -> int: ...
+
+    def __len__(self) -> int: ...
+
+    def batch(self, index: Tensor, device: torch.device | None = None) -> tuple[Tensor, Tensor | None]: ...
+
+
+@dataclass(frozen=True)
+class Share:
+    """What one rank computes in one backward pass: its rows of the update's batch.
+
+    part of parts: which share this is. totals: the rows of each side in the whole update's batch.
+    """
+
+    part: int
+    parts: int
+    latents: Tensor
+    fake_labels: Tensor | None
+    sides: dict[str, tuple[Tensor, Tensor | None]] = field(default_factory=dict)
+    totals: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass
+class Feed:
+    """Draws real batches (epoch after epoch of shuffles), latents N(0, I) and uniform labels for fakes.
+
+    batch_size and generator_batch_size count all ranks and micro-batches together, so that the same recipe makes the same
+    updates on any number of them.
+    """
+
+    real: Source
+    batch_size: int
+    generator_batch_size: int
+    latent_size: int
+    seed: int = 0
+    negatives: Source | None = None
+    unlabelled: Source | None = None
+    flip: bool = False
+    accumulate: int = 1
+    rank: int = 0
+    world: int = 1
+    num_classes: int = 0
+    device: torch.device = torch.device("cpu")  # noqa: RUF009 - a device is immutable
+    dtype: torch.dtype = torch.float32
+
+    def __post_init__(self) -> None:
+        sources = {"real": self.real, "negative": self.negatives, "unlabelled": self.unlabelled}
+        self._sources = {name: source for name, source in sources.items() if source is not None}
+        self._streams = {name: Stream(len(source), self.seed, "data", name) for name, source in self._sources.items()}
+
+    @property
+    def updates_per_epoch(self) -> int:
+        return max(1, len(self.real) // self.batch_size)
+
+    @property
+    def parts(self) -> int:
+        return self.world * self.accumulate
+
+    def shares(
+        self, player: Player, update: int, sides: Iterable[str], rows: dict[str, int], real_update: int | None = None
+    ) -> Iterator[Share]:
+        """This rank's shares of an update.
+
+        sides: which real batches are needed; rows: sizes that differ from the batch size; real_update: the discriminator's
+        update whose real batch this is (the generator sees the last one again).
+        """
+        size = self.generator_batch_size if player == "generator" else self.batch_size
+        latents = self._whole(torch.randn, (size, self.latent_size), "latents", player, update)
+        labels = self._fake_labels(size, player, update)
+        wanted = [name for name in ("real", "negative", "unlabelled") if name in sides and name in self._sources]
+        totals = {name: rows.get(name, self.batch_size) for name in wanted} | {"fake": size}
+        at = update if real_update is None else real_update
+        for micro in range(self.accumulate):
+            part = self.rank * self.accumulate + micro
+            here = _cut(size, part, self.parts)
+            yield Share(
+                part,
+                self.parts,
+                latents[here].to(self.device, self.dtype),
+                None if labels is None else labels[here].to(self.device),
+                {name: self._batch(name, at, totals[name], part) for name in wanted},
+                totals,
+            )
+
+    def latents(self, count: int, *key: object) -> tuple[Tensor, Tensor | None]:
+        """Latents and uniform labels for pictures and measurements, seeded by the key."""
+        z = torch.randn(count, self.latent_size, generator=generator_for(self.seed, "latents", *key))
+        labels = torch.arange(count) % self.num_classes if self.num_classes else None
+        return z.to(self.device, self.dtype), None if labels is None else labels.to(self.device)
+
+    def _whole(self, sample: object, shape: tuple[int, ...], *key: object) -> Tensor:
+        return sample(shape, generator=generator_for(self.seed, *key))  # type: ignore[operator]
+
+    def _fake_labels(self, size: int, player: Player, update: int) -> Tensor | None:
+        if not self.num_classes:
+            return None
+        return torch.randint(self.num_classes, (size,), generator=generator_for(self.seed, "labels", player, update))
+
+    def _batch(self, name: str, update: int, total: int, part: int) -> tuple[Tensor, Tensor | None]:
+        here = _cut(total, part, self.parts)
+        index = self._streams[name].rows(update * total + here.start, here.stop - here.start)
+        images, labels = self._sources[name].batch(index, self.device)
+        images = images.to(self.dtype)
+        if self.flip and images.ndim == 4:
+            coins = torch.rand(total, generator=generator_for(self.seed, "flip", name, update))[here] < 0.5
+            images = torch.where(coins.to(self.device).view(-1, 1, 1, 1), images.flip(3), images)
+        if name == "negative":
+            labels = torch.full((len(images),), -1, dtype=torch.int64, device=self.device)
+        elif name == "unlabelled":
+            labels = None
+        return images, labels
+
+
+def _cut(total: int, part: int, parts: int) -> slice:
+    """The rows of one share: as even as can be, earlier shares take what is left over."""
+    size, left = divmod(total, parts)
+    start = part * size + min(part, left)
+    return slice(start, start + size + (part < left))

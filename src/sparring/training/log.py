@@ -1,0 +1,94 @@
+"""What a run writes while it trains: JSON lines always, other trackers beside them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+from torch import Tensor
+
+from sparring.errors import SparringError
+from sparring.files import write_atomically
+
+TIME_FIELDS = ("seconds", "steps_per_second")  # the only fields that differ between two runs of one recipe
+
+
+class Tracker(Protocol):
+    """Where numbers and pictures go. Implement these four to send a run anywhere else."""
+
+    def config(self, recipe: Mapping[str, Any]) -> None:
+        """The resolved recipe, once."""
+
+    def scalars(self, values: Mapping[str, float], step: int) -> None:
+        """Numbers of a step."""
+
+    def images(self, name: str, images: Tensor, step: int) -> None:
+        """uint8 images [N, C, H, W]."""
+
+    def close(self) -> None:
+        """The run is over."""
+
+
+class JsonLines:
+    """One JSON object per line, flushed as it is written. Lines beyond a step are dropped when a run resumes there."""
+
+    def __init__(self, path: Path, *, after: int | None = None, keep: Callable[[int], bool] = lambda step: True):
+        """after: of what is there, keep the rows up to this step that `keep` agrees to; None: start empty."""
+        self.path = path
+        rows = [] if after is None else [row for row in read_rows(path) if row["step"] <= after and keep(row["step"])]
+        write_atomically(path, "".join(map(_line, rows)))
+        self._file = path.open("ab", buffering=0)
+
+    def write(self, row: Mapping[str, Any]) -> None:
+        self._file.write(_line(row).encode())
+
+    def close(self) -> None:
+        self._file.close()
+
+
+def _line(row: Mapping[str, Any]) -> str:
+    return json.dumps(row, ensure_ascii=False) + "\n"
+
+
+def read_rows(path: Path) -> list[dict[str, Any]]:
+    """The whole rows of a JSON-lines file; a last line that was cut off is left out. No file: no rows."""
+    rows = []
+    try:
+        lines = path.read_bytes().split(b"\n")
+    except FileNotFoundError:
+        return []
+    for line in lines:
+        try:
+            row = json.loads(line)
+        except ValueError:
+            break
+        if not isinstance(row, dict) or not isinstance(row.get("step"), int):
+            break
+        rows.append(row)
+    return rows
+
+
+class TensorBoard:
+    """The tracker for TensorBoard, in the run's folder; needs the extra `tensorboard`."""
+
+    def __init__(self, folder: Path, *, after: int | None = None):
+        try:
+            from torch.utils.tensorboard import SummaryWriter
+        except ImportError:
+            raise SparringError("TensorBoard is not installed: pip install 'sparring[tensorboard]'") from None
+        self._writer = SummaryWriter(str(folder), purge_step=None if after is None else after + 1)
+
+    def config(self, recipe: Mapping[str, Any]) -> None:
+        self._writer.add_text("recipe", f"```\n{json.dumps(recipe, indent=2)}\n```", 0)
+
+    def scalars(self, values: Mapping[str, float], step: int) -> None:
+        for name, value in values.items():
+            self._writer.add_scalar(name, value, step)
+
+    def images(self, name: str, images: Tensor, step: int) -> None:
+        self._writer.add_images(name, images, step)
+
+    def close(self) -> None:
+        self._writer.close()

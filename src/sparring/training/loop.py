@@ -1,0 +1,254 @@
+"""The training loop: what happens between the steps. Pictures, measurements, checkpoints, logs, interrupts, the report."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from sparring.errors import SparringError
+from sparring.files import remove_unfinished
+from sparring.plugins import find
+from sparring.recipe_options import given_to
+from sparring.report.plots import image_grid
+from sparring.sampling import generate_uint8, sampler_of, save_generator, takes_labels
+from sparring.training.checkpoint import CheckpointFolder, DamagedCheckpointError, load_checkpoint
+from sparring.training.interrupt import Interrupts
+from sparring.training.log import TIME_FIELDS, JsonLines, TensorBoard, Tracker, read_rows
+from sparring.training.measure import check_evaluation, measure
+from sparring.training.progress import Progress
+from sparring.training.run_folder import RunData, check_fingerprints, write_recipe
+from sparring.training.start_from import start_from
+from sparring.training.state import TrainingState
+
+Note = Callable[[str], None]
+GRID = 64  # images in a sample picture
+
+
+class Training:
+    """One process's part in a run."""
+
+    def __init__(self, state: TrainingState, folder: Path, data: RunData, trackers: list[Tracker], note: Note):
+        self.state, self.folder, self.data, self.trackers, self.note = state, folder, data, trackers, note
+        self.recipe, self.runtime = state.recipe, state.runtime
+        self.checkpoints = CheckpointFolder(folder / "checkpoints")
+        self.step_function = find(self.recipe.step, {}, "step")
+        self._before = 0.0  # seconds that earlier sessions of this run took
+        self._aside = 0.0  # seconds of this session that were not training steps
+        self._since = (0, 0.0)  # step and training time at the last tick
+        if self.recipe.evaluation is not None:
+            check_evaluation(data, self.recipe.evaluation)
+
+    # --- beginning ---
+    def begin(self, resume_from: int | None, command: str | None, *, tensorboard: bool = False) -> None:
+        """Load the last checkpoint if there is one, or another run to start from, cut the logs, and write the recipe."""
+        check_fingerprints(self.folder, self.data)
+        step = self.checkpoints.last() if resume_from is None else resume_from
+        origin = None
+        if step is not None:
+            self._load(step)
+            self.note(f"resuming {self.folder} at step {step} of {self.recipe.steps}")
+        elif self.recipe.start_from is not None:
+            origin = start_from(self.state, self.recipe.start_from, self.note)
+        if self.runtime.is_main:
+            write_recipe(self.folder, self.recipe, self.data, command, origin)
+            remove_unfinished(self.folder)
+            self.checkpoints.forget_after(-1 if step is None else step)
+            self._open_logs(step, tensorboard=tensorboard)
+        self.runtime.barrier()
+        if origin is not None:
+            self.save_checkpoint()  # the other run may go on; this one has its start from here on
+
+    def _load(self, step: int) -> None:
+        path = self.checkpoints.path(step)
+        try:
+            found = load_checkpoint(path)
+            try:
+                self.state.load_state_dict(found)
+            except (KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
+                reason = str(error).splitlines()[0][:150]
+                raise DamagedCheckpointError(
+                    f"{path} does not fit this run ({type(error).__name__}: {reason})"
+                ) from None
+            if self.state.step != step:
+                raise DamagedCheckpointError(f"{path} is a checkpoint of step {self.state.step}")
+        except DamagedCheckpointError as error:
+            raise SparringError(f"{error}; {self.checkpoints.others(step)}") from None
+
+    def _open_logs(self, step: int | None, *, tensorboard: bool) -> None:
+        every, last = self.recipe.log_every, self.recipe.steps
+        log = self.folder / "log.jsonl"
+        self.log = JsonLines(
+            log, after=step, keep=lambda row: row % every == 0 or row == last
+        )  # not a shorter run's end
+        self.metrics = JsonLines(self.folder / "metrics.jsonl", after=step)
+        rows = read_rows(log)
+        self._before = rows[-1].get("seconds", 0.0) if rows else 0.0
+        if tensorboard:
+            self.trackers.append(TensorBoard(self.folder / "tensorboard", after=step))
+        for tracker in self.trackers:
+            tracker.config(self.recipe.to_dict())
+
+    # --- training ---
+    def go(self, make_progress: Callable[[int, int], Progress]) -> None:
+        """Train to the last step, or until the first interrupt."""
+        s, recipe = self.state, self.recipe
+        self._started = time.perf_counter()
+        self._since = (s.step, 0.0)
+        with self._closing(), Interrupts() as interrupts, make_progress(s.step, recipe.steps) as progress:
+            if s.step == 0:
+                self._aside_from_training(self.save_samples)
+            while s.step < recipe.steps:
+                at = s.step
+                self.step_function(s)
+                if s.step != at + 1:
+                    raise SparringError(
+                        f"step {recipe.step} went from step {at} to {s.step}: call s.update_generator once"
+                    )
+                progress.step(s.step)
+                self._after_step(progress)
+                if self.runtime.agree(interrupts.requested) and s.step < recipe.steps:
+                    self.save_checkpoint()
+                    interrupts.leave(
+                        f"interrupted at step {s.step}; the run is saved: continue it with --resume", self.note
+                    )
+            self._finish()
+            if interrupts.requested:
+                interrupts.leave(f"interrupted at step {s.step}, which was the last: the run is complete", self.note)
+
+    def _after_step(self, progress: Progress) -> None:
+        s, recipe, evaluation = self.state, self.recipe, self.recipe.evaluation
+        last = s.step == recipe.steps
+        if s.step % recipe.log_every == 0 or last:
+            progress.values(self.tick())
+        if s.step % recipe.samples_every == 0 or last:
+            self._aside_from_training(self.save_samples)
+        if evaluation is not None and (last or (evaluation.every is not None and s.step % evaluation.every == 0)):
+            self._aside_from_training(lambda: self.evaluate(progress))
+        if s.step % recipe.checkpoint_every == 0 or last:
+            self._aside_from_training(self.save_checkpoint)
+
+    def _finish(self) -> None:
+        if self.runtime.is_main:
+            from sparring.report.html import write_report
+
+            if not (self.folder / "generator.safetensors").is_file():
+                self._save_generator()
+            write_report(self.folder)
+        self.runtime.barrier()
+
+    @contextmanager
+    def _closing(self) -> Iterator[None]:
+        try:
+            yield
+        finally:
+            if self.runtime.is_main:
+                with suppress(OSError):  # a full disk has been reported already
+                    self.log.close()
+                    self.metrics.close()
+                for tracker in self.trackers:
+                    tracker.close()
+
+    def _aside_from_training(self, work: Callable[[], None]) -> None:
+        before = time.perf_counter()
+        work()
+        self._aside += time.perf_counter() - before
+
+    def tick(self) -> dict[str, float]:
+        """Read the terms' values since the last tick and log their means.
+
+        Steps after the last regular tick are logged when the run ends, and stay in the ledger in case the run grows.
+        """
+        s = self.state
+        regular = s.step % self.recipe.log_every == 0
+        values = s.ledger.tick(self.runtime) if regular else s.ledger.means(self.runtime)
+        if not self.runtime.is_main:
+            return values
+        session = time.perf_counter() - self._started
+        since_step, since_time = self._since
+        training_time = session - self._aside
+        self._since = (s.step, training_time)
+        rate = (s.step - since_step) / max(training_time - since_time, 1e-9)
+        row = {"step": s.step, "update": s.updates, "images": s.images_seen, **values}
+        times = dict(zip(TIME_FIELDS, (round(self._before + session, 3), round(rate, 3)), strict=True))
+        self.log.write(row | times)
+        for tracker in self.trackers:
+            tracker.scalars(values | {"steps_per_second": rate}, s.step)
+        return values
+
+    def save_samples(self) -> None:
+        """A picture of the same latents at every step, after the run has been found finite."""
+        self.state.check_finite()
+        if not self.runtime.is_main:
+            return
+        generator = self.state.evaluated_generator
+        latents, labels = self.state.feed.latents(GRID, "fixed")
+        images = generate_uint8(generator, latents, labels)
+        columns = self.data.real.num_classes if takes_labels(generator, self.data.real.num_classes) else 8
+        if columns not in range(2, 17):
+            columns = 8
+        shown = images[: len(images) // columns * columns]
+        image_grid(shown, self.folder / "samples" / f"step-{self.state.step:06d}.png", columns=columns)
+        for tracker in self.trackers:
+            tracker.images("samples", images, self.state.step)
+
+    def evaluate(self, progress: Progress) -> None:
+        """Measure the generator on the side; nothing of the training changes, bit for bit."""
+        s, evaluation = self.state, self.recipe.evaluation
+        s.check_finite()
+        assert evaluation is not None
+        if self.runtime.is_main:
+            generate = sampler_of(
+                s.evaluated_generator,
+                self.recipe.generator.latent_size,
+                self.data.real.num_classes,
+                evaluation.seed,
+                self.runtime.device,
+            )
+            records = measure(generate, self.data, evaluation, self.note, progress.measuring)
+            for record in records:
+                self.metrics.write({"step": s.step, **record})
+            best = next((r for r in records if r.get("better")), None)
+            if best is not None and self.checkpoints.note_best(
+                s.step, best["metric"], best["value"], lower_is_better=best["better"] == "lower"
+            ):
+                self._write_checkpoint()
+            numbers = {r["metric"]: r["value"] for r in records if isinstance(r["value"], int | float)}
+            for tracker in self.trackers:
+                tracker.scalars(numbers, s.step)
+        self.runtime.barrier()
+
+    def save_checkpoint(self) -> None:
+        """Save all of the run, after it has been found finite."""
+        self.state.check_finite()
+        if self.runtime.is_main:
+            self._write_checkpoint()
+        self.runtime.barrier()
+
+    def _write_checkpoint(self) -> None:
+        if self.state.step not in self.checkpoints.steps():
+            self._save_generator()  # before the checkpoint: a run that is resumed there has its generator
+            self.checkpoints.save(self.state.step, self.state.state_dict())
+
+    def _save_generator(self) -> None:
+        s, real, network = self.state, self.data.real, self.recipe.generator.network
+        facts = {
+            "image_size": real.size,
+            "image_channels": real.channels,
+            "num_classes": real.num_classes,
+            "latent_size": self.recipe.generator.latent_size,
+        }
+        conditional = takes_labels(s.evaluated_generator, real.num_classes)
+        description = {
+            "recipe": self.recipe.name,
+            "step": s.step,
+            "moving_average": s.average is not None,
+            "network": {"kind": network.kind, "options": network.options},
+            "given": given_to(type(s.generator), **facts),
+            "latent_size": self.recipe.generator.latent_size,
+            "num_classes": real.num_classes if conditional else 0,
+            "class_names": list(real.class_names) if conditional else [],
+        }
+        save_generator(self.folder, s.evaluated_generator, json.loads(json.dumps(description)))

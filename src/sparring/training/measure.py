@@ -1,0 +1,77 @@
+"""The recipe's evaluation of a generator, by the metrics package."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from sparring.errors import SparringError, nearest
+from sparring.metrics.evaluate import METRICS, NEED_LOGITS, evaluate_images
+from sparring.metrics.extractors import extractor_for
+from sparring.randomness import generator_for
+
+if TYPE_CHECKING:
+    from sparring.data.packed import PackedImages
+    from sparring.recipe import Evaluation
+    from sparring.training.run_folder import RunData
+
+
+def check_evaluation(data: RunData, evaluation: Evaluation) -> None:
+    """Raise SparringError, before anything is trained, for an evaluation that these data or its extractor cannot have."""
+    extractor = extractor_for(evaluation.extractor, data.real)
+    reference_images(data, evaluation)
+    for metric in evaluation.metrics or ():
+        if metric not in METRICS:
+            raise SparringError(f"unknown metric '{metric}' in evaluation.metrics: {nearest(metric, METRICS)}")
+        if extractor is not None and metric in NEED_LOGITS and extractor.class_names is None:
+            raise SparringError(
+                f"metric '{metric}' needs class predictions, which the extractor '{extractor.name}' does not give: "
+                "leave it out of evaluation.metrics, or choose a classifier"
+            )
+
+
+def measure(
+    generate: Callable[[int, int], Tensor],
+    data: RunData,
+    evaluation: Evaluation,
+    note: Callable[[str], None],
+    progress: Callable[[int, int], None] | None = None,
+) -> list[dict[str, Any]]:
+    """Records of the recipe's metrics; none, with a note that says why, where no extractor fits the data."""
+    extractor = extractor_for(evaluation.extractor, data.real)
+    if extractor is None:
+        note(
+            "not measured: no feature extractor fits these images; choose one with evaluation.extractor=..., "
+            "or silence this with evaluation=null"
+        )
+        return []
+    allowed = [m for m in ("fd", "is", "classes") if m not in NEED_LOGITS or extractor.class_names is not None]
+    return evaluate_images(
+        generate,
+        reference_images(data, evaluation),
+        extractor=extractor,
+        n=evaluation.n,
+        batch_size=evaluation.batch_size,
+        seed=evaluation.seed,
+        splits=evaluation.is_splits,
+        progress=progress,
+        metrics=evaluation.metrics or allowed,
+    )
+
+
+def reference_images(data: RunData, evaluation: Evaluation) -> PackedImages:
+    """The real images that generated ones are compared with: a split, or `n_real` of it drawn by the evaluation's seed.
+
+    Raises SparringError where there are fewer.
+    """
+    images = data.reference(evaluation.split)
+    n = evaluation.n_real
+    if n is None or n == len(images):
+        return images
+    if n > len(images):
+        raise SparringError(f"evaluation.n_real is {n}, and {images.name} has {len(images)} images: lower it")
+    drawn = torch.randperm(len(images), generator=generator_for(evaluation.seed, "reference"))[:n]
+    return images.take(drawn.sort().values)

@@ -1,0 +1,91 @@
+"""How far a run is, for people: step rate, time left, each term's value."""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import Protocol
+
+
+class Progress(Protocol):
+    """What the loop tells while it runs."""
+
+    def __enter__(self) -> Progress: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
+
+    def step(self, step: int) -> None:
+        """This many steps are done."""
+
+    def values(self, values: dict[str, float]) -> None:
+        """The terms' raw values at a log tick."""
+
+    def measuring(self, done: int, total: int) -> None:
+        """An evaluation has seen this many images of so many."""
+
+
+class _NoProgress:
+    def __enter__(self) -> _NoProgress:
+        return self
+
+    def __exit__(self, *_: object) -> None: ...
+
+    def step(self, step: int) -> None: ...
+
+    def values(self, values: dict[str, float]) -> None: ...
+
+    def measuring(self, done: int, total: int) -> None: ...
+
+
+def no_progress(start: int, total: int) -> Progress:
+    """Say nothing."""
+    return _NoProgress()
+
+
+class RichProgress:
+    """A progress bar on stderr: steps, rate, time left, and the terms' values beneath."""
+
+    def __init__(self, start: int, total: int):
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+        from rich.progress import Progress as Bar
+
+        self._bar = Bar(
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=24),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[rate]}"),
+            TimeElapsedColumn(),
+            TextColumn("left"),
+            TimeRemainingColumn(),
+            TextColumn("[dim]{task.fields[values]}"),
+            console=Console(stderr=True),
+            refresh_per_second=4,
+        )
+        self._task = self._bar.add_task("training", total=total, completed=start, rate="", values="")
+        self._measuring = self._bar.add_task("measuring", total=None, visible=False, rate="", values="")
+
+    def __enter__(self) -> RichProgress:
+        self._bar.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.stop()
+
+    def step(self, step: int) -> None:
+        self._bar.update(self._task, completed=step)
+        speed = self._bar.tasks[0].speed
+        if speed:
+            self._bar.update(self._task, rate=f"{speed:.1f} steps/s")
+
+    def values(self, values: dict[str, float]) -> None:
+        short = {"discriminator": "D", "generator": "G"}
+        parts = []
+        for key, value in values.items():
+            player, _, name = key.partition("/")
+            parts.append(f"{short.get(player, player)} {name} {value:.3g}")
+        self._bar.update(self._task, values="  ".join(parts))
+
+    def measuring(self, done: int, total: int) -> None:
+        self._bar.update(self._measuring, completed=done, total=total, visible=done < total)

@@ -1,0 +1,136 @@
+"""A run from Python: `train` is what `sparring train` calls, and `Run` is what it leaves."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from sparring.files import one_line_for_disk_errors
+from sparring.recipe import Recipe
+from sparring.recipe_files import parse_overrides
+from sparring.sampling import load_generator
+from sparring.training.log import Tracker, read_rows
+from sparring.training.loop import Training
+from sparring.training.progress import Progress, no_progress
+from sparring.training.run_folder import choose_folder, load_run_data, python_sources, resolved
+from sparring.training.runtime import Runtime
+from sparring.training.state import build
+
+Note = Callable[[str], None]
+
+
+class Run:
+    """A run that has ended or been interrupted: its folder, what was measured, its generator."""
+
+    def __init__(self, folder: str | Path):
+        self.folder = Path(folder)
+
+    def __repr__(self) -> str:
+        return f"Run({str(self.folder)!r})"
+
+    def __fspath__(self) -> str:
+        return str(self.folder)
+
+    @property
+    def recipe(self) -> Recipe:
+        return Recipe.load(self.folder)
+
+    @property
+    def metrics(self) -> list[dict[str, Any]]:
+        """Every measurement, oldest first: each a number with all that it depends on."""
+        return read_rows(self.folder / "metrics.jsonl")
+
+    @property
+    def log(self) -> list[dict[str, Any]]:
+        """The rows of log.jsonl."""
+        return read_rows(self.folder / "log.jsonl")
+
+    def sample(self, n: int = 64, *, labels: Any = None, seed: int = 0) -> torch.Tensor:
+        """n images uint8 [N, C, H, W] from the run's generator."""
+        return load_generator(self.folder).sample(n, labels=labels, seed=seed)
+
+
+def train(
+    recipe: Any,
+    overrides: Iterable[str] | Mapping[str, Any] = (),
+    *,
+    out: str | Path | None = None,
+    resume: bool = False,
+    resume_from: int | None = None,
+    start_from: str | Path | None = None,
+    data: Any = None,
+    negatives: Any = None,
+    unlabelled: Any = None,
+    device: str | None = None,
+    trackers: Iterable[Tracker] = (),
+    tensorboard: bool = False,
+    progress: Callable[[int, int], Progress] = no_progress,
+    note: Note | None = None,
+    command: str | None = None,
+) -> Run:
+    """Train a recipe and return its run.
+
+    recipe: a shipped name, a YAML file, a run's folder, a mapping or a Recipe. overrides: `key=value` strings, or a mapping
+        of dotted keys. out: the run's folder, `runs/<name>` by default; one that exists is continued with `resume`, at its
+        last checkpoint or at that of step `resume_from`, or refused. start_from: another run, whose networks and fitting
+        optimiser state this one starts with. data, negatives, unlabelled: a `torch.utils.data.Dataset`, an array or
+        PackedImages in the place of the recipe's source. trackers: where numbers go besides log.jsonl; tensorboard: also
+        into the run's folder for TensorBoard. note: takes lines for people.
+
+    Raises SparringError for anything wrong with the recipe or the data before training starts, NonFiniteLossError when a
+    loss is no number, and KeyboardInterrupt after Ctrl-C, once a checkpoint has been saved.
+
+    The process's generators of random numbers and its number of threads are as before afterwards. Whether the CPU flushes
+    subnormal numbers is left as it is: threads keep what they started with, so that it could not be put back.
+    """
+    note = note or (lambda text: None)
+    changes = parse_overrides(overrides if isinstance(overrides, Mapping) else list(overrides))
+    if start_from is not None:
+        changes["start_from"] = str(start_from)
+    resume = resume or resume_from is not None
+    sources = python_sources(data=data, negatives=negatives, unlabelled=unlabelled)
+    chosen = Recipe.load(recipe, changes, sources=sources)
+    folder = choose_folder(chosen, recipe, out, resume=resume)
+    chosen = resolved(chosen, folder, resume=resume)
+    cure = "the checkpoints that are there are intact: see to it and continue with --resume"
+    with _process_as_before(), _runtime(device, chosen) as runtime, one_line_for_disk_errors(cure):
+        assert chosen.threads is not None
+        torch.set_num_threads(chosen.threads)
+        quiet = note if runtime.is_main else (lambda text: None)
+        given = load_run_data(chosen, quiet, data=data, negatives=negatives, unlabelled=unlabelled)
+        state = build(chosen, given.real, negatives=given.negatives, unlabelled=given.unlabelled, runtime=runtime)
+        training = Training(state, folder, given, list(trackers) if runtime.is_main else [], quiet)
+        training.begin(resume_from, command, tensorboard=tensorboard)
+        training.go(progress if runtime.is_main else no_progress)
+    return Run(folder)
+
+
+@contextmanager
+def _runtime(device: str | None, recipe: Recipe) -> Iterator[Runtime]:
+    runtime = Runtime.start(device, recipe.precision)
+    try:
+        runtime.barrier()  # every rank has seen the folder as it was before any of them writes to it
+        yield runtime
+    finally:
+        runtime.stop()
+
+
+@contextmanager
+def _process_as_before() -> Iterator[None]:
+    """Put back the global generators, which are seeded at every update, and the number of threads."""
+    threads = torch.get_num_threads()
+    python_state, numpy_state = random.getstate(), np.random.get_state()
+    devices = list(range(torch.cuda.device_count()))
+    with torch.random.fork_rng(devices=devices):
+        try:
+            yield
+        finally:
+            torch.set_num_threads(threads)
+            random.setstate(python_state)
+            np.random.set_state(numpy_state)

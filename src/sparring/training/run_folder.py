@@ -1,0 +1,214 @@
+"""A run's folder and what goes into it: the resolved recipe, and the data that it names."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from sparring import __version__
+from sparring.data.packed import PackedImages
+from sparring.data.partial_labels import keep_share_of_labels
+from sparring.data.sources import load
+from sparring.errors import SparringError
+from sparring.files import UNFINISHED, write_json
+from sparring.recipe import Data, Recipe, differences
+
+Note = Callable[[str], None]
+MAY_DIFFER = ("name", "about", "paper", "run_in_full")  # on resume: they say what a recipe is, not what it does
+FROM_PYTHON = "python:"
+
+
+@dataclass
+class RunData:
+    """The images of a run.
+
+    `real` is what the discriminator sees with labels, `whole` the training set that it is part of; other splits are loaded
+    when a metric asks for one.
+    """
+
+    real: PackedImages
+    negatives: PackedImages | None = None
+    unlabelled: PackedImages | None = None
+    whole: PackedImages | None = None
+    load_split: Callable[[str], PackedImages] | None = None
+    _splits: dict[str, PackedImages] = field(default_factory=dict)
+
+    def reference(self, split: str | None) -> PackedImages:
+        """The real images that generated ones are compared with."""
+        if split is None or split == self.real.split:
+            return self.whole or self.real
+        if self.load_split is None:
+            raise SparringError(f"these data have no split '{split}' to measure against")
+        if split not in self._splits:
+            self._splits[split] = self.load_split(split)
+        return self._splits[split]
+
+    def fingerprints(self) -> dict[str, str]:
+        sets = {"data": self.real, "negatives": self.negatives, "unlabelled": self.unlabelled}
+        return {name: packed.fingerprint for name, packed in sets.items() if packed is not None}
+
+
+def load_run_data(
+    recipe: Recipe, note: Note, *, data: Any = None, negatives: Any = None, unlabelled: Any = None
+) -> RunData:
+    """The recipe's images, or those given in the place of its sources. Raises SparringError where they do not fit it."""
+    real = load_data(recipe.data, note, data)
+    if recipe.data.num_classes is not None and real.num_classes not in (0, recipe.data.num_classes):
+        raise SparringError(
+            f"the recipe says {recipe.data.num_classes} classes, and {real.name} has {real.num_classes}: "
+            "set data.num_classes, or choose some with data.classes"
+        )
+    whole = None
+    if recipe.data.labelled is not None:
+        real, whole = keep_share_of_labels(real, recipe.data.labelled, recipe.seed)
+    like = {"size": real.size, "channels": real.channels}
+    others: dict[str, PackedImages | None] = {"negatives": None, "unlabelled": whole}
+    for name, given in (("negatives", negatives), ("unlabelled", unlabelled)):
+        named: Data | None = getattr(recipe, name)
+        if named is not None or given is not None:
+            base = named or Data(source=name)
+            fitted = base.model_copy(update={k: v for k, v in like.items() if getattr(base, k) is None})
+            others[name] = load_data(fitted, note, given)
+
+    def load_split(split: str) -> PackedImages:
+        return load_data(recipe.data.model_copy(update={"split": split}), note, data)
+
+    return RunData(real, others["negatives"], others["unlabelled"], whole, load_split)
+
+
+def load_data(data: Data, note: Note, given: Any = None) -> PackedImages:
+    """One source of images as the recipe names it, or `given` in its place."""
+    if given is None and data.source.startswith(FROM_PYTHON):
+        raise SparringError(
+            f"this run's images came from Python ({data.source}): give them again, as sparring.train(..., data=...), "
+            "or name another source with data=..."
+        )
+    return load(
+        data.source if given is None else given,
+        split=data.split,
+        size=data.size,
+        channels=data.channels,
+        classes=data.classes,
+        skip_unreadable=data.skip_unreadable,
+        download=data.download,
+        note=note,
+    )
+
+
+def python_sources(**given: Any) -> dict[str, str]:
+    """What stands in a recipe for images that come from Python, such as `python:ndarray`."""
+    return {name: f"{FROM_PYTHON}{type(images).__name__}" for name, images in given.items() if images is not None}
+
+
+def choose_folder(recipe: Recipe, source: Any, out: str | Path | None, *, resume: bool) -> Path:
+    """The folder of a run that may start there: a new one, or with `resume` one that holds a run. Creates nothing.
+
+    Raises SparringError for a file, for a folder that exists without `resume`, and for one that holds something else.
+    """
+    is_run = isinstance(source, str | os.PathLike) and (Path(source) / "recipe.json").is_file()
+    if out is not None:
+        folder = Path(out)
+    else:
+        folder = Path(source) if is_run and resume else Path("runs") / recipe.name.replace("/", "-")
+    for part in (folder, *folder.parents):
+        if part.exists() and not part.is_dir():
+            raise SparringError(f"{part} is a file: give a folder with --out")
+    started = (folder / "recipe.json").is_file()
+    empty = not folder.is_dir() or all(path.name.endswith(UNFINISHED) for path in folder.iterdir())
+    if started and not resume:
+        raise SparringError(f"{folder} holds a run: continue it with --resume, or choose another folder with --out")
+    if not started and not empty:
+        what = "holds no run to resume: its recipe.json is missing" if resume else "is not empty"
+        raise SparringError(f"{folder} {what}: choose another folder with --out")
+    return folder
+
+
+def resolved(recipe: Recipe, folder: Path, *, resume: bool) -> Recipe:
+    """The recipe with what depends on the machine written out, so that a resumed run has the same bits.
+
+    Raises SparringError where the run in the folder has another recipe, with the differences: only `steps` may grow.
+    """
+    threads = recipe.threads or torch.get_num_threads()
+    if not (resume and (folder / "recipe.json").is_file()):
+        return recipe.model_copy(update={"threads": threads})
+    before = Recipe.load(folder)
+    unsaid = {key: getattr(before, key) for key in ("threads", "start_from") if getattr(recipe, key) is None}
+    recipe = recipe.model_copy(update=unsaid)
+    changed = differences(before, recipe)
+    for key in [key for key in changed if key.partition(".")[0] in MAY_DIFFER]:
+        del changed[key]
+    if recipe.steps > before.steps:
+        del changed["steps"]
+    if changed:
+        listed = "; ".join(f"{key} was {a!r} and is {b!r}" for key, (a, b) in changed.items())
+        raise SparringError(
+            f"{folder} was started with another recipe: {listed}. On resume only `steps` may grow; "
+            "start a changed recipe in another folder with --out"
+        )
+    return recipe
+
+
+def check_fingerprints(folder: Path, data: RunData) -> None:
+    """Raise SparringError where the folder's run was started on other images."""
+    path = folder / "recipe.json"
+    if path.is_file():
+        now = data.fingerprints()
+        for name, fingerprint in _read(path).get("fingerprints", {}).items():
+            if now.get(name) != fingerprint:
+                raise SparringError(f"{folder} was started on other images: the {name} have changed since")
+
+
+def write_recipe(
+    folder: Path, recipe: Recipe, data: RunData, command: str | None, origin: dict[str, Any] | None = None
+) -> None:
+    """recipe.json: the resolved recipe, with the versions, commit, data, command and origin that made the run."""
+    path = folder / "recipe.json"
+    started = _read(path) if path.is_file() else {}
+    values = {
+        "recipe": recipe.to_dict(),
+        "versions": started.get("versions") or versions(),
+        "commit": started.get("commit") or commit(),
+        "command": started.get("command") or command or " ".join(sys.argv),
+        "hardware": started.get("hardware") or f"{platform.machine()}, {recipe.threads} threads",
+        "fingerprints": data.fingerprints(),
+        "origin": origin or started.get("origin"),
+    }
+    if values != started:
+        write_json(path, values)
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        return dict(json.loads(path.read_text(encoding="utf-8")))
+    except (ValueError, TypeError):
+        raise SparringError(f"{path} is damaged: it is no JSON mapping") from None
+
+
+def versions() -> dict[str, str]:
+    found = {name: version(name) for name in ("torch", "numpy", "pydantic", "safetensors")}
+    return {"sparring": __version__, "python": platform.python_version(), **found}
+
+
+def commit() -> str | None:
+    """The commit of the source tree that the package runs from, if it is one."""
+    try:
+        done = subprocess.run(
+            ["git", "describe", "--always", "--dirty", "--abbrev=12"],
+            cwd=Path(__file__).parent,
+            capture_output=True,
+            text=True,
+            timeout=5,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout.strip() or None

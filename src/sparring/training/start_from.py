@@ -1,0 +1,79 @@
+"""Start a run with the networks of another one, perhaps under another objective."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from sparring.errors import SparringError
+from sparring.training.checkpoint import CheckpointFolder, content_hash, load_checkpoint
+from sparring.training.optimizers import load_state_by_name
+from sparring.training.state import TrainingState
+
+
+def start_from(state: TrainingState, run: str | Path, note: Callable[[str], None]) -> dict[str, Any]:
+    """Give a new run the networks and optimisers of another run's last checkpoint, by name where shapes agree.
+
+    run: its folder, or one of its checkpoints. Counters and the memory of terms start anew. A moving average that the other
+    run lacks starts as its generator. Says through `note` what found no match on either side, and returns where the networks
+    are from, for recipe.json. Raises SparringError where there is no checkpoint, or where nothing fits.
+    """
+    path = Path(run)
+    if not path.exists():
+        raise SparringError(f"there is no run '{run}' to start from")
+    if path.is_dir():
+        last = CheckpointFolder(path / "checkpoints").last()
+        if last is None:
+            raise SparringError(f"'{run}' has no checkpoint to start from")
+        path = CheckpointFolder(path / "checkpoints").path(last)
+    found = load_checkpoint(path)
+    try:
+        weights = {player: dict(found[player]) for player in ("generator", "discriminator")}
+        weights["average"] = dict(found["average"] or found["generator"])
+        optimizers, step = found["optimizers"], int(found["step"])
+    except (KeyError, TypeError, ValueError):
+        raise SparringError(f"{path} holds no networks to start from") from None
+    networks: dict[str, nn.Module] = {"generator": state.generator, "discriminator": state.discriminator}
+    if state.average is not None:
+        networks["average"] = state.average.module
+    for name, network in networks.items():
+        unmatched = _load_matching(network, weights[name])
+        if name == "average":
+            continue
+        if unmatched is None:
+            raise SparringError(f"nothing of {path} fits this recipe's {name}: they are different networks")
+        left = load_state_by_name(state.optimizers[name], network, optimizers.get(name, {}))
+        _say(note, name, unmatched, left)
+    return {"checkpoint": str(path), "step": step, "hash": content_hash(found)}
+
+
+@torch.no_grad()
+def _load_matching(network: nn.Module, weights: dict[str, Any]) -> tuple[list[str], list[str]] | None:
+    """Copy what has the same name and shape. Returns the names left here and left there; None if nothing was copied."""
+    own = network.state_dict()
+    matching = {n: w for n, w in weights.items() if n in own and getattr(w, "shape", None) == own[n].shape}
+    for name, value in matching.items():
+        own[name].copy_(value)
+    if not matching:
+        return None
+    return [name for name in own if name not in matching], [name for name in weights if name not in matching]
+
+
+def _say(
+    note: Callable[[str], None], player: str, unmatched: tuple[list[str], list[str]], optimizer_left: list[str]
+) -> None:
+    fresh, unused = unmatched
+    if fresh:
+        note(f"{player}: starts afresh in {_some(fresh)}")
+    if unused:
+        note(f"{player}: has no place for {_some(unused)}")
+    if left := [name for name in optimizer_left if name not in unused]:
+        note(f"{player}: the optimiser starts afresh in {_some(left)}")
+
+
+def _some(names: list[str]) -> str:
+    return ", ".join(names[:4]) + (f" and {len(names) - 4} more" if len(names) > 4 else "")

@@ -1,0 +1,285 @@
+"""All that a run is while it trains: networks, optimisers, counters, memory. `build` makes it from a recipe."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+
+from sparring.errors import NonFiniteLossError, SparringError
+from sparring.networks import BACKBONES, GENERATORS
+from sparring.networks.discriminator import Discriminator
+from sparring.plugins import find
+from sparring.randomness import seed_for, seed_global_generators
+from sparring.recipe_options import given_to
+from sparring.terms.base import Build, Player, value_at
+from sparring.training.augment import make_augment
+from sparring.training.ema import MovingAverage
+from sparring.training.feed import Feed, Share, Source
+from sparring.training.frozen import frozen
+from sparring.training.ledger import Ledger
+from sparring.training.objective import Active, Objective
+from sparring.training.optimizers import load_state_by_name, make_optimizer, set_learning_rate, state_by_name
+from sparring.training.round import Moment, Round
+from sparring.training.runtime import Runtime
+
+if TYPE_CHECKING:
+    from sparring.recipe import Recipe
+
+
+@dataclass
+class TrainingState:
+    """A run at rest between two steps. `train_step(state)` advances it; `state_dict` is all of it."""
+
+    recipe: Recipe
+    objective: Objective
+    discriminator: Discriminator
+    generator: nn.Module
+    optimizers: dict[str, torch.optim.Optimizer]
+    feed: Feed
+    runtime: Runtime
+    average: MovingAverage | None = None
+    augment: Callable[[Tensor, Callable[..., Tensor]], Tensor] | None = None
+    ledger: Ledger = field(default_factory=Ledger)
+    step: int = 0  # generator updates so far
+    updates: int = 0  # discriminator updates so far, second ones not counted
+
+    @property
+    def evaluated_generator(self) -> nn.Module:
+        """The generator that is sampled, measured and exported: the moving average where there is one."""
+        return self.generator if self.average is None else self.average.module
+
+    @property
+    def images_seen(self) -> int:
+        return self.updates * self.recipe.batch_size
+
+    # --- what a step is made of ---
+    def shares(self, player: Player, active: list[Active]) -> Iterator[Share]:
+        """This rank's micro-batches of the update, the global generators seeded for each."""
+        sides = {need.split(".")[0] for a in active for need in a.needs}
+        rows = {name: count for a in active for name, count in a.term.rows().items()}
+        update = self.updates if player == "discriminator" else self.step
+        last = max(0, self.updates - 1) if player == "generator" else None
+        for share in self.feed.shares(player, update, sides, rows, last):
+            self.seed_modules(self._moment(player, share))
+            yield share
+
+    def _moment(self, player: Player, share: Share) -> Moment:
+        update = self.updates if player == "discriminator" else self.step
+        epoch = self.feed.updates_per_epoch
+        return Moment(player, self.step, update, self.recipe.seed, share.part, share.parts, updates_per_epoch=epoch)
+
+    def seed_modules(self, moment: Moment) -> None:
+        """Seed the global generators, which dropout and users' modules draw from."""
+        seed_global_generators(moment.seed, "modules", moment.player, moment.update, moment.second, moment.part)
+
+    def generate(self, latents: Tensor, labels: Tensor | None) -> Tensor:
+        with self.runtime.autocast(full=False):
+            return self.generator(latents, labels).to(latents.dtype)
+
+    def round(self, player: Player, share: Share, fake: Tensor, active: list[Active]) -> Round:
+        """The round of one share of an update."""
+        r = Round(
+            self.discriminator,
+            {**share.sides, "fake": (fake, share.fake_labels)},
+            moment=self._moment(player, share),
+            active=active,
+            host=self.objective.host(self.step),
+            num_classes=self.discriminator.num_classes,
+            totals=share.totals,
+            latents=share.latents,
+            generate=self.generate,
+            memory=self.objective.memory,
+            augment=self.augment,
+            autocast=self.runtime.autocast if self.runtime.precision != "float32" else None,
+        )
+        return r
+
+    def apply(self, player: Player, rounds: list[Round]) -> None:
+        """Finish an update: average gradients over ranks, one optimiser step, memory, clipping, logs."""
+        network, optimizer = getattr(self, player), self.optimizers[player]
+        part = getattr(self.recipe, player)
+        self.runtime.average_gradients(network.parameters())
+        set_learning_rate(optimizer, value_at(part.optimizer.lr, self.step))
+        optimizer.step()
+        optimizer.zero_grad(set_to_none=True)
+        if player == "discriminator" and part.clip_weights is not None:
+            with torch.no_grad():
+                torch._foreach_clamp_max_(list(network.parameters()), part.clip_weights)
+                torch._foreach_clamp_min_(list(network.parameters()), -part.clip_weights)
+        for name in {name for r in rounds for name in r.proposed}:
+            proposals = [r.proposed[name] for r in rounds]
+            means = {key: torch.stack([p[key] for p in proposals]).mean(0) for key in proposals[0]}
+            self.objective.memory[name] = {key: self.runtime.average(mean) for key, mean in means.items()}
+        self.ledger.note(player, self.step, rounds)
+
+    def check_finite(self) -> None:
+        """Raise NonFiniteLossError if a loss since the last look, or a weight now, is not finite; on all ranks alike."""
+        self.ledger.check(self.runtime)
+        for player in ("discriminator", "generator"):
+            weights = [p.detach() for p in getattr(self, player).parameters()]
+            if not torch.isfinite(torch.stack(torch._foreach_norm(weights, float("inf")))).all():
+                raise NonFiniteLossError(
+                    f"the {player}'s weights became infinite or NaN by step {self.step - 1}, at finite losses: a gradient "
+                    "was not finite. The run stops; the last checkpoint is from before"
+                )
+
+    # --- saving ---
+    def state_dict(self) -> dict[str, Any]:
+        """Everything that training depends on and that the recipe does not give, as tensors and plain values."""
+        return {
+            "step": self.step,
+            "updates": self.updates,
+            "generator": self.generator.state_dict(),
+            "discriminator": self.discriminator.state_dict(),
+            "average": None if self.average is None else self.average.module.state_dict(),
+            "optimizers": {p: state_by_name(o, getattr(self, p)) for p, o in self.optimizers.items()},
+            "memory": self.objective.memory,
+            "ledger": self.ledger.state_dict(),
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.step, self.updates = state["step"], state["updates"]
+        self.generator.load_state_dict(state["generator"])
+        self.discriminator.load_state_dict(state["discriminator"])
+        if self.average is not None:
+            self.average.module.load_state_dict(state["average"])
+        for player, optimizer in self.optimizers.items():
+            load_state_by_name(optimizer, getattr(self, player), state["optimizers"][player])
+        for name, memory in state["memory"].items():
+            self.objective.memory[name] = {key: value.to(self.runtime.device) for key, value in memory.items()}
+        self.ledger.load_state_dict(state["ledger"])
+
+
+def build_networks(
+    recipe: Recipe, *, image_size: int, image_channels: int, num_classes: int, device: torch.device | str = "cpu"
+) -> tuple[Discriminator, nn.Module]:
+    """The recipe's discriminator, with the heads that its objective asks for, and its generator.
+
+    Initialised from the recipe's seed without touching the global generators. `device="meta"` makes them without memory.
+    """
+    facts = {"image_size": image_size, "image_channels": image_channels, "num_classes": num_classes}
+    with torch.random.fork_rng(devices=[]), torch.device(device):
+        torch.manual_seed(seed_for(recipe.seed, "initialisation"))
+        generator_class = find(recipe.generator.network.kind, GENERATORS, "generator")
+        given = given_to(generator_class, **facts, latent_size=recipe.generator.latent_size)
+        generator = generator_class(**given, **recipe.generator.network.options)
+        backbone_class = find(recipe.discriminator.network.kind, BACKBONES, "backbone")
+        backbone = backbone_class(**given_to(backbone_class, **facts), **recipe.discriminator.network.options)
+        if not hasattr(backbone, "channels"):
+            raise SparringError(
+                f"backbone '{recipe.discriminator.network.kind}' has no attribute `channels`: a backbone returns "
+                "(features [B, channels], blocks) from forward(images, labels=None)"
+            )
+        discriminator = Discriminator(
+            backbone,
+            recipe.objective.heads(),
+            num_classes=num_classes,
+            conditioning=recipe.discriminator.conditioning,
+        )
+    return discriminator, generator
+
+
+def build(
+    recipe: Recipe,
+    real: Source,
+    *,
+    negatives: Source | None = None,
+    unlabelled: Source | None = None,
+    runtime: Runtime | None = None,
+    image_size: int | None = None,
+    image_channels: int | None = None,
+    dtype: torch.dtype = torch.float32,
+) -> TrainingState:
+    """A run at step 0. Raises SparringError, before anything is trained, where recipe, networks and data do not fit."""
+    runtime = runtime or Runtime(precision=recipe.precision)
+    size = getattr(real, "size", 1) if image_size is None else image_size
+    channels = getattr(real, "channels", 1) if image_channels is None else image_channels
+    num_classes = real.num_classes
+    discriminator, generator = build_networks(recipe, image_size=size, image_channels=channels, num_classes=num_classes)
+    shares = runtime.world * recipe.accumulate
+    for what, rows in (("batch_size", recipe.batch_size), ("generator.batch_size", recipe.generator_batch_size)):
+        if rows % shares:
+            raise SparringError(
+                f"{what} {rows} does not split evenly over {runtime.world} process(es) x {recipe.accumulate} micro-batches"
+            )
+    for what, source in (("data", real), ("unlabelled", unlabelled)):
+        if source is not None and len(source) < recipe.batch_size:
+            raise SparringError(
+                f"{what} has {len(source)} images, fewer than a batch of {recipe.batch_size}: lower batch_size"
+            )
+    feed = Feed(
+        real=real,
+        negatives=negatives,
+        unlabelled=unlabelled,
+        batch_size=recipe.batch_size,
+        generator_batch_size=recipe.generator_batch_size,
+        latent_size=recipe.generator.latent_size,
+        seed=recipe.seed,
+        flip=recipe.data.flip,
+        accumulate=recipe.accumulate,
+        rank=runtime.rank,
+        world=runtime.world,
+        num_classes=num_classes,
+        device=runtime.device,
+        dtype=dtype,
+    )
+    channels_last = torch.channels_last if any(p.ndim == 4 for p in generator.parameters()) else torch.preserve_format
+    for network in (discriminator, generator):
+        network.to(runtime.device, dtype, memory_format=channels_last)  # type: ignore[call-overload]
+    objective = Objective(recipe.objective.terms)  # memory of this run's own
+    sides = {"real", "fake"} | ({"negative"} if negatives else set()) | ({"unlabelled"} if unlabelled else set())
+    objective.check(
+        Build(
+            steps=recipe.steps,
+            d_steps=recipe.d_steps,
+            updates_per_epoch=feed.updates_per_epoch,
+            num_classes=num_classes,
+            has_labels=num_classes > 0,
+            sides=frozenset(sides),
+            couples_batch=discriminator.couples_batch,
+            has_blocks=_check_networks(discriminator, generator, feed),
+        )
+    )
+    for memory in objective.memory.values():
+        for name, value in memory.items():
+            memory[name] = value.to(runtime.device, dtype if value.is_floating_point() else value.dtype)
+    runtime.copy_from_main([*discriminator.state_dict().values(), *generator.state_dict().values()])
+    return TrainingState(
+        recipe=recipe,
+        objective=objective,
+        discriminator=discriminator,
+        generator=generator,
+        optimizers={
+            "discriminator": make_optimizer(discriminator, recipe.discriminator.optimizer),
+            "generator": make_optimizer(generator, recipe.generator.optimizer),
+        },
+        feed=feed,
+        runtime=runtime,
+        average=None if recipe.generator.ema is None else MovingAverage(generator, recipe.generator.ema),
+        augment=make_augment(recipe.augment),
+    )
+
+
+@torch.no_grad()
+def _check_networks(discriminator: Discriminator, generator: nn.Module, feed: Feed) -> bool:
+    """Whether the backbone returns blocks; both networks are tried on two samples, and nothing of them changes."""
+    with torch.random.fork_rng(devices=[]), frozen(discriminator), frozen(generator):
+        latents, labels = feed.latents(2, "check")
+        images = generator(latents, labels)
+        real, real_labels = feed.real.batch(torch.arange(2), feed.device)
+        if images.shape != real.shape:
+            raise SparringError(
+                f"the generator makes images {tuple(images.shape[1:])} and the data have {tuple(real.shape[1:])}: "
+                "set data.size and data.channels, or the network's options"
+            )
+        evidence = discriminator.extract(real.to(latents.dtype), real_labels)
+        if evidence.features.shape != (2, discriminator.channels):
+            raise SparringError(
+                f"the backbone returns features {tuple(evidence.features.shape)} for 2 images, and its `channels` promise "
+                f"(2, {discriminator.channels})"
+            )
+    return bool(evidence.blocks)

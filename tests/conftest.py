@@ -1,0 +1,64 @@
+"""What all tests share: a cache of their own, a tiny recipe as a file, and the command line."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from sparring.data.packed import PackedImages
+
+sys.path.insert(0, str(Path(__file__).parent))
+from tiny import tiny_images, tiny_recipe
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """No test reads or writes the cache in the home folder."""
+    monkeypatch.setenv("SPARRING_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))
+    yield
+
+
+@pytest.fixture(scope="session")
+def images() -> PackedImages:
+    return tiny_images()
+
+
+@pytest.fixture
+def recipe_file(tmp_path: Path) -> Callable[..., Path]:
+    """`recipe_file(**changes)` writes a tiny recipe and its images and gives the YAML file's path."""
+    from sparring.data.arrays import write_npz
+
+    def write(name: str = "tiny", values: Mapping[str, Any] | None = None, **changes: Any) -> Path:
+        packed = tmp_path / "images.npz"
+        if not packed.exists():
+            write_npz(packed, tiny_images())
+        path = tmp_path / f"{name}.yaml"
+        path.write_text(yaml.safe_dump({"data": str(packed), **(values or tiny_recipe(data=str(packed), **changes))}))
+        return path
+
+    return write
+
+
+@pytest.fixture
+def command_line(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """`command_line("train", ...)` runs the real command in a process of its own, in the test's folder."""
+
+    def run(*words: Any, **options: Any) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "sparring.cli", *map(str, words)],
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            env=os.environ | {"OMP_NUM_THREADS": "1"},
+            **options,
+        )
+
+    return run
