@@ -1,0 +1,144 @@
+"""Pictures of a run: grids of samples, and curves."""
+
+import io
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from PIL import Image
+from PIL.PngImagePlugin import PngInfo
+from torch import Tensor
+
+from sparring.errors import SparringError
+from sparring.files import write_atomically
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+Points = tuple[Sequence[float], Sequence[float]]  # (steps, values)
+
+TARGET_PIXELS = 64  # an image is enlarged to about this size on a screen
+GUTTER = 96  # gray between images: tells black and white ones apart, in light and dark surroundings
+SCALE_KEY = "sparring:scale"  # in the PNG: how often each pixel was repeated, so that it can be undone exactly
+COLOURS = ("#3b7ddd", "#e0823d", "#2f9e77", "#c2498f", "#8a6fd1", "#a08a1f")  # readable on white and on near-black
+INK = "#808488"  # likewise, for axes and words
+SMOOTH_ABOVE = 150  # points; longer curves get a running mean over a fiftieth of their length
+
+
+def image_grid(
+    images: Tensor, path: Path | str | None = None, *, columns: int = 8, scale: int | None = None
+) -> Image.Image:
+    """Images in rows of `columns`, each pixel enlarged to a crisp square of `scale` pixels, thin gutters between.
+
+    images   uint8 [N, C, H, W], N >= 1, C 1 or 3
+    path     where to write a PNG, atomically; None writes nothing
+    scale    None: a whole number that brings images to about 64 pixels
+
+    Raises SparringError for anything else.
+    """
+    if images.dtype != torch.uint8 or images.ndim != 4 or images.shape[1] not in (1, 3) or not len(images):
+        raise SparringError(
+            f"a grid shows uint8 images [N, C, H, W] with N >= 1 and C 1 or 3, got {images.dtype} {list(images.shape)}"
+        )
+    if columns < 1 or (scale is not None and scale < 1):
+        raise SparringError(f"columns and scale must be at least 1, got {columns} and {scale}")
+    n, channels, height, width = images.shape
+    columns = min(columns, n)
+    rows = -(-n // columns)
+    scale = scale or max(1, round(TARGET_PIXELS / max(height, width)))
+
+    canvas = torch.full((rows * (height + 1) - 1, columns * (width + 1) - 1, channels), GUTTER, dtype=torch.uint8)
+    for i, image in enumerate(images.cpu()):
+        top, left = i // columns * (height + 1), i % columns * (width + 1)
+        canvas[top : top + height, left : left + width] = image.permute(1, 2, 0)
+    canvas = canvas.repeat_interleave(scale, 0).repeat_interleave(scale, 1)
+    picture = Image.fromarray(canvas.squeeze(2).numpy() if channels == 1 else canvas.numpy())
+    if path is not None:
+        facts = PngInfo()
+        facts.add_text(SCALE_KEY, str(scale))
+        content = io.BytesIO()
+        picture.save(content, "PNG", optimize=True, pnginfo=facts)
+        write_atomically(path, content.getvalue())
+    return picture
+
+
+def shrunk(png: bytes) -> bytes:
+    """A grid's PNG without its enlargement, a fraction of the size; any other picture as it is."""
+    with Image.open(io.BytesIO(png)) as picture:
+        scale = int(getattr(picture, "text", {}).get(SCALE_KEY, 1))
+        if scale == 1:
+            return png
+        content = io.BytesIO()
+        Image.fromarray(np.asarray(picture)[::scale, ::scale]).save(content, "PNG", optimize=True)
+        return content.getvalue()
+
+
+def curves(
+    series: Mapping[str, Points],
+    path: Path | str | None = None,
+    *,
+    title: str = "",
+    xlabel: str = "step",
+    ylabel: str = "",
+    size: tuple[float, float] = (5.2, 2.7),
+) -> "Figure":
+    """A figure of named curves, each (steps, values), over one pair of labelled axes; transparent, for light and dark.
+
+    path   where to write it, .png or .svg, atomically; size: in inches. Curves of many points are drawn faint under their
+    running mean. Values that are not finite leave a gap.
+    """
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=size, layout="constrained")
+    figure.patch.set_alpha(0)
+    axes = figure.add_subplot()
+    axes.patch.set_alpha(0)
+    for i, (name, (steps, values)) in enumerate(series.items()):
+        colour = COLOURS[i % len(COLOURS)]
+        x, y = np.asarray(steps, float), np.asarray(values, float)
+        y = np.where(np.isfinite(y), y, np.nan)
+        marker = "o" if len(x) < 3 else None
+        if len(x) > SMOOTH_ABOVE:
+            axes.plot(x, y, color=colour, linewidth=0.8, alpha=0.3)
+            y = _running_mean(y, len(y) // 50)
+        axes.plot(x, y, color=colour, linewidth=1.7, label=name, marker=marker, markersize=4)
+    axes.set_title(title, loc="left", fontsize=10, color=INK)
+    axes.set_xlabel(xlabel, color=INK, fontsize=9)
+    axes.set_ylabel(ylabel, color=INK, fontsize=9)
+    axes.tick_params(colors=INK, labelsize=8)
+    axes.grid(color=INK, alpha=0.2, linewidth=0.6)
+    axes.set_axisbelow(True)
+    for side, spine in axes.spines.items():
+        spine.set_visible(side in ("left", "bottom"))
+        spine.set_color(INK)
+    if any(series):
+        axes.legend(frameon=False, fontsize=8, labelcolor=INK)
+    if path is not None:
+        write_atomically(path, render(figure, Path(path).suffix.lstrip(".") or "png"))
+    return figure
+
+
+def render(figure: "Figure", kind: str) -> bytes:
+    """A figure as the bytes of a "png" or an "svg" (words stay words), the same for the same figure."""
+    import matplotlib
+
+    if kind not in ("png", "svg"):
+        raise SparringError(f"a figure is written as .png or .svg, got '.{kind}'")
+    content = io.BytesIO()
+    with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": "sparring"}):
+        figure.savefig(content, format=kind, dpi=160, metadata={"Date": None} if kind == "svg" else {"Software": None})
+    return content.getvalue()
+
+
+def _running_mean(y: np.ndarray, reach: int) -> np.ndarray:
+    """The mean over up to `reach` points to either side, fewer at the ends; gaps are left out."""
+    known = np.isfinite(y)
+    total = np.concatenate([[0.0], np.cumsum(np.where(known, y, 0))])
+    count = np.concatenate([[0], np.cumsum(known)])
+    at = np.arange(len(y))
+    start, stop = np.maximum(at - reach, 0), np.minimum(at + reach + 1, len(y))
+    share = (count[stop] - count[start]).astype(float)
+    share[share == 0] = np.nan
+    return (total[stop] - total[start]) / share

@@ -1,0 +1,118 @@
+"""A run's report: all of it in one file, from whatever files there are."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+
+from sparring.report.html import write_report
+from sparring.report.plots import image_grid
+
+RECORD = {
+    "extractor": "fashion",
+    "weights_sha256": "0123456789abcdef",
+    "n_fake": 50,
+    "n_real": 80,
+    "seed": 0,
+    "split": "train",
+}
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Path:
+    facts = {
+        "recipe": {"name": "tiny", "about": "a <small> run", "steps": 4},
+        "versions": {"torch": "2.9"},
+        "command": "sparring train tiny",
+        "commit": "abc123",
+        "hardware": "x86_64, 1 threads",
+    }
+    (tmp_path / "recipe.json").write_text(json.dumps(facts))
+    rows = [
+        {
+            "step": s,
+            "images": 8 * s,
+            "discriminator/hinge": 2.0 / s,
+            "discriminator/real_score": 0.5,
+            "generator/hinge": s,
+            "seconds": 30.0 * s,
+        }
+        for s in (1, 2, 4)
+    ]
+    (tmp_path / "log.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    metrics = [
+        {"step": 2, "metric": "fashion-FD", "value": 9.5, "better": "lower", **RECORD},
+        {"step": 4, "metric": "fashion-FD", "value": 7.25, "better": "lower", "notes": ["few samples"], **RECORD},
+        {"step": 4, "metric": "fashion-IS", "value": 3.5, "std": 0.125, "better": "higher", **RECORD},
+        {"step": 4, "metric": "fashion-class-shares", "value": [0.75, 0.25], "class_names": ["bag", "boot"], **RECORD},
+    ]
+    (tmp_path / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in metrics))
+    for step in (0, 2, 4):
+        image_grid(
+            torch.full((4, 1, 8, 8), 40 * step, dtype=torch.uint8), tmp_path / "samples" / f"step-{step:06d}.png"
+        )
+    return tmp_path
+
+
+class Balanced(HTMLParser):
+    """Counts that every element that is opened is closed."""
+
+    VOID = frozenset({"meta", "img", "br", "link", "path", "use"})
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: object) -> None:
+        if tag not in self.VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag not in self.VOID:
+            assert self.open.pop() == tag
+
+
+def test_the_report_holds_the_run(run: Path) -> None:
+    page = write_report(run).read_text()
+    for piece in (
+        "7.25",
+        "3.5 ± 0.125",
+        "few samples",
+        "0123456789ab",
+        "75.0%",
+        "boot",
+        "sparring train tiny",
+        "abc123",
+        "torch 2.9",
+    ):
+        assert piece in page, piece
+    assert "a &lt;small&gt; run" in page and "a <small> run" not in page
+    assert "4 steps, 32 real images seen" in page and "2.0 minutes" in page
+    assert page.index("9.5") > page.index("7.25") if "9.5" in page else True
+    parser = Balanced()
+    parser.feed(page)
+    assert parser.open == []
+
+
+def test_it_is_self_contained_and_its_pictures_are_the_samples(run: Path) -> None:
+    page = write_report(run).read_text()
+    assert not re.search(r'(src|href)="(?!data:|#)', page) and "<script" not in page
+    pictures = [base64.b64decode(data) for data in re.findall(r"data:image/png;base64,([^\"]+)", page)]
+    shades = [Image.open(io.BytesIO(png)).convert("L").getpixel((0, 0)) for png in pictures]
+    assert shades == [160, 0, 80]  # the last step first, then how it came about
+    assert page.count("<svg") >= 3  # a figure per player, one for scores, one for the distance over time
+
+
+def test_missing_files_are_left_out(tmp_path: Path) -> None:
+    page = write_report(tmp_path).read_text()
+    assert tmp_path.name in page and "<h2>" not in page
+    (tmp_path / "log.jsonl").write_text('{"step": 1, "images": 8, "generator/hinge": 1.5}\n{"step": 2, "ima')
+    assert "raw value of each term" in write_report(tmp_path).read_text()

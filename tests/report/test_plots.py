@@ -1,0 +1,78 @@
+"""Pictures: every pixel of a grid where it belongs, and figures that say what they show."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from sparring.errors import SparringError
+from sparring.report.plots import GUTTER, curves, image_grid, render, shrunk
+
+IMAGES = torch.randint(0, 256, (5, 3, 4, 6), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_a_grid_shows_every_pixel_enlarged_with_gutters(channels: int, tmp_path: Path) -> None:
+    images = IMAGES[:, :channels]
+    image_grid(images, tmp_path / "grid.png", columns=3, scale=2)
+    grid = np.asarray(Image.open(tmp_path / "grid.png"))
+    assert grid.shape[:2] == ((2 * 5 - 1) * 2, (3 * 7 - 1) * 2)
+    for i in range(5):
+        top, left = i // 3 * 5 * 2, i % 3 * 7 * 2
+        for h in range(4):
+            for w in range(6):
+                square = grid[top + 2 * h : top + 2 * h + 2, left + 2 * w : left + 2 * w + 2]
+                pixel = images[i, :, h, w].numpy()
+                assert (square == (pixel if channels == 3 else pixel[0])).all()
+    assert (grid[8:10] == GUTTER).all() and (grid[10:, 28:] == GUTTER).all()  # a line between, and no sixth image
+
+
+def test_shrunk_undoes_the_enlargement_and_leaves_other_pictures_alone(tmp_path: Path) -> None:
+    image_grid(IMAGES, tmp_path / "a.png", columns=5, scale=7)
+    image_grid(IMAGES, tmp_path / "b.png", columns=5, scale=1)
+    Image.fromarray(IMAGES[0].permute(1, 2, 0).numpy()).save(tmp_path / "c.png")
+
+    def pixels(png: bytes) -> np.ndarray:
+        (tmp_path / "x.png").write_bytes(png)
+        return np.asarray(Image.open(tmp_path / "x.png"))
+
+    small = shrunk((tmp_path / "a.png").read_bytes())
+    assert (pixels(small) == np.asarray(Image.open(tmp_path / "b.png"))).all()
+    assert shrunk((tmp_path / "c.png").read_bytes()) == (tmp_path / "c.png").read_bytes()
+
+
+@pytest.mark.parametrize("images", [IMAGES.float(), IMAGES[:0], IMAGES[0], IMAGES[:, :2]])
+def test_what_is_no_batch_of_images_is_refused(images: torch.Tensor) -> None:
+    with pytest.raises(SparringError, match=r"uint8 images \[N, C, H, W\]"):
+        image_grid(images)
+
+
+def test_curves_are_drawn_at_their_points_and_labelled() -> None:
+    figure = curves({"hinge": ([1, 2, 3], [0.5, float("nan"), 0.25])}, title="losses", ylabel="value")
+    (axes,) = figure.axes
+    (line,) = axes.get_lines()
+    np.testing.assert_array_equal(line.get_xdata(), [1, 2, 3])
+    np.testing.assert_array_equal(line.get_ydata(), [0.5, np.nan, 0.25])
+    assert axes.get_xlabel() == "step" and axes.get_ylabel() == "value" and axes.get_title(loc="left") == "losses"
+    assert [text.get_text() for text in axes.get_legend().get_texts()] == ["hinge"]
+
+
+def test_a_long_curve_has_its_running_mean_over_it() -> None:
+    values = np.sin(np.arange(500) / 3)
+    raw, mean = curves({"x": (np.arange(500), values)}).axes[0].get_lines()
+    np.testing.assert_allclose(raw.get_ydata(), values)
+    np.testing.assert_allclose(mean.get_ydata()[100], values[90:111].mean())
+    np.testing.assert_allclose(mean.get_ydata()[0], values[:11].mean())
+
+
+def test_a_figure_is_the_same_bytes_each_time() -> None:
+    def svg() -> bytes:
+        return render(curves({"a": ([0, 1], [1, 2])}), "svg")
+
+    assert svg() == svg() and b"<text" in svg()
+    with pytest.raises(SparringError, match="png or"):
+        render(curves({"a": ([0, 1], [1, 2])}), "gif")
