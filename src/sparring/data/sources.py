@@ -59,9 +59,9 @@ def load(
     """Images from anywhere, as uint8 [N, C, H, W] with labels where the source has them.
 
     source: a folder or zip of images (`sparring.data.listing` has the layouts), a folder of MNIST's idx files, an
-        `.npz`, "fashion-mnist-10k" (ships with the package), "torchvision:CIFAR10" or plainly "cifar10",
-        "noise:normal"; or from Python a map-style data set, an array or tensor, a pair (images, labels), or
-        PackedImages.
+        `.npz`, "folder:celeba" (one of these called celeba, below $SPARRING_DATA), "fashion-mnist-10k" (ships with the
+        package), "torchvision:CIFAR10" or plainly "cifar10", "noise:normal"; or from Python a map-style data set, an
+        array or tensor, a pair (images, labels), or PackedImages.
     split: "train" (taken, with a note, if None is given and there are splits), "test", ...
     size: the side in pixels; other images are centre-cropped and resized. None: all must agree already.
     channels: 1 or 3; None: 3 if any image is stored in colour, else 1. `sparring.data.decode` has the conversions.
@@ -154,7 +154,7 @@ def _cache_folder(cache: str | Path | bool | None) -> Path | None:
 
 def _from_name_or_path(source: str | Path, request: _Request) -> PackedImages:
     text = str(source)
-    path = Path(source).expanduser()
+    path = _named_folder(text, request) if text.startswith("folder:") else Path(source).expanduser()
     if isinstance(source, str) and not path.exists():
         named = _by_name(text, request)
         if named is not None:
@@ -200,6 +200,19 @@ def _by_name(name: str, request: _Request) -> PackedImages | None:
         download=request.download,
         note=request.note,
         conversion=request.conversion,
+    )
+
+
+def _named_folder(text: str, request: _Request) -> Path:
+    """The folder, .zip or .npz of that name where torchvision's files are looked for, too: what no program can fetch."""
+    name = text.removeprefix("folder:")
+    root = request.root or torchvision_sets.default_root(request.cache or disk.default_folder())
+    for path in (root / name, root / f"{name}.zip", root / f"{name}.npz"):
+        if name and path.exists():
+            return path
+    raise SparringError(
+        f"'{text}' is a folder, .zip or .npz of images called '{name}' in '{root}' (SPARRING_DATA says where), and it is "
+        "not there: put it there, or give its path in the place of the source, such as data.source=PATH"
     )
 
 

@@ -51,8 +51,8 @@ def load_torchvision(
         dataset = constructor(**options)
     except (RuntimeError, OSError) as error:
         raise SparringError(
-            f"torchvision finds no {name} under '{root}' ({_line(error)}): set data.download=true to fetch it, or "
-            "data.root (or SPARRING_DATA) to where it is"
+            f"torchvision finds no {name} under '{root}' ({_line(error)}): set SPARRING_DATA to the folder where it is, or "
+            "data.download=true (negatives.download=true for negatives) to fetch it"
         ) from error
     except (ValueError, TypeError) as error:  # an unknown split, or a data set that wants options of its own
         raise SparringError(f"torchvision refuses {name} with split '{taken}': {_line(error)}") from error
@@ -71,7 +71,7 @@ def _constructor(name: str) -> Any:
     kinds = {
         key.lower(): getattr(datasets, key)
         for key in datasets.__all__
-        if issubclass(getattr(datasets, key), datasets.VisionDataset)
+        if inspect.isclass(getattr(datasets, key)) and issubclass(getattr(datasets, key), datasets.VisionDataset)
     }
     if name.lower() not in kinds:
         raise SparringError(
