@@ -26,7 +26,8 @@ from torch import Tensor, nn
 from sparring.errors import SparringError
 from sparring.networks.dcgan import initialise
 from sparring.networks.layers import ConditionalGenerator, Normalisation, Statistics, check_positive, norm_layer
-from sparring.networks.residual import ResidualBackbone, Start, UpConv, Upsampling, activated, doubled
+from sparring.networks.resampling import UpConv, Upsampling, doubled
+from sparring.networks.residual import ResidualBackbone, Start, activated
 from sparring.networks.spectral import SpectralNormKind
 
 CELLS, SMALLEST_BASE = 3, 4
@@ -61,11 +62,12 @@ class Cell(nn.Module):
         skips: int,
         shortcut: bool,
         norms: tuple[nn.Module, nn.Module],
+        fused: bool = True,
     ):
         super().__init__()
         self.upsampling: Upsampling = upsampling
         self.norm1, self.norm2 = norms
-        self.conv1 = start(UpConv(width, width, mode=upsampling))
+        self.conv1 = start(UpConv(width, width, mode=upsampling, fused=fused))
         self.conv2 = start(nn.Conv2d(width, width, 3, padding=1))
         self.skips = nn.ModuleList(start(nn.Conv2d(width, width, 1)) for _ in range(skips))
         self.shortcut = start(nn.Conv2d(width, width, 1)) if shortcut else None
@@ -93,6 +95,7 @@ class AutoGANGenerator(ConditionalGenerator):
         spectral_norm: SpectralNormKind = "none",
         conditioning: Literal["none", "concat"] = "none",
         sampling_statistics: Statistics = "running",
+        fused: bool = True,
     ):
         super().__init__(
             latent_size=latent_size,
@@ -119,6 +122,7 @@ class AutoGANGenerator(ConditionalGenerator):
                 skips=i,
                 shortcut=SHORTCUTS[variant][i],
                 norms=(norm(NORMALISED[variant][i]), norm(NORMALISED[variant][i])),
+                fused=fused,
             )
             for i in range(CELLS)
         )
@@ -146,6 +150,7 @@ class AutoGANBackbone(ResidualBackbone):
         width: int = 128,
         normalisation: Normalisation = "none",
         spectral_norm: SpectralNormKind = "exact",
+        fused: bool = True,
     ):
         _base(image_size)
         start = Start(spectral_norm, gain=1, linear=False)
@@ -155,6 +160,7 @@ class AutoGANBackbone(ResidualBackbone):
             halvings=2,
             start=start,
             normalisation=normalisation,
+            fused=fused,
         )
         self.start = start
 

@@ -6,6 +6,9 @@
 The shortcut's 1x1 convolution runs at the lower resolution: it and the resampling (whose weights sum to one) commute, so
 the numbers are those of the usual order. No ReLU overwrites a block's input: the shortcut sees x itself, and what a
 discriminator hands out as its blocks stays as it is.
+
+A 3x3 convolution beside a resampling is one stride-2 convolution (`resampling.py`); `fused` False keeps the plain order, of
+the same numbers to rounding.
 """
 
 from __future__ import annotations
@@ -27,9 +30,9 @@ from sparring.networks.layers import (
     norm_layer,
     normalised,
 )
+from sparring.networks.resampling import ConvPool, UpConv, Upsampling, doubled
 from sparring.networks.spectral import SpectralNormKind, spectral_norm
 
-Upsampling = Literal["nearest", "bilinear"]
 Layout = Literal["constant", "pyramid"]
 NormMaker = Callable[[int], nn.Module]
 
@@ -56,31 +59,6 @@ class Start:
         return spectral_norm(layer, self.spectral_norm)
 
 
-class UpConv(nn.Conv2d):
-    """Doubling, then a 3x3 convolution: [B, I, H, W] -> [B, O, 2H, 2W]."""
-
-    def __init__(self, inputs: int, outputs: int, *, mode: Upsampling = "nearest"):
-        super().__init__(inputs, outputs, 3, padding=1)
-        self.mode = mode
-
-    def forward(self, x: Tensor) -> Tensor:
-        return super().forward(doubled(x, self.mode))
-
-
-class ConvPool(nn.Conv2d):
-    """A 3x3 convolution, then the average of each 2x2: [B, I, H, W] -> [B, O, H // 2, W // 2]."""
-
-    def __init__(self, inputs: int, outputs: int):
-        super().__init__(inputs, outputs, 3, padding=1)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return F.avg_pool2d(super().forward(x), 2)
-
-
-def doubled(x: Tensor, mode: Upsampling) -> Tensor:
-    return F.interpolate(x, scale_factor=2, mode=mode)
-
-
 def activated(norm: nn.Module, x: Tensor, labels: Tensor | None) -> Tensor:
     """ReLU(norm(x)), in place where normalising made a tensor of its own."""
     h = normalised(norm, x, labels)
@@ -90,11 +68,20 @@ def activated(norm: nn.Module, x: Tensor, labels: Tensor | None) -> Tensor:
 class GeneratorBlock(nn.Module):
     """[B, I, H, W] -> [B, O, 2H, 2W]."""
 
-    def __init__(self, inputs: int, outputs: int, start: Start, norm: NormMaker, upsampling: Upsampling):
+    def __init__(
+        self,
+        inputs: int,
+        outputs: int,
+        start: Start,
+        norm: NormMaker,
+        upsampling: Upsampling,
+        *,
+        fused: bool = True,
+    ):
         super().__init__()
         self.upsampling: Upsampling = upsampling
         self.norm1, self.norm2 = norm(inputs), norm(outputs)
-        self.conv1 = start(UpConv(inputs, outputs, mode=upsampling), start.gain)
+        self.conv1 = start(UpConv(inputs, outputs, mode=upsampling, fused=fused), start.gain)
         self.conv2 = start(nn.Conv2d(outputs, outputs, 3, padding=1), start.gain)
         self.shortcut = start(nn.Conv2d(inputs, outputs, 1))
 
@@ -121,12 +108,13 @@ class DiscriminatorBlock(nn.Module):
         *,
         halve: bool,
         first: bool = False,
+        fused: bool = True,
     ):
         super().__init__()
         self.halve = halve
         self.norm1, self.norm2 = nn.Identity() if first else norm(inputs), norm(hidden)
         self.conv1 = start(nn.Conv2d(inputs, hidden, 3, padding=1), start.gain)
-        last = ConvPool(hidden, outputs) if halve else nn.Conv2d(hidden, outputs, 3, padding=1)
+        last = ConvPool(hidden, outputs, fused=fused) if halve else nn.Conv2d(hidden, outputs, 3, padding=1)
         self.conv2 = start(last, start.gain)
         same = inputs == outputs and not halve
         self.shortcut = nn.Identity() if same else start(nn.Conv2d(inputs, outputs, 1))
@@ -161,6 +149,7 @@ class ResidualGenerator(ConditionalGenerator):
         eps: float = 1e-5,
         momentum: float = 0.1,
         stage_ends: dict[int, nn.Module] | None = None,
+        fused: bool = True,
     ):
         super().__init__(
             latent_size=latent_size,
@@ -184,7 +173,7 @@ class ResidualGenerator(ConditionalGenerator):
         self.base = base
         self.linear = start(nn.Linear(self.input_size, widths[0] * base**2))
         self.blocks = nn.ModuleList(
-            GeneratorBlock(inputs, outputs, start, norm, upsampling)
+            GeneratorBlock(inputs, outputs, start, norm, upsampling, fused=fused)
             for inputs, outputs in zip(widths[:-1], widths[1:], strict=True)
         )
         ends = stage_ends or {}
@@ -218,6 +207,7 @@ class ResidualBackbone(nn.Module):
         normalisation: Normalisation = "none",
         hidden: Literal["inputs", "outputs"] = "inputs",
         stage_ends: dict[int, nn.Module] | None = None,
+        fused: bool = True,
     ):
         super().__init__()
         check_positive("the backbone", image_channels=image_channels, width=min(widths))
@@ -232,7 +222,7 @@ class ResidualBackbone(nn.Module):
         for i, (inputs, outputs) in enumerate(zip([image_channels, *widths[:-1]], widths, strict=True)):
             between = outputs if i == 0 or hidden == "outputs" else inputs
             self.stages.append(
-                DiscriminatorBlock(inputs, between, outputs, start, norm, halve=i < halvings, first=i == 0)
+                DiscriminatorBlock(inputs, between, outputs, start, norm, halve=i < halvings, first=i == 0, fused=fused)
             )
         ends = stage_ends or {}
         self.stage_ends = nn.ModuleList(ends.get(i, nn.Identity()) for i in range(len(widths)))

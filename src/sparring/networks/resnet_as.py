@@ -15,12 +15,12 @@ from __future__ import annotations
 from typing import Literal
 
 from sparring.networks.layers import ClassConditioning, Normalisation, Statistics, base_and_doublings
+from sparring.networks.resampling import Upsampling
 from sparring.networks.residual import (
     Layout,
     ResidualBackbone,
     ResidualGenerator,
     Start,
-    Upsampling,
     backbone_widths,
     generator_widths,
 )
@@ -53,6 +53,7 @@ class ASGenerator(ResidualGenerator):
         conditioning: ClassConditioning = "none",
         initialisation: Literal["xavier", "default"] = "xavier",
         sampling_statistics: Statistics = "running",
+        fused: bool = True,
     ):
         base, doublings = base_and_doublings(image_size, "resnet_as")
         if width is None:
@@ -70,6 +71,7 @@ class ASGenerator(ResidualGenerator):
             normalisation=normalisation,
             sampling_statistics=sampling_statistics,
             last_kernel=1,
+            fused=fused,
         )
 
 
@@ -91,6 +93,7 @@ class ASBackbone(ResidualBackbone):
         max_width: int = 1024,
         normalisation: Normalisation = "none",
         spectral_norm: SpectralNormKind = "none",
+        fused: bool = True,
     ):
         _, doublings = base_and_doublings(image_size, "resnet_as")
         if width is None:
@@ -101,4 +104,5 @@ class ASBackbone(ResidualBackbone):
             halvings=doublings + 1,
             start=Start(spectral_norm),
             normalisation=normalisation,
+            fused=fused,
         )

@@ -24,7 +24,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from sparring.networks.layers import ClassConditioning, Normalisation, Statistics, base_and_doublings
-from sparring.networks.residual import ResidualBackbone, ResidualGenerator, Start, Upsampling
+from sparring.networks.resampling import Upsampling
+from sparring.networks.residual import ResidualBackbone, ResidualGenerator, Start
 from sparring.networks.spectral import SpectralNormKind, spectral_norm
 
 SMALL_UP_TO = 3  # doublings: at 32 pixels the authors' widths are another pattern, and there is no attention
@@ -96,6 +97,7 @@ class SAGANGenerator(ResidualGenerator):
         conditioning: ClassConditioning = "none",
         batch_norm_momentum: float = MOMENTUM,
         sampling_statistics: Statistics = "running",
+        fused: bool = True,
     ):
         base, doublings = base_and_doublings(image_size, "sagan")
         widths = _widths(width, doublings)[::-1]
@@ -117,6 +119,7 @@ class SAGANGenerator(ResidualGenerator):
             eps=EPS,
             momentum=batch_norm_momentum,
             stage_ends=ends,
+            fused=fused,
         )
 
 
@@ -135,6 +138,7 @@ class SAGANBackbone(ResidualBackbone):
         attention: bool | None = None,
         normalisation: Normalisation = "none",
         spectral_norm: SpectralNormKind = "clamp",
+        fused: bool = True,
     ):
         _, doublings = base_and_doublings(image_size, "sagan")
         widths = _widths(width, doublings)
@@ -150,4 +154,5 @@ class SAGANBackbone(ResidualBackbone):
             normalisation=normalisation,
             hidden="outputs",
             stage_ends=ends,
+            fused=fused,
         )

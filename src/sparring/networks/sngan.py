@@ -33,12 +33,12 @@ from sparring.networks.layers import (
     norm_layer,
     normalised,
 )
+from sparring.networks.resampling import Upsampling
 from sparring.networks.residual import (
     Layout,
     ResidualBackbone,
     ResidualGenerator,
     Start,
-    Upsampling,
     backbone_widths,
     generator_widths,
 )
@@ -79,6 +79,7 @@ class SNGANGenerator(ResidualGenerator):
         spectral_norm: SpectralNormKind = "none",
         conditioning: ClassConditioning = "none",
         sampling_statistics: Statistics = "running",
+        fused: bool = True,
     ):
         base, doublings = base_and_doublings(image_size, "sngan")
         shape = _layout(layout, doublings)
@@ -93,6 +94,7 @@ class SNGANGenerator(ResidualGenerator):
             conditioning=conditioning,
             normalisation=normalisation,
             sampling_statistics=sampling_statistics,
+            fused=fused,
         )
 
 
@@ -115,6 +117,7 @@ class SNGANBackbone(ResidualBackbone):
         max_width: int = 1024,
         normalisation: Normalisation = "none",
         spectral_norm: SpectralNormKind = "exact",
+        fused: bool = True,
     ):
         _, doublings = base_and_doublings(image_size, "sngan")
         shape = _layout(layout, doublings)
@@ -124,6 +127,7 @@ class SNGANBackbone(ResidualBackbone):
             halvings=max(1, doublings - 1) if shape == "constant" else doublings + 1,
             start=Start(spectral_norm),
             normalisation=normalisation,
+            fused=fused,
         )
 
 
