@@ -25,6 +25,14 @@ def own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monk
     yield
 
 
+@pytest.fixture
+def without_reports(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Runs leave an empty report: drawing its curves takes longer than everything else that a tiny run does."""
+    import sparring.report.html
+
+    monkeypatch.setattr(sparring.report.html, "write_report", lambda folder: (folder / "report.html").write_text(""))
+
+
 @pytest.fixture(scope="session")
 def images() -> PackedImages:
     return tiny_images()

@@ -306,10 +306,10 @@ class Recipe(Part):
         else:
             values = read_recipe(source)
         for name, named in (sources or {}).items():
-            if _short_data(values.get(name) or {}).get("source") != named:
-                values[name] = {
-                    "source": named
-                }  # other images: the size, split and classes of the old ones go with them
+            old = dict(_short_data(values.get(name) or {}))
+            if old.get("source") != named and not isinstance(source, Mapping | Recipe):
+                old = {key: old[key] for key in ("flip", "labelled") if key in old}  # size, split, ... were the old images'
+            values[name] = {**old, "source": named}
         for key, value in changes.items():
             values = merge(values, _nested(key, value))
         try:
