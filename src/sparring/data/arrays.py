@@ -62,7 +62,8 @@ def pack_array(
         )
         pixels, _ = assembly.run()
     packed = torch.from_numpy(np.require(pixels, requirements=["C", "W"])).permute(0, 3, 1, 2)
-    return PackedImages(packed, _label_tensor(labels, name), tuple(class_names), name, split)
+    numbers = None if labels is None else _label_tensor(labels, name)
+    return PackedImages(packed, numbers, tuple(class_names), name, split)
 
 
 def pack_dataset(dataset: Any, *, name: str, split: str | None = None, conversion: Conversion) -> PackedImages:
@@ -79,17 +80,17 @@ def pack_dataset(dataset: Any, *, name: str, split: str | None = None, conversio
         ) from None
     if not count:
         raise SparringError(f"'{name}' holds no images")
-    found: dict[int, object] = {}
+    found: dict[int, int] = {}
 
     def read(i: int) -> tuple[np.ndarray, bool]:
-        item = readable(f"{name}[{i}]", lambda: dataset[i])
-        image = item
+        image = item = readable(f"{name}[{i}]", lambda: dataset[i])
         if isinstance(item, tuple | list):
             if len(item) != 2:
                 raise SparringError(
                     f"item {i} of '{name}' has {len(item)} parts: an image, or (image, label), is needed"
                 )
-            image, found[i] = item
+            image = item[0]
+            found[i] = int(_label_tensor([item[1]], f"{name}[{i}]")[0])
         if isinstance(image, Image.Image):
             return readable(f"{name}[{i}]", lambda: convert(image, conversion.channels, conversion.size))
         batched = image[None] if isinstance(image, np.ndarray | Tensor) else np.asarray(image)[None]
@@ -112,7 +113,7 @@ def pack_dataset(dataset: Any, *, name: str, split: str | None = None, conversio
         without = next((i for i in kept.tolist() if i not in found), None)
         if without is not None:
             raise SparringError(f"item {without} of '{name}' has no label, others have: give all of them one, or none")
-        labels = [int(_label_tensor([found[i]], f"{name}[{i}]")[0]) for i in kept.tolist()]  # type: ignore[index]
+        labels = [found[i] for i in kept.tolist()]
     names = getattr(dataset, "classes", ())
     names = tuple(names) if labels is not None and isinstance(names, list | tuple) else ()
     return pack_array(pixels, labels, class_names=names, name=name, split=split)
@@ -163,7 +164,7 @@ def write_npz(path: Path, packed: PackedImages) -> None:
     if packed.labels is not None:
         arrays["labels"] = packed.labels.cpu().numpy()
     with path.open("wb") as file:
-        np.savez(file, **arrays)
+        np.savez(file, **arrays)  # type: ignore[arg-type]  # numpy's own types take its option for one of the arrays
 
 
 def _channels_last(images: object, name: str) -> np.ndarray:
@@ -191,9 +192,7 @@ def _channels_last(images: object, name: str) -> np.ndarray:
     )
 
 
-def _label_tensor(labels: object, name: str) -> Tensor | None:
-    if labels is None:
-        return None
+def _label_tensor(labels: object, name: str) -> Tensor:
     array = labels.detach().cpu().numpy() if isinstance(labels, Tensor) else np.asarray(labels)
     if array.ndim == 2 and array.shape[1] == 1:
         array = array[:, 0]

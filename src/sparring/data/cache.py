@@ -1,32 +1,33 @@
 """Packed images on disk, so that decoding happens once.
 
 An entry is `<slot>.bin`, the pixels [N, H, W, C] followed by the labels (int64, little-endian) if there are any, and
-`<slot>.json`, which says what the bytes mean, what they were made from (`key`) and what they hash to. A slot belongs
-to one source with one set of options: when the source changes, its key does, and the entry is written anew. An entry
-whose key, length or hash is not as it should be counts as absent.
+`<slot>.json`, which says what the bytes mean, what they were made from (`key`), what they hash to, and what the user
+was told while they were made (`notes`). A slot belongs to one source with one set of options: when the source changes,
+its key does, and the entry is written anew. An entry whose key, length or hash is not as it should be counts as absent.
 """
 
+import contextlib
 import hashlib
 import json
 import os
 import tempfile
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
 
 from sparring.data.packed import PackedImages
+from sparring.files import cache_folder, write_atomically, write_json
 
-FORMAT = 1  # raise it when decoding or this layout changes: older entries are then made again
+FORMAT = 2  # raise it when decoding or this layout changes: older entries are then made again
 MAP_ABOVE = 256 * 2**20  # bytes; larger arrays stay on disk and are mapped into memory
 
 
 def default_folder() -> Path:
-    """$SPARRING_CACHE, else ~/.cache/sparring (below $XDG_CACHE_HOME if that is set)."""
-    if folder := os.environ.get("SPARRING_CACHE"):
-        return Path(folder).expanduser()
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "sparring"
+    """`images` in the cache folder, which $SPARRING_CACHE can move."""
+    return cache_folder() / "images"
 
 
 def key_of(*parts: object) -> str:
@@ -34,8 +35,8 @@ def key_of(*parts: object) -> str:
     return hashlib.blake2b(repr((FORMAT, parts)).encode(), digest_size=16).hexdigest()
 
 
-def read_entry(folder: Path, slot: str, key: str) -> PackedImages | None:
-    """The entry, mapped into memory if it is large; None if it is absent, stale or damaged."""
+def read_entry(folder: Path, slot: str, key: str) -> tuple[PackedImages, list[str]] | None:
+    """The entry, mapped into memory if it is large, and its notes; None if it is absent, stale or damaged."""
     try:
         meta = json.loads((folder / f"{slot}.json").read_text())
         if meta["key"] != key or meta["format"] != FORMAT:
@@ -51,17 +52,17 @@ def read_entry(folder: Path, slot: str, key: str) -> PackedImages | None:
             labels = torch.from_numpy(np.frombuffer(data[pixel_bytes:].numpy().tobytes(), "<i8").astype(np.int64))
         images = data[:pixel_bytes].view(shape).permute(0, 3, 1, 2)
         packed = PackedImages(images, labels, tuple(meta["class_names"]), meta["name"], meta["split"])
-        return packed if packed.fingerprint == meta["fingerprint"] else None
-    except (OSError, ValueError, KeyError, TypeError, RuntimeError):
+        notes = [str(line) for line in meta["notes"]]
+        return (packed, notes) if packed.fingerprint == meta["fingerprint"] else None
+    except (OSError, ValueError, KeyError, TypeError, RuntimeError, OverflowError):
         return None  # whatever is wrong with it, it can be made again
 
 
-def write_entry(folder: Path, slot: str, key: str, packed: PackedImages) -> None:
+def write_entry(folder: Path, slot: str, key: str, packed: PackedImages, notes: Sequence[str] = ()) -> None:
     """Write the entry so that a crash at any point leaves the old one, the new one, or one that is found damaged.
 
     Raises OSError if the folder cannot be written to.
     """
-    folder.mkdir(parents=True, exist_ok=True)
     pixels = packed.images.permute(0, 2, 3, 1).numpy()
     labels = None if packed.labels is None else packed.labels.numpy().astype("<i8")
     meta = {
@@ -73,9 +74,10 @@ def write_entry(folder: Path, slot: str, key: str, packed: PackedImages) -> None
         "name": packed.name,
         "split": packed.split,
         "fingerprint": packed.fingerprint,
+        "notes": list(notes),
     }
-    _write_atomically(folder / f"{slot}.bin", [pixels] if labels is None else [pixels, labels])
-    _write_atomically(folder / f"{slot}.json", [np.frombuffer(json.dumps(meta).encode(), np.uint8)])
+    write_atomically(folder / f"{slot}.bin", [pixels] if labels is None else [pixels, labels])
+    write_json(folder / f"{slot}.json", meta)
 
 
 def map_file(path: Path, offset: int = 0, length: int | None = None) -> torch.Tensor:
@@ -87,23 +89,16 @@ def map_file(path: Path, offset: int = 0, length: int | None = None) -> torch.Te
 
 
 def scratch_array(folder: Path, shape: tuple[int, ...]) -> np.ndarray:
-    """An empty uint8 array: in memory, or in a nameless file in `folder`, gone with the array, if it is large."""
-    if np.prod(shape) <= MAP_ABOVE:
-        return np.empty(shape, dtype=np.uint8)
-    folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryFile(dir=folder) as file:
-        return np.memmap(file, dtype=np.uint8, mode="w+", shape=shape)
+    """An empty uint8 array: in memory, or in a nameless file in `folder`, gone with the array, if it is large.
 
-
-def _write_atomically(path: Path, arrays: list[np.ndarray]) -> None:
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=path.name + ".")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            for array in arrays:
-                array.tofile(file)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(name, path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
+    A large one is in memory, too, where the folder has no room for it: a full disk under a mapped array would end the
+    process without a word, so the room is taken in advance.
+    """
+    if (size := int(np.prod(shape))) > MAP_ABOVE:
+        with contextlib.suppress(OSError):
+            folder.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=folder) as file:
+                if hasattr(os, "posix_fallocate"):
+                    os.posix_fallocate(file.fileno(), 0, size)
+                return np.memmap(file, dtype=np.uint8, mode="w+", shape=shape)
+    return np.empty(shape, dtype=np.uint8)

@@ -13,6 +13,7 @@
 
 import io
 from collections.abc import Callable
+from typing import TypeVar
 
 import numpy as np
 from PIL import Image, ImageOps
@@ -23,6 +24,9 @@ _GREY_MODES = {"1", "L", "LA", "La"}
 _SIXTEEN_BIT_MODES = {"I", "I;16", "I;16B", "I;16L", "I;16N"}  # Pillow reads 16-bit grey PNG as I or I;16, by version
 _ORIENTED = {"exif", "Raw profile type exif", "xmp", "XML:com.adobe.xmp"}
 _BACKGROUND = 255  # white, on which transparent pictures are usually meant to be seen
+
+
+Item = TypeVar("Item")
 
 
 class UnreadableImageError(SparringError):
@@ -80,7 +84,7 @@ def from_array(pixels: np.ndarray, channels: int | None, size: int | None) -> tu
     return convert(image, channels, size)
 
 
-def readable(name: str, work: Callable[[], tuple[np.ndarray, bool]]) -> tuple[np.ndarray, bool]:
+def readable(name: str, work: Callable[[], Item]) -> Item:
     """`work()`, whose failure becomes an UnreadableImageError that names the image.
 
     Damaged files make Pillow raise nearly any exception, so all of them count.

@@ -8,6 +8,7 @@ images/{train,val,test}/...           splits, each of one of the forms above; th
 """
 
 import json
+import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -200,7 +201,7 @@ def _labels_of_json(tree: Tree, base: str, images: list[str]) -> list[int] | Non
     try:
         content = json.loads(tree.read(f"{base}dataset.json"))
         entries = content["labels"] if isinstance(content, dict) else content
-    except (ValueError, KeyError) as error:
+    except (ValueError, KeyError, OSError, zipfile.BadZipFile, NotImplementedError) as error:
         raise SparringError(f'{where} is not of the form {{"labels": [["name.png", 0], ...]}}: {error!r}') from error
     if entries is None:
         return None

@@ -127,7 +127,7 @@ class PackedImages:
         pixels = self._rows.reshape(-1).cpu().numpy()
         starts = range(0, len(pixels), _HASH_CHUNK)
         with ThreadPoolExecutor() as pool:  # hashing releases Python's lock
-            hashes = pool.map(lambda start: hashlib.blake2b(pixels[start : start + _HASH_CHUNK]).digest(), starts)
+            hashes = pool.map(lambda start: hashlib.blake2b(pixels[start : start + _HASH_CHUNK].data).digest(), starts)
             digest = hashlib.blake2b(b"".join(hashes), digest_size=16)
         digest.update(repr((tuple(self.images.shape), self.class_names, self.labels is None)).encode())
         if self.labels is not None:

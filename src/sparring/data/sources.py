@@ -3,26 +3,24 @@
 import os
 import re
 import tempfile
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from sparring.data import cache as disk
 from sparring.data import embedded, torchvision_sets
 from sparring.data.arrays import Conversion, pack_array, pack_dataset, read_npz, write_npz
-from sparring.data.assemble import Assembly, Note, Progress
+from sparring.data.assemble import Note, Progress
 from sparring.data.classes import Classes
-from sparring.data.decode import decode, readable
 from sparring.data.idx import idx_splits, read_idx
-from sparring.data.listing import Listing, available_splits, list_images
+from sparring.data.listing import available_splits
 from sparring.data.negatives import noise_images, parse_noise
 from sparring.data.packed import PackedImages
-from sparring.data.tree import Tree, open_tree
+from sparring.data.packing import ClassOrder, pack_files
+from sparring.data.tree import open_tree
 from sparring.errors import SparringError, nearest
 
 
@@ -30,7 +28,7 @@ from sparring.errors import SparringError, nearest
 class _Request:
     split: str | None
     classes: Classes | None
-    class_order: str | Path | Sequence[str] | None
+    class_order: ClassOrder | None
     cache: Path | None
     conversion: Conversion
     root: Path | None
@@ -48,7 +46,7 @@ def load(
     size: int | None = None,
     channels: int | None = None,
     classes: Classes | None = None,
-    class_order: str | Path | Sequence[str] | None = None,
+    class_order: ClassOrder | None = None,
     skip_unreadable: bool = False,
     cache: str | Path | bool | None = None,
     note: Note | None = None,
@@ -173,8 +171,14 @@ def _from_name_or_path(source: str | Path, request: _Request) -> PackedImages:
         return _selected(packed, request)
     if path.is_file() and path.suffix.lower() != ".zip":
         raise SparringError(f"'{path}' is neither a folder, a .zip nor an .npz: put single images into a folder")
-    with open_tree(path) as tree:
-        return _from_tree(tree, path, request)
+    return pack_files(
+        path,
+        split=request.split,
+        classes=request.classes,
+        class_order=request.class_order,
+        cache=request.cache,
+        conversion=request.conversion,
+    )
 
 
 def _by_name(name: str, request: _Request) -> PackedImages | None:
@@ -192,7 +196,7 @@ def _by_name(name: str, request: _Request) -> PackedImages | None:
     torchvision_name = rest if prefix == "torchvision" and rest else torchvision_sets.BARE_NAMES.get(name.lower())
     if torchvision_name is None:
         return None
-    root = request.root or torchvision_sets.default_root(request.cache or disk.default_folder())
+    root = request.root or torchvision_sets.default_root()
     return torchvision_sets.load_torchvision(
         torchvision_name,
         split=request.split,
@@ -206,7 +210,7 @@ def _by_name(name: str, request: _Request) -> PackedImages | None:
 def _named_folder(text: str, request: _Request) -> Path:
     """The folder, .zip or .npz of that name where torchvision's files are looked for, too: what no program can fetch."""
     name = text.removeprefix("folder:")
-    root = request.root or torchvision_sets.default_root(request.cache or disk.default_folder())
+    root = request.root or torchvision_sets.default_root()
     for path in (root / name, root / f"{name}.zip", root / f"{name}.npz"):
         if name and path.exists():
             return path
@@ -271,64 +275,3 @@ def _converted(packed: PackedImages, request: _Request) -> PackedImages:
 
 def _selected(packed: PackedImages, request: _Request) -> PackedImages:
     return packed if request.classes is None else packed.select_classes(request.classes)
-
-
-def _from_tree(tree: Tree, path: Path, request: _Request) -> PackedImages:
-    listing = list_images(tree, request.split, request.note)
-    if request.class_order is not None:
-        listing = listing.in_order(_read_order(request.class_order))
-    if request.classes is not None:
-        listing = listing.select_classes(request.classes)
-    conversion = request.conversion
-    options = (conversion.size, conversion.channels, conversion.skip_unreadable)
-    if request.cache is None:
-        return _decode_listing(tree, listing, path, request)
-    slot = path.stem + "-" + disk.key_of(str(path.resolve()), listing.split, listing.class_names, *options)[:16]
-    stamps = [(name, tree.stamps[name]) for name in listing.paths]
-    key = disk.key_of(str(path.resolve()), stamps, listing.labels, listing.class_names, listing.split, *options)
-    found = disk.read_entry(request.cache, slot, key)
-    if found is not None:
-        return found
-    packed = _decode_listing(tree, listing, path, request)
-    try:
-        disk.write_entry(request.cache, slot, key, packed)
-    except OSError as error:
-        request.note(
-            f"cannot keep the decoded images in '{request.cache}' ({error.strerror or error}): going on without"
-        )
-        return packed
-    return disk.read_entry(request.cache, slot, key) or packed
-
-
-def _decode_listing(tree: Tree, listing: Listing, path: Path, request: _Request) -> PackedImages:
-    conversion, paths, cache = request.conversion, listing.paths, request.cache
-
-    def read(i: int) -> tuple[np.ndarray, bool]:
-        return readable(paths[i], lambda: decode(tree.read(paths[i]), conversion.channels, conversion.size))
-
-    assembly = Assembly(
-        source=tree.name,
-        count=len(paths),
-        read=read,
-        name=lambda i: paths[i],
-        channels=conversion.channels,
-        skip_unreadable=conversion.skip_unreadable,
-        note=conversion.note,
-        progress=conversion.progress,
-    )
-    if cache is not None:
-        assembly.allocate = lambda shape: disk.scratch_array(cache, shape)
-    pixels, kept = assembly.run()
-    labels = None if listing.labels is None else torch.tensor(listing.labels)[torch.from_numpy(kept)]
-    images = torch.from_numpy(pixels).permute(0, 3, 1, 2)
-    return PackedImages(images, labels, listing.class_names, path.stem, listing.split)
-
-
-def _read_order(order: str | Path | Sequence[str]) -> list[tuple[str, str]]:
-    if not isinstance(order, str | Path):
-        return [(name, name) for name in order]
-    try:
-        lines = [line.split("\t") for line in Path(order).read_text().splitlines() if line.strip()]
-    except (OSError, UnicodeDecodeError) as error:
-        raise SparringError(f"cannot read the class order '{order}': {error}") from error
-    return [(line[0].strip(), line[-1].strip()) for line in lines]

@@ -10,6 +10,7 @@ from sparring.data.arrays import Conversion, pack_array, pack_dataset
 from sparring.data.assemble import Note
 from sparring.data.packed import PackedImages
 from sparring.errors import SparringError, nearest
+from sparring.files import cache_folder
 
 # Names that may stand without "torchvision:", lower-case -> torchvision's class.
 BARE_NAMES = {
@@ -18,10 +19,10 @@ BARE_NAMES = {
 }
 
 
-def default_root(cache: Path) -> Path:
+def default_root() -> Path:
     """Where torchvision's files are looked for: $SPARRING_DATA, else `torchvision` in the cache folder."""
     folder = os.environ.get("SPARRING_DATA")
-    return Path(folder).expanduser() if folder else cache / "torchvision"
+    return Path(folder).expanduser() if folder else cache_folder() / "torchvision"
 
 
 def load_torchvision(
@@ -54,6 +55,8 @@ def load_torchvision(
             f"torchvision finds no {name} under '{root}' ({_line(error)}): set SPARRING_DATA to the folder where it is, or "
             "data.download=true (negatives.download=true for negatives) to fetch it"
         ) from error
+    except ImportError as error:  # some of its data sets need one more package to read their files
+        raise SparringError(f"torchvision's {name} needs {error.name or error}: pip install {error.name}") from error
     except (ValueError, TypeError) as error:  # an unknown split, or a data set that wants options of its own
         raise SparringError(f"torchvision refuses {name} with split '{taken}': {_line(error)}") from error
     if split is None and {"train", "split"} & parameters.keys():

@@ -1,0 +1,124 @@
+"""Folders and zip files of images, decoded once: from their second use on they come from the cache."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from sparring.data import cache as disk
+from sparring.data.arrays import Conversion
+from sparring.data.assemble import Assembly, Note
+from sparring.data.classes import Classes
+from sparring.data.decode import decode, readable
+from sparring.data.listing import Listing, list_images
+from sparring.data.packed import PackedImages
+from sparring.data.tree import Tree, open_tree, zip_stamp
+from sparring.errors import SparringError
+
+ClassOrder = str | Path | Sequence[str]
+
+
+def pack_files(
+    path: Path,
+    *,
+    split: str | None,
+    classes: Classes | None,
+    class_order: ClassOrder | None,
+    cache: Path | None,
+    conversion: Conversion,
+) -> PackedImages:
+    """The images of a folder or zip file; `cache` is the folder of the cache, or None for none.
+
+    The cache knows a zip by its table of contents, which has a checksum for each file, and a folder by the sizes and times
+    of all its files. What the user was told while the images were decoded is told again when they come from the cache.
+    Raises SparringError as `sparring.data.load` says.
+    """
+    order = None if class_order is None else _read_order(class_order)
+    options = (split, classes, order, conversion.size, conversion.channels, conversion.skip_unreadable)
+    told: list[str] = []
+
+    def note(line: str) -> None:
+        told.append(line)
+        if conversion.note:
+            conversion.note(line)
+
+    def list_and_decode(tree: Tree) -> PackedImages:
+        listing = list_images(tree, split, note)
+        if order is not None:
+            listing = listing.in_order(order)
+        if classes is not None:
+            listing = listing.select_classes(classes)
+        return _decode_listing(tree, listing, path, cache, conversion, note)
+
+    if cache is None:
+        with open_tree(path) as tree:
+            return list_and_decode(tree)
+    place = str(path.resolve())
+    slot = f"{_name(path)[:60]}-{disk.key_of(place, options)[:16]}"
+    stamp = None if path.is_dir() else zip_stamp(path)
+    if stamp is not None and (found := _cached(cache, slot, disk.key_of(place, stamp, options), conversion.note)):
+        return found  # without a look at the list of files, which takes a second for 50,000 of them
+    with open_tree(path) as tree:
+        key = disk.key_of(place, stamp or sorted(tree.stamps.items()), options)
+        if stamp is None and (found := _cached(cache, slot, key, conversion.note)):
+            return found
+        packed = list_and_decode(tree)
+    try:
+        disk.write_entry(cache, slot, key, packed, told)
+    except OSError as error:
+        note(f"cannot keep the decoded images in '{cache}' ({error.strerror or error}): going on without")
+        return packed
+    return _cached(cache, slot, key, None) or packed
+
+
+def _cached(cache: Path, slot: str, key: str, note: Note | None) -> PackedImages | None:
+    found = disk.read_entry(cache, slot, key)
+    if found is None:
+        return None
+    packed, told = found
+    for line in told:
+        if note:
+            note(line)
+    return packed
+
+
+def _decode_listing(
+    tree: Tree, listing: Listing, path: Path, cache: Path | None, conversion: Conversion, note: Note
+) -> PackedImages:
+    paths = listing.paths
+
+    def read(i: int) -> tuple[np.ndarray, bool]:
+        return readable(paths[i], lambda: decode(tree.read(paths[i]), conversion.channels, conversion.size))
+
+    assembly = Assembly(
+        source=tree.name,
+        count=len(paths),
+        read=read,
+        name=lambda i: paths[i],
+        channels=conversion.channels,
+        skip_unreadable=conversion.skip_unreadable,
+        note=note,
+        progress=conversion.progress,
+    )
+    if cache is not None:
+        assembly.allocate = lambda shape: disk.scratch_array(cache, shape)
+    pixels, kept = assembly.run()
+    labels = None if listing.labels is None else torch.tensor(listing.labels)[torch.from_numpy(kept)]
+    images = torch.from_numpy(pixels).permute(0, 3, 1, 2)
+    return PackedImages(images, labels, listing.class_names, _name(path), listing.split)
+
+
+def _name(path: Path) -> str:
+    path = path.resolve()
+    return path.name if path.is_dir() else path.stem
+
+
+def _read_order(order: ClassOrder) -> list[tuple[str, str]]:
+    if not isinstance(order, str | Path):
+        return [(name, name) for name in order]
+    try:
+        lines = [line.split("\t") for line in Path(order).read_text(encoding="utf-8").splitlines() if line.strip()]
+    except (OSError, UnicodeDecodeError) as error:
+        raise SparringError(f"cannot read the class order '{order}': {error}") from error
+    return [(line[0].strip(), line[-1].strip()) for line in lines]
