@@ -82,6 +82,16 @@ def test_both_players_judgements_are_augmented_and_shares_make_one_batch() -> No
     torch.testing.assert_close(outputs(one), outputs(four), rtol=0, atol=1e-10)
 
 
+def test_uneven_negatives_are_augmented_alike_in_four_micro_batches() -> None:
+    terms = {"non_saturating": {}, "negatives": {"per_batch": 3}}
+    changes = {"augment": {"kind": "diffaugment"}, "generator__network__normalisation": "none", "negatives": 20}
+    one, four = a_run(terms, **changes), a_run(terms, accumulate=4, **changes)
+    for _ in range(3):
+        train_step(one)
+        train_step(four)
+    torch.testing.assert_close(outputs(one), outputs(four), rtol=0, atol=1e-10)
+
+
 def test_mistakes() -> None:
     with pytest.raises(SparringError, match="did you mean 'diffaugment'"):
         make_augment({"kind": "diffaugmnt"})

@@ -12,6 +12,7 @@ from torch import Tensor
 from sparring.data.sampler import Stream
 from sparring.randomness import generator_for
 from sparring.terms.base import Player
+from sparring.training.round import share_of
 
 
 class Source(Protocol):
@@ -92,7 +93,7 @@ class Feed:
         at = update if real_update is None else real_update
         for micro in range(self.accumulate):
             part = self.rank * self.accumulate + micro
-            here = _cut(size, part, self.parts)
+            here = share_of(size, part, self.parts)
             yield Share(
                 part,
                 self.parts,
@@ -117,7 +118,7 @@ class Feed:
         return torch.randint(self.num_classes, (size,), generator=generator_for(self.seed, "labels", player, update))
 
     def _batch(self, name: str, update: int, total: int, part: int) -> tuple[Tensor, Tensor | None]:
-        here = _cut(total, part, self.parts)
+        here = share_of(total, part, self.parts)
         index = self._streams[name].rows(update * total + here.start, here.stop - here.start)
         images, labels = self._sources[name].batch(index, self.device)
         images = images.to(self.dtype)
@@ -129,10 +130,3 @@ class Feed:
         elif name == "unlabelled":
             labels = None
         return images, labels
-
-
-def _cut(total: int, part: int, parts: int) -> slice:
-    """The rows of one share: as even as can be, earlier shares take what is left over."""
-    size, left = divmod(total, parts)
-    start = part * size + min(part, left)
-    return slice(start, start + size + (part < left))
