@@ -158,6 +158,12 @@ def test_fgsm_moves_each_pixel_by_eps_where_there_is_a_gradient():
 def test_the_default_eps_is_one_over_255_of_the_range_from_minus_one_to_one():
     assert ASGAN().eps == pytest.approx(0.00392157, abs=1e-8)
     assert (ASGAN().warmup, ASGAN().warmup_scope, ASGAN().target, ASGAN().craft) == (300, "global", "real", "host")
+    assert (ASGAN().attack, ASGAN().pgd_steps) == ("fgsm", 7)
+    for field, value in (("eps", -0.1), ("warmup", -1), ("pgd_steps", 0)):
+        with pytest.raises(ValidationError, match=field):
+            ASGAN(**{field: value})
+    with pytest.raises(ValidationError, match="pgd_step_size"):
+        ASGAN(attack="pgd", pgd_step_size=0)
 
 
 def test_the_attack_raises_the_loss_of_the_discriminator_it_was_crafted_on():

@@ -4,6 +4,7 @@ from math import log
 
 import pytest
 import torch
+from pydantic import ValidationError
 
 from sparring.errors import SparringError
 from sparring.terms.am_gan import AMGAN
@@ -84,6 +85,8 @@ def test_no_negatives_in_a_batch_add_nothing():
 def test_no_fakes_in_a_batch_stay_finite():
     sides = {"fake": {"score": torch.zeros(0)}, "negative": {"score": torch.tensor([1.0, 0.0])}}
     assert Negatives(weight=1).discriminator_loss(round_of(**sides, host=Hinge())).item() == 1.5
+    sides["negative"] = {"score": torch.tensor([1.0])}
+    assert Negatives(weight=1).discriminator_loss(round_of(**sides, host=Hinge())).item() == 2
 
 
 @pytest.mark.parametrize("n_negative", [1, 2, 3, 5])
@@ -117,6 +120,11 @@ def test_join_every_and_rows():
     assert [bool(term.needs("discriminator", update)) for update in range(5)] == [True, False, False, True, False]
     assert term.needs("discriminator", 0) == {"fake", "negative"}
     assert term.needs("generator", 0) == set()
+    assert Negatives().rows() == {"negative": 3}
+    assert Negatives(per_batch=1, join_every=1).needs("discriminator", 7)
+    for field in ("per_batch", "join_every"):
+        with pytest.raises(ValidationError, match=field):
+            Negatives(**{field: 0})
 
 
 def test_in_a_loop_negatives_join_only_their_updates_and_leave_the_generator_alone():

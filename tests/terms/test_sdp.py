@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from pydantic import ValidationError
 from torch import nn
 
 from sparring.errors import SparringError
@@ -238,6 +239,13 @@ def test_scaled_runs_scale_t_and_I_p():
     scaled = SDP().scaled(0.01)
     assert (scaled.t, scaled.I_p, scaled.k, scaled.weight) == (30, 50, 5, 0.01)
     assert SDP().scaled(1e-6).I_p == 1
+
+
+def test_counts_have_a_least_value():
+    assert SDP(t=0, k=1, I_p=1).k_at(4) == 5
+    for field, value in (("t", -1), ("k", 0), ("I_p", 0)):
+        with pytest.raises(ValidationError, match=field):
+            SDP(**{field: value})
 
 
 def test_a_run_too_short_or_without_blocks_is_refused():

@@ -34,7 +34,7 @@ def dynamic_label(logits: Tensor, extra: int = 0) -> Tensor:
     return logits[:, : logits.shape[1] - extra].detach().argmax(1)
 
 
-def largest_log_probability(logits: Tensor, extra: int = 0) -> Tensor:
+def largest_log_probability(logits: Tensor, extra: int) -> Tensor:
     """max_k log p_k over the real classes [B]; the softmax runs over all outputs."""
     return logits.log_softmax(1)[:, : logits.shape[1] - extra].amax(1)
 
