@@ -1,6 +1,7 @@
 """Many images into one array, decoded by a few threads, with errors that name the image."""
 
 import os
+import warnings
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -46,6 +47,11 @@ class Assembly:
 
         Raises SparringError for the first unreadable image (unless skipped), for two sizes, and if nothing is left.
         """
+        with warnings.catch_warnings():  # here, once, since this cannot be done within threads
+            warnings.filterwarnings("ignore", module=r"PIL\.")  # of damaged EXIF blocks and the like
+            return self._run()
+
+    def _run(self) -> tuple[np.ndarray, np.ndarray]:
         first, shape = self._first_readable()
         pixels = self.allocate((self.count, *shape))
         failed: list[int] = list(range(first))

@@ -1,6 +1,7 @@
 """One documented way from any image to uint8 pixels [H, W, C]. In this order:
 
-1. EXIF orientation is honoured: pictures stand as viewers show them. Of an animation the first frame counts.
+1. EXIF orientation is honoured: pictures stand as viewers show them. A damaged EXIF block is passed over. Of an
+   animation the first frame counts.
 2. The colour mode becomes grey (1 channel) or RGB (3 channels), by what is stored, not by what is seen:
      grey, black and white, grey with alpha, 16-bit grey -> grey;   RGB, RGBA, palette, CMYK, YCbCr, ... -> RGB.
    Transparent images are laid over white. 16-bit grey v becomes round(v / 257), so that 65535 is 255; of 16-bit
@@ -40,7 +41,7 @@ def decode(data: bytes, channels: int | None, size: int | None) -> tuple[np.ndar
     """
     with Image.open(io.BytesIO(data)) as image:
         if image.format == "TIFF" or _ORIENTED & image.info.keys():
-            image = ImageOps.exif_transpose(image)
+            image = _upright(image)
         return convert(image, channels, size)
 
 
@@ -54,10 +55,17 @@ def convert(image: Image.Image, channels: int | None, size: int | None) -> tuple
     if size is not None and image.size != (size, size):
         side = min(image.size)
         left, top = (image.width - side) // 2, (image.height - side) // 2
-        box = (left, top, left + side, top + side)
-        image = image.resize((size, size), Image.Resampling.LANCZOS, box=box)
+        image = image.crop((left, top, left + side, top + side))  # resize's own box would let its surroundings in
+        image = image.resize((size, size), Image.Resampling.LANCZOS)
     pixels = np.asarray(image)
     return (pixels[:, :, None] if pixels.ndim == 2 else pixels), colour
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    try:
+        return ImageOps.exif_transpose(image)
+    except Exception:  # a damaged EXIF block is no damaged picture; what is wrong with that shows in what follows
+        return image
 
 
 def _grey_or_rgb(image: Image.Image) -> Image.Image:
@@ -71,6 +79,8 @@ def _grey_or_rgb(image: Image.Image) -> Image.Image:
     if image.mode == "F":
         raise ValueError("floating-point pixels have no known range; store it with 8 or 16 bits")
     target = "L" if image.mode in _GREY_MODES else "RGB"
+    if image.mode == "La":  # Pillow knows one way out of it
+        image = image.convert("LA")
     if image.mode.upper() in ("LA", "PA", "RGBA") or "transparency" in image.info:
         image = image.convert("RGBA")
         white = Image.new("RGBA", image.size, (_BACKGROUND,) * 3 + (255,))

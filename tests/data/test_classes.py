@@ -1,0 +1,65 @@
+"""Classes by name, number and range."""
+
+from __future__ import annotations
+
+import pytest
+
+from sparring.data.classes import choose_classes
+from sparring.errors import SparringError
+
+NAMES = ["cat", "dog", "1", "ox", "2-3"]
+
+
+@pytest.mark.parametrize(
+    ("classes", "expected"),
+    [
+        ("dog", [1]),
+        (0, [0]),
+        ("4", [4]),
+        ("1", [2]),  # a name goes before the number that is spelt alike
+        (1, [1]),
+        ("2-3", [4]),  # ... and before a range
+        ("1-3", [1, 2, 3]),
+        ("3-3", [3]),
+        ("0:2", [0, 1]),
+        ("-2:", [3, 4]),
+        (":-3", [0, 1]),
+        (":", [0, 1, 2, 3, 4]),
+        ("ox, cat,4", [3, 0, 4]),
+        (["ox", 0, "1:3"], [3, 0, 1, 2]),
+        (("dog",), [1]),
+    ],
+)
+def test_choices(classes, expected):
+    assert choose_classes(classes, NAMES, 5, "pets") == expected
+
+
+def test_without_names_there_are_numbers():
+    assert choose_classes("7,2-3,8:", [], 10, "digits") == [7, 2, 3, 8, 9]
+    with pytest.raises(SparringError, match="'digits' has no class 'cat': its classes have numbers only, 0 to 9"):
+        choose_classes("cat", [], 10, "digits")
+
+
+def test_a_name_with_a_comma_is_a_name():
+    assert choose_classes("ox, tame", ["ox", "ox, tame"], 2, "farm") == [1]
+
+
+@pytest.mark.parametrize(
+    ("classes", "message"),
+    [
+        ("dgo", r"'pets' has no class 'dgo': did you mean 'dog'\?"),
+        (5, "'pets' has no class 5: its 5 classes are 0 to 4"),
+        (-1, "'pets' has no class -1"),
+        ("3-9", "'pets' has no class 5"),
+        ("7:9", "classes '7:9' choose none of the 5 classes of 'pets'"),
+        ("3-1", "classes '3-1' choose none"),
+        ([], "choose none"),
+        (["cat", 0], r"classes \['cat', 0\] choose class 'cat' of 'pets' twice: name it once"),
+        ([True], "class True is not a name, a number, or a range such as '0-9' or '0:10'"),
+        ([1.0], r"class 1\.0 is not a name"),
+        ("", "'pets' has no class ''"),
+    ],
+)
+def test_impossible_choices(classes, message):
+    with pytest.raises(SparringError, match=message):
+        choose_classes(classes, NAMES, 5, "pets")
