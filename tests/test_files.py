@@ -101,3 +101,17 @@ def test_the_cache_is_where_the_user_says(monkeypatch, tmp_path):
     monkeypatch.delenv("SPARRING_CACHE")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "x"))
     assert cache_folder() == tmp_path / "x" / "sparring"
+
+
+def test_a_content_hash_sees_names_types_shapes_and_bits_and_no_order() -> None:
+    one = {"b": torch.arange(4), "a": [1, "x", None]}
+    same = {"a": [1, "x", None], "b": torch.arange(4)}
+    assert content_hash(one) == content_hash(same)
+    others = [
+        {"c": torch.arange(4), "a": [1, "x", None]},
+        {"b": torch.arange(4).float(), "a": [1, "x", None]},
+        {"b": torch.arange(4).view(2, 2), "a": [1, "x", None]},
+        {"b": torch.tensor([0, 1, 2, 4]), "a": [1, "x", None]},
+        {"b": torch.arange(4), "a": ["x", 1, None]},
+    ]
+    assert len({content_hash(value) for value in (one, *others)}) == 6

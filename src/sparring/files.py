@@ -74,7 +74,7 @@ def one_line_for_disk_errors(cure: str) -> Iterator[None]:
 
 
 def content_hash(value: Any) -> str:
-    """A hash of nested dicts, lists, tensors and plain values: of names, types, shapes and bits."""
+    """A hash of nested dicts, lists, tensors and plain values: of names, types, shapes and bits; not of a dict's order."""
     import torch
 
     digest = hashlib.sha256()
@@ -85,9 +85,9 @@ def content_hash(value: Any) -> str:
             digest.update(part.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
         elif isinstance(part, dict):
             digest.update(f"dict {len(part)}".encode())
-            for key, inner in part.items():
+            for key in sorted(part, key=repr):
                 digest.update(repr(key).encode())
-                add(inner)
+                add(part[key])
         elif isinstance(part, list | tuple):
             digest.update(f"list {len(part)}".encode())
             for inner in part:

@@ -1,0 +1,70 @@
+"""The README's code runs as printed, and its five lines make updates that change both players."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+import sparring
+
+README = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
+BLOCKS = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+IN_PYTHON, OWN_LOOP = BLOCKS[:2]
+
+
+def test_the_lines_of_your_own_loop() -> None:
+    torch.manual_seed(0)
+
+    class MyDiscriminator(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer1 = nn.Sequential(nn.Conv2d(3, 4, 4, 2, 1), nn.LeakyReLU(0.2))
+            self.layer2 = nn.Sequential(nn.Conv2d(4, 8, 4, 2, 1), nn.BatchNorm2d(8), nn.LeakyReLU(0.2))
+            self.out = nn.Linear(8, 1)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return self.out(self.layer2(self.layer1(x)).mean((2, 3)))
+
+    my_discriminator = MyDiscriminator()
+    G = nn.Sequential(nn.Linear(5, 3 * 64), nn.Tanh(), nn.Unflatten(1, (3, 8, 8)))
+    opt_d, opt_g = (torch.optim.Adam(network.parameters(), 0.01) for network in (my_discriminator, G))
+    names: dict = {
+        "sparring": sparring,
+        "my_discriminator": my_discriminator,
+        "opt_d": opt_d,
+        "opt_g": opt_g,
+        "real": torch.rand(8, 3, 8, 8),
+        "Hinge": sparring.Hinge,
+        "SDP": sparring.SDP,
+        "ASGAN": sparring.ASGAN,
+    }
+    make, attach, *lines = OWN_LOOP.strip().splitlines()
+    exec(f"{make}\n{attach}", names)
+    for i, step in enumerate((0, 1, 3000, 3001)):
+        before = [p.detach().clone() for network in (my_discriminator, G) for p in network.parameters()]
+        opt_d.zero_grad(), opt_g.zero_grad()
+        exec("\n".join(lines), names | {"i": step, "fake": G(torch.randn(8, 5))})
+        after = [p for network in (my_discriminator, G) for p in network.parameters()]
+        assert sum(not torch.equal(a, b) for a, b in zip(before, after, strict=True)) >= len(after) - 1, i
+    assert {int(opt_d.state[p]["step"]) for p in my_discriminator.parameters()} == {8}  # AS-GAN's second updates
+
+
+def test_the_lines_in_python(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    short = IN_PYTHON.replace('"steps": 300', '"steps": 4, "evaluation.n": 20, "batch_size": 8')
+    short = short.replace('"t": 50', '"t": 1').replace('"warmup": 20', '"warmup": 1')
+    assert short != IN_PYTHON
+    names: dict = {}
+    exec(short, names)
+    assert names["images"].shape == (64, 1, 32, 32) and names["boots"].shape == (8, 1, 32, 32)
+    assert (tmp_path / "runs" / "both" / "report.html").is_file()
+    printed = capsys.readouterr().out
+    assert "fashion-FD" in printed and "'passes'" in printed
+    both = sparring.Recipe.load(tmp_path / "runs" / "both")
+    assert {"hinge", "sdp", "as_gan"} == set(both.objective.terms)
