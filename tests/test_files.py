@@ -81,7 +81,6 @@ def test_a_full_disk_is_one_line_and_other_errors_pass():
 @pytest.mark.parametrize(
     "other",
     [
-        {"b": torch.ones(2), "a": 1},  # order
         {"a": 1, "b": torch.ones(2, dtype=torch.float64)},  # type
         {"a": 1, "b": torch.ones(2, 1)},  # shape
         {"a": 1, "b": torch.tensor([1.0, 1.0 + 2**-23])},  # one bit
@@ -92,6 +91,7 @@ def test_a_full_disk_is_one_line_and_other_errors_pass():
 def test_a_hash_depends_on_all_of_the_content(other):
     value = {"a": 1, "b": torch.ones(2)}
     assert content_hash(value) == content_hash({"a": 1, "b": torch.ones(4)[::2]})
+    assert content_hash(value) == content_hash({"b": torch.ones(2), "a": 1})  # a weights file has an order of its own
     assert content_hash(value) != content_hash(other)
 
 
@@ -101,17 +101,3 @@ def test_the_cache_is_where_the_user_says(monkeypatch, tmp_path):
     monkeypatch.delenv("SPARRING_CACHE")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "x"))
     assert cache_folder() == tmp_path / "x" / "sparring"
-
-
-def test_a_content_hash_sees_names_types_shapes_and_bits_and_no_order() -> None:
-    one = {"b": torch.arange(4), "a": [1, "x", None]}
-    same = {"a": [1, "x", None], "b": torch.arange(4)}
-    assert content_hash(one) == content_hash(same)
-    others = [
-        {"c": torch.arange(4), "a": [1, "x", None]},
-        {"b": torch.arange(4).float(), "a": [1, "x", None]},
-        {"b": torch.arange(4).view(2, 2), "a": [1, "x", None]},
-        {"b": torch.tensor([0, 1, 2, 4]), "a": [1, "x", None]},
-        {"b": torch.arange(4), "a": ["x", 1, None]},
-    ]
-    assert len({content_hash(value) for value in (one, *others)}) == 6
