@@ -7,6 +7,7 @@ from pydantic import ValidationError
 from torch import nn
 
 from sparring.errors import SparringError
+from sparring.randomness import generator_for
 from sparring.terms.as_gan import ASGAN
 from sparring.terms.base import Build
 from sparring.terms.gradient_penalty import GradientPenalty
@@ -140,7 +141,7 @@ def test_the_terms_weight_multiplies_its_update():
 
 def test_fgsm_moves_each_pixel_by_eps_where_there_is_a_gradient():
     gradient = torch.tensor([[2.0, -0.1], [0.0, 3.0]])
-    images = torch.tensor([[0.5, 0.5], [0.5, 0.999]])
+    images = torch.tensor([[0.5, -0.995], [0.5, 0.999]])
     seen = []
 
     def judge(images, labels):
@@ -150,9 +151,9 @@ def test_fgsm_moves_each_pixel_by_eps_where_there_is_a_gradient():
     sides = {"real": {"images": images, "gradient": gradient}}
     term = ASGAN(warmup=0, eps=0.01)
     term.second_update(round_of(**sides, host=NonSaturating(), judge=judge))
-    torch.testing.assert_close(seen[-1], torch.tensor([[0.51, 0.49], [0.5, 1.009]]))
+    torch.testing.assert_close(seen[-1], torch.tensor([[0.51, -1.005], [0.5, 1.009]]))
     term.model_copy(update={"clamp": True}).second_update(round_of(**sides, host=NonSaturating(), judge=judge))
-    torch.testing.assert_close(seen[-1], torch.tensor([[0.51, 0.49], [0.5, 1.0]]))
+    torch.testing.assert_close(seen[-1], torch.tensor([[0.51, -1.0], [0.5, 1.0]]))
 
 
 def test_the_default_eps_is_one_over_255_of_the_range_from_minus_one_to_one():
@@ -172,9 +173,10 @@ def test_the_attack_raises_the_loss_of_the_discriminator_it_was_crafted_on():
     assert (attacked > clean).all()
 
 
-def test_hinge_attacks_nothing_beyond_its_margin_and_realness_does():
+@pytest.mark.parametrize("attack", [{}, {"attack": "pgd", "pgd_steps": 1, "pgd_step_size": EPS}], ids=["fgsm", "pgd"])
+def test_hinge_attacks_nothing_beyond_its_margin_and_realness_does(attack):
     for craft, moves in (("host", False), ("realness", True)):
-        duel = Duel(Hinge(), craft=craft)
+        duel = Duel(Hinge(), craft=craft, **attack)
         with torch.no_grad():
             for module in (duel.module, duel.crafting):
                 module.layers[3].bias += 20
@@ -185,12 +187,13 @@ def test_hinge_attacks_nothing_beyond_its_margin_and_realness_does():
 
 
 @CRAFTS
+@pytest.mark.parametrize("steps", [2, 6])  # 2 small steps stay inside the box, 6 meet its walls
 @pytest.mark.parametrize(("step_size", "alpha"), [(None, EPS / 4), (0.03, 0.03)])
-def test_pgd_takes_steps_within_eps_at_the_weights_before_the_update(craft, step_size, alpha):
-    duel = Duel(attack="pgd", pgd_steps=6, pgd_step_size=step_size, craft=craft)
+def test_pgd_takes_steps_within_eps_at_the_weights_before_the_update(craft, steps, step_size, alpha):
+    duel = Duel(attack="pgd", pgd_steps=steps, pgd_step_size=step_size, craft=craft)
     (loss,) = duel.run()
     x = duel.real
-    for _ in range(6):
+    for _ in range(steps):
         x = x + alpha * duel.gradient("real", x, craft == "realness").sign()
         x = torch.minimum(torch.maximum(x, duel.real - EPS), duel.real + EPS)
     assert (x - duel.real).abs().max() <= EPS + 1e-12
@@ -203,17 +206,21 @@ def test_pgd_on_both_sides_attacks_fakes_towards_realness():
     duel.same(loss, sum(duel.on(name, duel.module, duel.fgsm(name)).mean() for name in ("real", "fake")))
 
 
-def test_a_random_start_is_anywhere_within_eps_and_repeats():
-    starts = []
-    for _ in range(2):
-        duel = Duel(attack="pgd", pgd_steps=1, pgd_step_size=1e-12, random_start=True)
-        seen = []
-        duel.module.register_forward_pre_hook(lambda module, inputs, seen=seen: seen.append(inputs[0].detach()))
-        duel.run()
-        starts.append((seen[-1] - duel.real) / EPS)
-    assert torch.equal(*starts)
-    assert starts[0].abs().max() <= 1 + 1e-9
-    assert starts[0].min() < -0.5 < 0.5 < starts[0].max()
+def test_a_random_start_is_uniform_within_eps():
+    duel = Duel(attack="pgd", pgd_steps=1, pgd_step_size=1e-12, random_start=True)
+    seen = []
+    duel.module.register_forward_pre_hook(lambda module, inputs: seen.append(inputs[0].detach()))
+    duel.run()
+    u = torch.rand(5, 1, 2, 2, generator=generator_for(0, "discriminator", 0, False, "as_gan", 0)).double()
+    torch.testing.assert_close((seen[-1] - duel.real) / EPS, 2 * u - 1, rtol=1e-6, atol=1e-6)
+
+
+def test_crafting_by_realness_costs_no_pass_where_one_gradient_is_enough():
+    for options, passes in (({"craft": "realness"}, [10]), ({"attack": "pgd", "pgd_steps": 3}, [10, 5, 5, 5])):
+        duel = Duel(**options)
+        D = duel.objective.attach(duel.module)
+        duel.objective.discriminator(D, duel.real, duel.fake, step=0)
+        assert duel.module.rows == passes
 
 
 def test_gaussian_noise_has_the_attacks_size_and_no_direction():

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from pydantic import ValidationError
 from torch import nn
 
 from sparring.errors import SparringError
@@ -76,6 +77,13 @@ def test_it_reads_the_hosts_realness():
     )
     best = logits.log_softmax(1).max(1).values
     torch.testing.assert_close(LeCam().discriminator_loss(r), 2 * best.square().mean())
+
+
+def test_the_decay_is_less_than_one():
+    assert LeCam(decay=0).decay == 0
+    for decay in (1, -0.1):
+        with pytest.raises(ValidationError, match="decay"):
+            LeCam(decay=decay)
 
 
 def test_huge_scores_stay_finite():
