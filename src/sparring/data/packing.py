@@ -60,7 +60,7 @@ def pack_files(
     if stamp is not None and (found := _cached(cache, slot, disk.key_of(place, stamp, options), conversion.note)):
         return found  # without a look at the list of files, which takes a second for 50,000 of them
     with open_tree(path) as tree:
-        key = disk.key_of(place, stamp or sorted(tree.stamps.items()), options)
+        key = disk.key_of(place, stamp or (sorted(tree.stamps.items()), sorted(tree.folders)), options)
         if stamp is None and (found := _cached(cache, slot, key, conversion.note)):
             return found
         packed = list_and_decode(tree)
