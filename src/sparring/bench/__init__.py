@@ -1,0 +1,1 @@
+"""Timings of this library against the same training written as textbooks write it."""

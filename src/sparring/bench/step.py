@@ -1,0 +1,184 @@
+"""One training step of a recipe, the library's against the textbook one, on synthetic data."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any
+
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils.flop_counter import flop_registry
+
+from sparring.bench.pairs import alternate
+from sparring.bench.textbook_step import Batch, Textbook
+from sparring.data.packed import PackedImages
+from sparring.errors import SparringError
+from sparring.plugins import find
+from sparring.randomness import generator_for
+from sparring.recipe import Recipe
+from sparring.terms.base import Player
+from sparring.training.runtime import Runtime
+from sparring.training.state import TrainingState, build
+
+Note = Callable[[str], None]
+LONGEST_CYCLE = 64  # steps of one measurement at most, where terms act every so often
+SIZE, CHANNELS, CLASSES = 32, 3, 10  # where neither the recipe nor its data at hand say
+READY = 4  # batches that lie ready for the textbook step
+
+
+def bench_step(
+    recipe: Any,
+    overrides: Iterable[str] | Mapping[str, Any] = (),
+    *,
+    iterations: int = 20,
+    at: int | None = None,
+    device: str | None = None,
+    note: Note | None = None,
+) -> dict[str, float]:
+    """Milliseconds per training step of a recipe and of its textbook twin, in `iterations` alternating pairs.
+
+    ours_ms and textbook_ms are medians; ratio is the median of textbook / ours within each pair, with its quartiles
+    ratio_low and ratio_high. ours_gflops and textbook_gflops count the multiplications and additions of convolutions and
+    matrix products per step, which no other load on the machine disturbs.
+
+    at: the generator step at which schedules are read; by default late in the run, where they have run their course. Where
+    terms act at every n-th update only, a measurement is a whole cycle of steps. Ours includes drawing batches from packed
+    images; the textbook's batches lie ready.
+    """
+    chosen = Recipe.load(recipe, overrides if isinstance(overrides, Mapping) else list(overrides))
+    with _threads(chosen.threads):
+        state = synthetic_state(chosen, device=device, at=at, note=note)
+        if state.recipe.accumulate > 1 or state.recipe.precision != "float32":
+            raise SparringError(
+                "bench step takes accumulate=1 and precision=float32, which the textbook step is written for"
+            )
+        twin = Textbook(state)
+        batches = itertools.cycle([batch for i in range(READY) for batch in synthetic_batches(state, i)])
+        ours, cycle = ours_step(state), cycle_of(state.recipe)
+        counts = [flops(lambda: ours(cycle)), flops(lambda: _repeat(twin, batches, cycle))]
+        found = alternate(
+            lambda: ours(cycle), lambda: _repeat(twin, batches, cycle), pairs=iterations, device=state.runtime.device
+        )
+        state.check_finite()
+    return {
+        "ours_ms": found.ours_ms / cycle,
+        "textbook_ms": found.other_ms / cycle,
+        "ratio": found.ratio,
+        "ratio_low": found.ratio_low,
+        "ratio_high": found.ratio_high,
+        "iterations": found.pairs,
+        "ours_gflops": counts[0] / cycle,
+        "textbook_gflops": counts[1] / cycle,
+    }
+
+
+def ours_step(state: TrainingState) -> Callable[[int], None]:
+    """`call(n)` trains n steps with the recipe's own step function; schedules stay where they are."""
+    step, at = find(state.recipe.step, {}, "step"), state.step
+
+    def call(count: int) -> None:
+        for _ in range(count):
+            step(state)
+            state.step = at + (state.step - at) % LONGEST_CYCLE
+        state.ledger.tick()
+
+    return call
+
+
+def cycle_of(recipe: Recipe) -> int:
+    """Generator steps after which the terms that act every so often have all acted equally often."""
+    every = math.lcm(
+        *(math.lcm(getattr(t, "every", 1), getattr(t, "join_every", 1)) for t in recipe.objective.terms.values())
+    )
+    return min(LONGEST_CYCLE, every // math.gcd(every, recipe.d_steps))
+
+
+def synthetic_state(
+    recipe: Recipe, *, device: str | None = None, at: int | None = None, note: Note | None = None
+) -> TrainingState:
+    """The recipe's run on random pixels of its data's shape, at a step where its schedules have run their course."""
+    data = recipe.data
+    classes = len(data.classes) if isinstance(data.classes, list) and data.num_classes is None else data.num_classes
+    size, channels = data.size or SIZE, data.channels or CHANNELS
+    if note is not None and (data.size is None or data.channels is None or classes is None):
+        note(f"the recipe does not say all of its data's shape: timed at data.size={size} data.channels={channels}")
+    classes = CLASSES if classes is None else classes
+    count = max(1024, 2 * recipe.batch_size)
+    real = synthetic_images(count, size, channels, classes, "real")
+    unlabelled = recipe.unlabelled is not None or data.labelled is not None
+    state = build(
+        recipe,
+        real,
+        negatives=synthetic_images(count, size, channels, 0, "negatives") if recipe.negatives is not None else None,
+        unlabelled=synthetic_images(count, size, channels, 0, "unlabelled") if unlabelled else None,
+        runtime=Runtime.start(device, recipe.precision),
+    )
+    cycle = cycle_of(recipe)
+    state.step = max(0, recipe.steps - LONGEST_CYCLE) // cycle * cycle if at is None else at
+    state.updates = state.step * recipe.d_steps
+    return state
+
+
+def synthetic_images(count: int, size: int, channels: int, classes: int, name: str) -> PackedImages:
+    """Uniform noise with labels in turn; without labels where there are no classes."""
+    pixels = torch.randint(0, 256, (count, channels, size, size), dtype=torch.uint8, generator=generator_for(name))
+    return PackedImages(pixels, torch.arange(count) % classes if classes else None, name=f"synthetic {name}")
+
+
+def synthetic_batches(state: TrainingState, nth: int) -> Iterator[Batch]:
+    """The batches of one step, `d_steps` of the discriminator's and then one of the generator's, in the default order."""
+    updates = [nth * state.recipe.d_steps + i for i in range(state.recipe.d_steps)]
+    for update in updates:
+        yield batch_of(state, "discriminator", update)
+    yield batch_of(state, "generator", nth, updates[-1])
+
+
+def batch_of(state: TrainingState, player: Player, update: int, real_update: int | None = None) -> Batch:
+    """What the library's own feed draws for an update, in torch's default memory order."""
+    rows = {name: count for t in state.objective.terms.values() for name, count in t.rows().items()}
+    (share,) = state.feed.shares(player, update, ("real", "negative", "unlabelled"), rows, real_update)
+    sides = {name: (images.contiguous(), labels) for name, (images, labels) in share.sides.items()}
+    generator = generator_for(state.recipe.seed, player, update, False, "gradient_penalty", 0)
+    uniform = torch.rand(len(share.latents), *[1] * (sides["real"][0].ndim - 1), generator=generator)
+    return Batch(share.latents, share.fake_labels, sides, uniform.to(share.latents), share.totals)
+
+
+def _repeat(twin: Textbook, batches: Iterator[Batch], count: int) -> None:
+    for _ in range(count):
+        twin.step(batches)
+
+
+class _Counter(TorchDispatchMode):
+    """Adds up the floating-point operations of convolutions and matrix products."""
+
+    total = 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        out = func(*args, **(kwargs or {}))
+        count = flop_registry.get(func._overloadpacket)
+        if count is not None:
+            self.total += count(*args, **(kwargs or {}), out_val=out)
+        return out
+
+
+def flops(function: Callable[[], Any]) -> float:
+    """Billions of floating-point operations, two for each multiplication with its addition."""
+    with _Counter() as counter:
+        function()
+    return counter.total / 1e9
+
+
+class _threads:
+    """The recipe's number of threads within the block."""
+
+    def __init__(self, threads: int | None):
+        self.wanted, self.before = threads, torch.get_num_threads()
+
+    def __enter__(self) -> None:
+        if self.wanted is not None:
+            torch.set_num_threads(self.wanted)
+
+    def __exit__(self, *error: object) -> None:
+        torch.set_num_threads(self.before)
