@@ -1,5 +1,6 @@
 """Data that comes as numbers: arrays, `.npz` files, and map-style data sets from Python."""
 
+import os
 import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from sparring.data.assemble import Assembly, Note, Progress
 from sparring.data.decode import convert, from_array, readable
 from sparring.data.packed import PackedImages
 from sparring.errors import SparringError
+from sparring.files import UNFINISHED
 
 _IMAGE_KEYS = ("images", "x", "arr_0")
 _LABEL_KEYS = ("labels", "y", "arr_1")
@@ -126,6 +128,9 @@ def read_npz(path: Path, conversion: Conversion) -> PackedImages:
     objects are refused, as they may run code.
     """
     try:
+        with path.open("rb") as raw:  # NumPy takes other formats for pickles, and leaves the file open then
+            if not zipfile.is_zipfile(raw):
+                raise zipfile.BadZipFile("not a complete zip file, which an .npz is")
         with np.load(path, allow_pickle=False) as file:
             keys = list(file)
             image_key = next((key for key in _IMAGE_KEYS if key in keys), None)
@@ -153,7 +158,10 @@ def read_npz(path: Path, conversion: Conversion) -> PackedImages:
 
 
 def write_npz(path: Path, packed: PackedImages) -> None:
-    """Write one uncompressed `.npz`, images as [N, H, W, C], that `read_npz` reads back identically."""
+    """Write one uncompressed `.npz`, images as [N, H, W, C], that `read_npz` reads back identically.
+
+    The file appears when it is complete. Raises OSError where it cannot be written; nothing is left behind then.
+    """
     arrays: dict[str, np.ndarray] = {
         "images": packed.images.permute(0, 2, 3, 1).cpu().numpy(),
         "class_names": np.array(packed.class_names, dtype=str),
@@ -163,8 +171,17 @@ def write_npz(path: Path, packed: PackedImages) -> None:
     }
     if packed.labels is not None:
         arrays["labels"] = packed.labels.cpu().numpy()
-    with path.open("wb") as file:
-        np.savez(file, **arrays)  # type: ignore[arg-type]  # numpy's own types take its option for one of the arrays
+    unfinished = path.with_name(f".{path.name}.{os.getpid()}{UNFINISHED}")  # not in memory first: it may be large
+    try:
+        with unfinished.open("wb") as file:
+            np.savez(file, **arrays)  # type: ignore[arg-type]  # numpy's types take its option for one of the arrays
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(unfinished, path)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(path)) from None  # name the file, not its unfinished one
+    finally:
+        unfinished.unlink(missing_ok=True)
 
 
 def _channels_last(images: object, name: str) -> np.ndarray:

@@ -1,8 +1,6 @@
 """Any source of images as PackedImages: one function, `load`, and `pack`, which writes them into one file."""
 
-import os
 import re
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +20,7 @@ from sparring.data.packed import PackedImages
 from sparring.data.packing import ClassOrder, pack_files
 from sparring.data.tree import open_tree
 from sparring.errors import SparringError, nearest
+from sparring.files import one_line_for_disk_errors
 
 
 @dataclass(frozen=True)
@@ -103,23 +102,18 @@ def pack(source: Any, out: str | Path | None = None, **options: Any) -> Path:
         name = re.sub(r"[^\w.-]+", "-", Path(packed.name).stem)
         out = Path(f"{name}-{packed.split}.npz" if packed.split else f"{name}.npz")
         _check_free(out)
-    out = Path(out)
-    handle, temporary = tempfile.mkstemp(dir=out.parent, prefix=f".{out.name}.")
-    os.close(handle)
-    try:
-        write_npz(Path(temporary), packed)
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, out)
-    finally:
-        Path(temporary).unlink(missing_ok=True)
-    return out
+    with one_line_for_disk_errors("free some space, or choose another folder with --out"):
+        write_npz(Path(out), packed)
+    return Path(out)
 
 
 def splits_of(source: Any) -> tuple[str, ...]:
     """The splits that a folder, zip, idx folder or embedded set has; () where there are none or nobody can tell."""
     if source == embedded.NAME:
         return embedded.SPLITS
-    path = Path(source).expanduser() if isinstance(source, str | Path) else None
+    if not isinstance(source, str | Path):
+        return ()
+    path = _place(source, None)
     if path is None or not path.exists() or path.suffix == ".npz":
         return ()
     if path.is_dir() and (found := idx_splits(path)):
@@ -152,7 +146,9 @@ def _cache_folder(cache: str | Path | bool | None) -> Path | None:
 
 def _from_name_or_path(source: str | Path, request: _Request) -> PackedImages:
     text = str(source)
-    path = _named_folder(text, request) if text.startswith("folder:") else Path(source).expanduser()
+    path = _place(source, request.root)
+    if path is None:
+        raise SparringError(_no_such_folder(text, request.root))
     if isinstance(source, str) and not path.exists():
         named = _by_name(text, request)
         if named is not None:
@@ -207,16 +203,21 @@ def _by_name(name: str, request: _Request) -> PackedImages | None:
     )
 
 
-def _named_folder(text: str, request: _Request) -> Path:
-    """The folder, .zip or .npz of that name where torchvision's files are looked for, too: what no program can fetch."""
-    name = text.removeprefix("folder:")
-    root = request.root or torchvision_sets.default_root()
-    for path in (root / name, root / f"{name}.zip", root / f"{name}.npz"):
-        if name and path.exists():
-            return path
-    raise SparringError(
-        f"'{text}' is a folder, .zip or .npz of images called '{name}' in '{root}' (SPARRING_DATA says where), and it is "
-        "not there: put it there, or give its path in the place of the source, such as data.source=PATH"
+def _place(source: str | Path, root: Path | None) -> Path | None:
+    """Where a source is, if it is a file or folder. "folder:NAME" lies below `root`, where torchvision's files are looked
+    for, too: it is for data that no program can fetch. None if there is no folder, .zip or .npz of that name."""
+    if not str(source).startswith("folder:"):
+        return Path(source).expanduser()
+    root, name = root or torchvision_sets.default_root(), str(source).removeprefix("folder:")
+    places = (root / name, root / f"{name}.zip", root / f"{name}.npz")
+    return next((path for path in places if name and path.exists()), None)
+
+
+def _no_such_folder(text: str, root: Path | None) -> str:
+    return (
+        f"'{text}' is a folder, .zip or .npz of images called '{text.removeprefix('folder:')}' in "
+        f"'{root or torchvision_sets.default_root()}' (SPARRING_DATA says where), and it is not there: put it there, or "
+        "give its path in the place of the source, such as data.source=PATH"
     )
 
 
