@@ -28,6 +28,10 @@ _PUBLIC = {
     "PackedImages": "sparring.data.packed:PackedImages",
     "Recipe": "sparring.recipe:Recipe",
     "Objective": "sparring.training.objective:Objective",
+    "train_classifier": "sparring.classify.run:train_classifier",
+    "load_classifier": "sparring.classify.saved:load_classifier",
+    "predict": "sparring.classify.predict:predict",
+    "export_classifier": "sparring.classify.export:export_classifier",
     "NATLoss": "sparring.classify.nat_loss:NATLoss",
     "ncr": "sparring.metrics.ncr:ncr",
     "NCR": "sparring.metrics.ncr:NCR",
@@ -64,10 +68,16 @@ def __dir__() -> list[str]:
 
 if TYPE_CHECKING:
     from sparring.api import evaluate, recipes, sample, show
+    from sparring.classify.export import export_classifier
+    from sparring.classify.nat_loss import NATLoss
+    from sparring.classify.predict import predict
+    from sparring.classify.run import train_classifier
+    from sparring.classify.saved import load_classifier
     from sparring.data.packed import PackedImages
     from sparring.data.sources import load as load_images
     from sparring.data.sources import pack
     from sparring.errors import NonFiniteLossError, SparringError
+    from sparring.metrics.ncr import NCR, ncr
     from sparring.recipe import Recipe
     from sparring.sampling import load_generator as load
     from sparring.terms.base import AdversarialLoss, Head, Penalty, Schedule, Term

@@ -9,6 +9,7 @@ from typing import Any
 from PIL import Image
 from torch import Tensor
 
+from sparring.classify.recipe import shipped_classifiers
 from sparring.dry_run import describe
 from sparring.errors import SparringError
 from sparring.recipe import Recipe
@@ -24,6 +25,10 @@ def recipes() -> list[dict[str, Any]]:
     found = []
     for name in shipped_recipes():
         recipe = read_recipe(name)
+        shown = {"about": recipe.get("about", ""), "paper": recipe.get("paper")}
+        found.append({"name": name, **shown, "run_in_full": recipe.get("run_in_full", False)})
+    for name, path in shipped_classifiers().items():
+        recipe = read_recipe(path)
         shown = {"about": recipe.get("about", ""), "paper": recipe.get("paper")}
         found.append({"name": name, **shown, "run_in_full": recipe.get("run_in_full", False)})
     return found

@@ -211,7 +211,14 @@ def show(
             tables.print_differences(recipe, diff, changed)
         return
     from sparring.api import show as describe
+    from sparring.classify.describe import describe_classifier, is_classifier, print_classifier
 
+    if is_classifier(recipe):
+        from sparring.classify.recipe import ClassifierRecipe
+
+        classifier = describe_classifier(ClassifierRecipe.load(recipe, overrides or []))
+        _print_json(classifier) if as_json else print_classifier(classifier)
+        return
     description = describe(recipe, overrides or [], note=_note)
     if as_json:
         _print_json(description)
@@ -251,6 +258,108 @@ def pack(
         _print_json({"out": str(path), "n": len(packed), "shape": shape, "classes": list(packed.class_names)})
     else:
         _print_lines(str(path))
+
+
+@app.command()
+def classify(
+    recipe: RecipeArgument,
+    overrides: Overrides = None,
+    out: Annotated[Optional[Path], typer.Option(help="The run's folder; runs/NAME by default.")] = None,  # noqa: UP045
+    resume: Annotated[bool, typer.Option("--resume", help="Continue the run in that folder.")] = False,
+    beside: Annotated[
+        Optional[list[str]],  # noqa: UP045
+        typer.Option(help="A trained classifier to compare with, as NAME=RUN; may be given again."),
+    ] = None,
+    device: Annotated[Optional[str], typer.Option(help="cpu, cuda, cuda:1, ...")] = None,  # noqa: UP045
+    as_json: AsJson = False,
+) -> None:
+    """Train a classifier that knows what it does not know: `sparring classify nat/demo`."""
+    from sparring.classify.describe import print_table
+    from sparring.classify.report import ncr_rows_of, positive_rows_of
+    from sparring.classify.run import named_classifiers, train_classifier
+    from sparring.training.progress import RichProgress
+
+    run = train_classifier(
+        recipe,
+        overrides or [],
+        out=out,
+        resume=resume,
+        beside=named_classifiers(beside or []),
+        device=device,
+        progress=RichProgress,
+        note=_note,
+        command="sparring " + " ".join(sys.argv[1:]),
+    )
+    if as_json:
+        _print_json({"run": str(run.folder), "classifiers": run.results})
+        return
+    print_table(*positive_rows_of(run.results))
+    print_table(*ncr_rows_of(run.results))
+    _print_lines(
+        f"run        {run.folder}",
+        f"report     {run.folder / 'report.html'}",
+        f"use it     sparring predict {run.folder} IMAGES...",
+    )
+
+
+@app.command()
+def predict(
+    classifier: Annotated[str, typer.Argument(help="A classifier's run, or its classifier.safetensors.")],
+    images: Annotated[list[str], typer.Argument(metavar="IMAGES...", help="Image files, folders and zips.")],
+    threshold: Annotated[
+        Optional[float],  # noqa: UP045
+        typer.Option(help="Answers below it are unknown; the classifier's own by default."),
+    ] = None,
+    skip_unreadable: Annotated[bool, typer.Option("--skip-unreadable", help="Name bad images and go on.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Say what images show, with a confidence, or "unknown"."""
+    from sparring.classify.describe import print_predictions
+    from sparring.classify.predict import predict as predict_images
+
+    found = predict_images(classifier, images, threshold=threshold, skip_unreadable=skip_unreadable)
+    _print_json(found) if as_json else print_predictions(found)
+
+
+@app.command()
+def export(
+    classifier: Annotated[str, typer.Argument(help="A classifier's run, or its classifier.safetensors.")],
+    out: Annotated[Path, typer.Option(help="The file: .safetensors, .pt2 (torch.export) or .onnx.")],
+    as_json: AsJson = False,
+) -> None:
+    """Write a classifier for other programs, and check that they compute the same numbers."""
+    from sparring.classify.export import export_classifier
+
+    written = export_classifier(classifier, out)
+    difference = f"largest difference of a logit {written['largest_difference']:.1e}"
+    _print_json(written) if as_json else _print_lines(f"{written['out']}  ({written['kind']}, {difference})")
+
+
+bench = typer.Typer(help="Time this library against textbook implementations.", no_args_is_help=True)
+app.add_typer(bench, name="bench")
+
+
+@bench.command(name="step")
+def bench_step(
+    recipe: RecipeArgument,
+    overrides: Overrides = None,
+    iterations: Annotated[int, typer.Option(help="Pairs of measurements, ours and the textbook's in turn.")] = 20,
+    at: Annotated[Optional[int], typer.Option(help="Read schedules at this step; late in the run by default.")] = None,  # noqa: UP045
+    device: Annotated[Optional[str], typer.Option(help="cpu, cuda, cuda:1, ...")] = None,  # noqa: UP045
+    as_json: AsJson = False,
+) -> None:
+    """One training step on synthetic data, against a plain and fair textbook step of the same recipe."""
+    from sparring.bench.step import bench_step as measure
+
+    found = measure(recipe, overrides or [], iterations=iterations, at=at, device=device, note=_note)
+    if as_json:
+        _print_json(found)
+        return
+    _print_lines(
+        f"ours       {found['ours_ms']:.1f} ms per step, {found['ours_gflops']:.3g} GFLOP",
+        f"textbook   {found['textbook_ms']:.1f} ms per step, {found['textbook_gflops']:.3g} GFLOP",
+        f"ratio      {found['ratio']:.2f}, in half of the {iterations} pairs {found['ratio_low']:.2f} to {found['ratio_high']:.2f}",
+    )
 
 
 def _print_lines(*lines: str) -> None:

@@ -99,7 +99,9 @@ def train(
     folder = choose_folder(chosen, recipe, out, resume=resume)
     chosen = resolved(chosen, folder, resume=resume)
     cure = "the checkpoints that are there are intact: see to it and continue with --resume"
-    with _process_as_before(), _runtime(device, chosen) as runtime, one_line_for_disk_errors(cure):
+    with _process_as_before(), one_line_for_disk_errors(cure):
+        runtime = Runtime.start(device, chosen.precision)
+        runtime.barrier()  # every rank has seen the folder as it was before any of them writes to it
         assert chosen.threads is not None
         torch.set_num_threads(chosen.threads)
         quiet = note if runtime.is_main else (lambda text: None)
@@ -109,16 +111,6 @@ def train(
         training.begin(resume_from, command, tensorboard=tensorboard)
         training.go(progress if runtime.is_main else no_progress)
     return Run(folder)
-
-
-@contextmanager
-def _runtime(device: str | None, recipe: Recipe) -> Iterator[Runtime]:
-    runtime = Runtime.start(device, recipe.precision)
-    try:
-        runtime.barrier()  # every rank has seen the folder as it was before any of them writes to it
-        yield runtime
-    finally:
-        runtime.stop()
 
 
 @contextmanager

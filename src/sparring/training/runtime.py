@@ -6,6 +6,7 @@ double backward, lazy penalties and unused heads are then exact without further 
 
 from __future__ import annotations
 
+import atexit
 import os
 from collections.abc import Iterable
 from contextlib import AbstractContextManager, nullcontext
@@ -33,7 +34,10 @@ class Runtime:
 
     @classmethod
     def start(cls, device: str | None = None, precision: Literal["float32", "bfloat16"] = "float32") -> Runtime:
-        """Join the process group where torchrun started this process; choose the accelerator where there is one."""
+        """Join the process group where torchrun started this process; choose the accelerator where there is one.
+
+        The group lasts as long as the process: joining one again under the same torchrun would find the old addresses.
+        """
         world = int(os.environ.get("WORLD_SIZE", "1"))
         rank, local_rank = int(os.environ.get("RANK", "0")), int(os.environ.get("LOCAL_RANK", "0"))
         if device is None:
@@ -51,11 +55,11 @@ class Runtime:
         if world > 1 and not dist.is_initialized():
             backend = "cpu:gloo,cuda:nccl" if chosen.type == "cuda" else "gloo"
             dist.init_process_group(backend, timeout=LONGEST_WAIT)
+            atexit.register(_leave_group)
         return cls(chosen, rank, world, precision)
 
     def stop(self) -> None:
-        if self.world > 1 and dist.is_initialized():
-            dist.destroy_process_group()
+        """The end of a run. The process group stays, for a next one."""
 
     @property
     def is_main(self) -> bool:
@@ -116,3 +120,8 @@ class Runtime:
         if self.world > 1:
             for tensor in tensors:
                 dist.broadcast(tensor.data, src=0)
+
+
+def _leave_group() -> None:
+    if dist.is_initialized():
+        dist.destroy_process_group()

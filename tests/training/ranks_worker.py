@@ -1,0 +1,92 @@
+"""What each of two processes does for test_ranks.py: `torchrun --nproc-per-node 2 ranks_worker.py FOLDER`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import torch
+
+sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1])]
+from sparring.recipe import Recipe  # noqa: E402
+from sparring.training.runtime import Runtime  # noqa: E402
+from sparring.training.state import TrainingState, build  # noqa: E402
+from sparring.training.step import train_step  # noqa: E402
+from tiny import tiny_images, tiny_recipe  # noqa: E402
+
+SGD = {"kind": "sgd", "lr": 0.05}  # so that a difference in the weights is one in the gradients
+STEPS = 3
+NO_NORM = {"kind": "dcgan", "width": 4, "normalisation": "none"}
+
+SCENARIOS: dict[str, dict[str, Any]] = {
+    "hinge": {"objective": {"hinge": {}}},
+    "wgan-gp": {"objective": {"wasserstein": {}, "gradient_penalty": {}}, "d_steps": 2},
+    "r1-only updates": {"objective": {"hinge": {"weight": 1e-30}, "r1": {"every": 2, "weight": 3.0}}, "d_steps": 2},
+    "an unused head": {"objective": {"hinge": {}, "auxiliary_classifier": {"generator_weight": 0, "weight": 0.0}}},
+    "uneven negatives": {"objective": {"hinge": {}, "negatives": {"per_batch": 3}}, "augment": {"kind": "diffaugment"}},
+    "no negatives on a rank": {"objective": {"hinge": {}, "negatives": {"per_batch": 1}, "r1": {"every": 2}}},
+    "projection, spectral norm": {
+        "objective": {"hinge": {}, "as_gan": {"eps": 0.1, "warmup": 1}, "lecam": {"weight": 0.3, "start": 1}},
+        "discriminator": {
+            "network": {**NO_NORM, "spectral_norm": "exact"},
+            "conditioning": "projection",
+            "optimizer": SGD,
+        },
+        "augment": {"kind": "diffaugment"},
+    },
+}
+
+
+def run(name: str, runtime: Runtime, steps_taken: int = STEPS, **changes: Any) -> TrainingState:
+    """Some steps of a scenario in float64."""
+    generator = {"network": NO_NORM, "latent_size": 6, "optimizer": SGD, "ema": 0.9}
+    discriminator = {"network": NO_NORM, "optimizer": SGD}
+    recipe = Recipe.load(
+        tiny_recipe(generator=generator, discriminator=discriminator) | SCENARIOS[name] | changes | {"steps": 100}
+    )
+    negatives = tiny_images(11, seed=5) if "negatives" in recipe.objective.terms else None
+    state = build(recipe, tiny_images(), negatives=negatives, runtime=runtime, dtype=torch.float64)
+    for _ in range(steps_taken):
+        train_step(state)
+    state.check_finite()
+    return state
+
+
+def outcome(state: TrainingState) -> dict[str, Any]:
+    weights = state.state_dict()
+    return {key: weights[key] for key in ("generator", "discriminator", "average", "memory", "ledger")}
+
+
+def main(folder: Path) -> None:
+    import sparring
+
+    torch.set_num_threads(1)
+    runtime = Runtime.start("cpu")
+    for number, name in enumerate(SCENARIOS):
+        torch.save(outcome(run(name, runtime)), folder / f"{number}-{runtime.rank}.pt")
+    torch.save(outcome(run("hinge", runtime, accumulate=2)), folder / f"accumulated-{runtime.rank}.pt")
+    refused = []
+    for change in ({"batch_size": 7}, {"accumulate": 3}):
+        try:
+            run("hinge", runtime, **change)
+        except sparring.SparringError as error:
+            refused.append(str(error))
+    torch.save(refused, folder / f"refused-{runtime.rank}.pt")
+    try:
+        runtime.average_gradients([_lonely(runtime.rank)])
+    except RuntimeError as error:
+        (folder / f"lonely-{runtime.rank}").write_text(str(error))
+    for steps in (4, 6):
+        recipe = tiny_recipe(steps=steps, checkpoint_every=2, samples_every=2)
+        sparring.train(recipe, out=folder / "run", data=tiny_images(), device="cpu", resume=steps == 6)
+
+
+def _lonely(rank: int) -> torch.Tensor:
+    parameter = torch.nn.Parameter(torch.zeros(2))
+    parameter.grad = torch.ones(2) if rank else None
+    return parameter
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

@@ -1,0 +1,102 @@
+"""Two processes make the updates of one, and one of them writes. So do micro-batches."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from ranks_worker import SCENARIOS, outcome, run
+
+import sparring
+from sparring.errors import SparringError
+from sparring.training.runtime import Runtime
+from tiny import tiny_images, tiny_recipe, without_times
+
+pytestmark = pytest.mark.usefixtures("without_reports")
+
+
+@pytest.fixture(scope="module")
+def two_ranks(tmp_path_factory) -> Path:
+    """What two processes under torchrun left."""
+    folder = tmp_path_factory.mktemp("ranks")
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "SPARRING_CACHE": str(folder / "cache")}
+    words = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    worker = Path(__file__).with_name("ranks_worker.py")
+    done = subprocess.run(
+        [sys.executable, *words, str(worker), str(folder)], env=environment, capture_output=True, text=True, timeout=90
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    return folder
+
+
+def _close(a: Any, b: Any, where: str = "") -> float:
+    """Assert that all numbers agree to 1e-6 of their size, and give the largest absolute value among them."""
+    if isinstance(a, dict):
+        assert a.keys() == b.keys(), where
+        return max([_close(a[key], b[key], f"{where}/{key}") for key in a], default=0.0)
+    if isinstance(a, torch.Tensor):
+        torch.testing.assert_close(a, b, rtol=1e-6, atol=1e-9, msg=lambda m: f"{where}: {m}")
+        return a.abs().max().item()
+    if isinstance(a, list):
+        assert len(a) == len(b), where
+        return max([_close(x, y, where) for x, y in zip(a, b, strict=True)], default=0.0)
+    if isinstance(a, float):
+        assert a == pytest.approx(b, rel=1e-5, abs=1e-6), where
+        return abs(a)
+    assert a == b, where
+    return 0.0
+
+
+@pytest.mark.parametrize(("number", "name"), list(enumerate(SCENARIOS)))
+def test_two_processes_make_the_updates_of_one(number, name, two_ranks):
+    alone = run(name, Runtime())
+    start = run(name, Runtime(), steps_taken=0)
+    first, second = (torch.load(two_ranks / f"{number}-{rank}.pt") for rank in (0, 1))
+    _close(first, outcome(alone))
+    for player in ("generator", "discriminator", "average"):  # both ranks have the same bits
+        assert all(torch.equal(a, b) for a, b in zip(first[player].values(), second[player].values(), strict=True))
+    moved = [
+        (a - b).abs().max()
+        for a, b in zip(alone.discriminator.parameters(), start.discriminator.parameters(), strict=True)
+    ]
+    assert max(moved) > 1e-4
+
+
+def test_micro_batches_make_the_updates_of_a_whole_batch(two_ranks):
+    whole = outcome(run("hinge", Runtime()))
+    _close(torch.load(two_ranks / "accumulated-0.pt"), whole)  # two ranks with two micro-batches each
+    for number, name in enumerate(SCENARIOS):
+        _close(outcome(run(name, Runtime(), accumulate=4)), torch.load(two_ranks / f"{number}-0.pt"))
+
+
+def test_only_the_first_rank_writes_and_the_run_is_that_of_one_process(two_ranks, tmp_path):
+    alone = sparring.train(
+        tiny_recipe(steps=6, checkpoint_every=2, samples_every=2), out=tmp_path / "run", data=tiny_images()
+    )
+    ours, theirs = without_times(alone.folder / "log.jsonl"), without_times(two_ranks / "run" / "log.jsonl")
+    assert [list(row) for row in ours] == [list(row) for row in theirs]
+    for mine, other in zip(ours, theirs, strict=True):
+        assert mine == pytest.approx(other, rel=2e-2, abs=2e-2)  # batch norm's statistics are each rank's
+    names = [{p.relative_to(f).as_posix() for p in f.rglob("*.p*")} for f in (alone.folder, two_ranks / "run")]
+    assert names[0] == names[1]
+
+
+def test_what_cannot_be_shared_is_refused_on_every_rank(two_ranks):
+    for rank in (0, 1):
+        batch, micro = torch.load(two_ranks / f"refused-{rank}.pt")
+        assert batch == "batch_size 7 does not split evenly over 2 process(es) x 1 micro-batches"
+        assert micro == "batch_size 8 does not split evenly over 2 process(es) x 3 micro-batches"
+        assert "gradient on some ranks only" in (two_ranks / f"lonely-{rank}").read_text()
+
+
+def test_a_batch_that_micro_batches_do_not_divide_is_refused():
+    with pytest.raises(SparringError, match="batch_size 8 does not split evenly"):
+        run("hinge", Runtime(), accumulate=3)
+    generator = {"network": "dcgan", "batch_size": 6}
+    with pytest.raises(SparringError, match=r"generator.batch_size 6 does not split evenly"):
+        run("hinge", Runtime(), accumulate=4, generator=generator)
