@@ -358,7 +358,7 @@ def bench_step(
     _print_lines(
         f"ours       {found['ours_ms']:.1f} ms per step, {found['ours_gflops']:.3g} GFLOP",
         f"textbook   {found['textbook_ms']:.1f} ms per step, {found['textbook_gflops']:.3g} GFLOP",
-        f"ratio      {found['ratio']:.2f}, in half of the {iterations} pairs {found['ratio_low']:.2f} to {found['ratio_high']:.2f}",
+        f"ratio      {found['ratio']:.2f} (quartiles {found['ratio_low']:.2f} to {found['ratio_high']:.2f})",
     )
 
 

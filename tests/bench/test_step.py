@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 import torch
@@ -97,3 +98,14 @@ def test_operations_are_counted() -> None:
     x = torch.randn(2, 3, 8, 8)
     with torch.no_grad():
         assert flops(lambda: layer(x)) == pytest.approx(2 * 2 * 64 * 9 * 15 / 1e9)
+
+
+def test_the_command_prints_json_for_scripts(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    from sparring.cli import app
+
+    path = tmp_path / "tiny.yaml"
+    shape = {"size": 8, "channels": 1, "num_classes": 0}
+    tiny = recipe({"hinge": {}}).to_dict()
+    path.write_text(json.dumps(tiny | {"data": tiny["data"] | shape}))
+    app(["bench", "step", str(path), "batch_size=4", "--iterations", "1", "--json"], standalone_mode=False)
+    assert set(json.loads(capsys.readouterr().out)) >= KEYS
