@@ -1,8 +1,11 @@
 """Feature extractors, one file each, and the choice among them."""
 
-from typing import TYPE_CHECKING
+import importlib
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import torch
+from torch import nn
 
 from sparring.errors import SparringError, nearest
 from sparring.metrics.extractors.base import Extractor, Features
@@ -11,21 +14,78 @@ from sparring.metrics.extractors.fashion import CLASS_NAMES, FashionExtractor
 if TYPE_CHECKING:
     from sparring.data.packed import PackedImages
 
-EXTRACTORS = {"fashion": FashionExtractor}
+EXTRACTORS = {
+    "fashion": "sparring.metrics.extractors.fashion:FashionExtractor",
+    "inception": "sparring.metrics.extractors.inception:InceptionExtractor",
+    "efficientnet-lite0": "sparring.metrics.extractors.efficientnet_lite0:EfficientNetLite0Extractor",
+}
+CLASSIFIER = "classifier.safetensors"
 
-__all__ = ["EXTRACTORS", "Extractor", "Features", "FashionExtractor", "extractor_for"]
+__all__ = ["EXTRACTORS", "Extractor", "FashionExtractor", "Features", "extractor_for"]
 
 
 def extractor_for(
-    name: str | None, real: "PackedImages", device: torch.device | str = "cpu"
+    choice: Any,
+    real: "PackedImages",
+    device: torch.device | str = "cpu",
+    *,
+    weights: str | Path | None = None,
+    sha256: str | None = None,
 ) -> Extractor | None:
-    """The extractor of that name. Without a name, the embedded one where `real` holds its garments, else None.
+    """The extractor that is meant. Without a choice, the embedded one where `real` holds its garments, else None.
 
-    Raises SparringError for an unknown name.
+    choice: a key of `EXTRACTORS`, also as `NAME:WEIGHTS`, which is `weights` in one word; the folder of a trained
+        classifier; a TorchScript file; from Python an `nn.Module` or anything that is an `Extractor` already.
+    weights, sha256: a file in the place of the extractor's own weights, and the hash that it must have.
+
+    Raises SparringError for an unknown name, for missing weights, and for weights where there is nothing to give them to.
     """
-    if name is None:
+    if choice is None:
+        if weights is not None:
+            raise SparringError("weights are an extractor's: name it, as in --extractor inception --weights FILE")
         garments = bool(real.class_names) and set(real.class_names) <= set(CLASS_NAMES)
         return FashionExtractor(device) if garments and real.images.shape[1:] == (1, 32, 32) else None
-    if name not in EXTRACTORS:
-        raise SparringError(f"unknown extractor '{name}': {nearest(name, EXTRACTORS)}")
-    return EXTRACTORS[name](device)
+    if isinstance(choice, str | Path):
+        return _by_name(str(choice), real, device, weights, sha256)
+    if isinstance(choice, nn.Module):
+        from sparring.metrics.extractors.module import ModuleExtractor
+
+        return ModuleExtractor(choice, real.images[:2], device=device)
+    if isinstance(choice, Extractor):
+        return choice
+    raise SparringError(
+        f"an extractor is a name ({', '.join(EXTRACTORS)}), a classifier's folder, a TorchScript file or an nn.Module, got "
+        f"{type(choice).__name__}"
+    )
+
+
+def _by_name(
+    choice: str, real: "PackedImages", device: torch.device | str, weights: str | Path | None, sha256: str | None
+) -> Extractor:
+    name, _, file = choice.partition(":")
+    if name in EXTRACTORS:
+        if file and weights is not None:
+            raise SparringError(f"weights are given twice: by the extractor '{choice}' and as '{weights}'")
+        weights = weights or file or None
+        if name == "fashion":
+            if weights is not None:
+                raise SparringError("the fashion extractor's weights ship with the package: leave weights out")
+            return FashionExtractor(device)
+        module, _, attribute = EXTRACTORS[name].partition(":")
+        made: Extractor = getattr(importlib.import_module(module), attribute)(device, weights, sha256)
+        return made
+    path = Path(choice).expanduser()
+    if weights is not None:
+        raise SparringError(f"weights are for {', '.join(EXTRACTORS)}; '{choice}' holds its own: leave them out")
+    if path.name == CLASSIFIER or (path / CLASSIFIER).is_file():
+        from sparring.metrics.extractors.classifier import ClassifierExtractor
+
+        return ClassifierExtractor(path, device)
+    if path.suffix in (".pt", ".pth", ".ts", ".torchscript") and path.is_file():
+        from sparring.metrics.extractors.module import ModuleExtractor, torchscript
+
+        net, found = torchscript(path, sha256)
+        return ModuleExtractor(net, real.images[:2], name=path.name, weights_sha256=found, device=device)
+    if "/" in choice or path.suffix:
+        raise SparringError(f"there is no extractor '{choice}': give a classifier's folder or a TorchScript file (.pt)")
+    raise SparringError(f"unknown extractor '{choice}': {nearest(choice, EXTRACTORS)}")

@@ -4,7 +4,10 @@ import hashlib
 from pathlib import Path
 from typing import NamedTuple, Protocol, runtime_checkable
 
-from torch import Tensor
+import torch
+from torch import Tensor, nn
+
+from sparring.errors import SparringError
 
 
 class Features(NamedTuple):
@@ -31,6 +34,71 @@ class Extractor(Protocol):
     def __call__(self, images: Tensor) -> Features:
         """Features of images [N, C, H, W], uint8. Raises SparringError for images that it cannot take."""
         ...
+
+
+class NetworkExtractor:
+    """An extractor around a network: checks, batches, the device, and features that must be finite.
+
+    A subclass sets the attributes of `Extractor`, and `see`, which looks at one batch of uint8 images on the device. Where
+    `colour` is set, grey images are shown as three equal channels.
+    """
+
+    name: str
+    weights_sha256: str
+    resize: str
+    dimensions: int
+    class_names: tuple[str, ...] | None = None
+    colour = True
+    batch_size = 50  # images that the network looks at together; results do not depend on it
+    net: nn.Module
+    device: torch.device
+
+    def see(self, images: Tensor) -> Features:
+        raise NotImplementedError
+
+    @torch.no_grad()
+    def __call__(self, images: Tensor) -> Features:
+        check_images(images, self.name)
+        if self.colour and images.shape[1] == 1:
+            images = images.expand(-1, 3, -1, -1)
+        seen = [self.see(batch.to(self.device)) for batch in images.split(self.batch_size)]
+        features = torch.cat([part.features for part in seen]).float()
+        logits = None if self.class_names is None else torch.cat([part.logits for part in seen]).float()  # type: ignore[misc]
+        check_finite(features, self.name)
+        return Features(features, logits)
+
+
+def check_images(images: Tensor, name: str) -> None:
+    """Raise SparringError unless these are uint8 images of 1 or 3 channels."""
+    if images.dtype != torch.uint8 or images.ndim != 4 or images.shape[1] not in (1, 3) or not len(images):
+        raise SparringError(
+            f"the {name} extractor takes uint8 images [N, 1 or 3, H, W], got {images.dtype} {list(images.shape)}: "
+            "convert floats with (x * 127.5 + 127.5).round().clamp(0, 255).to(torch.uint8)"
+        )
+
+
+def check_finite(features: Tensor, name: str) -> None:
+    """Raise SparringError for features that are not finite, and name the first image that has them."""
+    if not features.isfinite().all():
+        row = int((~features.isfinite()).flatten(1).any(1).nonzero()[0])
+        raise SparringError(
+            f"the {name} extractor gives NaN or infinite features, first for image {row} of a batch: its weights do not fit "
+            "these images; check the file they came from"
+        )
+
+
+def read_weights(path: Path | str, sha256: str | None = None) -> tuple[bytes, str]:
+    """A weights file's bytes and their SHA-256. Raises SparringError where it is missing or has another hash than wanted."""
+    path = Path(path).expanduser()
+    if not path.is_file():
+        raise SparringError(f"there is no weights file '{path}': check --weights")
+    content = path.read_bytes()
+    found = hashlib.sha256(content).hexdigest()
+    if sha256 is not None and found != sha256.lower():
+        raise SparringError(
+            f"{path} has sha256 {found}, not {sha256}: it is damaged or another file; fetch it again or correct the hash"
+        )
+    return content, found
 
 
 def sha256_of(path: Path | str) -> str:

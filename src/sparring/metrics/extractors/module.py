@@ -1,0 +1,106 @@
+"""Any network of the user's as an extractor: an `nn.Module` from Python, or a TorchScript file.
+
+It is called with images [N, C, H, W], float32 in [-1, 1], and returns features, or a pair of features and class logits.
+Features of more than two dimensions are averaged over space. Numbers through it carry its own name, never FID's.
+"""
+
+import io
+import warnings
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from sparring.data.packed import to_float
+from sparring.errors import SparringError
+from sparring.files import content_hash
+from sparring.metrics.extractors.base import Features, NetworkExtractor, read_weights
+
+
+class ModuleExtractor(NetworkExtractor):
+    """Features of a module, which is as it was afterwards: mode, buffers, and the global random numbers.
+
+    name        what numbers are called after, such as "mine" in "mine-FD"
+    image_size  the side that images are resized to (bilinear, antialiased); None: as they are
+    weights_sha256  of its file; None: a hash of its state
+    class_names a name for each logit; True where classes are numbered
+    example     images like those to come, uint8 [N, C, H, W], on which the module is tried for its sizes
+
+    Raises SparringError where the module returns something else.
+    """
+
+    colour = False
+    batch_size = 250
+
+    def __init__(
+        self,
+        net: nn.Module,
+        example: Tensor,
+        *,
+        name: str | None = None,
+        image_size: int | None = None,
+        weights_sha256: str | None = None,
+        class_names: tuple[str, ...] | None = None,
+        device: torch.device | str = "cpu",
+    ) -> None:
+        self.net, self.device, self.image_size = net.to(device), torch.device(device), image_size
+        self.name = own_name(name or type(net).__name__)
+        self.weights_sha256 = weights_sha256 or content_hash(dict(net.state_dict()))
+        self.resize = "none" if image_size is None else f"{image_size}x{image_size}, bilinear, antialiased"
+        with torch.no_grad():
+            features, logits = self.see(example[:2].to(device))
+        self.dimensions = features.shape[1]
+        if logits is not None:
+            self.class_names = class_names or tuple(map(str, range(logits.shape[1])))
+
+    def see(self, images: Tensor) -> Features:
+        x = to_float(images)
+        if self.image_size is not None:
+            size = (self.image_size, self.image_size)
+            x = F.interpolate(x, size=size, mode="bilinear", align_corners=False, antialias=True)
+        modes = {part: part.training for part in self.net.modules()}
+        self.net.eval()
+        try:
+            with torch.random.fork_rng(devices=[]):
+                found = self.net(x)
+        except (RuntimeError, ValueError, TypeError, IndexError) as error:
+            reason = " ".join(str(error).split())[-160:]
+            shape = "x".join(map(str, images.shape[1:]))
+            raise SparringError(f"the extractor {self.name} does not take images of {shape}: {reason}") from None
+        finally:
+            for part, mode in modes.items():
+                part.training = mode
+        return self._checked(found, len(images))
+
+    def _checked(self, found: Any, count: int) -> Features:
+        pair = found if isinstance(found, tuple | list) else (found, None)
+        features, logits = pair if len(pair) == 2 else (None, None)
+        if not isinstance(features, Tensor) or features.ndim < 2 or len(features) != count:
+            got = list(features.shape) if isinstance(features, Tensor) else type(found).__name__
+            raise SparringError(
+                f"the extractor {self.name} must return features [N, d], or (features, logits), for N images; got {got} "
+                f"for {count}"
+            )
+        return Features(features.flatten(2).mean(2) if features.ndim > 2 else features, logits)
+
+
+def own_name(name: str) -> str:
+    """A name for numbers that cannot be taken for a known extractor's."""
+    known = ("inception", "fashion", "efficientnet-lite0")
+    return f"own-{name}" if name.lower().startswith(known) else name
+
+
+def torchscript(path: Path | str, sha256: str | None = None) -> tuple[nn.Module, str]:
+    """The module in a TorchScript file, and the file's SHA-256."""
+    content, found = read_weights(path, sha256)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of newer Pythons, that scripts are on their way out
+            return torch.jit.load(io.BytesIO(content), map_location="cpu"), found  # type: ignore[no-untyped-call]
+    except (RuntimeError, ValueError) as error:
+        raise SparringError(
+            f"{path} is no TorchScript file: save one with torch.jit.trace(net, images).save(path); "
+            f"{str(error).splitlines()[0][:120]}"
+        ) from None
