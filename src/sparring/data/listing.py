@@ -9,7 +9,7 @@ images/{train,val,test}/...           splits, each of one of the forms above; th
 
 import json
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
 from sparring.data.assemble import Note
@@ -86,7 +86,7 @@ def list_images(tree: Tree, split: str | None, note: Note) -> Listing:
         if split not in (None, "train"):
             raise SparringError(f"'{tree.name}' has no splits, so no '{split}': leave data.split out")
         return _labelled(tree, root, root, images, None, note)
-    chosen = _choose_split(tree.name, splits, split, note)
+    chosen = choose_split(tree.name, splits, split, note)
     left_out = {path[len(root) :].split("/")[0] for path in images if not _inside_any(path, root, splits)}
     if left_out:
         note(f"'{tree.name}': folders beside its splits are left out: {', '.join(sorted(left_out))}")
@@ -138,7 +138,8 @@ def _inside_any(path: str, root: str, splits: dict[str, str]) -> bool:
     return path[len(root) :].split("/")[0] in splits.values()
 
 
-def _choose_split(source: str, splits: dict[str, str], split: str | None, note: Note) -> str:
+def choose_split(source: str, splits: Collection[str], split: str | None, note: Note) -> str:
+    """The name of the split to take: train, with a note, if none is asked for. Raises SparringError if there is no such."""
     if split is None:
         if "train" not in splits:
             raise SparringError(

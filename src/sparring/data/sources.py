@@ -14,7 +14,7 @@ from sparring.data.arrays import Conversion, pack_array, pack_dataset, read_npz,
 from sparring.data.assemble import Note, Progress
 from sparring.data.classes import Classes
 from sparring.data.idx import idx_splits, read_idx
-from sparring.data.listing import available_splits
+from sparring.data.listing import available_splits, choose_split
 from sparring.data.negatives import noise_images, parse_noise
 from sparring.data.packed import PackedImages
 from sparring.data.packing import ClassOrder, pack_files
@@ -230,11 +230,7 @@ def _missing(text: str) -> str:
 
 def _from_idx(folder: Path, request: _Request) -> PackedImages:
     splits = idx_splits(folder)
-    split = request.split or "train"
-    if split not in splits:
-        raise SparringError(f"'{folder}' has no split '{split}': there is {', '.join(splits)}")
-    if request.split is None:
-        request.note(f"'{folder}' has splits: taking '{split}'")
+    split = choose_split(str(folder), splits, request.split, request.note)
     images, labels = (read_idx(path) for path in splits[split])
     return pack_array(images, labels, name=folder.name, split=split, conversion=request.conversion)
 

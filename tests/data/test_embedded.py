@@ -1,0 +1,58 @@
+"""The images that ship with the package never change, nor does their split."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from sparring.data import embedded, load, read_idx
+from sparring.errors import SparringError
+
+FINGERPRINTS = {
+    "train": "f2dec146c6486dc0c9e2c85b66961398",
+    "test": "d0acaa4c8249e14ec6b8946b0bd82ab3",
+}  # of every run that names this data; a change makes all earlier numbers incomparable
+
+
+@pytest.mark.parametrize(("split", "per_class"), [("train", 800), ("test", 200)])
+def test_the_content_of_each_split(split, per_class):
+    data = load("fashion-mnist-10k", split=split)
+    assert data.fingerprint == FINGERPRINTS[split]
+    assert data.images.shape == (10 * per_class, 1, 32, 32)
+    assert data.labels.bincount().tolist() == [per_class] * 10
+    assert data.class_names == embedded.CLASS_NAMES and data.class_names[9] == "ankle boot"
+    assert (data.name, data.split) == ("fashion-mnist-10k", split)
+
+
+def test_the_splits_share_no_image_and_leave_none_out():
+    labels = torch.from_numpy(read_idx(Path(embedded.__file__).parent / "t10k-labels-idx1-ubyte.gz")).long()
+    rows = embedded.split_rows(labels)
+    assert torch.cat(list(rows.values())).sort().values.tolist() == list(range(10_000))
+    assert all(part.tolist() == sorted(part.tolist()) for part in rows.values())
+
+
+def test_two_black_pixels_are_added_on_each_side():
+    original = read_idx(Path(embedded.__file__).parent / "t10k-images-idx3-ubyte.gz")[:50]
+    padded = embedded.pad_to_32(original)
+    assert torch.equal(padded[:, 0, 2:30, 2:30], torch.from_numpy(original))
+    assert padded.sum() == original.sum()
+
+
+def test_train_is_taken_and_said_so(notes):
+    assert len(load("fashion-mnist-10k", note=notes.append, classes="bag, sandal")) == 1600
+    assert notes == ["'fashion-mnist-10k' has splits: taking 'train' (there is test, too)"]
+    with pytest.raises(SparringError, match="'fashion-mnist-10k' has no split 'val': there is train, test"):
+        load("fashion-mnist-10k", split="val")
+
+
+def test_other_sizes_and_channels():
+    data = load("fashion-mnist-10k", split="test", classes=[0], size=16, channels=3)
+    assert data.images.shape == (200, 3, 16, 16) and torch.equal(data.images[:, 0], data.images[:, 2])
+
+
+def test_the_licence_ships_with_the_package():
+    notice = (Path(__file__).parents[2] / "THIRD_PARTY.md").read_text()
+    for sentence in ("2017, Zalando SE", "Permission is hereby granted, free of charge", 'PROVIDED "AS IS"'):
+        assert sentence in notice
