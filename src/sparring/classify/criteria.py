@@ -1,0 +1,59 @@
+"""What a classifier is trained with: three ways to treat images that belong to none of the classes.
+
+    baseline      cross-entropy on positives; negatives are not looked at
+    nat           cross-entropy on positives, the uniform answer on negatives: `sparring.NATLoss`
+    extra_class   cross-entropy with negatives as one class more, which the paper reports to suffer from the imbalance
+
+A criterion is any module called with (logits [B, C], target [B]), where a target below 0 is a negative; one of pytorch-ood's
+losses, or your own, is `package.module:Class`. It may say `takes_negatives` (True unless it says otherwise) and
+`extra_outputs`, the logits that it wants beyond the classes' (0), and may ask its constructor for `num_classes`.
+"""
+
+from __future__ import annotations
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from sparring.classify.nat_loss import check_target
+from sparring.errors import SparringError
+from sparring.plugins import find
+
+CRITERIA: dict[str, str] = {
+    "baseline": "sparring.classify.criteria:Baseline",
+    "nat": "sparring.classify.nat_loss:NATLoss",
+    "extra_class": "sparring.classify.criteria:ExtraClass",
+}
+
+
+class Baseline(nn.Module):
+    """Cross-entropy of logits [B, C] with classes [B]; it has no place for negatives and refuses them."""
+
+    takes_negatives = False
+
+    def __init__(self) -> None:
+        super().__init__()
+
+    def forward(self, logits: Tensor, target: Tensor) -> Tensor:
+        check_target(logits, target, "the baseline")
+        if target.device.type == "cpu" and bool((target < 0).any()):
+            raise SparringError("the baseline knows no negatives: leave labels below 0 out, or choose criterion=nat")
+        return F.cross_entropy(logits.float(), target.long())
+
+
+class ExtraClass(nn.Module):
+    """Cross-entropy of logits [B, C + 1], where every target below 0 is the last class. The given target is not changed."""
+
+    extra_outputs = 1
+
+    def __init__(self) -> None:
+        super().__init__()
+
+    def forward(self, logits: Tensor, target: Tensor) -> Tensor:
+        extra = logits.shape[1] - 1
+        check_target(logits, target, "extra_class", num_classes=extra)
+        return F.cross_entropy(logits.float(), target.long().where(target >= 0, extra))
+
+
+def takes_negatives(kind: str) -> bool:
+    """Whether the criterion of that name looks at negatives. Raises SparringError for an unknown one."""
+    return bool(getattr(find(kind, CRITERIA, "criterion"), "takes_negatives", True))

@@ -1,0 +1,299 @@
+"""All images of a classifier's run: positives in three parts, negatives, probes; and what is suspicious about them."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from sparring.classify.criteria import takes_negatives
+from sparring.classify.probes import PREFIX, MissingProbeError, load_sklearn
+from sparring.classify.recipe import ClassifierRecipe, Images
+from sparring.data.negatives import noise_batch, parse_noise
+from sparring.data.packed import PackedImages
+from sparring.data.sources import load, splits_of
+from sparring.errors import SparringError
+from sparring.randomness import generator_for
+from sparring.training.run_folder import FROM_PYTHON
+
+Note = Callable[[str], None]
+HELD_OUT = 0.1  # of the positives, for testing, where the data have no test split
+
+
+@dataclass(frozen=True)
+class Probe:
+    """Images that belong to none of the classes, to measure with.
+
+    images      PackedImages; or floats [N, C, H, W] that are the network's normalised input as they are (noise)
+    seen        share of the images that were negatives in training, pixel by pixel
+    """
+
+    name: str
+    source: str
+    images: PackedImages | Tensor
+    seen: float = 0.0
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+
+@dataclass(frozen=True)
+class ClassifierData:
+    """train, validation (None: none held out) and test are positives; warnings are those that the notes said, too."""
+
+    train: PackedImages
+    validation: PackedImages | None
+    test: PackedImages
+    negatives: PackedImages | None
+    probes: tuple[Probe, ...]
+    warnings: tuple[str, ...] = ()
+    given: tuple[str, ...] = field(default=())  # which of them came from Python
+
+    def fingerprints(self) -> dict[str, str]:
+        sets = {"train": self.train, "validation": self.validation, "test": self.test, "negatives": self.negatives}
+        sets |= {f"probe {p.name}": p.images for p in self.probes if isinstance(p.images, PackedImages)}
+        return {name: packed.fingerprint for name, packed in sets.items() if packed is not None}
+
+
+def load_classifier_data(
+    recipe: ClassifierRecipe,
+    note: Note = lambda line: None,
+    *,
+    data: Any = None,
+    test: Any = None,
+    negatives: Any = None,
+    probes: Mapping[str, Any] | None = None,
+) -> ClassifierData:
+    """The recipe's images, or those given from Python in the place of its sources.
+
+    Raises SparringError for whatever does not fit; notes what is doubtful, such as negatives that contain a positive class.
+    """
+    warnings: list[str] = []
+
+    def warn(line: str) -> None:
+        warnings.append(line)
+        note(line)
+
+    whole = _load_positives(recipe, note, data)
+    train, tested = _train_and_test(recipe, whole, note, data, test)
+    validation = None
+    if recipe.validation:
+        train, validation = split_off(train, recipe.validation, recipe.seed, "validation")
+    if len(train) < recipe.most_positives:
+        raise SparringError(
+            f"{train.name} has {len(train)} images to train on, fewer than the {recipe.most_positives} positives of a "
+            "batch: lower batch_size"
+        )
+    negative = None
+    if recipe.negatives is not None or negatives is not None:
+        negative = _load_others(recipe, recipe.negatives or Images(), note, negatives, whole)
+        _check_negatives(recipe, negative, train, tested, warn)
+    measured = _load_probes(recipe, probes or {}, whole, negative, tested, warn)
+    return ClassifierData(train, validation, tested, negative, measured, tuple(warnings))
+
+
+def split_off(packed: PackedImages, share: float, seed: int, purpose: str) -> tuple[PackedImages, PackedImages]:
+    """(the rest, `share` of each class but at least one image), at seeded places.
+
+    Raises SparringError where a class has one image only.
+    """
+    labels = packed.require_labels("a classifier")
+    taken = torch.zeros(len(packed), dtype=torch.bool)
+    for label in labels.unique().tolist():
+        rows = (labels == label).nonzero().squeeze(1).cpu()
+        if len(rows) < 2:
+            name = packed.class_names[label] if packed.class_names else label
+            raise SparringError(f"class '{name}' of {packed.name} has one image: none can be held out for {purpose}")
+        order = torch.randperm(len(rows), generator=generator_for(seed, purpose, label))
+        taken[rows[order[: max(1, round(share * len(rows)))]]] = True
+    return packed.take((~taken).nonzero().squeeze(1)), packed.take(taken.nonzero().squeeze(1))
+
+
+def _load_positives(recipe: ClassifierRecipe, note: Note, given: Any) -> PackedImages:
+    packed = _load(recipe.data, note, given, recipe.data.size, recipe.data.channels)
+    _ = packed.size  # square, or an error that says how
+    labels = packed.require_labels("a classifier")
+    if int((labels < 0).sum()):
+        raise SparringError(
+            f"{int((labels < 0).sum())} of the {len(packed)} images of {packed.name} have a label below 0: data are the "
+            "positives, each of a class from 0; images of no class go into negatives"
+        )
+    if packed.num_classes < 2:
+        raise SparringError(f"{packed.name} has {packed.num_classes} class: a classifier tells at least 2 apart")
+    if recipe.data.num_classes not in (None, packed.num_classes):
+        raise SparringError(
+            f"the recipe says data.num_classes={recipe.data.num_classes}, and {packed.name} has {packed.num_classes}"
+        )
+    return packed
+
+
+def _train_and_test(
+    recipe: ClassifierRecipe, whole: PackedImages, note: Note, data: Any, test: Any
+) -> tuple[PackedImages, PackedImages]:
+    wanted = recipe.test
+    if wanted is None and test is None:
+        found = splits_of(recipe.data.source) if data is None else ()
+        split = next((name for name in found if name in ("test", "val", "valid", "validation")), None)
+        if split is None or split == whole.split:
+            note(f"{whole.name} has no test split: a tenth of each class is held out; test.split=... names one")
+            return split_off(whole, HELD_OUT, recipe.seed, "test")
+        wanted = Images(split=split)
+    tested = _load_others(recipe, wanted or Images(), note, test, whole, same_classes=True)
+    labels = tested.require_labels("testing a classifier")
+    if len(labels) and not 0 <= int(labels.min()) <= int(labels.max()) < whole.num_classes:
+        raise SparringError(
+            f"test labels of {tested.name} go from {int(labels.min())} to {int(labels.max())}, and the {whole.num_classes} "
+            f"classes from 0 to {whole.num_classes - 1}"
+        )
+    if whole.class_names and tested.class_names and tested.class_names != whole.class_names:
+        raise SparringError(
+            f"the test images' classes {list(tested.class_names)} are not those of the positives, {list(whole.class_names)}"
+        )
+    return whole, tested
+
+
+def _load(images: Images, note: Note, given: Any, size: int | None, channels: int | None) -> PackedImages:
+    if given is None and (images.source or "").startswith(FROM_PYTHON):
+        raise SparringError(
+            f"this run's images came from Python ({images.source}): give them again to sparring.train_classifier, or name "
+            "another source"
+        )
+    return load(
+        images.source if given is None else given,
+        split=images.split,
+        size=size,
+        channels=channels,
+        classes=images.classes,
+        class_order=images.class_order,
+        skip_unreadable=images.skip_unreadable,
+        note=note,
+    )
+
+
+def _load_others(
+    recipe: ClassifierRecipe,
+    images: Images,
+    note: Note,
+    given: Any,
+    positives: PackedImages,
+    *,
+    same_classes: bool = False,
+) -> PackedImages:
+    """Images that fit beside the positives; without a source of their own they come from the positives' source."""
+    if images.source is None and given is None:
+        classes = images.classes or (recipe.data.classes if same_classes else None)
+        if classes is None and not same_classes:
+            raise SparringError(
+                "negatives and probes without a source are held-out classes of the data: name them with classes=[...]"
+            )
+        images = images.model_copy(
+            update={
+                "source": recipe.data.source,
+                "class_order": images.class_order or recipe.data.class_order,
+                "classes": classes,
+                "split": images.split or positives.split,
+            }
+        )
+    return _load(images, note, given, positives.size, positives.channels)
+
+
+def _load_probes(
+    recipe: ClassifierRecipe,
+    given: Mapping[str, Any],
+    positives: PackedImages,
+    negatives: PackedImages | None,
+    tested: PackedImages,
+    warn: Note,
+) -> tuple[Probe, ...]:
+    found = []
+    seen = set() if negatives is None else set(image_hashes(negatives))
+    for name, images in {**recipe.probes, **{name: Images() for name in given}}.items():
+        if images is None:
+            continue  # `probes.digits=null` removes one
+        source = images.source or ""
+        if name not in given and source.startswith("noise:"):
+            kind, count = parse_noise(source)
+            noise = noise_batch(kind, count, positives.channels, positives.size, recipe.seed, "probe")
+            found.append(Probe(name, source, noise))
+            continue
+        try:
+            if name not in given and source.startswith(PREFIX):
+                packed = load_sklearn(source, positives.size, positives.channels)
+            else:
+                if images.source is None and images.split is None:
+                    images = images.model_copy(update={"split": tested.split})
+                packed = _load_others(recipe, images, _silent, given.get(name), positives)
+        except MissingProbeError as error:
+            warn(f"probe '{name}' is left out: {error}")
+            continue
+        share = sum(h in seen for h in image_hashes(packed)) / max(len(packed), 1) if seen else 0.0
+        for line in shared_classes(packed, positives):
+            warn(f"probe '{name}': {line}")
+        found.append(Probe(name, source or packed.name, packed, share))
+    return tuple(found)
+
+
+def _silent(line: str) -> None:
+    """Which split of a probe is taken is what its recipe says."""
+
+
+def _check_negatives(
+    recipe: ClassifierRecipe, negatives: PackedImages, train: PackedImages, tested: PackedImages, warn: Note
+) -> None:
+    if not any(takes_negatives(criterion.kind) for criterion in (*recipe.beside, recipe.criterion)):
+        return
+    most = recipe.negatives.range[1] if recipe.negatives else 1
+    if len(negatives) < most:
+        raise SparringError(f"{negatives.name} has {len(negatives)} negatives, fewer than the {most} of a batch")
+    if most > recipe.most_positives:
+        warn(
+            f"up to {most} negatives beside {recipe.most_positives} positives in a batch: positives should be the majority"
+        )
+    for line in shared_classes(negatives, train):
+        warn(f"negatives: {line}")
+    for what, positives in (("training", train), ("test", tested)):
+        labels = positives.require_labels("a classifier").tolist()
+        among = dict(zip(image_hashes(positives), labels, strict=True))
+        shared = [among[h] for h in image_hashes(negatives) if h in among]
+        if shared:
+            names = sorted({positives.class_names[y] if positives.class_names else f"class {y}" for y in shared})
+            warn(
+                f"negatives: {len(shared)} of {len(negatives)} images are {what} positives, too, of {', '.join(names)}: "
+                "they would teach it to be unsure of its own classes"
+            )
+
+
+def shared_classes(others: PackedImages, positives: PackedImages) -> list[str]:
+    """Lines about classes of the others that, by their names, seem to be classes of the positives."""
+    lines = []
+    present = set() if others.labels is None else set(others.labels.unique().tolist())
+    for number, name in enumerate(others.class_names):
+        matching = [p for p in positives.class_names if number in present and _names_contain(name, p)]
+        if matching:
+            lines.append(
+                f"class '{name}' of {others.name} looks like the positive class '{matching[0]}': leave it out with "
+                "classes=[...] unless it is something else"
+            )
+    return lines
+
+
+def _names_contain(name: str, positive: str) -> bool:
+    """Whether all words of the positive class's name are among those of `name`, singular or plural, in any case."""
+    wanted = _words(positive)
+    return bool(wanted) and wanted <= _words(name)
+
+
+def _words(name: str) -> set[str]:
+    words = re.findall(r"[^\W_]+", name.lower())
+    return {word[:-1] if len(word) > 3 and word.endswith("s") and not word.endswith("ss") else word for word in words}
+
+
+def image_hashes(packed: PackedImages) -> list[bytes]:
+    """A hash of each image's pixels."""
+    pixels = packed.images.permute(0, 2, 3, 1).reshape(len(packed), -1).cpu().numpy()
+    return [hashlib.blake2b(row.data, digest_size=12).digest() for row in pixels]

@@ -1,0 +1,78 @@
+"""What a classifier's recipe is and costs, without training; and the tables that the command line prints."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from sparring.classify.networks import build_classifier
+from sparring.classify.recipe import ClassifierRecipe, shipped_classifiers
+from sparring.classify.training import outputs_of
+
+
+def is_classifier(recipe: Any) -> bool:
+    """Whether a name, file or run's folder holds a classifier's recipe rather than a GAN's."""
+    from sparring.recipe_files import read_recipe
+
+    if str(recipe) in shipped_classifiers():
+        return True
+    return Path(str(recipe)).exists() and "discriminator" not in read_recipe(recipe) and "data" in read_recipe(recipe)
+
+
+def describe_classifier(recipe: ClassifierRecipe) -> dict[str, Any]:
+    """The resolved recipe, and the number of parameters where the recipe says what the images are."""
+    data = recipe.data
+    classes = len(data.classes) if isinstance(data.classes, list) and data.num_classes is None else data.num_classes
+    parameters = None
+    if data.size is not None and data.channels is not None and classes is not None:
+        built = build_classifier(
+            recipe.network.kind,
+            recipe.network.options,
+            image_size=data.size,
+            image_channels=data.channels,
+            outputs=outputs_of(recipe.criterion, classes),
+            seed=recipe.seed,
+        )
+        parameters = sum(p.numel() for p in built.parameters())
+    return {
+        "name": recipe.name,
+        "about": recipe.about,
+        "paper": recipe.paper,
+        "run_in_full": recipe.run_in_full,
+        "parameters": parameters,
+        "recipe": recipe.to_dict(),
+    }
+
+
+def print_classifier(description: dict[str, Any]) -> None:
+    console = Console(soft_wrap=False, highlight=False)
+    console.print(f"[bold]{description['name']}[/bold]  {description['about']}")
+    if not description["run_in_full"]:
+        console.print("never run in full", style="yellow")
+    if description["parameters"] is not None:
+        console.print(f"a classifier of {description['parameters']:,} parameters")
+    console.print_json(json.dumps(description["recipe"]))
+
+
+def print_table(columns: list[str], rows: list[list[str]], title: str = "") -> None:
+    table = Table(*columns, box=None, pad_edge=False, title=title or None, title_justify="left")
+    for row in rows:
+        table.add_row(*row)
+    Console(soft_wrap=False, highlight=False).print(table)
+
+
+def print_predictions(found: list[dict[str, Any]]) -> None:
+    """A line for each image: its label, confidence, and the best class where the label is "unknown"."""
+    rows = []
+    for entry in found:
+        if "error" in entry:
+            rows.append([entry["image"], "unreadable", "", ""])
+            continue
+        rows.append(
+            [entry["image"], entry["label"], f"{entry['confidence']:.3f}", entry["best"] if entry["unknown"] else ""]
+        )
+    print_table(["image", "label", "confidence", "best guess"], rows)

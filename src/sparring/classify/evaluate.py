@@ -1,0 +1,146 @@
+"""What a trained classifier is worth: on its test images, and on every probe."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from sparring.classify.data import ClassifierData, Probe
+from sparring.classify.networks import Classifier
+from sparring.classify.saved import judge
+from sparring.data.packed import PackedImages
+from sparring.metrics.ncr import NCR, confidence, expected_calibration_error
+
+
+@dataclass(frozen=True)
+class Mistake:
+    """An image that was answered with confidence and wrongly: uint8 [C, H, W]."""
+
+    image: Tensor
+    predicted: str
+    confidence: float
+    truth: str  # the right class, or the probe's name
+    probability_of_truth: float | None  # None for a probe
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """numbers are plain JSON data; confidences, by set, are for histograms; mistakes, by set, the most confident first."""
+
+    numbers: dict[str, Any]
+    confidences: dict[str, list[float]]
+    mistakes: dict[str, list[Mistake]]
+
+
+def evaluate_classifier(
+    classifier: Classifier,
+    data: ClassifierData,
+    *,
+    thresholds: tuple[float, ...],
+    false_alarm_rate: float,
+    mistakes: int = 12,
+) -> Evaluation:
+    """Accuracy, calibration and coverage on the test images; NCR, AUROC and FPR95 for each probe against them.
+
+    The threshold for "unknown" is chosen on the validation images, and its false alarms are then counted on the test images.
+    """
+    classes, test = data.train.num_classes, data.test
+    labels = test.require_labels("testing a classifier").cpu()
+    logits = judge(classifier, test)
+    test_confidence, predicted = confidence(logits, classes)
+    correct = predicted == labels
+    threshold = None
+    if data.validation is not None:
+        threshold = choose_threshold(confidence(judge(classifier, data.validation), classes)[0], false_alarm_rate)
+    alarms = None if threshold is None else _share(_unknown(test_confidence, predicted, classes, threshold))
+    numbers: dict[str, Any] = {
+        "n_test": len(test),
+        "accuracy": float(correct.double().mean()),
+        "ece": expected_calibration_error(test_confidence, correct),
+        "coverage": {f"{t:g}": float((test_confidence > t).double().mean()) for t in thresholds},
+        "threshold": threshold,
+        "false_alarm_rate": None if threshold is None else false_alarm_rate,
+        "false_alarms_on_test": alarms,
+        "probes": {},
+    }
+    found = Evaluation(numbers, {"test": test_confidence.tolist()}, {})
+    names = test.class_names or data.train.class_names or tuple(map(str, range(classes)))
+    found.mistakes["test"] = _confident_mistakes(test, logits, names, labels, classes, mistakes)
+    for probe in data.probes:
+        probe_logits = judge(classifier, probe.images, normalised=isinstance(probe.images, Tensor))
+        metric = NCR(thresholds, num_classes=classes).update(logits, labels)
+        metric.update(probe_logits, torch.full((len(probe),), -1))
+        result = metric.compute().to_dict()
+        probe_confidence, probe_predicted = confidence(probe_logits, classes)
+        numbers["probes"][probe.name] = {
+            "source": probe.source,
+            "n": len(probe),
+            "seen_in_training": probe.seen,
+            **{key: result[key] for key in ("ncr", "auroc", "fpr95")},
+            "caught_as_unknown": None
+            if threshold is None
+            else _share(_unknown(probe_confidence, probe_predicted, classes, threshold)),
+        }
+        found.confidences[probe.name] = probe_confidence.tolist()
+        if isinstance(probe.images, PackedImages):
+            found.mistakes[probe.name] = _confident_negatives(probe, probe_logits, names, classes, mistakes)
+    return found
+
+
+def choose_threshold(confidences: Tensor, false_alarm_rate: float) -> float:
+    """The largest t so that at most `false_alarm_rate` of these confidences [N] of positives lie below t."""
+    ordered = confidences.double().sort().values
+    allowed = int(false_alarm_rate * len(ordered) + 1e-9)  # 0.05 * 100 is 5, whatever its last bit
+    return float(ordered[min(allowed, len(ordered) - 1)])
+
+
+def _unknown(confidences: Tensor, predicted: Tensor, classes: int, threshold: float) -> Tensor:
+    return (confidences < threshold) | (predicted >= classes)
+
+
+def _share(mask: Tensor) -> float:
+    return float(mask.double().mean())
+
+
+def _name(number: int, names: tuple[str, ...]) -> str:
+    return names[number] if number < len(names) else "none of them"
+
+
+def _confident_mistakes(
+    test: PackedImages, logits: Tensor, names: tuple[str, ...], labels: Tensor, classes: int, count: int
+) -> list[Mistake]:
+    probabilities = logits.double().softmax(1)
+    values, predicted = probabilities.max(1)
+    wrong = (predicted != labels).nonzero().squeeze(1)
+    wrong = wrong[values[wrong].argsort(descending=True, stable=True)][:count]
+    return [
+        Mistake(
+            test.uint8_batch(torch.tensor([i]))[0][0],
+            _name(int(predicted[i]), names),
+            float(values[i]),
+            _name(int(labels[i]), names),
+            float(probabilities[i, labels[i]]),
+        )
+        for i in wrong.tolist()
+    ]
+
+
+def _confident_negatives(
+    probe: Probe, logits: Tensor, names: tuple[str, ...], classes: int, count: int
+) -> list[Mistake]:
+    assert isinstance(probe.images, PackedImages)
+    values, predicted = logits.double().softmax(1)[:, :classes].max(1)
+    most = values.argsort(descending=True, stable=True)[:count]
+    return [
+        Mistake(
+            probe.images.uint8_batch(torch.tensor([i]))[0][0],
+            _name(int(predicted[i]), names),
+            float(values[i]),
+            probe.name,
+            None,
+        )
+        for i in most.tolist()
+    ]

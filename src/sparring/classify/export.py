@@ -1,0 +1,136 @@
+"""A classifier for other programs: safetensors, torch.export or ONNX, each checked before it is called done.
+
+The graph takes float images [B, C, H, W] in [-1, 1] (x / 127.5 - 1 of 8-bit levels), any B, normalises them itself and
+returns plain logits [B, K]. Classes, threshold and the like stand in a JSON file beside it.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from sparring.classify.networks import Classifier
+from sparring.classify.saved import DESCRIPTION, WEIGHTS, SavedClassifier, load_classifier, save_classifier
+from sparring.errors import SparringError
+from sparring.files import write_json
+from sparring.randomness import generator_for
+
+TOLERANCE = 1e-4  # of a logit, relative to the largest: float32 in another order of summation
+INPUT, OUTPUT = "images", "logits"
+
+
+class _Plain(nn.Module):
+    """The classifier with its input named as the graph's."""
+
+    def __init__(self, classifier: Classifier):
+        super().__init__()
+        self.classifier = classifier
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.classifier(images)
+
+
+def export_classifier(classifier: str | Path | SavedClassifier, out: str | Path) -> dict[str, Any]:
+    """Write a classifier to `out`, by its ending: .safetensors, .pt2 (torch.export) or .onnx, and a .json beside it.
+
+    Returns the path, the kind, and `largest_difference`: of a logit here and as the written file's own runtime computes it
+    (onnxruntime for .onnx), in batches of 1 and 5 images, relative to the largest. Raises SparringError where they disagree,
+    for another ending, and where an extra is not installed.
+    """
+    loaded = classifier if isinstance(classifier, SavedClassifier) else load_classifier(classifier)
+    out = Path(out)
+    writers: dict[str, Callable[[SavedClassifier, Path], Callable[[Tensor], Tensor]]] = {
+        ".safetensors": _write_safetensors,
+        ".pt2": _write_torch_export,
+        ".onnx": _write_onnx,
+    }
+    if out.suffix not in writers:
+        raise SparringError(f"cannot export to '{out}': it ends in one of {', '.join(writers)}")
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}.") as scratch:
+        written = Path(scratch) / out.name
+        run = writers[out.suffix](loaded, written)
+        difference = _largest_difference(loaded, run)
+        if not difference <= TOLERANCE:
+            raise SparringError(
+                f"{out.name} computes other logits than the classifier, by up to {difference:.2g} of the largest: it is not "
+                "written"
+            )
+        if out.suffix != ".safetensors":
+            facts = {
+                "file": out.name,
+                "input": {INPUT: loaded.description["input"]},
+                "output": {OUTPUT: "logits [B, K]"},
+            }
+            write_json(written.with_suffix(".json"), facts | loaded.description)
+        for path in Path(scratch).iterdir():
+            os.replace(path, out.parent / path.name)
+    return {"out": str(out), "kind": out.suffix[1:], "largest_difference": difference}
+
+
+def _write_safetensors(loaded: SavedClassifier, out: Path) -> Callable[[Tensor], Tensor]:
+    save_classifier(out.parent, loaded.module, loaded.description)
+    if out.name != WEIGHTS:
+        os.replace(out.parent / WEIGHTS, out)
+        os.replace(out.parent / DESCRIPTION, out.with_suffix(".json"))
+    return load_classifier(out).module
+
+
+def _write_torch_export(loaded: SavedClassifier, out: Path) -> Callable[[Tensor], Tensor]:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # torch's own, about itself
+        program = torch.export.export(
+            _Plain(loaded.module), (_images(loaded, 2),), dynamic_shapes={INPUT: {0: torch.export.Dim("batch")}}
+        )
+        torch.export.save(program, out)
+        return torch.export.load(out).module()
+
+
+def _write_onnx(loaded: SavedClassifier, out: Path) -> Callable[[Tensor], Tensor]:
+    try:
+        import onnxruntime
+        import onnxscript  # noqa: F401 - torch.onnx needs it
+    except ImportError:
+        raise SparringError("ONNX needs more packages: pip install 'sparring[export]'") from None
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        torch.onnx.export(
+            _Plain(loaded.module),
+            (_images(loaded, 2),),
+            out,
+            input_names=[INPUT],
+            output_names=[OUTPUT],
+            dynamic_shapes={INPUT: {0: torch.export.Dim("batch")}},
+            external_data=False,
+            dynamo=True,
+            verbose=False,
+        )
+    session = onnxruntime.InferenceSession(out.read_bytes(), providers=["CPUExecutionProvider"])
+    return lambda images: torch.from_numpy(np.asarray(session.run([OUTPUT], {INPUT: images.numpy()})[0]))
+
+
+@torch.no_grad()
+def _largest_difference(loaded: SavedClassifier, run: Callable[[Tensor], Tensor]) -> float:
+    differences = []
+    for count in (1, 5):
+        images = _images(loaded, count)
+        here, there = loaded.module(images), run(images)
+        if here.shape != there.shape:
+            raise SparringError(
+                f"the written file returns {list(there.shape)} for {count} images, not {list(here.shape)}"
+            )
+        differences.append(float((here - there).abs().max() / here.abs().max().clamp(min=1)))
+    return max(differences)
+
+
+def _images(loaded: SavedClassifier, count: int) -> Tensor:
+    shape = (count, loaded.image_channels, loaded.image_size, loaded.image_size)
+    return torch.rand(shape, generator=generator_for("export", count)) * 2 - 1

@@ -1,0 +1,205 @@
+"""Classifiers by name. Each is built with (*, image_size, image_channels, num_classes, <options>), those that it takes, and
+called with images [B, C, H, W] -> logits [B, num_classes]; a user's own is `package.module:Class`.
+
+    resnet18           the form that is usual for CIFAR's 32x32: a 3x3 first convolution of stride 1 and no max-pooling;
+                       `width` and `blocks` make it smaller. He, Zhang, Ren and Sun, "Deep Residual Learning", 2015.
+    small_cnn          six 3x3 convolutions with batch normalisation
+    torchvision:NAME   any of torchvision's classifiers, untrained, such as torchvision:mobilenet_v3_small
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from sparring.errors import SparringError, nearest
+from sparring.networks.layers import check_positive
+from sparring.plugins import find
+from sparring.randomness import seed_for
+from sparring.recipe_options import given_to
+
+NETWORKS: dict[str, str] = {
+    "resnet18": "sparring.classify.networks:ResNet",
+    "small_cnn": "sparring.classify.networks:SmallCNN",
+}
+TORCHVISION = "torchvision:"
+
+
+class BasicBlock(nn.Module):
+    """3x3, norm, ReLU, 3x3, norm; plus x, brought to the same shape by a normalised 1x1; ReLU."""
+
+    def __init__(self, inputs: int, outputs: int, stride: int):
+        super().__init__()
+        self.conv1 = nn.Conv2d(inputs, outputs, 3, stride, padding=1, bias=False)
+        self.norm1 = nn.BatchNorm2d(outputs)
+        self.conv2 = nn.Conv2d(outputs, outputs, 3, padding=1, bias=False)
+        self.norm2 = nn.BatchNorm2d(outputs)
+        self.shortcut: nn.Module = nn.Identity()
+        if stride != 1 or inputs != outputs:
+            self.shortcut = nn.Sequential(nn.Conv2d(inputs, outputs, 1, stride, bias=False), nn.BatchNorm2d(outputs))
+
+    def forward(self, x: Tensor) -> Tensor:
+        h = self.norm2(self.conv2(F.relu(self.norm1(self.conv1(x)))))
+        return F.relu(h + self.shortcut(x))
+
+
+class ResNet(nn.Module):
+    """Stages of `blocks` with width, 2 width, 4 width, ... channels, each but the first halving; mean; linear.
+
+    (2, 2, 2, 2) with width 64 is ResNet-18: 11,173,962 parameters for three channels and ten classes.
+    """
+
+    def __init__(self, *, image_channels: int, num_classes: int, blocks: Sequence[int] = (2, 2, 2, 2), width: int = 64):
+        super().__init__()
+        check_positive("the network", width=width, blocks=min(blocks, default=0))
+        self.conv = nn.Conv2d(image_channels, width, 3, padding=1, bias=False)
+        self.norm = nn.BatchNorm2d(width)
+        channels, stages = width, []
+        for stage, count in enumerate(blocks):
+            for block in range(count):
+                outputs = width << stage
+                stages.append(BasicBlock(channels, outputs, 2 if stage and not block else 1))
+                channels = outputs
+        self.stages = nn.Sequential(*stages)
+        self.linear = nn.Linear(channels, num_classes)
+
+    def forward(self, images: Tensor) -> Tensor:
+        h = self.stages(F.relu(self.norm(self.conv(images))))
+        return self.linear(h.mean((2, 3)))
+
+
+class SmallCNN(nn.Module):
+    """Six 3x3 convolutions, every second one halving, with `width`, `width`, 2, 2, 4, 4 times as many channels."""
+
+    def __init__(self, *, image_channels: int, num_classes: int, width: int = 16):
+        super().__init__()
+        check_positive("the network", width=width)
+        layers: list[nn.Module] = []
+        channels = image_channels
+        for i in range(6):
+            outputs = width << i // 2
+            convolution = nn.Conv2d(channels, outputs, 3, stride=1 + i % 2, padding=1, bias=False)
+            layers += [convolution, nn.BatchNorm2d(outputs), nn.ReLU(inplace=True)]
+            channels = outputs
+        self.features = nn.Sequential(*layers)
+        self.linear = nn.Linear(channels, num_classes)
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.linear(self.features(images).mean((2, 3)))
+
+
+class OfTorchvision(nn.Module):
+    """One of torchvision's classifiers; grey images are shown to it as three equal channels."""
+
+    def __init__(self, name: str, *, image_channels: int, num_classes: int, **options: Any):
+        super().__init__()
+        builder = torchvision_builder(name)
+        if "weights" in options or "pretrained" in options:
+            raise SparringError(f"network torchvision:{name} is trained from scratch: leave its weights out")
+        if "aux_logits" in inspect.signature(builder).parameters or name in ("googlenet", "inception_v3"):
+            options = {"aux_logits": False, "init_weights": True, **options}
+        self.grey = image_channels == 1
+        try:
+            self.model = builder(weights=None, num_classes=num_classes, **options)
+        except TypeError as error:
+            raise SparringError(f"network torchvision:{name} refuses its options: {error}") from None
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.model(images.expand(-1, 3, -1, -1) if self.grey else images)
+
+
+def torchvision_builder(name: str) -> Any:
+    """torchvision's function for a classifier by name. Raises SparringError with the nearest for an unknown one."""
+    try:
+        from torchvision import models
+    except ImportError:
+        raise SparringError("torchvision's networks need torchvision: pip install 'sparring[torchvision]'") from None
+    names = models.list_models(module=models)
+    if name not in names:
+        raise SparringError(f"torchvision has no classifier '{name}': {nearest(name, names)}")
+    return models.get_model_builder(name)
+
+
+def network_class(kind: str) -> Any:
+    """What builds the network of that name. Raises SparringError with the nearest name for an unknown one."""
+    if kind.startswith(TORCHVISION):
+        return torchvision_builder(kind.removeprefix(TORCHVISION))
+    return find(kind, {**NETWORKS, TORCHVISION + "resnet18": ""} if ":" not in kind else NETWORKS, "network")
+
+
+class Classifier(nn.Module):
+    """A network and the normalisation of what it sees: images [B, C, H, W], float in [-1, 1] -> logits [B, K].
+
+    mean, std: of each channel over the training images, in the units of [-1, 1]; 0 and 1 where nothing is normalised. Logits
+    are plain, so that detectors of pytorch-ood can wrap this module as it is.
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, network: nn.Module, mean: Tensor, std: Tensor):
+        super().__init__()
+        self.network = network
+        self.register_buffer("mean", mean.clone())
+        self.register_buffer("std", std.clone())
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.network((images - self.mean[:, None, None]) / self.std[:, None, None])
+
+
+def build_classifier(
+    kind: str,
+    options: dict[str, Any],
+    *,
+    image_size: int,
+    image_channels: int,
+    outputs: int,
+    seed: int,
+    mean: Tensor | None = None,
+    std: Tensor | None = None,
+) -> Classifier:
+    """A classifier with `outputs` logits, initialised from the seed without touching the global generators."""
+    facts = {"image_size": image_size, "image_channels": image_channels, "num_classes": outputs}
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed_for(seed, "initialisation"))
+        if kind.startswith(TORCHVISION):
+            name = kind.removeprefix(TORCHVISION)
+            network: nn.Module = OfTorchvision(name, image_channels=image_channels, num_classes=outputs, **options)
+        else:
+            found = network_class(kind)
+            asks_for_nothing = getattr(found, "__init__", None) is nn.Module.__init__
+            network = found(**({} if asks_for_nothing else given_to(found, **facts)), **options)
+        classifier = Classifier(
+            network,
+            torch.zeros(image_channels) if mean is None else mean,
+            torch.ones(image_channels) if std is None else std,
+        )
+        _check(classifier, kind, image_size, image_channels, outputs)
+    return classifier
+
+
+@torch.no_grad()
+def _check(classifier: Classifier, kind: str, size: int, channels: int, outputs: int) -> None:
+    """Try the network on two images, and change nothing of it."""
+    classifier.eval()
+    try:
+        logits = classifier(torch.zeros(2, channels, size, size))
+    except (RuntimeError, ValueError, TypeError) as error:
+        reason = " ".join(str(error).split())[:160]
+        raise SparringError(
+            f"network '{kind}' does not take images {channels} x {size} x {size}: {reason}; choose another data.size or "
+            "another network"
+        ) from None
+    finally:
+        classifier.train()
+    if not isinstance(logits, Tensor) or logits.shape != (2, outputs):
+        shape = list(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
+        raise SparringError(
+            f"network '{kind}' returns {shape} for 2 images, and a classifier's logits are [2, {outputs}]: it is built with "
+            "num_classes outputs"
+        )

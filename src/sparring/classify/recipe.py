@@ -1,0 +1,257 @@
+"""A classifier's recipe: what it learns, what it is shown as negatives, and what it is probed with afterwards.
+
+The same rules as for GANs' recipes (`sparring.recipe`): YAML or Python in, resolved JSON out, unknown keys refused with the
+nearest, dotted overrides, `scale=0.1` for a shorter run. `criterion` is the one line that makes it a baseline, NAT, or one
+with an extra class.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from functools import cache
+from importlib import resources
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field, ValidationError, field_validator, model_validator
+
+from sparring.classify.criteria import CRITERIA, takes_negatives
+from sparring.classify.networks import network_class
+from sparring.errors import SparringError, nearest
+from sparring.metrics.ncr import THRESHOLDS
+from sparring.plugins import find
+from sparring.recipe import Network, Part
+from sparring.recipe import Optimizer as BaseOptimizer
+from sparring.recipe_files import merge, parse_overrides, read_recipe
+from sparring.recipe_options import explain, network_options
+from sparring.terms.base import Schedule, value_at
+
+
+class Images(Part):
+    """A source of images (see `sparring.data.load`). Without `source` it is the positives', with `classes` of its own.
+
+    For probes there are also "noise:normal" and "noise:uniform", fed as the network's normalised input, and scikit-learn's
+    "sklearn:digits" and "sklearn:patches".
+    """
+
+    source: str | None = None
+    split: str | None = None
+    classes: str | list[str | int] | None = None
+    class_order: str | list[str] | None = None
+    skip_unreadable: bool = False
+
+
+class Positives(Images):
+    """The images that are classified. size and channels are found in the data where they are not given."""
+
+    source: str
+    size: int | None = Field(None, ge=1)
+    channels: Literal[1, 3] | None = None
+    num_classes: int | None = Field(None, ge=2)
+
+
+class Negatives(Images):
+    """Images that belong to none of the classes, and how they join a batch.
+
+    per_batch   how many, or a range [5, 25] from which each batch draws its number
+    placement   "on_top" of a batch's positives, or "inside" the batch, in the place of some
+    """
+
+    per_batch: int | tuple[int, int] = (5, 25)  # the paper's, section 3.1
+    placement: Literal["on_top", "inside"] = "on_top"
+
+    @field_validator("per_batch")
+    @classmethod
+    def _in_order(cls, value: int | tuple[int, int]) -> int | tuple[int, int]:
+        least, most = (value, value) if isinstance(value, int) else value
+        if not 1 <= least <= most:
+            raise ValueError(f"takes a whole number from 1, or a range such as [5, 25], got {value}")
+        return value
+
+    @property
+    def range(self) -> tuple[int, int]:
+        return (self.per_batch, self.per_batch) if isinstance(self.per_batch, int) else self.per_batch
+
+
+class Augment(Part):
+    """Crops of the image with a black border of `crop_padding` pixels, and mirror images; for positives and negatives."""
+
+    crop_padding: int = Field(0, ge=0)
+    flip: bool = False
+
+
+class Optimizer(BaseOptimizer):
+    """SGD as it is usual for CIFAR's residual networks. `decay: cosine` lets the rate fall to 0 at the last step."""
+
+    kind: Literal["adam", "adamw", "rmsprop", "sgd"] = "sgd"
+    lr: Schedule | float = 0.1
+    betas: tuple[Annotated[float, Field(ge=0, lt=1)], Annotated[float, Field(ge=0, lt=1)]] = (0.9, 0.999)
+    weight_decay: float = Field(5e-4, ge=0)
+    momentum: float = Field(0.9, ge=0)
+    decay: Literal["none", "cosine"] = "cosine"
+
+    def rate(self, step: int, steps: int) -> float:
+        """The learning rate at a step of so many."""
+        rate = value_at(self.lr, step)
+        return rate * (1 + math.cos(math.pi * step / steps)) / 2 if self.decay == "cosine" else rate
+
+
+def _kind(value: Any) -> Any:
+    return {"kind": value} if isinstance(value, str) else value
+
+
+def _source(value: Any) -> Any:
+    return {"source": value} if isinstance(value, str) else value
+
+
+class ClassifierRecipe(Part):
+    """A whole run: one classifier, and those `beside` it that it is compared with. Steps are batches."""
+
+    name: str = "unnamed"
+    about: str = ""
+    paper: dict[str, Any] | None = None  # which cell of which table this is, and the numbers printed there
+    run_in_full: bool = False  # whether anyone has run it in full; every listing says so where nobody has
+
+    data: Annotated[Positives, BeforeValidator(_source)]
+    test: Annotated[Images | None, BeforeValidator(_source)] = (
+        None  # None: the data's test split, else a tenth held out
+    )
+    validation: float = Field(0.1, ge=0, le=0.5)  # share of the training images held out to choose the threshold with
+    false_alarm_rate: float = Field(0.05, gt=0, lt=1)  # share of validation positives that the threshold calls unknown
+    negatives: Annotated[Negatives | None, BeforeValidator(_source)] = None
+    probes: dict[str, Annotated[Images | None, BeforeValidator(_source)]] = Field(default_factory=dict)
+
+    network: Annotated[Network, BeforeValidator(_kind)] = Network(kind="resnet18")
+    criterion: Annotated[Network, BeforeValidator(_kind)] = Network(kind="nat")
+    beside: tuple[Annotated[Network, BeforeValidator(_kind)], ...] = ()
+    optimizer: Optimizer = Optimizer()
+    augment: Augment = Augment()
+    normalise: bool = True  # each channel by the training images' mean and standard deviation
+
+    steps: int = Field(ge=1)
+    batch_size: int = Field(128, ge=1)
+    seed: int = 0
+    thresholds: tuple[Annotated[float, Field(ge=0, lt=1)], ...] = Field(THRESHOLDS, min_length=1)
+    log_every: int = Field(50, ge=1)
+    checkpoint_every: int = Field(500, ge=1)
+    threads: int | None = Field(None, ge=1)  # part of the recipe, because bits depend on them; None: as the machine has
+
+    @field_validator("network")
+    @classmethod
+    def _known_network(cls, network: Network) -> Network:
+        options = network_options(network_class(network.kind), network.options, what=f"network '{network.kind}'")
+        return Network(kind=network.kind, **options)
+
+    @field_validator("criterion", "beside")
+    @classmethod
+    def _known_criterion(cls, value: Any) -> Any:
+        return tuple(map(_checked_criterion, value)) if isinstance(value, tuple) else _checked_criterion(value)
+
+    @model_validator(mode="after")
+    def _negatives_fit(self) -> ClassifierRecipe:
+        wanting = [c.kind for c in (*self.beside, self.criterion) if takes_negatives(c.kind)]
+        if wanting and self.negatives is None:
+            raise ValueError(
+                f"criterion {wanting[-1]} needs negatives: name them, such as negatives=FOLDER, negatives=noise:normal or "
+                "negatives.classes=[...] for held-out classes of the data; criterion=baseline does without"
+            )
+        if self.negatives is not None and self.negatives.placement == "inside":
+            most = self.negatives.range[1]
+            if most >= self.batch_size:
+                raise ValueError(
+                    f"negatives.per_batch {most} inside a batch of {self.batch_size} leaves no positives: at most "
+                    f"{self.batch_size - 1}, and best a minority"
+                )
+        kinds = [c.kind for c in (*self.beside, self.criterion)]
+        if len(set(kinds)) < len(kinds):
+            raise ValueError(f"beside and criterion name {kinds}: each classifier of a run has another criterion")
+        return self
+
+    @property
+    def most_positives(self) -> int:
+        """The largest number of positives in a batch."""
+        inside = self.negatives is not None and self.negatives.placement == "inside"
+        return self.batch_size - (self.negatives.range[0] if inside and self.negatives else 0)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The resolved recipe as plain JSON data, which `load` reads back to an equal one."""
+        return self.model_dump(mode="json")
+
+    def scaled(self, factor: float) -> ClassifierRecipe:
+        """The same recipe over `factor` times its length, its learning rate's course in proportion."""
+        if not (isinstance(factor, int | float) and not isinstance(factor, bool) and factor > 0):
+            raise SparringError(f"scale takes a factor above 0, got {factor!r}")
+        every = {key: max(1, round(getattr(self, key) * factor)) for key in ("steps", "log_every", "checkpoint_every")}
+        optimizer = self.optimizer
+        if isinstance(optimizer.lr, Schedule):
+            optimizer = optimizer.model_copy(update={"lr": optimizer.lr.scaled(factor)})
+        return self.model_copy(update={**every, "optimizer": optimizer})
+
+    @classmethod
+    def load(cls, source: Any, overrides: Iterable[str] | Mapping[str, Any] = ()) -> ClassifierRecipe:
+        """A recipe from a shipped name, a YAML or JSON file, a run's folder, a mapping or a recipe, with overrides.
+
+        overrides: `key=value` strings with dotted keys, or a mapping. Raises SparringError, in one line, for what is wrong.
+        """
+        changes = parse_overrides(overrides if isinstance(overrides, Mapping) else list(overrides))
+        factor = changes.pop("scale", None)
+        values = _values(source)
+        for key, value in changes.items():
+            for name in reversed(key.split(".")):
+                value = {name: value}
+            values = _merged(values, value)
+        try:
+            recipe = cls.model_validate(values)
+        except ValidationError as error:
+            raise SparringError(explain(error, cls)) from None
+        return recipe if factor is None else recipe.scaled(factor)
+
+
+def shipped_classifiers() -> dict[str, Path]:
+    """The classifiers' recipes in the package, by name, such as `nat/demo`."""
+    return dict(_shipped())
+
+
+@cache
+def _shipped() -> dict[str, Path]:
+    root = Path(str(resources.files("sparring"))) / "classify" / "recipes"
+    paths = [path for path in sorted(root.rglob("*.yaml")) if not path.name.startswith("_")]
+    return {path.relative_to(root).with_suffix("").as_posix(): path for path in paths}
+
+
+def _values(source: Any) -> dict[str, Any]:
+    if isinstance(source, ClassifierRecipe):
+        return source.to_dict()
+    if isinstance(source, Mapping):
+        return dict(source)
+    name, shipped = str(source), shipped_classifiers()
+    if name in shipped:
+        return {**read_recipe(shipped[name]), "name": name}
+    path = Path(source)
+    if not path.exists() and path.suffix not in (".yaml", ".yml", ".json"):
+        raise SparringError(
+            f"unknown classifier recipe '{name}': {nearest(name, shipped)} Or give a YAML file or a run"
+        )
+    return read_recipe(path)
+
+
+def _merged(values: dict[str, Any], change: dict[str, Any]) -> dict[str, Any]:
+    """One override laid over the values; a short form is written out first, so that it can be refined."""
+    short = {"network": "kind", "criterion": "kind", "data": "source", "negatives": "source", "test": "source"}
+    for key, field in short.items():
+        if isinstance(values.get(key), str) and isinstance(change.get(key), Mapping):
+            values = {**values, key: {field: values[key]}}
+    if isinstance(change.get("criterion"), str):
+        change = {
+            **change,
+            "criterion": {"kind": change["criterion"]},
+        }  # another criterion keeps none of the old options
+    return merge(values, change)
+
+
+def _checked_criterion(criterion: Network) -> Network:
+    found = find(criterion.kind, CRITERIA, "criterion")
+    return Network(
+        kind=criterion.kind, **network_options(found, criterion.options, what=f"criterion '{criterion.kind}'")
+    )

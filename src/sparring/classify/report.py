@@ -1,0 +1,204 @@
+"""The report of a classifier's run: one page, self-contained, its classifiers side by side."""
+
+from __future__ import annotations
+
+import html
+import io
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from sparring.classify.evaluate import Evaluation, Mistake
+from sparring.classify.figures import confidence_histogram
+from sparring.files import write_atomically
+from sparring.report.html import figure, number_card, page, picture, section, table
+from sparring.report.plots import image_grid, render
+from sparring.training.log import read_rows
+
+MISTAKES = '<div style="display:grid;gap:.8rem;grid-template-columns:repeat(auto-fill,minmax(7.5rem,1fr))">'
+
+
+def write_classifier_report(
+    folder: Path, facts: Mapping[str, Any], evaluations: Mapping[str, Evaluation], warnings: Sequence[str]
+) -> Path:
+    """Write report.html. facts: what recipe.json holds; evaluations: by classifier, that of the recipe last."""
+    recipe = facts.get("recipe", {})
+    name = str(recipe.get("name", folder.name))
+    body = [
+        _head(name, recipe, facts, warnings),
+        _cards(evaluations),
+        section("Negative confidence rate: sure answers to what is none of the classes", _ncr(evaluations)),
+        section("Images of the classes", _positives(evaluations)),
+        section("The largest probability", _histograms(evaluations)),
+        _mistakes(evaluations),
+        _training(folder, evaluations),
+        _settings(facts),
+    ]
+    path = folder / "report.html"
+    write_atomically(path, page(f"{name}: report", body))
+    return path
+
+
+def ncr_rows_of(results: Mapping[str, Mapping[str, Any]]) -> tuple[list[str], list[list[str]]]:
+    """The table of all probes: columns, and a row for each probe and classifier. results: numbers by classifier."""
+    thresholds: list[str] = []
+    rows = []
+    for probe in _probes(results):
+        for name, numbers in results.items():
+            found = numbers["probes"].get(probe)
+            if found is None:
+                continue
+            thresholds = list(found["ncr"])
+            row = [probe, _seen(found["seen_in_training"]), name, *(_rate(value) for value in found["ncr"].values())]
+            row += [_rate(found["auroc"]), _rate(found["fpr95"]), _percent(found["caught_as_unknown"]), str(found["n"])]
+            rows.append(row)
+    rates = [f"NCR {t}" for t in thresholds]
+    return ["probe", "seen in training", "classifier", *rates, "AUROC", "FPR95", "unknown", "n"], rows
+
+
+def positive_rows_of(results: Mapping[str, Mapping[str, Any]]) -> tuple[list[str], list[list[str]]]:
+    """The table of the test images: columns, and a row for each classifier. results: numbers by classifier."""
+    thresholds: list[str] = []
+    rows = []
+    for name, numbers in results.items():
+        thresholds = list(numbers["coverage"])
+        threshold = numbers["threshold"]
+        row = [name, f"{numbers['accuracy']:.2%}", _rate(numbers["ece"])]
+        row += [_rate(value) for value in numbers["coverage"].values()]
+        row += [_rate(threshold), _percent(numbers["false_alarms_on_test"]), str(numbers["n_test"])]
+        rows.append(row)
+    columns = ["classifier", "accuracy", "ECE", *(f"above {t}" for t in thresholds), "threshold", "false alarms", "n"]
+    return columns, rows
+
+
+def _numbers(evaluations: Mapping[str, Evaluation]) -> dict[str, dict[str, Any]]:
+    return {name: evaluation.numbers for name, evaluation in evaluations.items()}
+
+
+def _probes(results: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    names: dict[str, None] = {}
+    for numbers in results.values():
+        names |= dict.fromkeys(numbers["probes"])
+    return list(names)
+
+
+def _percent(share: float | None) -> str:
+    return "–" if share is None else f"{share:.1%}"
+
+
+def _seen(share: float) -> str:
+    return "yes" if share > 0.999 else "no" if share == 0 else f"{share:.0%} of it"
+
+
+def _rate(value: float | None) -> str:
+    return "–" if value is None else f"{value:.4f}" if 0 < value < 0.001 else f"{value:.3f}"
+
+
+def _head(name: str, recipe: Mapping[str, Any], facts: Mapping[str, Any], warnings: Sequence[str]) -> str:
+    parts = [f"{recipe.get('steps')} steps of {recipe.get('batch_size')} images"]
+    parts += [str(facts[key]) for key in ("hardware", "commit") if facts.get(key)]
+    listed = "".join(f"<li>{html.escape(warning)}</li>" for warning in warnings)
+    return (
+        f"<h1>{html.escape(name)}</h1>\n<p>{html.escape(str(recipe.get('about', '')))}</p>\n"
+        f"<p>{html.escape(' · '.join(parts))}</p>" + (f"<p>Mind:</p><ul>{listed}</ul>" if listed else "")
+    )
+
+
+def _cards(evaluations: Mapping[str, Evaluation]) -> str:
+    cards = []
+    for name, evaluation in evaluations.items():
+        numbers = evaluation.numbers
+        cards.append(number_card(f"accuracy, {name}", f"{numbers['accuracy']:.1%}", f"{numbers['n_test']} test images"))
+        unseen = [p for p in numbers["probes"].values() if not p["seen_in_training"]]
+        if unseen:
+            highest = list(unseen[0]["ncr"])[-1]
+            mean = sum(probe["ncr"][highest] for probe in unseen) / len(unseen)
+            cards.append(
+                number_card(
+                    f"NCR {highest}, {name}", f"{mean:.3f}", f"mean of {len(unseen)} unseen probes; lower is better"
+                )
+            )
+    return f'<div class="numbers">{"".join(cards)}</div>'
+
+
+def _ncr(evaluations: Mapping[str, Evaluation]) -> str:
+    note = (
+        "<p>NCR t: share of the probe's images whose largest probability exceeds t; lower is better, and a classifier that "
+        "is never sure would have 0: read it with the accuracy and the share above t below. AUROC: against the test images. "
+        "FPR95: share of test images lost when 95% of the probe is caught. unknown: caught by the threshold below. A probe "
+        "that was seen in training says little.</p>"
+    )
+    columns, rows = ncr_rows_of(_numbers(evaluations))
+    return note + table(columns, rows) if rows else "<p>The recipe names no probes.</p>"
+
+
+def _positives(evaluations: Mapping[str, Evaluation]) -> str:
+    note = (
+        "<p>above t: share of test images whose largest probability exceeds t. threshold: below it an answer is “unknown”, "
+        "chosen on held-out training images for the recipe's false-alarm rate; false alarms: its share of the test images."
+        "</p>"
+    )
+    return note + table(*positive_rows_of(_numbers(evaluations)))
+
+
+def _histograms(evaluations: Mapping[str, Evaluation]) -> str:
+    figures = []
+    for name in ["test", *_probes(_numbers(evaluations))]:
+        values = {c: e.confidences[name] for c, e in evaluations.items() if name in e.confidences}
+        title = "test images of the classes" if name == "test" else name
+        svg = render(confidence_histogram(values, title=title), "svg").decode()
+        figures.append(f"<figure>{svg[svg.index('<svg') :]}</figure>")
+    return f'<div class="curves">{"".join(figures)}</div>'
+
+
+def _mistakes(evaluations: Mapping[str, Evaluation]) -> str:
+    parts = []
+    for name, evaluation in evaluations.items():
+        for where, mistakes in evaluation.mistakes.items():
+            if not mistakes:
+                continue
+            if where == "test":
+                title = f"Confident mistakes on the classes: {name}"
+            else:
+                title = f"Most confident answers to “{where}”, which is none of the classes: {name}"
+            pictures = "".join(_mistake(mistake) for mistake in mistakes)
+            parts.append(section(title, f"{MISTAKES}{pictures}</div>"))
+    return "\n".join(parts)
+
+
+def _mistake(mistake: Mistake) -> str:
+    content = io.BytesIO()
+    image_grid(mistake.image[None], scale=1).save(content, "PNG", optimize=True)
+    caption = f"{mistake.predicted} {mistake.confidence:.3f}"
+    if mistake.probability_of_truth is not None:
+        caption += f"; is {mistake.truth} {mistake.probability_of_truth:.3f}"
+    return picture(content.getvalue(), caption)
+
+
+def _training(folder: Path, evaluations: Mapping[str, Evaluation]) -> str:
+    series: dict[str, dict[str, tuple[list[float], list[float]]]] = {}
+    for number, name in enumerate(evaluations):
+        main = number == len(evaluations) - 1
+        rows = read_rows((folder if main else folder / "beside" / folder_name(name)) / "log.jsonl")
+        for key in ("loss", "accuracy", "confidence on positives", "confidence on negatives"):
+            points = [(row["step"], row[key]) for row in rows if key in row]
+            if points:
+                series.setdefault(key, {})[name] = ([s for s, _ in points], [v for _, v in points])
+    figures = "".join(figure(curves, title=key) for key, curves in series.items())
+    return section("Training", f'<div class="curves">{figures}</div>') if figures else ""
+
+
+def folder_name(criterion: str) -> str:
+    """A criterion's name as that of a folder."""
+    return criterion.replace(":", "-").replace("/", "-")
+
+
+def _settings(facts: Mapping[str, Any]) -> str:
+    versions = ", ".join(f"{name} {version}" for name, version in facts.get("versions", {}).items())
+    recipe = html.escape(json.dumps(facts.get("recipe", {}), indent=2, ensure_ascii=False))
+    return section(
+        "How to make it again",
+        f"<pre>{html.escape(str(facts.get('command', '')))}</pre><p>{html.escape(versions)}</p>"
+        f"<details><summary>The resolved recipe</summary><pre>{recipe}</pre></details>",
+    )

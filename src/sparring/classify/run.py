@@ -1,0 +1,280 @@
+"""A classifier's run from recipe to report: what `sparring classify` does."""
+
+from __future__ import annotations
+
+import json
+import platform
+import random
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from sparring.classify.data import ClassifierData, Note, load_classifier_data
+from sparring.classify.evaluate import Evaluation, evaluate_classifier
+from sparring.classify.recipe import ClassifierRecipe
+from sparring.classify.report import folder_name, write_classifier_report
+from sparring.classify.saved import DESCRIPTION, SavedClassifier, load_classifier, save_classifier
+from sparring.classify.training import Training
+from sparring.errors import SparringError
+from sparring.files import one_line_for_disk_errors, write_json
+from sparring.recipe import Network, flat
+from sparring.training.log import read_rows
+from sparring.training.progress import Progress, no_progress
+from sparring.training.run_folder import FROM_PYTHON, commit, versions
+from sparring.training.runtime import Runtime
+
+RESULTS = "results.json"
+
+
+class ClassifierRun:
+    """A classifier's run that has ended: its folder, its numbers, its classifiers."""
+
+    def __init__(self, folder: str | Path):
+        self.folder = Path(folder)
+
+    def __repr__(self) -> str:
+        return f"ClassifierRun({str(self.folder)!r})"
+
+    def __fspath__(self) -> str:
+        return str(self.folder)
+
+    @property
+    def recipe(self) -> ClassifierRecipe:
+        return ClassifierRecipe.load(self.folder)
+
+    @property
+    def results(self) -> dict[str, Any]:
+        """By classifier: accuracy, calibration, coverage, threshold and, by probe, NCR and its companions."""
+        return json.loads((self.folder / RESULTS).read_text(encoding="utf-8"))["classifiers"]
+
+    @property
+    def log(self) -> list[dict[str, Any]]:
+        return read_rows(self.folder / "log.jsonl")
+
+    @property
+    def classifier(self) -> SavedClassifier:
+        return load_classifier(self.folder)
+
+
+def train_classifier(
+    recipe: Any,
+    overrides: Iterable[str] | Mapping[str, Any] = (),
+    *,
+    out: str | Path | None = None,
+    resume: bool = False,
+    data: Any = None,
+    test: Any = None,
+    negatives: Any = None,
+    probes: Mapping[str, Any] | None = None,
+    beside: Mapping[str, str | Path] | None = None,
+    device: str | None = None,
+    progress: Callable[[int, int], Progress] = no_progress,
+    note: Note | None = None,
+    command: str | None = None,
+) -> ClassifierRun:
+    """Train a recipe's classifier and those beside it, measure them on test images and probes, and write the report.
+
+    recipe, overrides: see `ClassifierRecipe.load`. out: the run's folder, runs/NAME by default; one that exists is continued
+        with `resume` or refused. data, test, negatives, probes (by name): data sets, arrays or PackedImages in the place of
+        the recipe's sources. beside: trained classifiers, by the name they get in the report, to compare with. note: takes
+        lines for people.
+
+    Raises SparringError for anything wrong with recipe or data before training starts, NonFiniteLossError when the loss is
+    no number, and KeyboardInterrupt after Ctrl-C, once a checkpoint is saved. A resumed run ends in the same bits.
+    """
+    note = note or (lambda text: None)
+    chosen = _with_python_sources(recipe, overrides, data, negatives)
+    folder = _folder(chosen, recipe, out, resume=resume)
+    chosen = _resolved(chosen, folder)
+    others = {name: load_classifier(path) for name, path in (beside or {}).items()}
+    with _one_process(device) as chosen_device, _process_as_before():
+        assert chosen.threads is not None
+        torch.set_num_threads(chosen.threads)
+        images = load_classifier_data(chosen, note, data=data, test=test, negatives=negatives, probes=probes)
+        for name, other in others.items():
+            _check_beside(name, other, images)
+        with one_line_for_disk_errors("see to it and continue with --resume"):
+            facts = _write_facts(folder, chosen, images, command)
+            evaluations: dict[str, Evaluation] = {}
+            for name, other in others.items():
+                evaluations[name] = _evaluate(chosen, other, images)
+            for criterion in (*chosen.beside, chosen.criterion):
+                target = folder if criterion is chosen.criterion else folder / "beside" / folder_name(criterion.kind)
+                saved = _train_one(chosen, criterion, images, target, chosen_device, progress, note)
+                evaluations[criterion.kind] = _evaluate(chosen, saved, images)
+                _keep_threshold(target, saved, evaluations[criterion.kind])
+            numbers = {name: evaluation.numbers for name, evaluation in evaluations.items()}
+            write_json(folder / RESULTS, {"classifiers": numbers, "warnings": list(images.warnings)})
+            write_classifier_report(folder, facts, evaluations, images.warnings)
+    return ClassifierRun(folder)
+
+
+def _train_one(
+    recipe: ClassifierRecipe,
+    criterion: Network,
+    data: ClassifierData,
+    folder: Path,
+    device: torch.device,
+    progress: Callable[[int, int], Progress],
+    note: Note,
+) -> SavedClassifier:
+    """One classifier of the run; one that is complete already is read again."""
+    if (folder / DESCRIPTION).is_file():
+        done = load_classifier(folder, device)
+        if done.description["step"] == recipe.steps:
+            return done
+    training = Training(recipe, criterion, data, device)
+    note(f"training {criterion.kind}: {len(data.train)} positives, {recipe.steps} steps")
+    training.run(folder, progress, note)
+    description = {
+        "recipe": recipe.name,
+        "criterion": criterion.kind,
+        "step": training.step,
+        "network": {"kind": recipe.network.kind, "options": recipe.network.options},
+        "image_size": data.train.size,
+        "image_channels": data.train.channels,
+        "num_classes": data.train.num_classes,
+        "outputs": training.outputs,
+        "class_names": list(data.train.class_names),
+        "input": "float images [B, C, H, W] in [-1, 1], x / 127.5 - 1 of 8-bit levels",
+        "threshold": None,
+        "false_alarm_rate": None,
+    }
+    save_classifier(folder, training.classifier, json.loads(json.dumps(description)))
+    return load_classifier(folder, device)
+
+
+def _evaluate(recipe: ClassifierRecipe, saved: SavedClassifier, data: ClassifierData) -> Evaluation:
+    return evaluate_classifier(
+        saved.module, data, thresholds=recipe.thresholds, false_alarm_rate=recipe.false_alarm_rate
+    )
+
+
+def _keep_threshold(folder: Path, saved: SavedClassifier, evaluation: Evaluation) -> None:
+    """The chosen threshold, and what the classifier is worth, go into its description."""
+    keys = ("threshold", "false_alarm_rate", "accuracy")
+    write_json(folder / DESCRIPTION, saved.description | {key: evaluation.numbers[key] for key in keys})
+
+
+def _check_beside(name: str, other: SavedClassifier, data: ClassifierData) -> None:
+    train = data.train
+    wanted = (train.size, train.channels, train.num_classes)
+    if (other.image_size, other.image_channels, other.num_classes) != wanted:
+        raise SparringError(
+            f"the classifier '{name}' beside this run takes {other.image_channels} x {other.image_size} x "
+            f"{other.image_size} images of {other.num_classes} classes, and the data are {train.channels} x {train.size} x "
+            f"{train.size} of {train.num_classes}"
+        )
+
+
+def named_classifiers(given: Iterable[str]) -> dict[str, str]:
+    """`NAME=RUN` words as a mapping. Raises SparringError for others."""
+    found = {}
+    for word in given:
+        name, equals, path = word.partition("=")
+        if not (name and equals and path):
+            raise SparringError(
+                f"'{word}' names no classifier: write NAME=RUN, such as baseline=runs/nat-baseline-cifar10"
+            )
+        found[name] = path
+    return found
+
+
+# --- the folder ---
+
+
+def _with_python_sources(
+    recipe: Any, overrides: Iterable[str] | Mapping[str, Any], data: Any, negatives: Any
+) -> ClassifierRecipe:
+    """The recipe, with `python:TYPE` for images that come from Python, so that it can be written down."""
+    from sparring.recipe_files import parse_overrides
+
+    changes = parse_overrides(overrides if isinstance(overrides, Mapping) else list(overrides))
+    for name, given in (("data", data), ("negatives", negatives)):
+        if given is not None:
+            changes.setdefault(f"{name}.source", f"{FROM_PYTHON}{type(given).__name__}")
+    return ClassifierRecipe.load(recipe, changes)
+
+
+def _folder(recipe: ClassifierRecipe, source: Any, out: str | Path | None, *, resume: bool) -> Path:
+    is_run = isinstance(source, str | Path) and (Path(source) / "recipe.json").is_file()
+    usual = Path(source) if is_run and resume else Path("runs") / recipe.name.replace("/", "-")
+    folder = usual if out is None else Path(out)
+    for part in (folder, *folder.parents):
+        if part.exists() and not part.is_dir():
+            raise SparringError(f"{part} is a file: give a folder with --out")
+    started = (folder / "recipe.json").is_file()
+    if started and not resume:
+        raise SparringError(f"{folder} holds a run: continue it with --resume, or choose another folder with --out")
+    if not started and folder.is_dir() and any(folder.iterdir()):
+        raise SparringError(f"{folder} is not empty and holds no run: choose another folder with --out")
+    return folder
+
+
+def _resolved(recipe: ClassifierRecipe, folder: Path) -> ClassifierRecipe:
+    """The recipe with its threads written out. Raises SparringError where the folder's run has another recipe."""
+    if not (folder / "recipe.json").is_file():
+        return recipe.model_copy(update={"threads": recipe.threads or torch.get_num_threads()})
+    before = ClassifierRecipe.load(folder)
+    recipe = recipe.model_copy(update={"threads": recipe.threads or before.threads, "name": before.name})
+    old, new = flat(before.to_dict()), flat(recipe.to_dict())
+    changed = [key for key in {**old, **new} if old.get(key) != new.get(key)]
+    if changed:
+        listed = "; ".join(f"{key} was {old.get(key)!r} and is {new.get(key)!r}" for key in changed)
+        raise SparringError(
+            f"{folder} was started with another recipe: {listed}. Start a changed recipe in another folder with --out"
+        )
+    return recipe
+
+
+def _write_facts(folder: Path, recipe: ClassifierRecipe, data: ClassifierData, command: str | None) -> dict[str, Any]:
+    """recipe.json; raises SparringError where the run was started on other images."""
+    path = folder / "recipe.json"
+    started = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    now = data.fingerprints()
+    for name, fingerprint in started.get("fingerprints", {}).items():
+        if now.get(name) != fingerprint:
+            raise SparringError(f"{folder} was started on other images: the {name} images have changed since")
+    facts = {
+        "recipe": recipe.to_dict(),
+        "versions": started.get("versions") or versions(),
+        "commit": started.get("commit") or commit(),
+        "command": started.get("command") or command or " ".join(sys.argv),
+        "hardware": started.get("hardware") or f"{platform.machine()}, {recipe.threads} threads",
+        "fingerprints": now,
+    }
+    if facts != started:
+        write_json(path, facts)
+    return facts
+
+
+@contextmanager
+def _one_process(device: str | None) -> Iterator[torch.device]:
+    """The device to train on. A classifier is trained by one process."""
+    import os
+
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        raise SparringError("classifiers are trained by one process: start `sparring classify` without torchrun")
+    runtime = Runtime.start(device)
+    try:
+        yield runtime.device
+    finally:
+        runtime.stop()
+
+
+@contextmanager
+def _process_as_before() -> Iterator[None]:
+    """Put back the global generators, which every step seeds, and the number of threads."""
+    threads, python_state, numpy_state = torch.get_num_threads(), random.getstate(), np.random.get_state()
+    with torch.random.fork_rng(devices=list(range(torch.cuda.device_count()))):
+        try:
+            yield
+        finally:
+            torch.set_num_threads(threads)
+            random.setstate(python_state)
+            np.random.set_state(numpy_state)

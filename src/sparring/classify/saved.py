@@ -1,0 +1,162 @@
+"""A trained classifier from its two files, and what it says about images: a label, a confidence, or "unknown"."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load as load_safetensors
+from safetensors.torch import save as save_safetensors
+from torch import Tensor
+
+from sparring.classify.networks import Classifier, build_classifier
+from sparring.data.packed import PackedImages, to_float
+from sparring.errors import SparringError
+from sparring.files import write_atomically, write_json
+
+WEIGHTS, DESCRIPTION = "classifier.safetensors", "classifier.json"
+BATCH = 500  # images judged at a time
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What a classifier says about one image.
+
+    label       the class's name or number, or "unknown": below the threshold, or taken for the extra class of negatives
+    confidence  the largest probability among the classes
+    best        the class that has it, also where the label is "unknown"
+    """
+
+    label: str
+    confidence: float
+    best: str
+    unknown: bool
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class SavedClassifier:
+    """A trained classifier, its classes and its threshold. `module` maps images in [-1, 1] to plain logits."""
+
+    module: Classifier
+    description: dict[str, Any] = field(repr=False)
+
+    @property
+    def num_classes(self) -> int:
+        return int(self.description["num_classes"])
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        return tuple(self.description["class_names"]) or tuple(map(str, range(self.num_classes)))
+
+    @property
+    def threshold(self) -> float | None:
+        """Below it a prediction is "unknown"; chosen on validation data for `description["false_alarm_rate"]`."""
+        return self.description["threshold"]
+
+    @property
+    def image_size(self) -> int:
+        return int(self.description["image_size"])
+
+    @property
+    def image_channels(self) -> int:
+        return int(self.description["image_channels"])
+
+    def logits(self, images: PackedImages | Tensor) -> Tensor:
+        """Logits float32 [N, K] on the CPU, of uint8 images or floats in [-1, 1], [N, C, H, W]."""
+        return judge(self.module, images)
+
+    def predict(self, images: PackedImages | Tensor, threshold: float | None = None) -> list[Prediction]:
+        """A prediction for each image. threshold: in the place of the classifier's own; 0 leaves nothing unknown but what
+        an extra class takes.
+
+        Raises SparringError where there is no threshold at all.
+        """
+        threshold = self.threshold if threshold is None else threshold
+        if threshold is None:
+            raise SparringError(
+                "this classifier was trained without validation data, so it has no threshold: give one, such as 0.5"
+            )
+        if not 0 <= threshold <= 1:
+            raise SparringError(f"the threshold is a probability from 0 to 1, got {threshold}")
+        if not len(images):
+            return []
+        probabilities = self.logits(images).double().softmax(1)
+        best, index = probabilities[:, : self.num_classes].max(1)
+        taken_for_negative = probabilities.argmax(1) >= self.num_classes
+        unknown = (best < threshold) | taken_for_negative
+        found = []
+        for confidence, number, off in zip(best.tolist(), index.tolist(), unknown.tolist(), strict=True):
+            name = self.class_names[number]
+            found.append(Prediction("unknown" if off else name, confidence, name, off))
+        return found
+
+
+@torch.no_grad()
+def judge(classifier: Classifier, images: PackedImages | Tensor, *, normalised: bool = False) -> Tensor:
+    """Logits float32 [N, K] on the CPU, in evaluation mode; the classifier is as it was afterwards.
+
+    images: PackedImages, uint8, or floats in [-1, 1], [N, C, H, W]. normalised: floats that the network gets as they are.
+    """
+    was_training, device = classifier.training, classifier.mean.device
+    classifier.eval()
+    parts = [torch.empty(0)]
+    try:
+        for start in range(0, len(images), BATCH):
+            if isinstance(images, PackedImages):
+                batch, _ = images.batch(torch.arange(start, min(start + BATCH, len(images))))
+            else:
+                batch = images[start : start + BATCH]
+                batch = to_float(batch) if batch.dtype == torch.uint8 else batch
+            batch = batch.to(device).contiguous(memory_format=torch.channels_last)
+            parts.append((classifier.network if normalised else classifier)(batch).float().cpu())
+    finally:
+        classifier.train(was_training)
+    return torch.cat(parts[1:]) if len(parts) > 1 else parts[0]
+
+
+def save_classifier(folder: Path, classifier: Classifier, description: dict[str, Any]) -> None:
+    """Write classifier.safetensors, and the classifier.json that says how to build and use it."""
+    tensors = {name: value.detach().cpu().contiguous() for name, value in classifier.state_dict().items()}
+    weights = save_safetensors(tensors)
+    write_atomically(folder / WEIGHTS, weights)
+    write_json(folder / DESCRIPTION, description | {"weights_sha256": hashlib.sha256(weights).hexdigest()})
+
+
+def load_classifier(path: str | Path, device: torch.device | str = "cpu") -> SavedClassifier:
+    """A classifier from its run's folder, or from a lone classifier.safetensors with its .json beside it; needs no data.
+
+    Raises SparringError where a file is missing, damaged or belongs to another.
+    """
+    path = Path(path)
+    weights = path / WEIGHTS if path.is_dir() else path.with_suffix(".safetensors")
+    described = weights.with_suffix(".json")
+    if not path.exists():
+        raise SparringError(f"there is no classifier '{path}': give the folder of a run of `sparring classify`")
+    for needed in (weights, described):
+        if not needed.is_file():
+            raise SparringError(f"'{path}' holds no trained classifier: {needed.name} is missing")
+    try:
+        description = json.loads(described.read_text(encoding="utf-8"))
+        network, wanted, content = description["network"], description["weights_sha256"], weights.read_bytes()
+        size, channels, outputs = (int(description[key]) for key in ("image_size", "image_channels", "outputs"))
+    except (ValueError, KeyError, TypeError) as error:
+        raise SparringError(f"{described} is damaged: {error!r}") from None
+    if hashlib.sha256(content).hexdigest() != wanted:
+        raise SparringError(f"{weights} is damaged, or is not the file that {described.name} describes")
+    module = build_classifier(
+        network["kind"], network["options"], image_size=size, image_channels=channels, outputs=outputs, seed=0
+    )
+    try:
+        module.load_state_dict(load_safetensors(content))
+    except (RuntimeError, SafetensorError) as error:
+        raise SparringError(f"{weights} does not fit its network: {str(error).splitlines()[0]}") from None
+    module = module.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return SavedClassifier(module.eval().requires_grad_(False), description)

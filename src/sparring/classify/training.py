@@ -1,0 +1,189 @@
+"""Training one classifier: batches in, a step each, checkpoints from which it goes on to the same bits."""
+
+from __future__ import annotations
+
+import inspect
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from sparring.classify.batches import Batches
+from sparring.classify.criteria import CRITERIA, takes_negatives
+from sparring.classify.data import ClassifierData, Note
+from sparring.classify.networks import Classifier, build_classifier
+from sparring.classify.recipe import ClassifierRecipe
+from sparring.data.packed import PackedImages
+from sparring.errors import NonFiniteLossError, SparringError
+from sparring.plugins import find
+from sparring.randomness import seed_global_generators
+from sparring.recipe import Network
+from sparring.training.checkpoint import CheckpointFolder, DamagedCheckpointError, load_checkpoint
+from sparring.training.interrupt import Interrupts
+from sparring.training.log import TIME_FIELDS, JsonLines, read_rows
+from sparring.training.optimizers import load_state_by_name, make_optimizer, set_learning_rate, state_by_name
+from sparring.training.progress import Progress
+
+SUMS = ("loss", "batches", "positives", "correct", "confidence on positives", "negatives", "confidence on negatives")
+
+
+class Training:
+    """One classifier on its way: `run` trains it to the end, `classifier` is what it is by then."""
+
+    def __init__(
+        self, recipe: ClassifierRecipe, criterion: Network, data: ClassifierData, device: torch.device | str = "cpu"
+    ):
+        self.recipe, self.device, self.step = recipe, torch.device(device), 0
+        self.num_classes = data.train.num_classes
+        made = find(criterion.kind, CRITERIA, "criterion")
+        self.outputs = outputs_of(criterion, self.num_classes)
+        self.classifier: Classifier = build_classifier(
+            recipe.network.kind,
+            recipe.network.options,
+            image_size=data.train.size,
+            image_channels=data.train.channels,
+            outputs=self.outputs,
+            seed=recipe.seed,
+            **(channel_statistics(data.train) if recipe.normalise else {}),
+        ).to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.criterion: nn.Module = made(**given_to_criterion(made, self.num_classes), **criterion.options)
+        self._whole = nn.ModuleDict({"classifier": self.classifier, "criterion": self.criterion.to(self.device)})
+        self.optimizer = make_optimizer(self._whole, recipe.optimizer)
+        negatives = data.negatives if takes_negatives(criterion.kind) else None
+        self.batches = Batches(
+            recipe, data.train.to(self.device), None if negatives is None else negatives.to(self.device)
+        )
+        self.sums = torch.zeros(len(SUMS), dtype=torch.float64, device=self.device)
+        self.first_bad = torch.full((), -1, dtype=torch.int64, device=self.device)
+
+    def train_step(self) -> None:
+        """One batch, positives and negatives in one forward pass, and one optimiser step. Reads nothing back."""
+        recipe = self.recipe
+        images, target = self.batches.at(self.step)
+        seed_global_generators(recipe.seed, "modules", self.step)  # dropout, and users' modules
+        logits = self.classifier(images)
+        loss = self.criterion(logits, target)
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        set_learning_rate(self.optimizer, recipe.optimizer.rate(self.step, recipe.steps))
+        self.optimizer.step()
+        self._note(logits.detach(), target, loss.detach())
+        self.step += 1
+
+    @torch.no_grad()
+    def _note(self, logits: Tensor, target: Tensor, loss: Tensor) -> None:
+        confidence = logits.float().softmax(1)[:, : self.num_classes].amax(1)
+        positive = target >= 0
+        correct = (logits.argmax(1) == target) & positive
+        sums = [loss, torch.ones_like(loss), positive.sum(), correct.sum(), (confidence * positive).sum()]
+        sums += [(~positive).sum(), (confidence * ~positive).sum()]
+        self.sums += torch.stack([value.double() for value in sums])
+        bad = (self.first_bad < 0) & ~torch.isfinite(loss)
+        self.first_bad = torch.where(bad, self.step, self.first_bad)
+
+    def check(self) -> None:
+        """Raise NonFiniteLossError if a loss since the start of this session was no number, naming the first step."""
+        if int(self.first_bad) >= 0:
+            raise NonFiniteLossError(
+                f"the loss was no finite number at step {int(self.first_bad)}: the run stops, the last checkpoint is from "
+                "before. Lower optimizer.lr"
+            )
+
+    def tick(self) -> dict[str, float]:
+        """Means since the last tick; starts anew."""
+        self.check()
+        found = dict(zip(SUMS, self.sums.tolist(), strict=True))
+        self.sums.zero_()
+        row = {"loss": found["loss"] / found["batches"], "accuracy": found["correct"] / max(found["positives"], 1)}
+        for name in ("positives", "negatives"):
+            if found[name]:
+                row[f"confidence on {name}"] = found[f"confidence on {name}"] / found[name]
+        return row
+
+    def state_dict(self) -> dict[str, Any]:
+        """All that training depends on and that recipe and data do not give."""
+        return {
+            "step": self.step,
+            "modules": self._whole.state_dict(),
+            "optimizer": state_by_name(self.optimizer, self._whole),
+            "sums": self.sums.cpu(),
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.step = int(state["step"])
+        self._whole.load_state_dict(state["modules"])
+        load_state_by_name(self.optimizer, self._whole, state["optimizer"])
+        self.sums = state["sums"].to(self.device)
+
+    def run(self, folder: Path, make_progress: Callable[[int, int], Progress], note: Note) -> None:
+        """Train to the last step, or until an interrupt, which is saved. Goes on from the folder's newest checkpoint."""
+        recipe, checkpoints = self.recipe, CheckpointFolder(folder / "checkpoints")
+        if checkpoints.last() is not None:
+            self._resume(checkpoints)
+            note(f"resuming {folder} at step {self.step} of {recipe.steps}")
+        log = JsonLines(folder / "log.jsonl", after=self.step)
+        rows = read_rows(folder / "log.jsonl")
+        before, started, since = rows[-1].get("seconds", 0.0) if rows else 0.0, time.perf_counter(), (self.step, 0.0)
+        self.classifier.train()
+        try:
+            with Interrupts() as interrupts, make_progress(self.step, recipe.steps) as progress:
+                while self.step < recipe.steps:
+                    self.train_step()
+                    last = self.step == recipe.steps
+                    progress.step(self.step)
+                    if self.step % recipe.log_every == 0 or last:
+                        row, now = self.tick(), time.perf_counter() - started
+                        rate = (self.step - since[0]) / max(now - since[1], 1e-9)
+                        times = dict(zip(TIME_FIELDS, (round(before + now, 3), round(rate, 3)), strict=True))
+                        log.write({"step": self.step, **row, **times})
+                        progress.values(row)
+                        since = (self.step, now)
+                    if self.step % recipe.checkpoint_every == 0 or last or interrupts.requested:
+                        self.check()
+                        checkpoints.save(self.step, self.state_dict())
+                    if interrupts.requested:
+                        message = f"interrupted at step {self.step}; the run is saved: continue it with --resume"
+                        interrupts.leave(message, note)
+        finally:
+            log.close()
+        self.classifier.eval()
+
+    def _resume(self, checkpoints: CheckpointFolder) -> None:
+        """Load the newest good checkpoint; one before it repeats some steps and ends in the same bits."""
+        faults = []
+        for step in reversed(checkpoints.steps()):
+            try:
+                self.load_state_dict(load_checkpoint(checkpoints.path(step)))
+                return
+            except DamagedCheckpointError as error:
+                faults.append(str(error))
+            except (KeyError, RuntimeError, TypeError) as error:
+                raise SparringError(
+                    f"{checkpoints.path(step)} does not fit this run: {str(error).splitlines()[0]}"
+                ) from None
+        raise SparringError(f"{faults[0]}; no other one is good: start again in another folder with --out")
+
+
+def outputs_of(criterion: Network, num_classes: int) -> int:
+    """How many logits a criterion wants for so many classes."""
+    return num_classes + int(getattr(find(criterion.kind, CRITERIA, "criterion"), "extra_outputs", 0))
+
+
+def given_to_criterion(made: Any, num_classes: int) -> dict[str, Any]:
+    """`num_classes` for a criterion that asks for it by that name."""
+    return {"num_classes": num_classes} if "num_classes" in inspect.signature(made).parameters else {}
+
+
+def channel_statistics(packed: PackedImages) -> dict[str, Tensor]:
+    """Mean and standard deviation of each channel, [C], in the units of [-1, 1]."""
+    levels = torch.arange(256, dtype=torch.float64) / 127.5 - 1
+    shares = torch.stack(
+        [torch.bincount(packed.images[:, c].reshape(-1).long(), minlength=256) for c in range(packed.channels)]
+    ).double()
+    shares /= shares.sum(1, keepdim=True)
+    mean = shares @ levels
+    std = ((shares @ levels.square()) - mean.square()).clamp(min=0).sqrt()
+    return {"mean": mean.float(), "std": std.clamp(min=1e-3).float()}
