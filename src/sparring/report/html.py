@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import html
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,9 +14,19 @@ from sparring.files import write_atomically
 from sparring.report.plots import curves, render, shrunk
 from sparring.training.log import TIME_FIELDS, read_rows
 
-MOST_PICTURES = 6  # of samples over time, spread over the run
+IN_A_ROW = 3  # earlier pictures of samples, spread over the run; two rows at most, and only whole ones
 NOT_CURVES = {"step", "update", "images", *TIME_FIELDS}
 HEADLINES = 4  # numbers at the top
+SOURCES = (  # keys of a record that its number depends on, in words
+    ("extractor", "extractor"),
+    ("weights_sha256", "its weights' SHA-256"),
+    ("resize", "resize"),
+    ("dtype", "precision"),
+    ("seed", "seed"),
+    ("version", "sparring"),
+)
+
+Points = tuple[list[float], list[float]]  # steps, values
 
 STYLE = """
 :root { color-scheme: light dark;
@@ -31,12 +42,13 @@ p { margin: .3rem 0; color: var(--soft) }
 .number { background: var(--card); border-radius: .6rem; padding: .8rem 1rem }
 .number b { display: block; font-size: 1.5rem; font-variant-numeric: tabular-nums }
 .number span { color: var(--soft); font-size: .85rem }
-.pictures, .curves { display: grid; gap: 1rem; grid-template-columns: repeat(auto-fit, minmax(min(100%, 17rem), 1fr)) }
-.curves { grid-template-columns: repeat(auto-fit, minmax(min(100%, 26rem), 1fr)) }
-figure { margin: 0 } figcaption { color: var(--soft); font-size: .85rem; margin-top: .25rem }
+.pictures, .curves { display: grid; gap: 1rem; grid-template-columns: repeat(auto-fill, minmax(min(100%, 18rem), 1fr)) }
+.curves { gap: 1.4rem 1.6rem } .pictures { grid-template-columns: repeat(auto-fill, minmax(min(47%, 18rem), 1fr)) }
+figure { margin: 0; min-width: 0 } figcaption { color: var(--soft); font-size: .85rem; margin-top: .25rem }
 img { width: 100%; image-rendering: pixelated; border-radius: .4rem; display: block }
-img.last { max-width: 44rem } .curves svg { width: 100%; height: auto }
+.curves svg { width: 100%; height: auto }
 .scroll { overflow-x: auto } table { border-collapse: collapse; font-size: .88rem; width: 100% }
+.sources { font-size: .85rem; overflow-wrap: anywhere } .sources b { color: var(--ink); font-weight: 500 }
 th, td { text-align: left; padding: .35rem .7rem .35rem 0; border-bottom: 1px solid var(--line); white-space: nowrap }
 td.value { font-variant-numeric: tabular-nums; font-weight: 600 } th { color: var(--soft); font-weight: 500 }
 .shares { display: grid; grid-template-columns: max-content 1fr max-content; gap: .25rem .8rem; align-items: center;
@@ -99,7 +111,8 @@ def picture(png: bytes, caption: str, *, css: str = "") -> str:
 def figure(series: Mapping[str, tuple[Sequence[float], Sequence[float]]], *, title: str, ylabel: str = "") -> str:
     """Curves as an SVG inside the page."""
     svg = render(curves(series, title=title, ylabel=ylabel), "svg").decode()
-    return f"<figure>{svg[svg.index('<svg') :]}</figure>"
+    svg = re.sub(r' xmlns(:\w+)?="[^"]*"', "", svg[svg.index("<svg") :])  # names that a page knows: no address in it
+    return f"<figure>{svg}</figure>"
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, value_column: int | None = None) -> str:
@@ -140,12 +153,21 @@ def _last_step(metrics: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def _headlines(metrics: list[dict[str, Any]]) -> str:
-    cards = []
+    cards: list[str] = []
     for row in _last_step(metrics):
         if isinstance(row["value"], int | float) and len(cards) < HEADLINES:
-            better = f"{row['better']} is better" if row.get("better") else ""
-            cards.append(number_card(row["metric"], shown(row["value"]), better))
+            cards.append(number_card(row["metric"], shown(row["value"]), _remark(row, metrics)))
     return f'<div class="numbers">{"".join(cards)}</div>' if cards else ""
+
+
+def _remark(row: Mapping[str, Any], metrics: list[dict[str, Any]]) -> str:
+    """Which way is better, and the best of the run where that is not the last."""
+    if not row.get("better"):
+        return ""
+    same = [other for other in metrics if other["metric"] == row["metric"] and isinstance(other["value"], int | float)]
+    best = (min if row["better"] == "lower" else max)(same, key=lambda other: other["value"])
+    earlier = best["value"] != row["value"]
+    return f"{row['better']} is better" + (f"; {shown(best['value'])} at step {best['step']}" if earlier else "")
 
 
 def _pictures(paths: list[Path]) -> str:
@@ -156,10 +178,10 @@ def _pictures(paths: list[Path]) -> str:
     )
     if len(paths) == 1:
         return last
-    chosen = {round(i * (len(paths) - 1) / (MOST_PICTURES - 1)) for i in range(MOST_PICTURES)}
-    earlier = "".join(
-        picture(paths[i].read_bytes(), f"step {_step(paths[i])}") for i in sorted(chosen) if i < len(paths) - 1
-    )
+    before = paths[:-1]
+    count = len(before) if len(before) < IN_A_ROW else min(len(before) // IN_A_ROW, 2) * IN_A_ROW
+    chosen = [before[round(i * (len(before) - 1) / max(count - 1, 1))] for i in range(count)]
+    earlier = "".join(picture(path.read_bytes(), f"step {_step(path)}") for path in chosen)
     return last + section("How they came about", f'<div class="pictures">{earlier}</div>')
 
 
@@ -168,33 +190,34 @@ def _step(path: Path) -> int:
 
 
 def _curves(log: list[dict[str, Any]]) -> str:
-    """A figure per player and one for the scores."""
-    series: dict[str, dict[str, tuple[list[float], list[float]]]] = {}
+    """A figure per term, since their sizes differ, and one in which the scores are side by side."""
+    scores: dict[str, Points] = {}
+    terms: dict[str, Points] = {}
     for row in log:
         for key, value in row.items():
             if key in NOT_CURVES or not isinstance(value, int | float):
                 continue
             player, _, term = key.partition("/")
-            group = (
-                "how real the discriminator finds them"
-                if term.endswith("_score")
-                else f"{player}: raw value of each term"
-            )
-            steps, values = series.setdefault(group, {}).setdefault(term.removesuffix("_score"), ([], []))
+            is_score = term.endswith("_score")
+            curves_of, name = (scores, term.removesuffix("_score")) if is_score else (terms, f"{player}: {term}")
+            steps, values = curves_of.setdefault(name, ([], []))
             steps.append(row["step"])
             values.append(value)
-    figures = "".join(figure(curves_of, title=group) for group, curves_of in series.items())
-    return section("Training", f'<div class="curves">{figures}</div>') if figures else ""
+    figures = [figure({"": points}, title=name, ylabel="raw value") for name, points in sorted(terms.items())]
+    if scores:
+        figures.append(figure(scores, title="how real the discriminator finds them", ylabel="score"))
+    note = "<p>The raw value of each term, before its weight.</p>"
+    return section("Training", f'{note}<div class="curves">{"".join(figures)}</div>') if figures else ""
 
 
 def _measured_curves(metrics: list[dict[str, Any]]) -> str:
-    series: dict[str, tuple[list[float], list[float]]] = {}
+    series: dict[str, Points] = {}
     for row in metrics:
         if isinstance(row["value"], int | float) and row.get("better"):
             steps, values = series.setdefault(row["metric"], ([], []))
             steps.append(row["step"])
             values.append(row["value"])
-    figures = "".join(figure({name: points}, title=name) for name, points in series.items() if len(points[0]) > 1)
+    figures = "".join(figure({"": points}, title=name) for name, points in series.items() if len(points[0]) > 1)
     return section("Measurements over time", f'<div class="curves">{figures}</div>') if figures else ""
 
 
@@ -212,31 +235,28 @@ def _class_shares(metrics: list[dict[str, Any]]) -> str:
 
 
 def _metrics_table(metrics: list[dict[str, Any]]) -> str:
-    rows, notes = [], []
+    rows, notes, sources = [], [], []
     for row in _last_step(metrics):
+        source = "; ".join(f"{label} <b>{html.escape(str(row[key]))}</b>" for key, label in SOURCES if key in row)
+        if source and source not in sources:
+            sources.append(source)
+        notes += [note for note in row.get("notes", []) if note not in notes]
         if not isinstance(row["value"], int | float):
             continue
         value = shown(row["value"]) + (f" ± {shown(row['std'])}" if row.get("std") is not None else "")
+        value += f", {row['groups']} groups" if row.get("groups") else ""
         against = f"{row.get('data', '')} {row.get('split') or ''}".strip()
-        weights = str(row.get("weights_sha256", ""))[:12]
-        columns = (
-            row.get("n_fake"),
-            row.get("n_real"),
-            against,
-            row.get("extractor"),
-            weights,
-            row.get("resize"),
-            row.get("seed"),
-        )
-        rows.append((row["metric"], value, *("" if cell is None else cell for cell in columns)))
-        notes += [note for note in row.get("notes", []) if note not in notes]
+        rows.append((row["metric"], value, _count(row.get("n_fake")), _count(row.get("n_real")), against))
     if not rows:
         return ""
-    columns_shown = ("metric", "value", "n fake", "n real", "against", "extractor", "its weights", "resize", "seed")
-    listed = "".join(f"<li>{html.escape(note)}</li>" for note in notes)
-    return section(
-        "Numbers, and what they depend on", table(columns_shown, rows, value_column=1) + f"<ul>{listed}</ul>"
-    )
+    numbers = table(("metric", "value", "generated", "real", "against"), rows, value_column=1)
+    measured = "".join(f'<p class="sources">Measured with {source}.</p>' for source in sources)
+    listed = f"<ul>{''.join(f'<li>{html.escape(note)}</li>' for note in notes)}</ul>" if notes else ""
+    return section("Numbers, and what they depend on", numbers + measured + listed)
+
+
+def _count(n: Any) -> str:
+    return f"{n:,}" if isinstance(n, int) else ""
 
 
 def _settings(facts: Mapping[str, Any]) -> str:

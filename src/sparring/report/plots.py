@@ -24,6 +24,7 @@ GUTTER = 96  # gray between images: tells black and white ones apart, in light a
 SCALE_KEY = "sparring:scale"  # in the PNG: how often each pixel was repeated, so that it can be undone exactly
 COLOURS = ("#3b7ddd", "#e0823d", "#2f9e77", "#c2498f", "#8a6fd1", "#a08a1f")  # readable on white and on near-black
 INK = "#808488"  # likewise, for axes and words
+UNSAID = {"png": ("Software",), "svg": ("Date", "Creator", "Format", "Type")}  # which matplotlib would add, by format
 SMOOTH_ABOVE = 150  # points; longer curves get a running mean over a fiftieth of their length
 
 
@@ -82,12 +83,16 @@ def curves(
     title: str = "",
     xlabel: str = "step",
     ylabel: str = "",
-    size: tuple[float, float] = (5.2, 2.7),
+    size: tuple[float, float] = (4.2, 2.5),
 ) -> "Figure":
     """A figure of named curves, each (steps, values), over one pair of labelled axes; transparent, for light and dark.
 
-    path   where to write it, .png or .svg, atomically; size: in inches. Curves of many points are drawn faint under their
-    running mean. Values that are not finite leave a gap.
+    series   a curve named "" has no entry in the legend
+
+    path     where to write it, .png or .svg, atomically
+    size     in inches; words are then readable from a phone's width upwards
+
+    Curves of many points are drawn faint under their running mean. Values that are not finite leave a gap.
     """
     from matplotlib.figure import Figure
 
@@ -124,11 +129,11 @@ def render(figure: "Figure", kind: str) -> bytes:
     """A figure as the bytes of a "png" or an "svg" (words stay words), the same for the same figure."""
     import matplotlib
 
-    if kind not in ("png", "svg"):
+    if kind not in UNSAID:
         raise SparringError(f"a figure is written as .png or .svg, got '.{kind}'")
     content = io.BytesIO()
     with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": "sparring"}):
-        figure.savefig(content, format=kind, dpi=160, metadata={"Date": None} if kind == "svg" else {"Software": None})
+        figure.savefig(content, format=kind, dpi=160, metadata=dict.fromkeys(UNSAID[kind]))
     return content.getvalue()
 
 

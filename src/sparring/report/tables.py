@@ -120,7 +120,7 @@ def print_description(description: dict[str, Any]) -> None:
         )
     for side, source in per_step["host_gradient"].items():
         console.print(f"gradient on {side} samples: {source}")
-    console.print(json.dumps(description["recipe"], indent=2, ensure_ascii=False))
+    console.print(json.dumps(description["recipe"], indent=2, ensure_ascii=False), markup=False, soft_wrap=True)
 
 
 def _weight(weight: Any) -> str:
