@@ -49,7 +49,7 @@ def describe(recipe: Recipe, note: Callable[[str], None] = lambda text: None) ->
         shapes = _Shapes(real.size, real.channels, real.num_classes, len(real))
     else:
         shapes = _Shapes(data.size, data.channels, classes, max(50_000, recipe.batch_size))
-    extra = {
+    extra: dict[str, Any] = {
         name: shapes
         for name, wanted in (("negatives", recipe.negatives), ("unlabelled", recipe.unlabelled or data.labelled))
         if wanted is not None
