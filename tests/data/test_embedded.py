@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import gzip
+import runpy
+import shutil
+import sys
 from pathlib import Path
 
 import pytest
@@ -19,7 +23,7 @@ FINGERPRINTS = {
 @pytest.mark.parametrize(("split", "per_class"), [("train", 800), ("test", 200)])
 def test_the_content_of_each_split(split, per_class):
     data = load("fashion-mnist-10k", split=split)
-    assert data.fingerprint == FINGERPRINTS[split]
+    assert data.fingerprint == FINGERPRINTS[split] == embedded.FINGERPRINTS[split]
     assert data.images.shape == (10 * per_class, 1, 32, 32)
     assert data.labels.bincount().tolist() == [per_class] * 10
     assert data.class_names == embedded.CLASS_NAMES and data.class_names[9] == "ankle boot"
@@ -56,3 +60,26 @@ def test_the_licence_ships_with_the_package():
     notice = (Path(__file__).parents[2] / "THIRD_PARTY.md").read_text()
     for sentence in ("2017, Zalando SE", "Permission is hereby granted, free of charge", 'PROVIDED "AS IS"'):
         assert sentence in notice
+
+
+def run_script(monkeypatch: pytest.MonkeyPatch, *words: object) -> None:
+    script = Path(__file__).parents[2] / "scripts" / "make_embedded_data.py"
+    monkeypatch.setattr(sys, "argv", [str(script), *map(str, words)])
+    runpy.run_path(str(script), run_name="__main__")
+
+
+def test_the_script_copies_files_whose_content_is_right(tmp_path, monkeypatch):
+    run_script(monkeypatch, "--data", embedded.FOLDER, "--out", tmp_path / "out")
+    for name in ("t10k-images-idx3-ubyte.gz", "t10k-labels-idx1-ubyte.gz"):
+        assert (tmp_path / "out" / name).read_bytes() == (embedded.FOLDER / name).read_bytes()
+
+
+def test_the_script_refuses_other_images(tmp_path, monkeypatch, capsys):
+    images = read_idx(embedded.FOLDER / "t10k-images-idx3-ubyte.gz")
+    images[9_999, 0, 0] ^= 1
+    header = bytes([0, 0, 8, 3, 0, 0, 39, 16, 0, 0, 0, 28, 0, 0, 0, 28])
+    (tmp_path / "t10k-images-idx3-ubyte.gz").write_bytes(gzip.compress(header + images.tobytes(), 1))
+    shutil.copy(embedded.FOLDER / "t10k-labels-idx1-ubyte.gz", tmp_path)
+    with pytest.raises(SystemExit, match="2"):
+        run_script(monkeypatch, "--data", tmp_path, "--out", tmp_path / "out")
+    assert "these are other images" in capsys.readouterr().err and not (tmp_path / "out").exists()

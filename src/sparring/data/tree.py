@@ -2,7 +2,6 @@
 
 import hashlib
 import os
-import re
 import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -59,8 +58,8 @@ def is_image(path: str) -> bool:
 
 def is_junk(path: str) -> bool:
     """Hidden files and what operating systems leave behind: never part of a data set."""
-    if "." not in path[:1] and "/." not in path and not any(name in path.lower() for name in _JUNK):
-        return False  # nearly all paths, without taking them apart
+    if "/" not in path:
+        return path[:1] == "." or path.lower() in _JUNK
     return any(part.startswith(".") or part.lower() in _JUNK for part in path.split("/"))
 
 
@@ -131,14 +130,19 @@ def _folder(root: Path) -> Tree:
 def _zip(path: Path, archive: zipfile.ZipFile) -> Tree:
     infos: dict[str, zipfile.ZipInfo] = {}
     folders: set[str] = set()
+    junk: dict[str, bool] = {"": False}  # folder -> whether to leave it out: looked at once, not for each of its files
     for info in archive.infolist():
         name = info.filename.removeprefix("./").rstrip("/")
-        parts = name.split("/")
-        if name.startswith(("/", "\\")) or ".." in parts or re.match("[A-Za-z]:", name):
+        folder, _, file = name.rpartition("/")
+        absolute = name[:1] in ("/", "\\") or (name[1:2] == ":" and name[0].isalpha())
+        if absolute or file == ".." or (folder not in junk and ".." in folder.split("/")):
             raise SparringError(f"'{path}' holds a path that leads outside of it, '{info.filename}': not a data set")
-        if is_junk(name):
+        if folder not in junk:
+            junk[folder] = is_junk(folder)
+            if not junk[folder]:
+                folders.update(_with_parents(folder))
+        if not name or junk[folder] or is_junk(file):
             continue
-        folders.update("/".join(parts[:depth]) for depth in range(1, len(parts)))
         if info.is_dir():
             folders.add(name)
             continue
@@ -147,3 +151,8 @@ def _zip(path: Path, archive: zipfile.ZipFile) -> Tree:
         infos[name] = info
     stamps: dict[str, object] = {name: (info.file_size, info.CRC) for name, info in infos.items()}
     return Tree(str(path), stamps, frozenset(folders), lambda name: archive.read(infos[name]), True)
+
+
+def _with_parents(folder: str) -> list[str]:
+    parts = folder.split("/")
+    return ["/".join(parts[:depth]) for depth in range(1, len(parts) + 1)]

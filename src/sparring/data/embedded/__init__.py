@@ -20,8 +20,8 @@ NAME = "fashion-mnist-10k"
 CLASS_NAMES = ("t-shirt", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "ankle boot")
 SPLITS = ("train", "test")
 TRAIN_PER_CLASS = 800
-
-_HERE = Path(__file__).parent
+FOLDER = Path(__file__).parent
+FINGERPRINTS = {"train": "f2dec146c6486dc0c9e2c85b66961398", "test": "d0acaa4c8249e14ec6b8946b0bd82ab3"}
 
 
 def pad_to_32(images: np.ndarray) -> Tensor:
@@ -43,10 +43,13 @@ def split_rows(labels: Tensor) -> dict[str, Tensor]:
     return {"train": torch.tensor(train), "test": torch.tensor(test)}
 
 
-def load_embedded(split: str = "train") -> PackedImages:
-    """One split of the embedded images: uint8 [8000 or 2000, 1, 32, 32] with labels and class names."""
+def load_embedded(split: str = "train", folder: Path = FOLDER) -> PackedImages:
+    """One split of the embedded images: uint8 [8000 or 2000, 1, 32, 32] with labels and class names.
+
+    `folder` holds the two files. Raises SparringError for another split, and where a file is missing or damaged.
+    """
     if split not in SPLITS:
         raise SparringError(f"'{NAME}' has no split '{split}': there is {', '.join(SPLITS)}")
-    images = pad_to_32(read_idx(_HERE / "t10k-images-idx3-ubyte.gz"))
-    labels = torch.from_numpy(read_idx(_HERE / "t10k-labels-idx1-ubyte.gz")).long()
+    images = pad_to_32(read_idx(folder / "t10k-images-idx3-ubyte.gz"))
+    labels = torch.from_numpy(read_idx(folder / "t10k-labels-idx1-ubyte.gz")).long()
     return PackedImages(images, labels, CLASS_NAMES, NAME, split).take(split_rows(labels)[split])
