@@ -1,6 +1,7 @@
 """Whole evaluations, with an extractor whose features can be written down."""
 
 import json
+from dataclasses import replace
 
 import pytest
 import torch
@@ -14,10 +15,12 @@ from sparring.metrics import (
     frechet_distance,
     inception_score,
     kernel_distance,
+    kernel_distance_subsets,
     precision_recall_density_coverage,
 )
 from sparring.metrics.evaluate import METRICS, metric_name
 from sparring.metrics.extractors.base import Features
+from sparring.metrics.fd_infinity import frechet_distance_infinity
 
 
 class Corners:
@@ -57,9 +60,11 @@ def values(records):
 
 
 def test_every_number_is_that_of_its_function(real):
+    labels, real_labels = torch.arange(30) % 3, torch.arange(40) % 3
     records = evaluate_images(
-        generate, real, extractor=Corners(), n=30, metrics=tuple(METRICS), batch_size=7, splits=3, neighbours=2
-    )
+        generate, replace(real, labels=real_labels), extractor=Corners(), n=30, metrics=tuple(METRICS), labels=labels,
+        batch_size=7, splits=3, neighbours=2,
+    )  # fmt: skip
     a, b = Corners()(FAKES), Corners()(real.images)
     p, q = a.logits.double().softmax(1), b.logits.double().softmax(1)
     counts = torch.bincount(p.argmax(1), minlength=3).double() / 30
@@ -69,7 +74,14 @@ def test_every_number_is_that_of_its_function(real):
     assert got == pytest.approx(
         {
             "corners-FD": frechet_distance(a.features, b.features),
+            "corners-FD-infinity": frechet_distance_infinity(a.features, b.features).value,
             "corners-KD": kernel_distance(a.features, b.features),
+            "corners-KD-subsets": kernel_distance_subsets(a.features, b.features, subset_size=30)[0],
+            "corners-intra-FD": sum(
+                frechet_distance(a.features[labels == k], b.features[real_labels == k]) for k in range(3)
+            )
+            / 3,
+            "corners-modes-covered": (counts > 0).sum().item(),
             "corners-IS": inception_score(p, 3)[0],
             "corners-AM": am_score(generated=p, train=q),
             "corners-smallest-class-share": counts.min().item(),

@@ -23,6 +23,7 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
+import torch.distributed as dist
 from torch import Tensor
 
 from sparring.errors import SparringError
@@ -130,6 +131,18 @@ class GaussianStats:
             stats.mean = shift + away
             stats.scatter = sums[1 + d :].view(d, d) - stats.n * torch.outer(away, away)
         return stats
+
+    def all_reduce(self) -> None:
+        """Add up over the ranks of the default process group, on all of them: one all-reduce of [1 + d + d^2].
+
+        Sums are taken about the mean of rank 0's samples, which is broadcast first, so that no digits cancel.
+        """
+        shift = self.mean.clone()
+        dist.broadcast(shift, src=0)
+        sums = self.to_sums(shift)
+        dist.all_reduce(sums)
+        total = GaussianStats.from_sums(sums, shift)
+        self.n, self.mean, self.scatter = total.n, total.mean, total.scatter
 
     def save(self, path: Path | str, **provenance: object) -> None:
         """Write an .npz with `mu` and `sigma` (the names pytorch-fid reads), `n`, and provenance as JSON; atomically."""

@@ -1,0 +1,91 @@
+"""Intra-class Frechet distance of conditional generators: the distance within each class, and its mean over classes.
+
+Miyato and Koyama 2018 (arXiv 1802.05637), section 5. The covariance term is computed from both sets; numbers printed
+elsewhere may come from code that takes the real set's twice, which leaves the distance of the means alone. A class
+has few images, so the bias (about d / n) is most of the number: compare at equal n per class only.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from sparring.errors import SparringError
+from sparring.metrics.gaussian import frechet_distance
+
+
+@dataclass(frozen=True)
+class IntraClass:
+    """values [K]: each class's distance, None for a class with fewer than two images in one of the sets.
+
+    n_a, n_b [K]: how many images of each class there were.
+    """
+
+    values: tuple[float | None, ...]
+    n_a: tuple[int, ...]
+    n_b: tuple[int, ...]
+
+    @property
+    def measured(self) -> list[float]:
+        return [value for value in self.values if value is not None]
+
+    @property
+    def mean(self) -> float:
+        return sum(self.measured) / len(self.measured)
+
+    @property
+    def median(self) -> float:
+        return float(torch.tensor(self.measured, dtype=torch.float64).quantile(0.5))
+
+    @property
+    def skipped(self) -> int:
+        """Classes without a number."""
+        return len(self.values) - len(self.measured)
+
+    def order(self) -> list[int]:
+        """Classes with a number, the best first."""
+        return sorted((k for k, v in enumerate(self.values) if v is not None), key=lambda k: self.values[k] or 0.0)
+
+
+def intra_class_distances(
+    features_a: Tensor,
+    labels_a: Tensor,
+    features_b: Tensor,
+    labels_b: Tensor,
+    num_classes: int | None = None,
+    *,
+    progress: Callable[[int, int], None] | None = None,
+) -> IntraClass:
+    """Distances within classes of features [N, d] with labels [N] and [M, d] with [M]; rows with a label < 0 are left out.
+
+    Works class by class, in the memory of one class. Raises SparringError for labels that do not fit, or where no class has
+    two images in both sets.
+    """
+    for features, labels in ((features_a, labels_a), (features_b, labels_b)):
+        if labels.ndim != 1 or len(labels) != len(features) or labels.is_floating_point():
+            raise SparringError(
+                f"intra-class distances need a whole number for each image, got labels {labels.dtype} {list(labels.shape)} "
+                f"for {len(features)} images"
+            )
+    highest = max(int(labels.max()) if len(labels) else -1 for labels in (labels_a, labels_b))
+    count = highest + 1 if num_classes is None else num_classes
+    if highest >= count:
+        raise SparringError(f"label {highest} is not among the classes 0 to {count - 1}")
+    rows_a, rows_b = _rows_of_classes(labels_a, count), _rows_of_classes(labels_b, count)
+    values: list[float | None] = []
+    for k, (in_a, in_b) in enumerate(zip(rows_a, rows_b, strict=True)):
+        enough = min(len(in_a), len(in_b)) >= 2
+        values.append(frechet_distance(features_a[in_a], features_b[in_b]) if enough else None)
+        if progress:
+            progress(k + 1, count)
+    if all(value is None for value in values):
+        raise SparringError(f"none of {count} classes has two images in both sets: measure more images")
+    return IntraClass(tuple(values), tuple(map(len, rows_a)), tuple(map(len, rows_b)))
+
+
+def _rows_of_classes(labels: Tensor, count: int) -> list[Tensor]:
+    """For each class the rows that have it."""
+    order = labels.argsort(stable=True)
+    sizes = torch.bincount(labels[labels >= 0], minlength=count).tolist()
+    return list(order[len(labels) - sum(sizes) :].split(sizes))

@@ -1,0 +1,144 @@
+"""A set of images to measure: a run, a lone generator file, a folder, a zip, an npz, a named data set, or Python's own.
+
+All are the same to the metrics: how many images, image i for any i, and perhaps labels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from sparring.errors import SparringError
+from sparring.randomness import generator_for
+
+if TYPE_CHECKING:
+    from sparring.data.packed import PackedImages
+
+Generate = Callable[[int, int], Tensor]  # (start, count) -> uint8 [count, C, H, W]
+DEFAULT_GENERATED = 10_000  # images of a generator where nobody says how many
+NAMED = (".safetensors", ".json")
+
+
+@dataclass(frozen=True)
+class ImageSet:
+    """n images: `take(start, count)` gives uint8 [count, C, H, W], the same ones whenever they are asked for.
+
+    labels       int64 [n] or None; < 0: no class known
+    seed         of the latents, or of the draw from a larger set; None where nothing was drawn
+    fingerprint  of the pixels, where they are known beforehand: statistics are kept by it
+    """
+
+    name: str
+    n: int
+    channels: int
+    take: Generate
+    split: str | None = None
+    labels: Tensor | None = None
+    num_classes: int = 0
+    class_names: tuple[str, ...] = ()
+    seed: int | None = None
+    fingerprint: str | None = None
+    packed: PackedImages | None = None
+
+
+def of_images(packed: PackedImages, n: int | None = None, seed: int = 0) -> ImageSet:
+    """A data set, or n of its images drawn by the seed. Raises SparringError where it has fewer."""
+    drawn = None
+    if n is not None and n != len(packed):
+        if n > len(packed):
+            raise SparringError(f"asked for {n} images of {packed.name}, which has {len(packed)}: lower n")
+        order = torch.randperm(len(packed), generator=generator_for(seed, "reference"))[:n]
+        packed, drawn = packed.take(order.sort().values), seed
+    if len(packed) < 2:
+        raise SparringError(f"{packed.name} has {len(packed)} images, and a distribution takes at least 2")
+    return ImageSet(
+        packed.name,
+        len(packed),
+        packed.channels,
+        lambda start, count: packed.images[start : start + count],
+        split=packed.split,
+        labels=packed.labels,
+        num_classes=packed.num_classes,
+        class_names=packed.class_names,
+        seed=drawn,
+        fingerprint=packed.fingerprint,
+        packed=packed,
+    )
+
+
+def of_generator(path: str | Path, n: int | None, seed: int, device: torch.device | str = "cpu") -> ImageSet:
+    """n images of a run's generator, or of a generator file's; classes come in turn where it has any."""
+    from sparring.sampling import load_generator, sampler_of, takes_labels
+
+    saved = load_generator(path, device)
+    n = DEFAULT_GENERATED if n is None else n
+    _check_count(n)
+    conditional = takes_labels(saved.module, saved.num_classes)
+    generate = sampler_of(saved.module, saved.latent_size, saved.num_classes, seed, device)
+    example = generate(0, 1)
+    if example.ndim != 4:
+        raise SparringError(f"{path} generates points {list(example.shape[1:])}, not images: they have no features")
+    return ImageSet(
+        f"{Path(path).resolve().name}, step {saved.description.get('step')}",
+        n,
+        example.shape[1],
+        generate,
+        labels=torch.arange(n) % saved.num_classes if conditional else None,
+        num_classes=saved.num_classes if conditional else 0,
+        class_names=saved.class_names if conditional else (),
+        seed=seed,
+    )
+
+
+def open_set(
+    source: Any,
+    *,
+    n: int | None = None,
+    seed: int = 0,
+    split: str | None = None,
+    size: int | None = None,
+    channels: int | None = None,
+    note: Callable[[str], None] | None = None,
+    device: torch.device | str = "cpu",
+) -> ImageSet:
+    """Whatever `source` names. n: how many images; by default all there are, or 10,000 of a generator.
+
+    split, size, channels are for data, as in `sparring.load_images`. Raises SparringError for what is no set of images.
+    """
+    if isinstance(source, ImageSet):
+        return source
+    if isinstance(source, str | Path) and _is_generator(Path(source).expanduser()):
+        if split is not None:
+            raise SparringError(f"'{source}' is a generator: it has no split '{split}'")
+        return of_generator(Path(source).expanduser(), n, seed, device)
+    from sparring.data.sources import load
+
+    return of_images(load(source, split=split, size=size, channels=channels, note=note), n, seed)
+
+
+def _is_generator(path: Path) -> bool:
+    is_run = path.is_dir() and any((path / name).is_file() for name in ("recipe.json", "generator.safetensors"))
+    return is_run or (path.suffix in NAMED and path.is_file())
+
+
+def is_statistics(source: Any) -> bool:
+    """Whether this names an .npz of statistics, `mu` and `sigma`, as pytorch-fid and this package write them."""
+    path = Path(source).expanduser() if isinstance(source, str | Path) else None
+    if path is None or path.suffix != ".npz" or not path.is_file():
+        return False
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            return {"mu", "sigma"} <= set(file.files)
+    except Exception:  # a damaged file has many ways to say so; its reader will name it
+        return False
+
+
+def _check_count(n: int) -> None:
+    if isinstance(n, bool) or not isinstance(n, int) or n < 2:
+        raise SparringError(f"n, the number of generated images to measure, must be at least 2, got {n}")
