@@ -14,7 +14,7 @@ import yaml
 
 from sparring.data.packed import PackedImages
 
-sys.path.insert(0, str(Path(__file__).parent))
+sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parent / "training")]
 from tiny import tiny_images, tiny_recipe
 
 

@@ -72,13 +72,22 @@ def _print_json(values: Any) -> None:
 
 @contextmanager
 def _measuring() -> Iterator[Callable[[int, int], None]]:
-    """A progress bar over images, on stderr."""
+    """A progress bar over images, on stderr, once there is something to show."""
     from rich.console import Console
     from rich.progress import Progress
 
-    with Progress(console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("measuring", total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)
+    bar = Progress(console=Console(stderr=True), transient=True)
+    task = bar.add_task("measuring", total=None)
+
+    def update(done: int, total: int) -> None:
+        bar.start()
+        bar.update(task, completed=done, total=total)
+
+    try:
+        yield update
+    finally:
+        if bar.live.is_started:
+            bar.stop()
 
 
 @app.command()

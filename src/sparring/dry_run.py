@@ -11,6 +11,7 @@ from torch import Tensor
 
 from sparring.recipe import Recipe
 from sparring.terms.base import Player, Schedule, value_at
+from sparring.training.process import process_as_before
 from sparring.training.round import SIDES
 from sparring.training.run_folder import load_run_data
 from sparring.training.runtime import Runtime
@@ -125,8 +126,9 @@ def _costs(state: TrainingState) -> dict[str, Any]:
 
     state.discriminator.extract = counting("discriminator", state.discriminator.extract)  # type: ignore[method-assign]
     state.generator.forward = counting("generator", state.generator.forward)  # type: ignore[method-assign]
-    for _ in range(cycle):
-        train_step(state)
+    with process_as_before():
+        for _ in range(cycle):
+            train_step(state)
     free = {True: "free, from the first backward pass", False: "one more gradient with respect to the images"}
     return {player: {"passes": passes / cycle, "rows": rows / cycle} for player, (passes, rows) in counted.items()} | {
         "optimizer_steps": {

@@ -25,7 +25,7 @@ from torch import nn
 
 from sparring.errors import SparringError, nearest
 from sparring.networks import BACKBONES, GENERATORS
-from sparring.plugins import find_class
+from sparring.plugins import find, find_class
 from sparring.recipe_files import merge, parse_overrides, read_recipe
 from sparring.recipe_options import explain, network_options
 from sparring.terms import REGISTRY
@@ -252,6 +252,13 @@ class Recipe(Part):
     checkpoint_every: int = Field(1_000, ge=1)
     threads: int | None = Field(None, ge=1)  # part of the recipe, because bits depend on them; None: as the machine has
     precision: Literal["float32", "bfloat16"] = "float32"
+
+    @field_validator("step")
+    @classmethod
+    def _known_step(cls, step: str) -> str:
+        if not callable(find(step, {}, "step")):
+            raise SparringError(f"step {step} is no function")
+        return step
 
     @property
     def generator_batch_size(self) -> int:

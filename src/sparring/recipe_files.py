@@ -104,7 +104,7 @@ def _read_file(path: Path, seen: tuple[Path, ...]) -> dict[str, Any]:
         names = {shipped: name for name, shipped in shipped_recipes().items()}
         merged["name"] = values.get("name", names[path])
     else:
-        merged.setdefault("name", path.stem)
+        merged["name"] = values.get("name", path.stem)
     return merged
 
 

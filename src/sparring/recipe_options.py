@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import inspect
 from collections.abc import Mapping
 from typing import Any, get_args, get_type_hints
@@ -41,14 +42,15 @@ def explain(error: ValidationError, model: type[BaseModel], prefix: str = "") ->
     where = ".".join([prefix, *path] if prefix else path)
     kind = fault["type"]
     if kind == "extra_forbidden":
-        return f"unknown key {where}: {nearest(path[-1], _fields_at(model, path[:-1]))}"
+        return f"unknown key {where}: {_nearest_keys(path[-1], _fields_at(model, path[:-1]))}"
     if kind == "missing":
         return f"{where} is missing"
     if kind == "value_error" or kind == "assertion_error":
         reason = fault["msg"].removeprefix("Value error, ")
-        return reason if reason.startswith(("objective", "unknown", "generator", "backbone")) else f"{where}: {reason}"
+        whole = ("objective", "unknown", "generator", "backbone", f"{where} ")
+        return reason if reason.startswith(whole) else f"{where}: {reason}"
     given = _shown(fault.get("input"))
-    if any("Schedule" in f["loc"] for f in faults):
+    if any("Schedule" in str(part) for f in faults for part in f["loc"]):
         return f"{where} takes a number or a schedule {{knots: [[step, value], ...]}}, got {given}"
     if kind == "literal_error":
         return f"{where} takes one of {fault['ctx']['expected']}, got {given}"
@@ -57,6 +59,12 @@ def explain(error: ValidationError, model: type[BaseModel], prefix: str = "") ->
         return f"{where} takes {wanted}, got {given}"
     message = fault["msg"]
     return f"{where}: {message[0].lower()}{message[1:]}, got {given}"
+
+
+def _nearest_keys(name: str, keys: list[str]) -> str:
+    """As `nearest`, but both where two are about as near: `step` and `steps`."""
+    close = difflib.get_close_matches(name, sorted(keys), n=2, cutoff=0.75)
+    return f"did you mean '{close[0]}' or '{close[1]}'?" if len(close) == 2 else nearest(name, keys)
 
 
 def _shown(value: Any) -> str:

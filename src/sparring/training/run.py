@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import random
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+import os
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
 from sparring.files import one_line_for_disk_errors
@@ -17,6 +15,7 @@ from sparring.recipe_files import parse_overrides
 from sparring.sampling import load_generator
 from sparring.training.log import Tracker, read_rows
 from sparring.training.loop import Training
+from sparring.training.process import process_as_before
 from sparring.training.progress import Progress, no_progress
 from sparring.training.run_folder import choose_folder, load_run_data, python_sources, resolved
 from sparring.training.runtime import Runtime
@@ -63,7 +62,7 @@ def train(
     out: str | Path | None = None,
     resume: bool = False,
     resume_from: int | None = None,
-    start_from: str | Path | None = None,
+    start_from: str | os.PathLike[str] | None = None,
     data: Any = None,
     negatives: Any = None,
     unlabelled: Any = None,
@@ -92,14 +91,14 @@ def train(
     note = note or (lambda text: None)
     changes = parse_overrides(overrides if isinstance(overrides, Mapping) else list(overrides))
     if start_from is not None:
-        changes["start_from"] = str(start_from)
+        changes["start_from"] = os.fspath(start_from)
     resume = resume or resume_from is not None
     sources = python_sources(data=data, negatives=negatives, unlabelled=unlabelled)
     chosen = Recipe.load(recipe, changes, sources=sources)
     folder = choose_folder(chosen, recipe, out, resume=resume)
     chosen = resolved(chosen, folder, resume=resume)
     cure = "the checkpoints that are there are intact: see to it and continue with --resume"
-    with _process_as_before(), one_line_for_disk_errors(cure):
+    with process_as_before(), one_line_for_disk_errors(cure):
         runtime = Runtime.start(device, chosen.precision)
         runtime.barrier()  # every rank has seen the folder as it was before any of them writes to it
         assert chosen.threads is not None
@@ -111,18 +110,3 @@ def train(
         training.begin(resume_from, command, tensorboard=tensorboard)
         training.go(progress if runtime.is_main else no_progress)
     return Run(folder)
-
-
-@contextmanager
-def _process_as_before() -> Iterator[None]:
-    """Put back the global generators, which are seeded at every update, and the number of threads."""
-    threads = torch.get_num_threads()
-    python_state, numpy_state = random.getstate(), np.random.get_state()
-    devices = list(range(torch.cuda.device_count()))
-    with torch.random.fork_rng(devices=devices):
-        try:
-            yield
-        finally:
-            torch.set_num_threads(threads)
-            random.setstate(python_state)
-            np.random.set_state(numpy_state)

@@ -199,7 +199,13 @@ def build(
     size = getattr(real, "size", 1) if image_size is None else image_size
     channels = getattr(real, "channels", 1) if image_channels is None else image_channels
     num_classes = real.num_classes
-    discriminator, generator = build_networks(recipe, image_size=size, image_channels=channels, num_classes=num_classes)
+    discriminator, generator = build_networks(
+        recipe,
+        image_size=size,
+        image_channels=channels,
+        num_classes=num_classes,
+        device="meta" if runtime.device.type == "meta" else "cpu",  # elsewhere the CPU, whose numbers are everyone's
+    )
     shares = runtime.world * recipe.accumulate
     for what, rows in (("batch_size", recipe.batch_size), ("generator.batch_size", recipe.generator_batch_size)):
         if rows % shares:
