@@ -144,6 +144,11 @@ def test_mistakes_say_what_to_do() -> None:
     objective = Objective(hinge=Hinge(), mh=sparring.MultiHinge())
     with pytest.raises(SparringError, match="heads="):
         objective.discriminator(objective.attach(module), real, fake, step=0, labels=torch.zeros(4, dtype=torch.int64))
+    objective = Objective(hinge=Hinge(), feature_matching=sparring.FeatureMatching())
+    with pytest.raises(SparringError, match=r"heads=\{'features'"):
+        objective.generator(objective.attach(module), real, fake, step=0)
+    D = objective.attach(module, heads={"features": "layer2"})
+    objective.generator(D, real, fake, step=0)
     wrong = nn.Sequential(nn.Flatten(), nn.Linear(64, 2))
     with pytest.raises(SparringError, match="one number per image"):
         objective = Objective(hinge=Hinge())

@@ -190,7 +190,9 @@ def test_four_micro_batches_are_one_batch(terms: dict) -> None:
 
 def test_a_term_of_weight_zero_is_absent_bit_for_bit() -> None:
     without = a_run({"non_saturating": {}})
-    with_zero = a_run({"non_saturating": {}, "r1": {"weight": 0}, "gradient_penalty": {"weight": 0}})
+    zero = {"weight": 0}
+    with_zero = a_run({"multi_hinge": zero, "non_saturating": {}, "r1": zero, "gradient_penalty": zero, "as_gan": zero})
+    assert set(with_zero.discriminator.heads) == {"score"}
     for _ in range(4):
         train_step(without)
         train_step(with_zero)

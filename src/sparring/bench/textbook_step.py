@@ -18,17 +18,20 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from sparring import (
+    R1,
+    R2,
+    GradientPenalty,
+    Hinge,
+    LeastSquares,
+    Minimax,
+    NonSaturating,
+    RelativisticPairing,
+    Wasserstein,
+)
 from sparring.bench.textbook_networks import textbook_network
 from sparring.networks.discriminator import Discriminator
 from sparring.terms.base import Player, Term, value_at
-from sparring.terms.gradient_penalty import GradientPenalty
-from sparring.terms.hinge import Hinge
-from sparring.terms.least_squares import LeastSquares
-from sparring.terms.minimax import Minimax
-from sparring.terms.non_saturating import NonSaturating
-from sparring.terms.r1 import R1, R2
-from sparring.terms.relativistic_pairing import RelativisticPairing
-from sparring.terms.wasserstein import Wasserstein
 from sparring.training.round import Moment, Round
 from sparring.training.state import TrainingState
 

@@ -43,6 +43,7 @@ class Attached(nn.Module):
         self._asked = dict(asked)
         self._caught: dict[str, Tensor] = {}
         self._blocks, self._heads = tuple(blocks), dict(heads or {})
+        self.gives_features = isinstance(module, Discriminator) or "features" in self._heads
         for path in {*self._blocks, *self._heads.values()}:
             _submodule(module, path).register_forward_hook(self._catch(path))
 
@@ -64,6 +65,7 @@ class Attached(nn.Module):
         outputs |= {name: self._caught[path] for name, path in self._heads.items()}
         for name, value in outputs.items():
             outputs[name] = _one_row_per_sample(name, value, len(images))
+        self.gives_features |= "features" in outputs
         blocks = [self._caught[path] for path in self._blocks]
         self._caught.clear()
         return Evidence(features=outputs.get("features", images), blocks=blocks, outputs=outputs)

@@ -61,8 +61,8 @@ class Objective:
         return host
 
     def heads(self) -> dict[str, Head]:
-        """Every head that a term asks for, by name."""
-        return {head.name: head for term in self.terms.values() for head in term.heads()}
+        """Every head that a term asks for, by name; a term whose weights are 0 throughout asks for none."""
+        return {head.name: head for term in self.terms.values() if _ever_acts(term) for head in term.heads()}
 
     def active(self, player: Player, step: int, update: int) -> list[Active]:
         """The terms that count in this update. One of weight 0 is absent: not called, asks for nothing."""
@@ -282,6 +282,13 @@ def _check_needs(name: str, needs: set[str] | frozenset[str]) -> None:
             aspects = ", .".join(sorted(SIDE_NEEDS))
             allowed = f"blocks, penalties, or one of {', '.join(SIDES)}, alone or with .{aspects}"
             raise SparringError(f"{name} needs '{need}', which is no part of a round: {allowed}")
+
+
+def _ever_acts(term: Term) -> bool:
+    """Whether a weight of the term is ever other than 0, for a player that it acts on."""
+    if term.weight != 0:
+        return True
+    return term.generator_weight not in (None, 0) and bool(term.needs("generator", 0))
 
 
 def _agree_on_heads(terms: Mapping[str, Term]) -> None:

@@ -54,7 +54,13 @@ class Side:
     @property
     def features(self) -> Tensor:
         """[B, channels], what the heads read."""
-        return self.evidence.features
+        evidence = self.evidence
+        if not getattr(self._round.judge_network, "gives_features", True):
+            raise SparringError(
+                f"{self._round.reader} reads features, and this discriminator returns none: name the submodule that "
+                "computes them with objective.attach(..., heads={'features': 'path.of.submodule'})"
+            )
+        return evidence.features
 
     @property
     def blocks(self) -> list[Tensor]:
