@@ -44,48 +44,49 @@ def no_progress(start: int, total: int) -> Progress:
 
 
 class RichProgress:
-    """A progress bar on stderr: steps, rate, time left, and the terms' values beneath."""
+    """On stderr: a bar with steps, rate and time left, and the terms' values on the line beneath."""
 
     def __init__(self, start: int, total: int):
-        from rich.console import Console
+        from rich.console import Console, Group
+        from rich.live import Live
         from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
         from rich.progress import Progress as Bar
+        from rich.text import Text
 
         self._bar = Bar(
             TextColumn("{task.description}"),
-            BarColumn(bar_width=24),
+            BarColumn(bar_width=20),
             MofNCompleteColumn(),
             TextColumn("{task.fields[rate]}"),
             TimeElapsedColumn(),
             TextColumn("left"),
             TimeRemainingColumn(),
-            TextColumn("[dim]{task.fields[values]}"),
-            console=Console(stderr=True),
-            refresh_per_second=4,
         )
-        self._task = self._bar.add_task("training", total=total, completed=start, rate="", values="")
-        self._measuring = self._bar.add_task("measuring", total=None, visible=False, rate="", values="")
+        self._task = self._bar.add_task("training", total=total, completed=start, rate="")
+        self._measuring = self._bar.add_task("measuring", total=None, visible=False, rate="")
+        self._values = Text("", style="dim")
+        self._live = Live(Group(self._bar, self._values), console=Console(stderr=True), refresh_per_second=4)
 
     def __enter__(self) -> RichProgress:
-        self._bar.start()
+        self._live.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._bar.stop()
+        self._live.stop()
 
     def step(self, step: int) -> None:
         self._bar.update(self._task, completed=step)
-        speed = self._bar.tasks[0].speed
-        if speed:
-            self._bar.update(self._task, rate=f"{speed:.1f} steps/s")
 
     def values(self, values: dict[str, float]) -> None:
-        short = {"discriminator": "D", "generator": "G"}
+        players = {"discriminator": "D", "generator": "G"}
         parts = []
         for key, value in values.items():
             player, _, name = key.partition("/")
-            parts.append(f"{short.get(player, player)} {name} {value:.3g}")
-        self._bar.update(self._task, values="  ".join(parts))
+            parts.append(f"{players.get(player, player)} {name} {value:.3g}")
+        self._values.plain = "  ".join(parts)
+        speed = self._bar.tasks[0].speed
+        if speed:
+            self._bar.update(self._task, rate=f"{speed:.1f} steps/s")
 
     def measuring(self, done: int, total: int) -> None:
         self._bar.update(self._measuring, completed=done, total=total, visible=done < total)
