@@ -75,32 +75,48 @@ def write_images(images: Tensor, out: Path, columns: int = 8) -> None:
 
 
 def evaluate(
-    run: str | Path,
+    run: Any,
     *,
+    real: Any = None,
     overrides: Iterable[str] | Mapping[str, Any] = (),
+    metrics: Iterable[str] | None = None,
+    extractor: Any = None,
+    weights: str | Path | None = None,
+    sha256: str | None = None,
+    n: int | None = None,
+    seed: int | None = None,
+    split: str | None = None,
+    is_splits: int | None = None,
+    device: str | None = None,
     progress: Callable[[int, int], None] | None = None,
     note: Note | None = None,
+    **others: Any,
 ) -> list[dict[str, Any]]:
-    """Measure a run's generator against its data by the recipe's protocol; each record carries all that it depends on.
+    """Measure a run by its recipe's protocol, or with `real` any images against any; each record carries all it depends on.
 
+    run, real: each a run, a generator file, a folder, a zip, an npz, a named data set, or images from Python; `real` also an
+        npz of statistics. Without `real`, `run` is a run, and its data and protocol are the recipe's.
     overrides: `n`, `extractor`, ... of the recipe's `evaluation`, as `key=value` strings or a mapping.
+    metrics, extractor, weights, sha256, n, seed, split, is_splits: `sparring.metrics.pairs.evaluate_pair` has them all, with
+        `others` of its own; where they are None, the recipe's hold, or the defaults there.
     """
-    from sparring.recipe_files import parse_overrides
-    from sparring.sampling import sampler_of
-    from sparring.training.measure import measure
-    from sparring.training.run_folder import load_run_data
+    from sparring.metrics.pairs import evaluate_pair, evaluate_run
 
-    folder = Path(run)
-    if not (folder / "recipe.json").is_file():
-        raise SparringError(f"'{run}' is no run: give the folder that `sparring train` wrote")
     given = overrides if isinstance(overrides, Mapping) else list(overrides)
-    changes = {f"evaluation.{key}": value for key, value in parse_overrides(given).items()}
-    recipe = Recipe.load(folder, changes)
-    if recipe.evaluation is None:
-        recipe = Recipe.load(folder, {"evaluation": {}, **changes})
-    assert recipe.evaluation is not None
-    generator = load_generator(folder)
-    data = load_run_data(recipe, note or (lambda text: None))
-    generate = sampler_of(generator.module, generator.latent_size, data.real.num_classes, recipe.evaluation.seed)
-    records = measure(generate, data, recipe.evaluation, note or (lambda text: None), progress)
-    return [{"step": generator.description["step"], **record} for record in records]
+    chosen: dict[str, Any] = {"extractor": extractor, "n": n, "seed": seed, "split": split, "is_splits": is_splits}
+    chosen["metrics"] = None if metrics is None else tuple(metrics)
+    chosen = {key: value for key, value in chosen.items() if value is not None}
+    common: dict[str, Any] = {
+        "weights": weights,
+        "sha256": sha256,
+        "device": device,
+        "progress": progress,
+        "note": note,
+    }
+    if real is not None:
+        if given:
+            raise SparringError("key=value changes a recipe's evaluation, which --real sets aside: use the options")
+        return evaluate_pair(run, real, **chosen, **common, **others)
+    if others:
+        raise SparringError(f"{', '.join(others)} go with `real`, images to compare with")
+    return evaluate_run(run, given, chosen, **common)

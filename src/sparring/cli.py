@@ -163,21 +163,58 @@ def sample(
 
 @app.command()
 def evaluate(
-    run: Annotated[str, typer.Argument(help="A run's folder.")],
+    images: Annotated[str, typer.Argument(help="A run, generator file, folder, zip, npz or named data set.")],
     overrides: Annotated[
         Optional[list[str]],  # noqa: UP045
         typer.Argument(
-            metavar="[KEY=VALUE]...", help="Changes to the recipe's evaluation, such as n=10000 split=test."
+            metavar="[KEY=VALUE]...", help="Changes to a run's evaluation, such as n=10000 split=test; without --real."
         ),
     ] = None,
+    real: Annotated[Optional[str], typer.Option(help="What to compare with: as the first, or statistics.npz.")] = None,  # noqa: UP045
+    metrics: Annotated[Optional[str], typer.Option(help="By commas: fd, kd, is, prdc, intra, fd-infinity, ...")] = None,  # noqa: UP045
+    extractor: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option(help="inception, efficientnet-lite0, fashion, a classifier's run, or a TorchScript file."),
+    ] = None,
+    weights: Annotated[Optional[Path], typer.Option(help="The extractor's weights, in a file.")] = None,  # noqa: UP045
+    sha256: Annotated[Optional[str], typer.Option(help="The hash that the weights must have.")] = None,  # noqa: UP045
+    n: Annotated[Optional[int], typer.Option("--n", help="How many images are measured.")] = None,  # noqa: UP045
+    n_real: Annotated[Optional[int], typer.Option(help="How many real images; all by default. With --real.")] = None,  # noqa: UP045
+    seed: Annotated[Optional[int], typer.Option(help="Of latents and draws.")] = None,  # noqa: UP045
+    split: Annotated[Optional[str], typer.Option(help="Of the real images.")] = None,  # noqa: UP045
+    images_split: Annotated[Optional[str], typer.Option(help="Of the measured images, where they are data.")] = None,  # noqa: UP045
+    is_splits: Annotated[Optional[int], typer.Option(help="Groups of the Inception Score.")] = None,  # noqa: UP045
+    size: Annotated[Optional[int], typer.Option(help="Load data with this side in pixels. With --real.")] = None,  # noqa: UP045
+    device: Annotated[Optional[str], typer.Option(help="cpu, cuda, cuda:1, ...")] = None,  # noqa: UP045
     as_json: AsJson = False,
 ) -> None:
-    """Measure a run's generator by its recipe's protocol."""
+    """Measure a run by its recipe's protocol, or any images against any with --real."""
+    import os
+
     from sparring.api import evaluate as measure
     from sparring.report import tables
 
+    given = {"n_real": n_real, "images_split": images_split, "size": size}
     with _measuring() as progress:
-        records = measure(run, overrides=overrides or [], progress=progress, note=_note)
+        records = measure(
+            images,
+            real=real,
+            overrides=overrides or [],
+            metrics=None if metrics is None else [name.strip() for name in metrics.split(",")],
+            extractor=extractor,
+            weights=weights,
+            sha256=sha256,
+            n=n,
+            seed=seed,
+            split=split,
+            is_splits=is_splits,
+            device=device,
+            progress=progress,
+            note=_note,
+            **{key: value for key, value in given.items() if value is not None},
+        )
+    if os.environ.get("RANK", "0") != "0":
+        return
     if as_json:
         _print_json(records)
     else:

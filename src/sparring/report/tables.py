@@ -18,6 +18,7 @@ def print_metrics(records: list[dict[str, Any]]) -> None:
     if not records:
         return
     table = Table("metric", "value", "n fake", "n real", "against", "extractor", box=None, pad_edge=False)
+    table.columns[0].no_wrap = True  # the name says what the number is
     notes: list[str] = []
     for record in records:
         value = record["value"]

@@ -207,7 +207,16 @@ class Training:
                 evaluation.seed,
                 self.runtime.device,
             )
-            records = measure(generate, self.data, evaluation, self.note, progress.measuring)
+            conditional = takes_labels(s.evaluated_generator, self.data.real.num_classes)
+            records = measure(
+                generate,
+                self.data,
+                evaluation,
+                self.note,
+                progress.measuring,
+                conditional=conditional,
+                device=self.runtime.device,
+            )
             for record in records:
                 self.metrics.write({"step": s.step, **record})
             best = next((r for r in records if r.get("better")), None)

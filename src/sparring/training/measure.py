@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -11,6 +12,7 @@ from torch import Tensor
 from sparring.errors import SparringError, nearest
 from sparring.metrics.evaluate import METRICS, NEED_LOGITS, evaluate_images
 from sparring.metrics.extractors import extractor_for
+from sparring.metrics.values import NEED_LABELS
 from sparring.randomness import generator_for
 
 if TYPE_CHECKING:
@@ -22,7 +24,7 @@ if TYPE_CHECKING:
 def check_evaluation(data: RunData, evaluation: Evaluation) -> None:
     """Raise SparringError, before anything is trained, for an evaluation that these data or its extractor cannot have."""
     extractor = extractor_for(evaluation.extractor, data.real)
-    reference_images(data, evaluation)
+    reference = reference_images(data, evaluation)
     for metric in evaluation.metrics or ():
         if metric not in METRICS:
             raise SparringError(f"unknown metric '{metric}' in evaluation.metrics: {nearest(metric, METRICS)}")
@@ -30,6 +32,11 @@ def check_evaluation(data: RunData, evaluation: Evaluation) -> None:
             raise SparringError(
                 f"metric '{metric}' needs class predictions, which the extractor '{extractor.name}' does not give: "
                 "leave it out of evaluation.metrics, or choose a classifier"
+            )
+        if metric in NEED_LABELS and reference.labels is None:
+            raise SparringError(
+                f"metric '{metric}' compares class by class, and {reference.name} has no class labels: leave it out of "
+                "evaluation.metrics"
             )
 
 
@@ -39,9 +46,18 @@ def measure(
     evaluation: Evaluation,
     note: Callable[[str], None],
     progress: Callable[[int, int], None] | None = None,
+    *,
+    conditional: bool = False,
+    device: torch.device | str = "cpu",
+    weights: str | Path | None = None,
+    sha256: str | None = None,
 ) -> list[dict[str, Any]]:
-    """Records of the recipe's metrics; none, with a note that says why, where no extractor fits the data."""
-    extractor = extractor_for(evaluation.extractor, data.real)
+    """Records of the recipe's metrics; none, with a note that says why, where no extractor fits the data.
+
+    conditional: whether what `generate` makes depends on its classes, which come in turn.
+    weights, sha256: in the place of the extractor's own.
+    """
+    extractor = extractor_for(evaluation.extractor, data.real, device, weights=weights, sha256=sha256)
     if extractor is None:
         note(
             "not measured: no feature extractor fits these images; choose one with evaluation.extractor=..., "
@@ -54,6 +70,7 @@ def measure(
         reference_images(data, evaluation),
         extractor=extractor,
         n=evaluation.n,
+        labels=torch.arange(evaluation.n) % data.real.num_classes if conditional else None,
         batch_size=evaluation.batch_size,
         seed=evaluation.seed,
         splits=evaluation.is_splits,

@@ -1,0 +1,161 @@
+"""`sparring evaluate`: a run by its recipe's protocol, or any two sets of images."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from sparring.errors import SparringError
+from sparring.metrics.evaluate import METRICS, NEED_LOGITS, evaluate_sets
+from sparring.metrics.extractors import EXTRACTORS, extractor_for
+from sparring.metrics.gaussian import GaussianStats
+from sparring.metrics.sets import ImageSet, is_statistics, open_set
+
+Note = Callable[[str], None]
+Progress = Callable[[int, int], None]
+
+
+def evaluate_pair(
+    images: Any,
+    real: Any,
+    *,
+    metrics: Iterable[str] | None = None,
+    extractor: Any = None,
+    weights: str | Path | None = None,
+    sha256: str | None = None,
+    n: int | None = None,
+    n_real: int | None = None,
+    seed: int = 0,
+    split: str | None = None,
+    images_split: str | None = None,
+    is_splits: int = 10,
+    neighbours: int = 5,
+    size: int | None = None,
+    batch_size: int = 250,
+    device: str | None = None,
+    progress: Progress | None = None,
+    note: Note | None = None,
+) -> list[dict[str, Any]]:
+    """Records of metrics of one set of images against another; see `sparring.evaluate` for what a set may be.
+
+    metrics: keys of `METRICS`, by default the Frechet distance, and what predictions allow where the extractor classifies.
+    extractor, weights, sha256: see `extractor_for`; by default the embedded one for its own garments, else none.
+    n, n_real: how many images of each; by default all, and 10,000 of a generator. seed: of latents and draws.
+    split, images_split: of the real and of the measured set, and size in pixels, of both; where they are data.
+    Under torchrun the ranks share the work, and all return the same records.
+    """
+    say = note or (lambda text: None)
+    rank, world = _join_ranks()
+    where = device or ("cuda" if torch.cuda.is_available() else "cpu")
+    options: dict[str, Any] = {"seed": seed, "size": size, "note": say, "device": where}
+    b = _statistics(real) if is_statistics(real) else open_set(real, n=n_real, split=split, **options)
+    a = open_set(images, n=n, split=images_split, **options)
+    if isinstance(b, ImageSet) and a.channels != b.channels:
+        raise SparringError(
+            f"images of different channel counts: {a.name} has {a.channels}, {b.name} has {b.channels}; convert data with: "
+            "sparring pack SOURCE --channels 1 (or 3)"
+        )
+    example = b if isinstance(b, ImageSet) else a
+    found = extractor_for(extractor, _example(example), where, weights=weights, sha256=sha256)
+    if found is None:
+        raise SparringError(
+            f"no extractor fits these images by itself: choose one of {', '.join(EXTRACTORS)}, or your own"
+        )
+    plain = isinstance(b, GaussianStats)
+    wanted = tuple(metrics) if metrics is not None else _usual(found.class_names is not None, plain)
+    records = evaluate_sets(
+        a,
+        b,
+        extractor=found,
+        metrics=wanted,
+        batch_size=batch_size,
+        splits=is_splits,
+        neighbours=neighbours,
+        progress=progress if rank == 0 else None,
+        rank=rank,
+        world=world,
+    )
+    return [dict(record) for record in records]
+
+
+def evaluate_run(
+    run: str | Path,
+    overrides: Mapping[str, Any] | list[str],
+    chosen: Mapping[str, Any],
+    *,
+    weights: str | Path | None = None,
+    sha256: str | None = None,
+    device: str | None = None,
+    progress: Progress | None = None,
+    note: Note | None = None,
+) -> list[dict[str, Any]]:
+    """Records of a run by its recipe's protocol, changed by overrides of the recipe's `evaluation`, and then by `chosen`."""
+    from sparring.recipe import Recipe
+    from sparring.recipe_files import parse_overrides
+    from sparring.sampling import load_generator, sampler_of, takes_labels
+    from sparring.training.measure import measure
+    from sparring.training.run_folder import load_run_data
+
+    folder, say = Path(run), note or (lambda text: None)
+    if not (folder / "recipe.json").is_file():
+        raise SparringError(
+            f"'{run}' is no run: give the folder that `sparring train` wrote, or say what to compare with: --real SOURCE"
+        )
+    changes = {f"evaluation.{key}": value for key, value in parse_overrides(overrides).items()}
+    changes |= {f"evaluation.{key}": list(v) if isinstance(v, tuple) else v for key, v in chosen.items()}
+    recipe = Recipe.load(folder, changes)
+    if recipe.evaluation is None:
+        recipe = Recipe.load(folder, {"evaluation": {}, **changes})
+    assert recipe.evaluation is not None
+    where = device or ("cuda" if torch.cuda.is_available() else "cpu")
+    saved = load_generator(folder, where)
+    data = load_run_data(recipe, say)
+    classes = data.real.num_classes
+    generate = sampler_of(saved.module, saved.latent_size, classes, recipe.evaluation.seed, where)
+    records = measure(
+        generate,
+        data,
+        recipe.evaluation,
+        say,
+        progress,
+        conditional=takes_labels(saved.module, classes),
+        device=where,
+        weights=weights,
+        sha256=sha256,
+    )
+    return [{"step": saved.description["step"], **record} for record in records]
+
+
+def _usual(classifies: bool, plain: bool) -> tuple[str, ...]:
+    names = ("fd", "is") if plain else ("fd", "is", "classes")
+    return tuple(name for name in names if classifies or name not in NEED_LOGITS)
+
+
+def _statistics(source: str | Path) -> GaussianStats:
+    return GaussianStats.load(Path(source).expanduser())
+
+
+def _example(images: ImageSet) -> Any:
+    """A few images with the set's classes, by which an extractor is chosen and tried."""
+    from sparring.data.packed import PackedImages
+
+    return PackedImages(images.take(0, 2), class_names=images.class_names, name=images.name)
+
+
+def _join_ranks() -> tuple[int, int]:
+    """This process's rank and how many there are, where torchrun started it."""
+    import torch.distributed as dist
+
+    world = int(os.environ.get("WORLD_SIZE", "1"))
+    if world == 1:
+        return 0, 1
+    if not dist.is_initialized():
+        dist.init_process_group("gloo")  # moments and rows are gathered on the CPU
+    return dist.get_rank(), world
+
+
+__all__ = ["METRICS", "evaluate_pair", "evaluate_run"]
