@@ -225,7 +225,7 @@ def _load_probes(
             if name not in given and source.startswith(PREFIX):
                 packed = load_sklearn(source, positives.size, positives.channels)
             else:
-                if images.source is None and images.split is None:
+                if images.source is None and images.split is None and name not in given:
                     images = images.model_copy(update={"split": tested.split})
                 packed = _load_others(recipe, images, _silent, given.get(name), positives)
         except MissingProbeError as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -62,7 +63,8 @@ def print_table(columns: list[str], rows: list[list[str]], title: str = "") -> N
     table = Table(*columns, box=None, pad_edge=False, title=title or None, title_justify="left")
     for row in rows:
         table.add_row(*row)
-    Console(soft_wrap=False, highlight=False).print(table)
+    width = None if sys.stdout.isatty() else 200  # a file or a pipe has no edge to wrap at
+    Console(soft_wrap=False, highlight=False, width=width).print(table)
 
 
 def print_predictions(found: list[dict[str, Any]]) -> None:
