@@ -96,6 +96,33 @@ def test_equals_torch_in_value_and_gradient(name, managed):
     assert raw(ours).grad.abs().max() > 1e-3
 
 
+@pytest.mark.parametrize("passes", ["as the weight", "against it"])
+@pytest.mark.parametrize("managed", [True, False])
+@pytest.mark.parametrize("kind", ["exact", "clamp"])
+@pytest.mark.parametrize("name", ["conv", "transposed"])
+def test_channels_last_changes_nothing(name, kind, managed, passes):
+    """The same numbers from a weight whose channels are innermost, gradients in that order in memory or not."""
+    make, shape = LAYERS[name]
+    found = []
+    for memory in (torch.contiguous_format, torch.channels_last):
+        layer = far_from_converged(make, scale=2.0, kind=kind).to(memory_format=memory)
+        assert raw(layer).is_contiguous(memory_format=memory)
+        norm, x = layer.parametrizations.weight[0], random(*shape, seed=3)
+        for _ in range(2):
+            if managed:
+                with held(layer, iterate=True):
+                    loss = penalised(layer, x)
+                    if passes == "against it":
+                        loss = loss + (layer.weight.contiguous() * random(*raw(layer).shape, seed=4)).square().sum()
+            else:
+                loss = penalised(layer, x)
+            loss.backward()
+        found.append([norm.u, norm.v, raw(layer).grad, loss])
+    for plain, other in zip(*found, strict=True):
+        torch.testing.assert_close(other, plain, rtol=1e-12, atol=1e-13)
+    assert found[0][2].abs().max() > 1e-2
+
+
 def test_an_embedding_is_divided_by_its_largest_singular_value():
     torch.manual_seed(0)
     table = spectral_norm(double(nn.Embedding(4, 3)))

@@ -41,8 +41,14 @@ def _in_the_plane(axis: tuple[tuple[float, ...], ...]) -> Tensor:
 
 
 def folded(taps: Tensor, matrix: Tensor) -> Tensor:
-    """Weights [A, B, 3, 3] -> [A, B, 4, 4] by one matrix product; `matrix` is [16, 9]."""
-    return (taps.reshape(-1, 9) @ matrix.t()).view(*taps.shape[:2], 4, 4)
+    """Weights [A, B, 3, 3] -> [A, B, 4, 4], channels-last in memory; `matrix` is [16, 9].
+
+    One batched product with the same matrix, in the order that channels-last weights have: nothing is moved but for others.
+    """
+    outer, inner = taps.shape[:2]
+    by_tap = taps.permute(0, 2, 3, 1).reshape(outer, 9, inner)
+    larger = torch.bmm(matrix.expand(outer, 16, 9), by_tap)
+    return larger.view(outer, 4, 4, inner).permute(0, 3, 1, 2)
 
 
 class UpConv(nn.Conv2d):

@@ -25,6 +25,7 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 SpectralNormKind = Literal["none", "exact", "clamp"]
+EPS = 1e-12  # of the vectors' norms
 INITIAL_ITERATIONS = 15  # as torch's own, so that sigma is close before the first update
 
 
@@ -35,7 +36,7 @@ class SpectralNorm(nn.Module):
         super().__init__()
         self.clamp, self.output_axis = clamp, output_axis
         self.leaf: Tensor | None = None  # the normalised weight, while it is held
-        matrix = self._matrix(weight.detach())
+        matrix = self.matrix(weight.detach())
         u = F.normalize(torch.randn(matrix.shape[0], device=matrix.device, dtype=matrix.dtype), dim=0)
         v = F.normalize(torch.randn(matrix.shape[1], device=matrix.device, dtype=matrix.dtype), dim=0)
         self.register_buffer("u", u)
@@ -45,23 +46,45 @@ class SpectralNorm(nn.Module):
         for _ in range(0 if weight.is_meta else INITIAL_ITERATIONS):
             self.iterate(weight)
 
-    def _matrix(self, weight: Tensor) -> Tensor:
+    def matrix(self, weight: Tensor) -> Tensor:
+        """The weight as [outputs, everything else]: a view where memory allows, its columns as in `columns`."""
+        if self._by_pixel(weight):
+            pixels = weight.permute(0, 2, 3, 1)
+            return pixels.flatten(0, 2).t() if self.output_axis else pixels.flatten(1)
         return weight.transpose(0, self.output_axis).flatten(1) if self.output_axis else weight.flatten(1)
 
+    def columns(self, weight: Tensor, v: Tensor) -> Tensor:
+        """v [columns] in the order of `matrix`'s columns."""
+        if self.output_axis or not self._by_pixel(weight):
+            return v
+        return v.view(weight.shape[1:]).permute(1, 2, 0).reshape(-1)
+
+    def _by_pixel(self, weight: Tensor) -> bool:
+        """Whether channels are innermost in memory, as in networks that run channels-last."""
+        return (
+            weight.ndim == 4 and not weight.is_contiguous() and weight.is_contiguous(memory_format=torch.channels_last)
+        )
+
     @torch.no_grad()
-    def iterate(self, weight: Tensor) -> None:
-        """One power iteration: v from u, then u from v."""
-        matrix = self._matrix(weight)
-        F.normalize(torch.mv(matrix.t(), self.u), dim=0, eps=1e-12, out=self.v)
-        F.normalize(torch.mv(matrix, self.v), dim=0, eps=1e-12, out=self.u)
+    def iterate(self, weight: Tensor) -> Tensor:
+        """One power iteration, v from u, then u from v; both are written into their buffers. Returns v as `columns` does."""
+        matrix = self.matrix(weight)
+        v = F.normalize(torch.mv(matrix.t(), self.u), dim=0, eps=EPS)
+        F.normalize(torch.mv(matrix, v), dim=0, eps=EPS, out=self.u)
+        self.keep(weight, v)
+        return v
+
+    def keep(self, weight: Tensor, columns: Tensor) -> None:
+        """Write v, given in the order of `matrix`'s columns, into its buffer."""
+        if self.output_axis or not self._by_pixel(weight):
+            self.v.copy_(columns)
+        else:
+            _, inputs, *kernel = weight.shape
+            self.v.view(inputs, *kernel).copy_(columns.view(*kernel, inputs).permute(2, 0, 1))
 
     def sigma(self, weight: Tensor) -> Tensor:
         """The estimate of the largest singular value, a scalar tensor."""
-        return torch.dot(self.u, torch.mv(self._matrix(weight), self.v))
-
-    def divisor(self, weight: Tensor) -> Tensor:
-        sigma = self.sigma(weight)
-        return sigma.clamp_min(1) if self.clamp else sigma
+        return torch.dot(self.u, torch.mv(self.matrix(weight), self.columns(weight, self.v)))
 
     def forward(self, weight: Tensor) -> Tensor:
         if self.leaf is not None:
@@ -69,37 +92,40 @@ class SpectralNorm(nn.Module):
         if self.training and weight.requires_grad and torch.is_grad_enabled():
             self.u, self.v = self.u.clone(), self.v.clone()  # an earlier pass's graph keeps the vectors that it used
             self.iterate(weight)
-        return weight / self.divisor(weight)
+        return weight / self.divisor(self.sigma(weight))
+
+    def divisor(self, sigma: Tensor) -> Tensor:
+        return sigma.clamp_min(1) if self.clamp else sigma
 
     @torch.no_grad()
-    def hold(self, weight: nn.Parameter, *, iterate: bool) -> None:
-        """Compute the normalised weight and serve it to every pass until `release`."""
-        if iterate:
-            self.iterate(weight)
-        sigma = self.sigma(weight)
-        divisor = sigma.clamp_min(1) if self.clamp else sigma
-        leaf = weight / divisor
+    def hold(self, weight: nn.Parameter, leaf: Tensor, sigma: Tensor, divisor: Tensor) -> None:
+        """Serve `leaf` = W / divisor to every pass until `release`; its gradient goes to W, also after that."""
         if weight.requires_grad:
-            # The vectors are copied: the hook outlives `release`, and the buffers move on with the next iteration.
-            matrix = torch.outer(self.u, self.v)
-            if self.output_axis:
-                shape = weight.transpose(0, self.output_axis).shape
-                direction = matrix.view(shape).transpose(0, self.output_axis)
-            else:
-                direction = matrix.view(weight.shape)
+            u, v = self._spread(weight)
             acts = (sigma >= 1).to(weight.dtype) if self.clamp else None
 
             def pull_back(held: Tensor) -> None:
                 gradient, held.grad = held.grad, None
                 if gradient is None:
                     return
-                along = torch.sum(gradient * held.detach())
+                along = _inner_product(gradient, held.detach())
                 along = along if acts is None else along * acts
-                pulled = (gradient - along * direction) / divisor
-                weight.grad = pulled if weight.grad is None else weight.grad + pulled
+                # the gradient is this hook's alone, so it is overwritten; the outer product is never there as a whole
+                gradient.addcmul_(u, v * along, value=-1).div_(divisor)
+                weight.grad = gradient if weight.grad is None else weight.grad.add_(gradient)
 
             leaf.requires_grad_().register_post_accumulate_grad_hook(torch.no_grad()(pull_back))
         self.leaf = leaf
+
+    def _spread(self, weight: Tensor) -> tuple[Tensor, Tensor]:
+        """Copies of u and v that broadcast to the weight; the buffers move on with the next iteration."""
+        rest = list(weight.shape)
+        rest[self.output_axis] = 1
+        u = self.u.clone().view([-1 if axis == self.output_axis else 1 for axis in range(weight.ndim)])
+        v = self.v.view(rest)
+        if self._by_pixel(weight):
+            return u, v.clone(memory_format=torch.channels_last)
+        return u, v.clone()
 
     def release(self) -> None:
         self.leaf = None
@@ -137,10 +163,46 @@ def held(network: nn.Module, *, iterate: bool) -> Iterator[None]:
     nothing of the network changes. A layer that an outer block holds already stays as that block holds it.
     """
     layers = [(norm, weight) for norm, weight in normalised_layers(network) if norm.leaf is None]
-    for norm, weight in layers:
-        norm.hold(weight, iterate=iterate)
+    if layers:
+        _hold(layers, iterate=iterate)
     try:
         yield
     finally:
         for norm, _ in layers:
             norm.release()
+
+
+@torch.no_grad()
+def _hold(layers: list[tuple[SpectralNorm, nn.Parameter]], *, iterate: bool) -> None:
+    """Normalise all layers' weights, small kernels of several layers in one call."""
+    norms, weights = [norm for norm, _ in layers], [weight for _, weight in layers]
+    matrices = [norm.matrix(weight) for norm, weight in layers]
+    if iterate:
+        columns = _unit([torch.mv(m.t(), norm.u) for m, norm in zip(matrices, norms, strict=True)])
+        products = [torch.mv(m, v) for m, v in zip(matrices, columns, strict=True)]
+        sigmas = list(torch._foreach_norm(products))  # u is W v / |W v|, so that u^T W v = |W v|
+        torch._foreach_copy_([norm.u for norm in norms], _unit(products))
+        for norm, weight, v in zip(norms, weights, columns, strict=True):
+            norm.keep(weight, v)
+    else:
+        sigmas = [norm.sigma(weight) for norm, weight in layers]
+    divisors = [norm.divisor(sigma) for norm, sigma in zip(norms, sigmas, strict=True)]
+    leaves = torch._foreach_div(weights, divisors)  # type: ignore[arg-type]
+    for norm, weight, *held_as in zip(norms, weights, leaves, sigmas, divisors, strict=True):
+        norm.hold(weight, *held_as)
+
+
+def _unit(vectors: list[Tensor]) -> list[Tensor]:
+    """Each vector at length 1."""
+    lengths = torch._foreach_norm(vectors)
+    torch._foreach_clamp_min_(lengths, EPS)
+    return list(torch._foreach_div(vectors, lengths))  # type: ignore[arg-type]
+
+
+def _inner_product(a: Tensor, b: Tensor) -> Tensor:
+    """<a, b> of two tensors of one shape, without their product in memory where both lie alike in it."""
+    if a.stride() != b.stride():
+        return torch.sum(a * b)
+    if a.ndim == 4 and a.is_contiguous(memory_format=torch.channels_last):
+        a, b = a.permute(0, 2, 3, 1), b.permute(0, 2, 3, 1)
+    return torch.dot(a.flatten(), b.flatten())
