@@ -171,7 +171,7 @@ def evaluate(
         ),
     ] = None,
     real: Annotated[Optional[str], typer.Option(help="What to compare with: as the first, or statistics.npz.")] = None,  # noqa: UP045
-    metrics: Annotated[Optional[str], typer.Option(help="By commas: fd, kd, is, prdc, intra, fd-infinity, ...")] = None,  # noqa: UP045
+    metrics: Annotated[Optional[str], typer.Option(help="By commas: fd, kd, is, prdc, intra, accuracies, ...")] = None,  # noqa: UP045
     extractor: Annotated[
         Optional[str],  # noqa: UP045
         typer.Option(help="inception, efficientnet-lite0, fashion, a classifier's run, or a TorchScript file."),

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 
 from sparring.errors import SparringError
+from sparring.metrics.accuracy import run_accuracies
 from sparring.metrics.evaluate import METRICS, NEED_LOGITS, evaluate_sets
 from sparring.metrics.extractors import EXTRACTORS, extractor_for
 from sparring.metrics.gaussian import GaussianStats
@@ -93,7 +94,10 @@ def evaluate_run(
     progress: Progress | None = None,
     note: Note | None = None,
 ) -> list[dict[str, Any]]:
-    """Records of a run by its recipe's protocol, changed by overrides of the recipe's `evaluation`, and then by `chosen`."""
+    """Records of a run by its recipe's protocol, changed by overrides of the recipe's `evaluation`, and then by `chosen`.
+
+    The metric `accuracies` is its discriminator's, see `sparring.metrics.accuracy`.
+    """
     from sparring.recipe import Recipe
     from sparring.recipe_files import parse_overrides
     from sparring.sampling import load_generator, sampler_of, takes_labels
@@ -105,6 +109,12 @@ def evaluate_run(
         raise SparringError(
             f"'{run}' is no run: give the folder that `sparring train` wrote, or say what to compare with: --real SOURCE"
         )
+    chosen, accuracies = dict(chosen), []
+    if "accuracies" in chosen.get("metrics", ()):
+        accuracies = run_accuracies(folder, note=say, **{key: chosen[key] for key in ("n", "split") if key in chosen})
+        chosen["metrics"] = tuple(name for name in chosen["metrics"] if name != "accuracies")
+        if not chosen["metrics"]:
+            return accuracies
     changes = {f"evaluation.{key}": value for key, value in parse_overrides(overrides).items()}
     changes |= {f"evaluation.{key}": list(v) if isinstance(v, tuple) else v for key, v in chosen.items()}
     recipe = Recipe.load(folder, changes)
@@ -127,7 +137,7 @@ def evaluate_run(
         weights=weights,
         sha256=sha256,
     )
-    return [{"step": saved.description["step"], **record} for record in records]
+    return [*({"step": saved.description["step"], **record} for record in records), *accuracies]
 
 
 def _usual(classifies: bool, plain: bool) -> tuple[str, ...]:

@@ -1,0 +1,136 @@
+"""How well a discriminator classifies: its classifier head, its projection head used as one, and its sense of what is real.
+
+MHGAN (sections 2.1 and 3.2) watches these for memorisation and collapse. On real images, train and held-out:
+
+    classifier   share with argmax_k C(x)_k = y, over the classes of the data
+    projection   share with argmax_k D(x, k) = y
+    real         share with D(x, y) > 0: the boundary of the hinge and of the non-saturating loss; other losses have none
+
+On generated ones, with y the class asked for, the first two are called self-accuracy. A wide gap between train and held-out
+says that the discriminator has memorised its training images.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from sparring.data.packed import PackedImages, to_float
+from sparring.errors import SparringError
+
+if TYPE_CHECKING:
+    from sparring.networks.discriminator import Discriminator
+
+BATCH = 250
+
+
+@torch.no_grad()
+def discriminator_accuracies(discriminator: Discriminator, images: Tensor, labels: Tensor | None) -> dict[str, float]:
+    """Those of "classifier", "projection" and "real" that this discriminator can have; shares in [0, 1].
+
+    images: uint8 [N, C, H, W], as everywhere between generators and metrics. labels: int64 [N], or None without classes.
+    Classifier heads beside "class_logits" are called by their own names. Nothing of the discriminator changes. Raises
+    SparringError for labels that are missing or do not fit.
+    """
+    from sparring.training.frozen import frozen
+
+    heads = [name for name in discriminator.asked if name != "score"]
+    conditional = discriminator.embedding is not None
+    if labels is None and (heads or conditional or discriminator.uses_labels):
+        raise SparringError(
+            "accuracies of a discriminator with classes need the images' labels: measure labelled images"
+        )
+    if labels is not None and (len(labels) != len(images) or int(labels.max()) >= max(discriminator.num_classes, 1)):
+        raise SparringError(
+            f"labels must be one of 0 to {discriminator.num_classes - 1} for each of {len(images)} images, got "
+            f"{len(labels)} up to {int(labels.max())}"
+        )
+    was_training, device = discriminator.training, next(discriminator.parameters()).device
+    hits: dict[str, float] = {}
+    discriminator.eval()
+    try:
+        with frozen(discriminator), torch.random.fork_rng(devices=[]):
+            for start in range(0, len(images), BATCH):
+                x = to_float(images[start : start + BATCH]).to(device)
+                y = None if labels is None else labels[start : start + BATCH].to(device)
+                for name, count in _hits(discriminator, x, y, heads).items():
+                    hits[name] = hits.get(name, 0.0) + count
+    finally:
+        discriminator.train(was_training)
+    return {name: count / len(images) for name, count in hits.items()}
+
+
+def _hits(d: Discriminator, x: Tensor, y: Tensor | None, heads: list[str]) -> dict[str, float]:
+    found = {}
+    evidence = d.extract(x, y if d.uses_labels else None)
+    for head in heads:
+        assert y is not None
+        name = "classifier" if head == "class_logits" else head
+        logits = d.read(head, evidence)[:, : d.num_classes]
+        found[name] = logits.argmax(1).eq(y).sum().item()
+    if "score" in d.asked:
+        found["real"] = (d.read("score", evidence, y) > 0).sum().item()
+    if "score" in d.asked and d.embedding is not None:
+        scores = []
+        for k in range(d.num_classes):
+            label = torch.full((len(x),), k, device=x.device)
+            seen = d.extract(x, label) if d.uses_labels else evidence  # else one pass serves all classes
+            scores.append(d.read("score", seen, label))
+        assert y is not None
+        found["projection"] = (torch.stack(scores, dim=1).argmax(1) == y).sum().item()
+    return found
+
+
+def run_accuracies(
+    run: str | Path, *, held_out: PackedImages | None = None, split: str = "test", n: int = 2_000, note: Any = None
+) -> list[dict[str, Any]]:
+    """Records of a run's discriminator on n train images, n held-out ones (of `split`, or given) and n of its own.
+
+    Reads the run's last checkpoint. Raises SparringError where the run has none, or its data no such split.
+    """
+    from sparring import __version__
+    from sparring.metrics.sets import of_generator, of_images
+    from sparring.recipe import Recipe
+    from sparring.training.checkpoint import CheckpointFolder, load_checkpoint
+    from sparring.training.run_folder import load_run_data
+    from sparring.training.state import build_networks
+
+    folder = Path(run)
+    checkpoints = CheckpointFolder(folder / "checkpoints")
+    step = checkpoints.last() if (folder / "recipe.json").is_file() else None
+    if step is None:
+        raise SparringError(f"'{run}' holds no checkpoint, and accuracies are its discriminator's: give a run's folder")
+    recipe = Recipe.load(folder)
+    data = load_run_data(recipe, note or (lambda text: None))
+    discriminator, _ = build_networks(
+        recipe, image_size=data.real.size, image_channels=data.real.channels, num_classes=data.real.num_classes
+    )
+    discriminator.load_state_dict(load_checkpoint(checkpoints.path(step))["discriminator"])
+    held = held_out if held_out is not None else data.reference(split)
+    records = []
+    sets = {"train": of_images(data.real, min(n, len(data.real))), "held-out": of_images(held, min(n, len(held)))}
+    sets["generated"] = of_generator(folder, n, 0)
+    for which, images in sets.items():
+        if which == "generated" and images.labels is None and (set(discriminator.asked) != {"score"}):
+            continue  # nobody asked its generator for a class
+        found = discriminator_accuracies(discriminator, images.take(0, images.n), images.labels)
+        for name, share in found.items():
+            kind = "share above 0" if name == "real" else "self-accuracy" if which == "generated" else "accuracy"
+            records.append(
+                {
+                    "metric": f"{name}, {which}: {kind}",
+                    "value": share,
+                    "better": None,
+                    "of": which,
+                    "data": images.name,
+                    "split": images.split,
+                    "n_fake" if which == "generated" else "n_real": images.n,
+                    "extractor": "the discriminator",
+                    "step": step,
+                    "version": __version__,
+                }
+            )
+    return records
