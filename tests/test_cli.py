@@ -244,18 +244,20 @@ def test_verbs_for_people(command, recipe, trained, tmp_path):
     assert np.load(tmp_path / "x.npz")["images"].shape == (3, 1, 8, 8)
 
 
-def test_a_loss_that_is_no_number_stops_the_run_and_keeps_the_last_good_checkpoint(command, recipe_file, tmp_path):
+@pytest.mark.parametrize("looks", ["log_every", "samples_every", "checkpoint_every"])
+def test_a_loss_that_is_no_number_stops_the_run_and_nothing_is_written_after_it(looks, command, recipe_file, tmp_path):
+    every = {"log_every": 100, "samples_every": 100, "checkpoint_every": 2, looks: 1}
     objective = {"broken": {"kind": "users_modules:BreaksAtStepThree"}}
-    path = recipe_file(steps=9, checkpoint_every=2, samples_every=1, log_every=1, objective=objective)
-    result = command("train", path, "--out", "run")
-    code, _, err = result
-    assert code == 2 and err.splitlines()[-1].startswith(
-        "sparring: broken became nan in the discriminator's loss at step 3"
-    )
+    code, _, err = command("train", recipe_file(steps=9, objective=objective, **every), "--out", "run")
+    told = err.splitlines()[-1]
+    assert code == 2 and told.startswith("sparring: broken became nan in the discriminator's loss at step 3"), err
     run = tmp_path / "run"
-    assert [p.name for p in (run / "checkpoints").glob("*.pt")] == ["step-000002.pt"]
-    assert sorted(p.name for p in (run / "samples").iterdir())[-1] == "step-000003.png"  # three steps done, 0 to 2
-    assert len((run / "log.jsonl").read_text().splitlines()) == 3
+    last = (
+        3 if looks == "checkpoint_every" else 2
+    )  # steps done before the one that broke, of which 0, 1 and 2 were good
+    assert max(p.name for p in (run / "checkpoints").glob("*.pt")) == f"step-00000{last}.pt"
+    assert max(p.name for p in (run / "samples").iterdir()) == f"step-00000{3 if looks == 'samples_every' else 0}.png"
+    assert len((run / "log.jsonl").read_text().splitlines()) == (3 if looks == "log_every" else 0)
 
 
 def test_weights_that_break_at_finite_losses_are_not_saved(command, recipe_file, tmp_path):

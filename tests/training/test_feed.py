@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 import torch
-from tiny import tiny_images
 
 from sparring.data import Stream, to_float
 from sparring.randomness import generator_for
 from sparring.training.feed import Feed
+from tiny import tiny_images
 
 
 def _feed(**changes):
