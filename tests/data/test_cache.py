@@ -107,6 +107,16 @@ def test_a_changed_zip_is_decoded_again(tmp_path, decodings):
     assert decodings == [1, 1]
 
 
+def test_a_zip_whose_times_lie_is_known_by_its_table_of_contents(tmp_path, monkeypatch, decodings):
+    path = write_zip(tmp_path / "a.zip", {"0.png": 1})
+    status = path.stat()
+    assert levels(load(path)) == [1]
+    write_zip(path, {"0.png": 2})
+    stat = Path.stat
+    monkeypatch.setattr(Path, "stat", lambda self, **options: status if self == path else stat(self, **options))
+    assert levels(load(path)) == [2] and decodings == [1, 1]
+
+
 def test_sources_of_one_name_do_not_meet(tmp_path):
     for level in (1, 2):
         (tmp_path / str(level)).mkdir()

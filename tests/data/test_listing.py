@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from pictures import levels
+from pictures import levels, write_folder, write_zip
 
 from sparring.data import load, splits_of
 from sparring.errors import SparringError
@@ -127,6 +127,20 @@ def test_one_enclosing_folder_is_looked_through(source_of, files):
     source = source_of({f"set/{name}": level for name, level in files.items()})
     data = load(source)
     assert (levels(data), data.labels.tolist(), data.class_names) == ([1, 2, 3], [0, 1, 1], ("cat", "dog"))
+
+
+def test_a_single_split_is_a_split(source_of):
+    source = source_of({"train/a/0.png": 1, "train/b/0.png": 2})
+    data = load(source)
+    assert (data.split, data.class_names) == ("train", ("a", "b"))
+    with pytest.raises(SparringError, match="has no split 'test': there is train"):
+        load(source, split="test")
+
+
+def test_a_single_folder_is_a_class_of_a_folder_and_the_wrapping_of_a_zip(tmp_path):
+    files = {"a/0.png": 1, "a/1.png": 2}
+    assert load(write_folder(tmp_path / "set", files)).class_names == ("a",)
+    assert load(write_zip(tmp_path / "set.zip", files)).labels is None
 
 
 def test_junk_is_no_data(source_of, notes):

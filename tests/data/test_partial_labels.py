@@ -41,6 +41,12 @@ def test_a_class_is_chosen_from_whatever_the_others_are():
     assert torch.equal(alone == 3, remove_labels(LABELS, 0.3, 4) == 3)
 
 
+def test_classes_are_chosen_from_independently():
+    labels = torch.arange(200) % 2
+    kept = [(remove_labels(labels, 0.5)[first::2] >= 0).tolist() for first in (0, 1)]
+    assert kept[0] != kept[1]
+
+
 def packed() -> PackedImages:
     images = torch.arange(50, dtype=torch.uint8).view(50, 1, 1, 1).repeat(1, 3, 2, 2)
     return PackedImages(images, LABELS, ("a", "b", "c", "d"), "set", "train")
