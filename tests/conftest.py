@@ -15,7 +15,7 @@ import yaml
 from sparring.data.packed import PackedImages
 
 sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parent / "training")]
-from tiny import tiny_images, tiny_recipe
+from tiny import tiny_images, tiny_recipe  # noqa: E402 - beside this file
 
 
 @pytest.fixture(autouse=True)

@@ -73,6 +73,8 @@ class RichProgress:
 
     def __exit__(self, *_: object) -> None:
         self._live.stop()
+        if not self._live.console.is_terminal:
+            self._live.console.line()  # what comes next, an error perhaps, gets a line of its own
 
     def step(self, step: int) -> None:
         self._bar.update(self._task, completed=step)
