@@ -1,6 +1,7 @@
 """Tiny images and a tiny recipe for the tests of classifiers."""
 
 import torch
+from PIL import Image
 
 from sparring.data.packed import PackedImages
 
@@ -35,3 +36,20 @@ TINY = {
     "checkpoint_every": 2,
     "threads": 1,
 }
+
+CHANGES = {"beside": ["baseline"], "probes.noise": "noise:normal:20", "steps": 30, "false_alarm_rate": 0.1}
+
+
+def given():
+    return {
+        "data": pictures(20),
+        "test": pictures(8, seed=1, split="test"),
+        "negatives": pictures(24, ("bottom",), seed=2),
+        "probes": {"bottom": pictures(10, ("bottom",), seed=3)},
+    }
+
+
+def save(path, image):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(image.permute(1, 2, 0).numpy()).save(path)
+    return path

@@ -1,0 +1,132 @@
+"""A classifier from its two files, and what it says about images."""
+
+import shutil
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from tiny_classifiers import TINY, given, pictures, save
+
+from sparring.classify.predict import predict
+from sparring.classify.run import train_classifier
+from sparring.classify.saved import load_classifier
+from sparring.errors import SparringError
+
+
+def test_a_saved_classifier_says_what_the_training_one_did_and_needs_no_data(run, tmp_path, pixels):
+    for name in ("classifier.safetensors", "classifier.json"):
+        shutil.copy(run.folder / name, tmp_path / name)
+    loaded = load_classifier(tmp_path / "classifier.safetensors")
+    assert torch.equal(loaded.logits(pixels), run.classifier.logits(pixels))
+    assert loaded.class_names == ("left", "right", "top") and loaded.description["criterion"] == "nat"
+    assert not loaded.module.training and loaded.description["accuracy"] == run.results["nat"]["accuracy"]
+    assert loaded.threshold == run.results["nat"]["threshold"] and loaded.description["false_alarm_rate"] == 0.1
+
+
+def test_floats_bytes_and_batches_give_the_same_logits(run, pixels):
+    from sparring.data.packed import to_float
+
+    whole = run.classifier.logits(pixels)
+    assert torch.equal(whole, run.classifier.logits(to_float(pixels)))
+    torch.testing.assert_close(whole[:1], run.classifier.logits(pixels[:1]))
+
+
+def test_pytorch_oods_detectors_wrap_the_classifier(run, pixels):
+    detectors = pytest.importorskip("pytorch_ood.detector")
+    from sparring.data.packed import to_float
+
+    module = run.classifier.module
+    scores = detectors.MaxSoftmax(module).predict(to_float(pixels))
+    torch.testing.assert_close(scores, -module(to_float(pixels)).softmax(1).amax(1))
+    assert detectors.EnergyBased(module).predict(to_float(pixels)).shape == (len(pixels),)
+
+
+def test_predictions_of_files_folders_and_zips_in_order(run, tmp_path, pixels):
+    for i, image in enumerate(pixels):
+        save(tmp_path / "album" / f"{i}.png", image)
+    shutil.make_archive(str(tmp_path / "album"), "zip", tmp_path / "album")
+    found = predict(run.folder, [tmp_path / "album" / "4.png", tmp_path / "album", tmp_path / "album.zip"], threshold=0)
+    assert [entry["image"].rsplit("album", 1)[1] for entry in found[:3]] == ["/4.png", "/0.png", "/1.png"]
+    assert len(found) == 13 and found[0]["label"] == found[5]["label"] == found[11]["label"] == "top"
+    assert [entry["label"] for entry in found[1:7]] == ["left"] * 2 + ["right"] * 2 + ["top"] * 2
+    probabilities = run.classifier.logits(pixels).double().softmax(1).amax(1)
+    assert [entry["confidence"] for entry in found[1:7]] == pytest.approx(probabilities.tolist(), abs=1e-6)
+
+
+def test_below_the_threshold_it_is_unknown_and_the_best_guess_is_told(run, tmp_path, pixels):
+    path = save(tmp_path / "a.png", pixels[0])
+    (entry,) = predict(run.folder, path, threshold=1.0)
+    assert entry["label"] == "unknown" and entry["unknown"] and entry["best"] == "left" and 0 < entry["confidence"] < 1
+    (exactly,) = predict(run.folder, path, threshold=entry["confidence"])
+    assert exactly["label"] == "left"
+    own = predict(run.folder, path)[0]
+    assert own["unknown"] == (own["confidence"] < run.results["nat"]["threshold"])
+
+
+def test_other_sizes_and_grey_images_are_fitted(run, tmp_path):
+    wide = np.zeros((20, 40), np.uint8)
+    wide[:, :20] = 255
+    Image.fromarray(wide).save(tmp_path / "wide.png")
+    assert predict(run.folder, tmp_path / "wide.png", threshold=0)[0]["label"] == "left"
+
+
+def test_an_unreadable_image_is_named_or_skipped(run, tmp_path, pixels):
+    save(tmp_path / "b.png", pixels[0])
+    (tmp_path / "a.png").write_bytes(b"no image")
+    with pytest.raises(SparringError, match=r"cannot read image '.*a\.png'"):
+        predict(run.folder, tmp_path)
+    bad, good = predict(run.folder, tmp_path, skip_unreadable=True)
+    assert "cannot read image" in bad["error"] and good["best"] == "left"
+
+
+@pytest.mark.parametrize(
+    ("images", "options", "words"),
+    [
+        (["nowhere.png"], {}, "there is no image or folder 'nowhere.png'"),
+        ([], {}, "no images: name files"),
+        ([__file__], {}, "is no image, folder or zip"),
+        (["."], {"threshold": 1.5}, "a probability from 0 to 1, got 1.5"),
+    ],
+)
+def test_wrong_images_are_one_line(run, images, options, words, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SparringError, match=words):
+        predict(run.folder, images, **options)
+
+
+def test_an_empty_folder_and_a_classifier_that_is_none(run, tmp_path):
+    with pytest.raises(SparringError, match="no images in"):
+        predict(run.folder, tmp_path)
+    with pytest.raises(SparringError, match="there is no classifier 'nowhere'"):
+        predict("nowhere", tmp_path)
+    with pytest.raises(SparringError, match=r"holds no trained classifier: classifier\.safetensors is missing"):
+        predict(tmp_path, tmp_path)
+
+
+def test_damaged_files_are_named(run, tmp_path):
+    for name in ("classifier.safetensors", "classifier.json"):
+        shutil.copy(run.folder / name, tmp_path / name)
+    weights = bytearray((tmp_path / "classifier.safetensors").read_bytes())
+    weights[-1] ^= 1
+    (tmp_path / "classifier.safetensors").write_bytes(bytes(weights))
+    with pytest.raises(SparringError, match="is damaged, or is not the file that"):
+        load_classifier(tmp_path)
+    (tmp_path / "classifier.json").write_text("{")
+    with pytest.raises(SparringError, match=r"classifier\.json is damaged"):
+        load_classifier(tmp_path)
+
+
+def test_without_validation_there_is_no_threshold_until_one_is_given(tmp_path, pixels, without_report):
+    made = train_classifier(TINY, {"validation": 0, "steps": 1}, out=tmp_path / "r", **given())
+    assert made.classifier.threshold is None and made.results["nat"]["false_alarms_on_test"] is None
+    with pytest.raises(SparringError, match="it has no threshold: give one"):
+        made.classifier.predict(pixels)
+    assert len(made.classifier.predict(pixels, 0.5)) == len(pixels)
+
+
+def test_what_the_extra_class_takes_is_unknown(tmp_path, without_report):
+    made = train_classifier(TINY, {"criterion": "extra_class", "steps": 30}, out=tmp_path / "r", **given())
+    found = made.classifier.predict(pictures(6, ("bottom", "left"), seed=8).images, threshold=0)
+    assert [p.label for p in found[:6]].count("unknown") >= 4 and [p.label for p in found[6:]].count("left") >= 4
+    assert made.classifier.logits(pictures(1).images).shape == (3, 4)
