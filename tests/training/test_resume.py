@@ -169,11 +169,10 @@ def _garments() -> PackedImages:
     return PackedImages(pixels, torch.arange(16) % 3, CLASS_NAMES[:3], name="noise")
 
 
-def test_measuring_and_showing_change_nothing_and_resume_alike(tmp_path):
+@pytest.mark.parametrize("generator", [_generator(ema=0.5), _generator(sampling_statistics="batch")])
+def test_measuring_and_showing_change_nothing_and_resume_alike(generator, tmp_path):
     network = {"normalisation": "batch", "spectral_norm": "exact"}
-    recipe = tiny_recipe(
-        generator=_generator(ema=0.5), discriminator=_discriminator(network=network), steps=4, log_every=1
-    )
+    recipe = tiny_recipe(generator=generator, discriminator=_discriminator(network=network), steps=4, log_every=1)
     often = recipe | {"evaluation": {"every": 1, "n": 12, "batch_size": 5}, "samples_every": 1, "checkpoint_every": 1}
     data = _garments()
     sparring.train(recipe, out=tmp_path / "never", data=data)
