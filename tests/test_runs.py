@@ -44,6 +44,31 @@ def test_sample_i_is_the_same_for_any_n_and_from_a_lone_file(run, tmp_path):
     assert torch.equal(run.sample(3, seed=1), many[:3])
 
 
+def test_with_batch_statistics_a_sample_does_not_depend_on_how_many_are_asked_for(images, tmp_path):
+    recipe = tiny_recipe(steps=1)
+    recipe["generator"]["network"]["sampling_statistics"] = "batch"
+    generator = sparring.load(sparring.train(recipe, out=tmp_path / "run", data=images))
+    many = generator.sample(130)
+    for n in (1, 99, 101):
+        assert torch.equal(generator.sample(n), many[:n])
+    running = sparring.load(tmp_path / "run")
+    running.module.batch_statistics = False
+    assert not torch.equal(running.sample(130), many)
+
+
+@pytest.mark.parametrize("batch_statistics", [True, False])
+def test_sampling_leaves_the_generator_as_it_was(batch_statistics):
+    from sparring.sampling import generate_uint8
+
+    network = torch.nn.Sequential(torch.nn.Linear(2, 4), torch.nn.BatchNorm1d(4), torch.nn.Unflatten(1, (1, 2, 2)))
+    network.forward = lambda z, labels, forward=network.forward: forward(z)
+    network.batch_statistics = batch_statistics
+    before = {name: value.clone() for name, value in network.state_dict().items()}
+    assert generate_uint8(network, torch.randn(5, 2), None).shape == (5, 1, 2, 2)
+    same_bits(dict(network.state_dict()), before)
+    assert network.training and all(p.requires_grad for p in network.parameters())
+
+
 def test_labels_are_names_or_numbers_and_come_in_turn_without(run):
     generator = sparring.load(run.folder)
     in_turn = generator.sample(6, seed=0)
