@@ -185,6 +185,8 @@ def evaluate(
     images_split: Annotated[Optional[str], typer.Option(help="Of the measured images, where they are data.")] = None,  # noqa: UP045
     is_splits: Annotated[Optional[int], typer.Option(help="Groups of the Inception Score.")] = None,  # noqa: UP045
     size: Annotated[Optional[int], typer.Option(help="Load data with this side in pixels. With --real.")] = None,  # noqa: UP045
+    versus: Annotated[Optional[str], typer.Option(help="A second run, class by class; with --real and --out.")] = None,  # noqa: UP045
+    out: Annotated[Optional[Path], typer.Option(help="The folder for --versus: a table, a scatter, samples.")] = None,  # noqa: UP045
     device: Annotated[Optional[str], typer.Option(help="cpu, cuda, cuda:1, ...")] = None,  # noqa: UP045
     as_json: AsJson = False,
 ) -> None:
@@ -195,6 +197,15 @@ def evaluate(
     from sparring.report import tables
 
     given = {"n_real": n_real, "images_split": images_split, "size": size}
+    if versus is not None or out is not None:
+        from sparring.metrics.compare import compare_runs
+
+        options: dict[str, Any] = {"extractor": extractor, "weights": weights, "sha256": sha256, "n": n, "seed": seed}
+        options |= {"n_real": n_real, "split": split, "size": size, "device": device, "note": _note}
+        with _measuring() as progress:
+            compared = compare_runs(images, versus, real, out, progress=progress, **options)
+        _print_json(compared.to_dict()) if as_json else _print_lines(compared.table().rstrip(), f"pictures  {out}")
+        return
     with _measuring() as progress:
         records = measure(
             images,
@@ -275,7 +286,7 @@ def show(
 @app.command()
 def pack(
     source: Annotated[str, typer.Argument(help="A folder, zip, npz or named data set.")],
-    out: Annotated[Optional[Path], typer.Option(help="The packed .npz; beside the source by default.")] = None,  # noqa: UP045
+    out: Annotated[Optional[Path], typer.Option(help="The packed .npz; in this folder by default.")] = None,  # noqa: UP045
     split: Annotated[Optional[str], typer.Option(help="Which split of a source that has some.")] = None,  # noqa: UP045
     size: Annotated[Optional[int], typer.Option(help="Crop to a square and resize to this many pixels.")] = None,  # noqa: UP045
     channels: Annotated[Optional[int], typer.Option(help="1 for grayscale, 3 for colour.")] = None,  # noqa: UP045
@@ -287,14 +298,13 @@ def pack(
     from sparring.data.sources import load
     from sparring.data.sources import pack as pack_images
 
-    chosen = None if classes is None else [c.strip() for c in classes.split(",")]
     path = pack_images(
         source,
         out,
         split=split,
         size=size,
         channels=channels,
-        classes=chosen,
+        classes=classes,
         skip_unreadable=skip_unreadable,
         note=_note,
     )

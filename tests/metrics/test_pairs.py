@@ -149,6 +149,16 @@ def test_two_processes_find_what_one_does(tmp_path):
             assert (ours["n_fake"], ours.get("notes")) == (31, theirs.get("notes"))
 
 
+def test_a_runs_discriminator_is_asked_for_its_accuracies(run, tmp_path):
+    write_npz(tmp_path / "images.npz", tiny_images())
+    recipe = json.loads((run / "recipe.json").read_text())
+    recipe["recipe"]["data"]["source"] = str(tmp_path / "images.npz")
+    (run / "recipe.json").write_text(json.dumps(recipe))
+    records = sparring.evaluate(run, metrics=("accuracies",), n=10)
+    assert [(r["metric"], r["step"]) for r in records][:1] == [("real, train: share above 0", 2)]
+    assert all(0 <= r["value"] <= 1 for r in records)
+
+
 def test_an_images_set_is_taken_as_it_is():
     made = open_set(FAKES, n=10, seed=3)
     assert open_set(made) is made and made.n == 10

@@ -85,10 +85,11 @@ def _hits(d: Discriminator, x: Tensor, y: Tensor | None, heads: list[str]) -> di
 
 
 def run_accuracies(
-    run: str | Path, *, held_out: PackedImages | None = None, split: str = "test", n: int = 2_000, note: Any = None
+    run: str | Path, *, held_out: PackedImages | None = None, split: str | None = None, n: int = 2_000, note: Any = None
 ) -> list[dict[str, Any]]:
-    """Records of a run's discriminator on n train images, n held-out ones (of `split`, or given) and n of its own.
+    """Records of a run's discriminator on n train images, n held-out ones and n of its own.
 
+    held-out: given, or of `split`, by default of "test", where the data have it; a note says where they have not.
     Reads the run's last checkpoint. Raises SparringError where the run has none, or its data no such split.
     """
     from sparring import __version__
@@ -104,14 +105,24 @@ def run_accuracies(
     if step is None:
         raise SparringError(f"'{run}' holds no checkpoint, and accuracies are its discriminator's: give a run's folder")
     recipe = Recipe.load(folder)
-    data = load_run_data(recipe, note or (lambda text: None))
+    say = note or (lambda text: None)
+    data = load_run_data(recipe, say)
     discriminator, _ = build_networks(
         recipe, image_size=data.real.size, image_channels=data.real.channels, num_classes=data.real.num_classes
     )
     discriminator.load_state_dict(load_checkpoint(checkpoints.path(step))["discriminator"])
-    held = held_out if held_out is not None else data.reference(split)
+    held = held_out
+    if held is None:
+        try:
+            held = data.reference(split or "test")
+        except SparringError as error:
+            if split is not None:
+                raise
+            say(f"no held-out images, so train images alone: {error}")
     records = []
-    sets = {"train": of_images(data.real, min(n, len(data.real))), "held-out": of_images(held, min(n, len(held)))}
+    sets = {"train": of_images(data.real, min(n, len(data.real)))}
+    if held is not None:
+        sets["held-out"] = of_images(held, min(n, len(held)))
     sets["generated"] = of_generator(folder, n, 0)
     for which, images in sets.items():
         if which == "generated" and images.labels is None and (set(discriminator.asked) != {"score"}):
