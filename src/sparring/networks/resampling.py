@@ -47,7 +47,7 @@ def folded(taps: Tensor, matrix: Tensor) -> Tensor:
     """
     outer, inner = taps.shape[:2]
     by_tap = taps.permute(0, 2, 3, 1).reshape(outer, 9, inner)
-    larger = torch.bmm(matrix.expand(outer, 16, 9), by_tap)
+    larger = torch.bmm(matrix.expand(outer, 16, 9), by_tap.contiguous())
     return larger.view(outer, 4, 4, inner).permute(0, 3, 1, 2)
 
 
