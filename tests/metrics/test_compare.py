@@ -1,0 +1,54 @@
+"""Two runs class by class: the counting by hand, the files, and what is refused."""
+
+import sys
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+import sparring
+from sparring.errors import SparringError
+from sparring.metrics.compare import compare_classes, compare_runs
+
+sys.path.insert(0, str(Path(__file__).parent))
+from two_sets import Corners
+
+from tiny import tiny_images, tiny_recipe
+
+
+def record(values, **more):
+    return {"metric": "x-intra-FD", "per_class": values, "class_names": ["a", "b", "c", "d"], "n_fake": 8} | more
+
+
+def test_counts_and_changes_by_hand():
+    found = compare_classes(record([4.0, 2.0, None, 2.0]), record([1.0, 3.0, 5.0, 2.0]))
+    assert found.classes == (0, 1, 3) and found.names == ("a", "b", "d")
+    assert found.improved == 1
+    assert found.mean_change == pytest.approx(6 / 8 - 1)
+    assert found.by_change() == [0, 2, 1]
+    assert "1 of 3 classes improved, mean x-intra-FD -25.0%" in found.table()
+    assert "| a | 4 | 1 | -3 |" in found.table()
+
+
+def test_numbers_measured_differently_are_refused():
+    with pytest.raises(SparringError, match="n_fake 8 against 9"):
+        compare_classes(record([1.0]), record([1.0], n_fake=9))
+    with pytest.raises(SparringError, match="no values within classes"):
+        compare_classes({"metric": "FID"}, {"metric": "FID"})
+    with pytest.raises(SparringError, match="needs real images"):
+        compare_runs("a", "b", None, "out")
+
+
+def test_two_runs_leave_a_table_a_scatter_and_samples(tmp_path, without_reports):
+    network = {"kind": "dcgan", "width": 4, "conditioning": "conditional_batch_norm"}
+    generator = {**tiny_recipe()["generator"], "network": network}
+    for seed in (0, 1):
+        recipe = tiny_recipe(steps=1, seed=seed, generator=generator)
+        sparring.train(recipe, data=tiny_images(), out=tmp_path / f"run-{seed}")
+    options = {"extractor": Corners(), "n": 30}
+    found = compare_runs(tmp_path / "run-0", tmp_path / "run-1", tiny_images(), tmp_path / "out", **options)
+    assert len(found.classes) == 3 and found.first != found.second
+    assert (tmp_path / "out" / "classes.md").read_text() == found.table()
+    for name in ("classes.png", "samples.png"):
+        with Image.open(tmp_path / "out" / name) as picture:
+            assert min(picture.size) > 50
