@@ -117,6 +117,29 @@ def test_self_distance_where_the_spectrum_leaves_double_precision(power, relu):
         assert abs(value) < 1e-10
 
 
+def test_variances_at_the_edge_of_rounding_cost_the_self_distance_nothing():
+    d = 64
+    deviations = torch.full((d,), (0.7 * d * gaussian.EPS) ** 0.5, dtype=torch.float64)
+    deviations[0] = 1
+    generator = torch.Generator().manual_seed(6)
+    rotation = torch.linalg.qr(torch.randn(d, d, generator=generator, dtype=torch.float64)).Q
+    x = torch.randn(200, d, generator=generator, dtype=torch.float64) * deviations @ rotation
+    for value in signed(x, x):
+        assert abs(value) < 3e-14  # what is left out of a factor must not be left in the trace
+
+
+@pytest.mark.parametrize(("refine", "tolerance"), [(gaussian.REFINE_ABOVE, 1e-8), (-1.0, 1e-13)])
+def test_rounding_in_empty_directions_is_no_overlap(monkeypatch, refine, tolerance):
+    monkeypatch.setattr(gaussian, "REFINE_ABOVE", refine)
+    generator = torch.Generator().manual_seed(7)
+    rotation = torch.linalg.qr(torch.randn(40, 40, generator=generator, dtype=torch.float64)).Q
+    x = torch.randn(90, 20, generator=generator, dtype=torch.float64) @ rotation[:20]
+    y = torch.randn(90, 20, generator=generator, dtype=torch.float64) @ rotation[20:]
+    want = (x.mean(0) - y.mean(0)).square().sum() + x.var(0).sum() + y.var(0).sum()  # orthogonal: no root to take off
+    for value in signed(x, y):
+        assert value == pytest.approx(want.item(), rel=tolerance)
+
+
 def test_few_samples_of_many_dimensions_need_no_matrix_of_these(monkeypatch):
     x, y = torch.eye(3, 30_000), 2 * torch.eye(3, 30_000)  # a covariance of 30,000 dimensions has 7 GB
     monkeypatch.setattr(torch.linalg, "cholesky_ex", None)
@@ -243,12 +266,23 @@ def test_a_damaged_file_is_named(tmp_path, content):
         GaussianStats.load(path)
 
 
+class Trap:
+    """Writes a file when it is unpickled."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return (open, (str(self.path), "w"))
+
+
 def test_a_pickle_is_refused_and_wrong_shapes_are_named(tmp_path):
     pickled, shapes = tmp_path / "pickled.npz", tmp_path / "shapes.npz"
-    np.savez(pickled, mu=np.array([{"a": 1}], dtype=object), sigma=np.eye(1))
+    np.savez(pickled, mu=np.array([Trap(tmp_path / "sprung")], dtype=object), sigma=np.eye(1))
     np.savez(shapes, mu=np.zeros(3), sigma=np.eye(2))
     with pytest.raises(SparringError, match="not an"):
         GaussianStats.load(pickled)
+    assert not (tmp_path / "sprung").exists()
     with pytest.raises(SparringError, match=r"\[3\] and \[2, 2\]"):
         GaussianStats.load(shapes)
     with pytest.raises(SparringError, match="does not exist"):

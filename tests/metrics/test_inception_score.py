@@ -39,6 +39,13 @@ def test_groups_are_consecutive_and_all_rows_are_used():
     assert inception_score(p, splits=3) == pytest.approx((mean, deviation), rel=1e-12)
 
 
+def test_rows_that_sum_to_one_but_for_rounding_are_normalised():
+    p = probabilities(8, 5, 6)
+    scaled = p * torch.linspace(0.9995, 1.0005, 8, dtype=torch.float64)[:, None]
+    assert inception_score(scaled, splits=2) == pytest.approx(inception_score(p, splits=2), rel=1e-12)
+    assert am_score(generated=scaled, train=scaled) == pytest.approx(am_score(generated=p, train=p), rel=1e-12)
+
+
 def test_agrees_with_torch_fidelity():
     reference = pytest.importorskip("torch_fidelity.metric_isc")
     logits = torch.randn(103, 10, generator=torch.Generator().manual_seed(1)) * 4

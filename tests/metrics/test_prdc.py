@@ -59,8 +59,10 @@ def test_agrees_with_torch_fidelity():
     assert found[:2] == pytest.approx((want["precision"], want["recall"]), abs=1e-7)  # float32 means
 
 
-def test_a_set_against_itself_is_perfect_even_where_points_repeat():
-    x = features(20, 3, 4)
+@pytest.mark.parametrize("block", [3, 2048])
+def test_a_set_against_itself_is_perfect_even_where_points_repeat(monkeypatch, block):
+    monkeypatch.setattr(prdc, "BLOCK", block)
+    x = features(20, 50, 4) * 100
     repeated = torch.cat([x, x, x])
     assert precision_recall_density_coverage(x, x, k=2)._replace(density=1) == (1, 1, 1, 1)
     assert precision_recall_density_coverage(repeated, repeated, k=2)._replace(density=1) == (1, 1, 1, 1)

@@ -32,7 +32,7 @@ RECORD = {
 @pytest.fixture
 def run(tmp_path: Path) -> Path:
     facts = {
-        "recipe": {"name": "tiny", "about": "a <small> run", "steps": 4},
+        "recipe": {"name": "tiny & <b>old", "about": "a <small> run", "steps": 4},
         "versions": {"torch": "2.9"},
         "command": "sparring train tiny",
         "commit": "abc123",
@@ -101,6 +101,7 @@ def test_the_report_holds_the_run(run: Path) -> None:
     ):
         assert piece in page, piece
     assert "a &lt;small&gt; run" in page and "a <small> run" not in page
+    assert "<h1>tiny &amp; &lt;b&gt;old</h1>" in page and "<b>old" not in page
     assert "4 steps, 32 real images seen" in page and "2.0 minutes" in page
     parser = Balanced()
     parser.feed(page)

@@ -31,7 +31,7 @@ from sparring.files import write_atomically
 
 EPS = torch.finfo(torch.float64).eps
 SETTINGS = ("extractor", "weights_sha256", "resize", "dtype")  # of a provenance, which must agree
-REFINE_ABOVE = 1e-7  # estimated share of rounding in the answer, above which the slower form is taken; it errs tenfold
+REFINE_ABOVE = 1e-7  # estimated share of rounding in the answer, above which the slower form is taken
 
 
 def frechet_distance(features_a: Tensor, features_b: Tensor) -> float:
@@ -201,6 +201,16 @@ class _Fitted(NamedTuple):
             return self.rows.T @ (self.rows @ columns)
         return self.covariance @ columns  # type: ignore[operator]
 
+    def largest(self) -> Tensor:
+        """The covariance's largest eigenvalue, from below and to a small factor, by a few power iterations."""
+        diagonal = self.rows.square().sum(0) if self.rows is not None else self.covariance.diagonal()  # type: ignore[union-attr]
+        vector = torch.zeros_like(self.mean)
+        vector[diagonal.argmax()] = 1
+        for _ in range(4):
+            image = self.times(vector)
+            vector = image / image.norm().clamp(min=torch.finfo(image.dtype).tiny)
+        return image.norm()
+
     def factor(self) -> Tensor:
         """F [r, d] with F^T F = covariance, up to rounding."""
         if self.rows is not None:
@@ -242,8 +252,9 @@ def _signed_distance(a: _Fitted, b: _Fitted) -> float:
     eigenvalues = eigenvalues[-min(a.rank, b.rank, len(eigenvalues)) :] if len(eigenvalues) else eigenvalues
     roots = eigenvalues.clamp(min=0).sqrt()
     distance = away - 2 * roots.sum()
-    # An eigenvalue l is known to about EPS * the largest, its root to that / (2 sqrt l), and to sqrt(that) at worst.
-    unsure = EPS * eigenvalues.max().clamp(min=0) if len(eigenvalues) else distance.new_zeros(())
+    # An eigenvalue l of the product is known to about EPS times the largest of both, its root to that / (2 sqrt l), and
+    # to sqrt(that) at worst.
+    unsure = EPS * a.largest() * b.largest()
     error = (unsure / (roots + unsure.sqrt())).nan_to_num().norm()
     if error > REFINE_ABOVE * distance:
         # With the factors' own traces this is min over rotations Q of |F_a - Q F_b|^2: never far below 0.
