@@ -148,6 +148,13 @@ def test_each_runs_on_official_files(name, official_files):
         assert any("'pickup_truck' of CIFAR100 looks like the positive class 'truck'" in line for line in data.warnings)
 
 
+def test_torchvisions_sets_are_tested_on_their_test_split_without_being_told(official_files):
+    recipe = ClassifierRecipe.load({"data": "cifar10", "criterion": "baseline", "steps": 1, "batch_size": 8})
+    notes = []
+    data = load_classifier_data(recipe, notes.append)
+    assert data.test.split == "test" and len(data.test) == 10 and not any("held out" in note for note in notes)
+
+
 def test_the_whole_study_of_a_cell_is_named_where_its_data_are_missing(tmp_path, monkeypatch):
     from sparring.errors import SparringError
 

@@ -17,6 +17,7 @@ from sparring.classify.recipe import ClassifierRecipe, Images
 from sparring.data.negatives import noise_batch, parse_noise
 from sparring.data.packed import PackedImages
 from sparring.data.sources import load, splits_of
+from sparring.data.torchvision_sets import BARE_NAMES
 from sparring.errors import SparringError
 from sparring.randomness import generator_for
 from sparring.training.run_folder import FROM_PYTHON
@@ -137,8 +138,7 @@ def _train_and_test(
 ) -> tuple[PackedImages, PackedImages]:
     wanted = recipe.test
     if wanted is None and test is None:
-        found = splits_of(recipe.data.source) if data is None else ()
-        split = next((name for name in found if name in ("test", "val", "valid", "validation")), None)
+        split = None if data is not None else _test_split(recipe.data.source)
         if split is None or split == whole.split:
             note(f"{whole.name} has no test split: a tenth of each class is held out; test.split=... names one")
             return split_off(whole, HELD_OUT, recipe.seed, "test")
@@ -155,6 +155,14 @@ def _train_and_test(
             f"the test images' classes {list(tested.class_names)} are not those of the positives, {list(whole.class_names)}"
         )
     return whole, tested
+
+
+def _test_split(source: str) -> str | None:
+    """The split to test on that a source has; torchvision's sets are taken to have one called "test"."""
+    if source.startswith("torchvision:") or source.lower() in BARE_NAMES:
+        return "test"
+    found = splits_of(source)
+    return next((name for name in ("test", "val", "valid", "validation") if name in found), None)
 
 
 def _load(images: Images, note: Note, given: Any, size: int | None, channels: int | None) -> PackedImages:
