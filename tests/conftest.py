@@ -25,6 +25,14 @@ def own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monk
     yield
 
 
+@pytest.fixture(autouse=True, scope="session")
+def one_thread() -> None:
+    """Tiny tensors gain nothing from threads, and on a busy machine they wait for one another."""
+    import torch
+
+    torch.set_num_threads(1)
+
+
 @pytest.fixture
 def without_reports(monkeypatch: pytest.MonkeyPatch) -> None:
     """Runs leave an empty report: drawing its curves takes longer than everything else that a tiny run does."""
