@@ -315,7 +315,9 @@ class Recipe(Part):
         for name, named in (sources or {}).items():
             old = dict(_short_data(values.get(name) or {}))
             if old.get("source") != named and not isinstance(source, Mapping | Recipe):
-                old = {key: old[key] for key in ("flip", "labelled") if key in old}  # size, split, ... were the old images'
+                old = {
+                    key: old[key] for key in ("flip", "labelled") if key in old
+                }  # size, split, ... were the old images'
             values[name] = {**old, "source": named}
         for key, value in changes.items():
             values = merge(values, _nested(key, value))

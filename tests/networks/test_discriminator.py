@@ -5,7 +5,7 @@ import torch
 from network_formulas import random, scrambled
 
 from sparring.errors import SparringError
-from sparring.networks.discriminator import Discriminator, Evidence
+from sparring.networks.discriminator import Discriminator, Evidence, rows_of
 from sparring.networks.spectral import normalised_layers
 from sparring.networks.toy import ToyBackbone
 from sparring.terms.base import Head
@@ -81,3 +81,18 @@ def test_evidence_splits_and_picks_rows_of_everything():
     torch.testing.assert_close(picked.features, features[[3, 3, 0]])
     torch.testing.assert_close(picked.blocks[0], block[[3, 3, 0]])
     torch.testing.assert_close(picked.outputs["extra"], output[[3, 3, 0]])
+
+
+@pytest.mark.parametrize("memory", [torch.contiguous_format, torch.channels_last])
+@pytest.mark.parametrize("index", [torch.tensor([2, 0, 2]), slice(1, 3)])
+def test_rows_of_a_block_have_a_gradient_that_lies_as_the_block_does(memory, index):
+    block = torch.randn(4, 3, 2, 5, dtype=torch.float64).to(memory_format=memory).requires_grad_()
+    rows = rows_of(block, index)
+    weight = torch.randn(rows.shape, dtype=torch.float64)
+    (gradient,) = torch.autograd.grad((rows.square() * weight).sum(), block)
+    expected = torch.zeros(block.shape, dtype=torch.float64)
+    for row, i in enumerate(range(4)[index] if isinstance(index, slice) else index.tolist()):
+        assert torch.equal(rows[row], block[i])
+        expected[i] += 2 * block[i].detach() * weight[row]
+    torch.testing.assert_close(gradient, expected)
+    assert gradient.is_contiguous(memory_format=memory)
