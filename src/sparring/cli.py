@@ -5,14 +5,13 @@ Results go to stdout, progress and notes to stderr. A mistake of the user's ends
 
 from __future__ import annotations
 
-import json
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any, Optional
 
 import typer
+
+from sparring.cli_output import measuring, note, print_json, print_lines
 
 app = typer.Typer(
     help="Train GANs against better opponents.",
@@ -61,35 +60,6 @@ def _fail(message: str) -> None:
     sys.exit(2)
 
 
-def _note(text: str) -> None:
-    sys.stderr.write(f"{text}\n")
-
-
-def _print_json(values: Any) -> None:
-    json.dump(values, sys.stdout, indent=2, ensure_ascii=False)
-    sys.stdout.write("\n")
-
-
-@contextmanager
-def _measuring() -> Iterator[Callable[[int, int], None]]:
-    """A progress bar over images, on stderr, once there is something to show."""
-    from rich.console import Console
-    from rich.progress import Progress
-
-    bar = Progress(console=Console(stderr=True), transient=True)
-    task = bar.add_task("measuring", total=None)
-
-    def update(done: int, total: int) -> None:
-        bar.start()
-        bar.update(task, completed=done, total=total)
-
-    try:
-        yield update
-    finally:
-        if bar.live.is_started:
-            bar.stop()
-
-
 @app.command()
 def train(
     recipe: RecipeArgument,
@@ -123,7 +93,7 @@ def train(
         device=device,
         tensorboard=tensorboard,
         progress=RichProgress,
-        note=_note,
+        note=note,
         command="sparring " + " ".join(sys.argv[1:]),
     )
     if os.environ.get("RANK", "0") != "0":
@@ -131,10 +101,10 @@ def train(
     rows = run.metrics
     measured = [record for record in rows if record["step"] == rows[-1]["step"]]
     if as_json:
-        _print_json({"run": str(run.folder), "steps": run.recipe.steps, "metrics": measured})
+        print_json({"run": str(run.folder), "steps": run.recipe.steps, "metrics": measured})
         return
     tables.print_metrics(measured)
-    _print_lines(
+    print_lines(
         f"run        {run.folder}  ({run.recipe.steps} steps)",
         f"pictures   {run.folder / 'samples'}",
         f"report     {run.folder / 'report.html'}",
@@ -156,9 +126,9 @@ def sample(
 
     images = draw(run, n, seed=seed, labels=label, out=out)
     if as_json:
-        _print_json({"out": str(out), "n": len(images), "shape": list(images.shape[1:]), "seed": seed})
+        print_json({"out": str(out), "n": len(images), "shape": list(images.shape[1:]), "seed": seed})
     else:
-        _print_lines(str(out))
+        print_lines(str(out))
 
 
 @app.command()
@@ -201,12 +171,12 @@ def evaluate(
         from sparring.metrics.compare import compare_runs
 
         options: dict[str, Any] = {"extractor": extractor, "weights": weights, "sha256": sha256, "n": n, "seed": seed}
-        options |= {"n_real": n_real, "split": split, "size": size, "device": device, "note": _note}
-        with _measuring() as progress:
+        options |= {"n_real": n_real, "split": split, "size": size, "device": device, "note": note}
+        with measuring() as progress:
             compared = compare_runs(images, versus, real, out, progress=progress, **options)
-        _print_json(compared.to_dict()) if as_json else _print_lines(compared.table().rstrip(), f"pictures  {out}")
+        print_json(compared.to_dict()) if as_json else print_lines(compared.table().rstrip(), f"pictures  {out}")
         return
-    with _measuring() as progress:
+    with measuring() as progress:
         records = measure(
             images,
             real=real,
@@ -221,13 +191,13 @@ def evaluate(
             is_splits=is_splits,
             device=device,
             progress=progress,
-            note=_note,
+            note=note,
             **{key: value for key, value in given.items() if value is not None},
         )
     if os.environ.get("RANK", "0") != "0":
         return
     if as_json:
-        _print_json(records)
+        print_json(records)
     else:
         tables.print_metrics(records)
 
@@ -241,7 +211,7 @@ def recipes(as_json: AsJson = False) -> None:
 
     found = list_recipes()
     if as_json:
-        _print_json(found)
+        print_json(found)
     else:
         tables.print_recipes(found, quoted_rows())
 
@@ -263,7 +233,7 @@ def show(
         for key in ("name", "about", "run_in_full", *(key for key in changed if key.startswith("paper"))):
             changed.pop(key, None)
         if as_json:
-            _print_json({key: {"this": a, "other": b} for key, (a, b) in changed.items()})
+            print_json({key: {"this": a, "other": b} for key, (a, b) in changed.items()})
         else:
             tables.print_differences(recipe, diff, changed)
         return
@@ -274,11 +244,11 @@ def show(
         from sparring.classify.recipe import ClassifierRecipe
 
         classifier = describe_classifier(ClassifierRecipe.load(recipe, overrides or []))
-        _print_json(classifier) if as_json else print_classifier(classifier)
+        print_json(classifier) if as_json else print_classifier(classifier)
         return
-    description = describe(recipe, overrides or [], note=_note)
+    description = describe(recipe, overrides or [], note=note)
     if as_json:
-        _print_json(description)
+        print_json(description)
     else:
         tables.print_description(description)
 
@@ -306,14 +276,14 @@ def pack(
         channels=channels,
         classes=classes,
         skip_unreadable=skip_unreadable,
-        note=_note,
+        note=note,
     )
     packed = load(path)
     if as_json:
         shape = [packed.channels, packed.height, packed.width]
-        _print_json({"out": str(path), "n": len(packed), "shape": shape, "classes": list(packed.class_names)})
+        print_json({"out": str(path), "n": len(packed), "shape": shape, "classes": list(packed.class_names)})
     else:
-        _print_lines(str(path))
+        print_lines(str(path))
 
 
 @app.command()
@@ -343,15 +313,15 @@ def classify(
         beside=named_classifiers(beside or []),
         device=device,
         progress=RichProgress,
-        note=_note,
+        note=note,
         command="sparring " + " ".join(sys.argv[1:]),
     )
     if as_json:
-        _print_json({"run": str(run.folder), "classifiers": run.results})
+        print_json({"run": str(run.folder), "classifiers": run.results})
         return
     print_table(*positive_rows_of(run.results))
     print_table(*ncr_rows_of(run.results))
-    _print_lines(
+    print_lines(
         f"run        {run.folder}",
         f"report     {run.folder / 'report.html'}",
         f"use it     sparring predict {run.folder} IMAGES...",
@@ -374,7 +344,7 @@ def predict(
     from sparring.classify.predict import predict as predict_images
 
     found = predict_images(classifier, images, threshold=threshold, skip_unreadable=skip_unreadable)
-    _print_json(found) if as_json else print_predictions(found)
+    print_json(found) if as_json else print_predictions(found)
 
 
 @app.command()
@@ -388,7 +358,7 @@ def export(
 
     written = export_classifier(classifier, out)
     difference = f"largest difference of a logit {written['largest_difference']:.1e}"
-    _print_json(written) if as_json else _print_lines(f"{written['out']}  ({written['kind']}, {difference})")
+    print_json(written) if as_json else print_lines(f"{written['out']}  ({written['kind']}, {difference})")
 
 
 bench = typer.Typer(help="Time this library against textbook implementations.", no_args_is_help=True)
@@ -407,20 +377,15 @@ def bench_step(
     """One training step on synthetic data, against a plain and fair textbook step of the same recipe."""
     from sparring.bench.step import bench_step as measure
 
-    found = measure(recipe, overrides or [], iterations=iterations, at=at, device=device, note=_note)
+    found = measure(recipe, overrides or [], iterations=iterations, at=at, device=device, note=note)
     if as_json:
-        _print_json(found)
+        print_json(found)
         return
-    _print_lines(
+    print_lines(
         f"ours       {found['ours_ms']:.1f} ms per step, {found['ours_gflops']:.3g} GFLOP",
         f"textbook   {found['textbook_ms']:.1f} ms per step, {found['textbook_gflops']:.3g} GFLOP",
         f"ratio      {found['ratio']:.2f} (quartiles {found['ratio_low']:.2f} to {found['ratio_high']:.2f})",
     )
-
-
-def _print_lines(*lines: str) -> None:
-    for line in lines:
-        sys.stdout.write(f"{line}\n")
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ from torch.nn.utils import parametrize
 from torch.nn.utils.parametrizations import spectral_norm as torch_spectral_norm
 
 from sparring.networks.autogan import Cell
+from sparring.networks.image_conv import ImageConv
 from sparring.networks.layers import normalised
 from sparring.networks.resampling import ConvPool, UpConv
 from sparring.networks.residual import DiscriminatorBlock, GeneratorBlock
@@ -31,7 +32,7 @@ def textbook_network(network: nn.Module) -> nn.Module:
         for name, child in list(module.named_children()):
             if type(child) in _PLAIN:
                 setattr(module, name, _PLAIN[type(child)](child))
-            elif isinstance(child, UpConv | ConvPool):  # outside a block
+            elif isinstance(child, UpConv | ConvPool | ImageConv):  # outside a block
                 child.fused = False
     for path, norm in norms.items():
         _normalise(plain.get_submodule(path), norm)

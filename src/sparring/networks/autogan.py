@@ -25,6 +25,7 @@ from torch import Tensor, nn
 
 from sparring.errors import SparringError
 from sparring.networks.dcgan import initialise
+from sparring.networks.image_conv import ImageConv
 from sparring.networks.layers import ConditionalGenerator, Normalisation, Statistics, check_positive, norm_layer
 from sparring.networks.resampling import UpConv, Upsampling, doubled
 from sparring.networks.residual import ResidualBackbone, Start, activated
@@ -127,7 +128,7 @@ class AutoGANGenerator(ConditionalGenerator):
             for i in range(CELLS)
         )
         self.last_norm = norm(True)
-        self.to_image = start(nn.Conv2d(width, image_channels, 3, padding=1))
+        self.to_image = start(ImageConv(width, image_channels, fused=fused))
 
     def forward(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
         h = self.linear(self.conditioned(z, labels)).view(len(z), -1, self.base, self.base)

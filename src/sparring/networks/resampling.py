@@ -66,7 +66,9 @@ class UpConv(nn.Conv2d):
         if not self.fused:
             return super().forward(doubled(x, self.mode))
         weight = folded(self.weight.transpose(0, 1), self.fold)
-        return F.conv_transpose2d(x, weight, self.bias, stride=2, padding=1)
+        y = F.conv_transpose2d(x, weight, stride=2, padding=1)
+        # on its own: in the backward pass of a transposed convolution, torch's CPU kernels take ten times a sum for the bias
+        return y if self.bias is None else y.add_(self.bias.view(-1, 1, 1))
 
 
 class ConvPool(nn.Conv2d):

@@ -21,6 +21,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from sparring.networks.image_conv import ImageConv
 from sparring.networks.layers import (
     ClassConditioning,
     ConditionalGenerator,
@@ -179,7 +180,7 @@ class ResidualGenerator(ConditionalGenerator):
         ends = stage_ends or {}
         self.stage_ends = nn.ModuleList(ends.get(i, nn.Identity()) for i in range(len(self.blocks)))
         self.last_norm = norm(widths[-1], 0)
-        self.to_image = start(nn.Conv2d(widths[-1], image_channels, last_kernel, padding=last_kernel // 2))
+        self.to_image = start(ImageConv(widths[-1], image_channels, last_kernel, fused=fused))
 
     def forward(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
         h = self.linear(self.conditioned(z, labels)).view(len(z), -1, self.base, self.base)

@@ -206,17 +206,7 @@ def build(
         num_classes=num_classes,
         device="meta" if runtime.device.type == "meta" else "cpu",  # elsewhere the CPU, whose numbers are everyone's
     )
-    shares = runtime.world * recipe.accumulate
-    for what, rows in (("batch_size", recipe.batch_size), ("generator.batch_size", recipe.generator_batch_size)):
-        if rows % shares:
-            raise SparringError(
-                f"{what} {rows} does not split evenly over {runtime.world} process(es) x {recipe.accumulate} micro-batches"
-            )
-    for what, source in (("data", real), ("unlabelled", unlabelled)):
-        if source is not None and len(source) < recipe.batch_size:
-            raise SparringError(
-                f"{what} has {len(source)} images, fewer than a batch of {recipe.batch_size}: lower batch_size"
-            )
+    _check_batches(recipe, real, unlabelled, runtime)
     feed = Feed(
         real=real,
         negatives=negatives,
@@ -237,22 +227,7 @@ def build(
     for network in (discriminator, generator):
         network.to(runtime.device, dtype, memory_format=channels_last)  # type: ignore[call-overload]
     objective = Objective(recipe.objective.terms)  # memory of this run's own
-    sides = {"real", "fake"} | ({"negative"} if negatives else set()) | ({"unlabelled"} if unlabelled else set())
-    objective.check(
-        Build(
-            steps=recipe.steps,
-            d_steps=recipe.d_steps,
-            updates_per_epoch=feed.updates_per_epoch,
-            num_classes=num_classes,
-            has_labels=num_classes > 0,
-            sides=frozenset(sides),
-            couples_batch=discriminator.couples_batch,
-            has_blocks=_check_networks(discriminator, generator, feed),
-        )
-    )
-    for memory in objective.memory.values():
-        for name, value in memory.items():
-            memory[name] = value.to(runtime.device, dtype if value.is_floating_point() else value.dtype)
+    _check_objective(recipe, objective, discriminator, generator, feed)
     runtime.copy_from_main([*discriminator.state_dict().values(), *generator.state_dict().values()])
     return TrainingState(
         recipe=recipe,
@@ -268,6 +243,44 @@ def build(
         average=None if recipe.generator.ema is None else MovingAverage(generator, recipe.generator.ema),
         augment=make_augment(recipe.augment),
     )
+
+
+def _check_batches(recipe: Recipe, real: Source, unlabelled: Source | None, runtime: Runtime) -> None:
+    """Batches split evenly over processes and micro-batches, and the data fill one."""
+    shares = runtime.world * recipe.accumulate
+    for what, rows in (("batch_size", recipe.batch_size), ("generator.batch_size", recipe.generator_batch_size)):
+        if rows % shares:
+            raise SparringError(
+                f"{what} {rows} does not split evenly over {runtime.world} process(es) x {recipe.accumulate} micro-batches"
+            )
+    for what, source in (("data", real), ("unlabelled", unlabelled)):
+        if source is not None and len(source) < recipe.batch_size:
+            raise SparringError(
+                f"{what} has {len(source)} images, fewer than a batch of {recipe.batch_size}: lower batch_size"
+            )
+
+
+def _check_objective(
+    recipe: Recipe, objective: Objective, discriminator: Discriminator, generator: nn.Module, feed: Feed
+) -> None:
+    """Each term says whether it can work in this run; what terms remember goes where the networks are."""
+    sides = {"real", "fake"} | ({"negative"} if feed.negatives else set())
+    sides |= {"unlabelled"} if feed.unlabelled else set()
+    objective.check(
+        Build(
+            steps=recipe.steps,
+            d_steps=recipe.d_steps,
+            updates_per_epoch=feed.updates_per_epoch,
+            num_classes=feed.num_classes,
+            has_labels=feed.num_classes > 0,
+            sides=frozenset(sides),
+            couples_batch=discriminator.couples_batch,
+            has_blocks=_check_networks(discriminator, generator, feed),
+        )
+    )
+    for memory in objective.memory.values():
+        for name, value in memory.items():
+            memory[name] = value.to(feed.device, feed.dtype if value.is_floating_point() else value.dtype)
 
 
 @torch.no_grad()
