@@ -142,6 +142,7 @@ def test_is_plain_all_the_way_and_the_original_stays_whole() -> None:
         before = copy.deepcopy(original.state_dict())
         plain = textbook_network(original)
         assert not any(isinstance(m, UpConv | ConvPool | SpectralNorm) for m in plain.modules())
+        assert not any(getattr(m, "fused", False) for m in plain.modules())
         assert all(p.is_contiguous() for p in plain.parameters())
         mine, theirs = (sum(p.numel() for p in n.parameters()) for n in (original, plain))
         assert mine == theirs

@@ -57,7 +57,7 @@ class SpectralNorm(nn.Module):
         """v [columns] in the order of `matrix`'s columns."""
         if self.output_axis or not self._by_pixel(weight):
             return v
-        return v
+        return v.view(weight.shape[1:]).permute(1, 2, 0).reshape(-1)
 
     def _by_pixel(self, weight: Tensor) -> bool:
         """Whether channels are innermost in memory, as in networks that run channels-last."""
