@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm as torch_spectral_norm
 
-from sparring.networks.spectral import SpectralNorm, held, normalised_layers, spectral_norm
+from sparring.networks.spectral import SpectralNorm, _inner_product, held, normalised_layers, spectral_norm
 from sparring.training.frozen import frozen
 
 LAYERS = {
@@ -289,3 +289,11 @@ def test_none_leaves_the_layer_alone_and_every_normalised_layer_is_found():
     found = [(norm.clamp, weight.shape) for norm, weight in normalised_layers(network)]
     assert found == [(False, (2, 2)), (True, (3, 2))]
     assert all(isinstance(norm, SpectralNorm) for norm, _ in normalised_layers(network))
+
+
+def test_an_inner_product_does_not_depend_on_how_its_two_lie_in_memory():
+    a, b = random(3, 2, 4, 4), random(3, 2, 4, 4, seed=1)
+    expected = sum(float(x) * float(y) for x, y in zip(a.flatten(), b.flatten(), strict=True))
+    for one in (a, a.to(memory_format=torch.channels_last)):
+        for other in (b, b.to(memory_format=torch.channels_last)):
+            assert _inner_product(one, other).item() == pytest.approx(expected, rel=1e-12)
