@@ -16,7 +16,7 @@ from sparring.training.round import share_of
 
 
 class Source(Protocol):
-    """What a feed draws from: `data.PackedImages`, or a toy world."""
+    """What a feed draws from: `data.PackedImages`, or a toy world. A batch is the caller's own, to change as it likes."""
 
     @property
     def num_classes(self) -> int: ...
@@ -124,9 +124,16 @@ class Feed:
         images = images.to(self.dtype)
         if self.flip and images.ndim == 4:
             coins = torch.rand(total, generator=generator_for(self.seed, "flip", name, update))[here] < 0.5
-            images = torch.where(coins.to(self.device).view(-1, 1, 1, 1), images.flip(3), images)
+            _mirror(images, coins.nonzero().squeeze(1).to(self.device))
         if name == "negative":
             labels = torch.full((len(images),), -1, dtype=torch.int64, device=self.device)
         elif name == "unlabelled":
             labels = None
         return images, labels
+
+
+def _mirror(images: Tensor, rows: Tensor) -> None:
+    """Mirror some of the images [B, C, H, W], in place; only those are moved, whole and as their pixels lie in memory."""
+    pixels = images.permute(0, 2, 3, 1)
+    chosen = pixels.flatten(1).index_select(0, rows).view(-1, *pixels.shape[1:])
+    pixels.index_copy_(0, rows, chosen.flip(2))
