@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -118,6 +119,10 @@ class Feed:
         return torch.randint(self.num_classes, (size,), generator=generator_for(self.seed, "labels", player, update))
 
     def _batch(self, name: str, update: int, total: int, part: int) -> tuple[Tensor, Tensor | None]:
+        with _one_thread():
+            return self._drawn(name, update, total, part)
+
+    def _drawn(self, name: str, update: int, total: int, part: int) -> tuple[Tensor, Tensor | None]:
         here = share_of(total, part, self.parts)
         index = self._streams[name].rows(update * total + here.start, here.stop - here.start)
         images, labels = self._sources[name].batch(index, self.device)
@@ -130,6 +135,17 @@ class Feed:
         elif name == "unlabelled":
             labels = None
         return images, labels
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Batches are quick: waiting for a second thread takes longer, by far where other programs run beside this one."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 def _mirror(images: Tensor, rows: Tensor) -> None:
