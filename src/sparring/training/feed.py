@@ -10,6 +10,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from sparring.data.packed import PackedImages, to_float
 from sparring.data.sampler import Stream
 from sparring.randomness import generator_for
 from sparring.terms.base import Player
@@ -125,11 +126,15 @@ class Feed:
     def _drawn(self, name: str, update: int, total: int, part: int) -> tuple[Tensor, Tensor | None]:
         here = share_of(total, part, self.parts)
         index = self._streams[name].rows(update * total + here.start, here.stop - here.start)
-        images, labels = self._sources[name].batch(index, self.device)
-        images = images.to(self.dtype)
+        source = self._sources[name]
+        packed = isinstance(
+            source, PackedImages
+        )  # its bytes are mirrored while they are bytes, a quarter of the floats
+        images, labels = source.uint8_batch(index, self.device) if packed else source.batch(index, self.device)  # type: ignore[attr-defined]
         if self.flip and images.ndim == 4:
             coins = torch.rand(total, generator=generator_for(self.seed, "flip", name, update))[here] < 0.5
             _mirror(images, coins.nonzero().squeeze(1).to(self.device))
+        images = (to_float(images) if packed else images).to(self.dtype)
         if name == "negative":
             labels = torch.full((len(images),), -1, dtype=torch.int64, device=self.device)
         elif name == "unlabelled":
