@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
@@ -35,6 +36,7 @@ def bench_step(
     iterations: int = 20,
     at: int | None = None,
     device: str | None = None,
+    cpu_time: bool = False,
     note: Note | None = None,
 ) -> dict[str, float]:
     """Milliseconds per training step of a recipe and of its textbook twin, in `iterations` alternating pairs.
@@ -45,7 +47,8 @@ def bench_step(
 
     at: the generator step at which schedules are read; by default late in the run, where they have run their course. Where
     terms act at every n-th update only, a measurement is a whole cycle of steps. Ours includes drawing batches from packed
-    images; the textbook's batches lie ready.
+    images; the textbook's batches lie ready. cpu_time counts the process's own time instead of the clock's, on one thread:
+    what a machine with other work to do can tell.
     """
     chosen = Recipe.load(recipe, overrides if isinstance(overrides, Mapping) else list(overrides))
     with _threads(chosen.threads):
@@ -59,7 +62,11 @@ def bench_step(
         ours, cycle = ours_step(state), cycle_of(state.recipe)
         counts = [flops(lambda: ours(cycle)), flops(lambda: _repeat(twin, batches, cycle))]
         found = alternate(
-            lambda: ours(cycle), lambda: _repeat(twin, batches, cycle), pairs=iterations, device=state.runtime.device
+            lambda: ours(cycle),
+            lambda: _repeat(twin, batches, cycle),
+            pairs=iterations,
+            device=state.runtime.device,
+            clock=time.process_time if cpu_time else time.perf_counter,
         )
         state.check_finite()
     return {

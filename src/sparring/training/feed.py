@@ -127,14 +127,12 @@ class Feed:
         here = share_of(total, part, self.parts)
         index = self._streams[name].rows(update * total + here.start, here.stop - here.start)
         source = self._sources[name]
-        packed = isinstance(
-            source, PackedImages
-        )  # its bytes are mirrored while they are bytes, a quarter of the floats
-        images, labels = source.uint8_batch(index, self.device) if packed else source.batch(index, self.device)  # type: ignore[attr-defined]
+        draw = source.uint8_batch if isinstance(source, PackedImages) else source.batch
+        images, labels = draw(index, self.device)  # mirrored as bytes where they are bytes: a quarter of the work
         if self.flip and images.ndim == 4:
             coins = torch.rand(total, generator=generator_for(self.seed, "flip", name, update))[here] < 0.5
             _mirror(images, coins.nonzero().squeeze(1).to(self.device))
-        images = (to_float(images) if packed else images).to(self.dtype)
+        images = (to_float(images) if images.dtype == torch.uint8 else images).to(self.dtype)
         if name == "negative":
             labels = torch.full((len(images),), -1, dtype=torch.int64, device=self.device)
         elif name == "unlabelled":

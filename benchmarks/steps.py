@@ -1,0 +1,68 @@
+"""A training step against the textbook one: `python benchmarks/steps.py [NAME ...]`. Prints one JSON line per case."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import resource
+import subprocess
+import sys
+
+import torch
+from cases import STEPS
+
+from sparring.bench.step import bench_step, ours_step, synthetic_batches, synthetic_state
+from sparring.bench.textbook_step import Textbook
+from sparring.recipe import Recipe
+
+
+def main() -> None:
+    arguments = argparse.ArgumentParser(description=__doc__)
+    arguments.add_argument("names", nargs="*", help="parts of the cases' names; all by default")
+    arguments.add_argument("--iterations", type=int, default=15)
+    arguments.add_argument("--threads", type=int)
+    arguments.add_argument("--cpu-time", action="store_true", help="count the process's own time: for busy machines")
+    arguments.add_argument("--peak", choices=["ours", "textbook"], help="print the peak memory of one step of the case")
+    given = arguments.parse_args()
+    torch.set_flush_denormal(True)
+    if given.threads:
+        torch.set_num_threads(given.threads)
+    if given.peak:
+        print(peak_memory(given.names[0], given.peak))
+        return
+    for name, case in STEPS.items():
+        if given.names and not any(part.lower() in name.lower() for part in given.names):
+            continue
+        found = bench_step(case.recipe, case.overrides, iterations=given.iterations, at=0, cpu_time=given.cpu_time)
+        peaks = {f"{which}_peak_mb": _peak_of_a_process(name, which) for which in ("ours", "textbook")}
+        print(json.dumps({"case": name, "at_least": case.at_least} | found | peaks), flush=True)
+
+
+def peak_memory(name: str, which: str) -> float:
+    """Megabytes that two steps add to what the process had before, at their peak."""
+    state = synthetic_state(Recipe.load(STEPS[name].recipe, STEPS[name].overrides), at=0)
+    if which == "ours":
+        step, before = ours_step(state), _resident()
+        step(2)
+    else:
+        twin, batches = Textbook(state), [b for i in range(2) for b in synthetic_batches(state, i)]
+        before, drawn = _resident(), iter(batches)
+        twin.step(drawn)
+        twin.step(drawn)
+    return _resident() - before
+
+
+def _resident() -> float:
+    """The largest resident size of this process so far, in megabytes."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def _peak_of_a_process(name: str, which: str) -> float:
+    found = subprocess.run(
+        [sys.executable, __file__, name, "--peak", which], capture_output=True, text=True, check=True
+    )
+    return float(found.stdout)
+
+
+if __name__ == "__main__":
+    main()
