@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Protocol
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -131,7 +132,8 @@ class Feed:
         images, labels = draw(index, self.device)  # mirrored as bytes where they are bytes: a quarter of the work
         if self.flip and images.ndim == 4:
             coins = torch.rand(total, generator=generator_for(self.seed, "flip", name, update))[here] < 0.5
-            _mirror(images, coins.nonzero().squeeze(1).to(self.device))
+            rows = torch.from_numpy(np.flatnonzero(coins.numpy()))  # on the host: no step waits for the device
+            _mirror(images, rows.to(self.device))
         images = (to_float(images) if images.dtype == torch.uint8 else images).to(self.dtype)
         if name == "negative":
             labels = torch.full((len(images),), -1, dtype=torch.int64, device=self.device)
