@@ -4,12 +4,11 @@ Positives are eight classes of CIFAR-10 (JPEG), negatives half of Tiny ImageNet'
 CIFAR-10's. Probes: the other half of those classes; the two held-out CIFAR-10 classes, which share the positives' source, so
 that telling two data sets apart wins nothing there; negatives that were trained on; unseen pictures of their classes; noise.
 
-    python studies/nat_classifiers.py                     trains what is missing of the short setting, then writes its tables
-    python studies/nat_classifiers.py --setting long      a small ResNet, about 5 minutes a run on one core
-    python studies/nat_classifiers.py --tables            writes the tables alone, into docs/nat_study.md
+    python studies/nat_classifiers.py               trains what is missing, 5 minutes a run, then writes the tables
+    python studies/nat_classifiers.py --tables      writes the tables alone, into docs/nat_study.md
 
-Every finished run is a line in studies/nat_classifiers_SETTING.jsonl, and an unfinished one has its checkpoints in
-runs/nat_classifiers_SETTING: the same command goes on where it was cut off. It reads ../shared/data.
+Every finished run is a line in studies/nat_classifiers.jsonl, and an unfinished one has its checkpoints in
+runs/nat_classifiers: the same command goes on where it was cut off. It reads ../shared/data.
 """
 
 from __future__ import annotations
@@ -44,14 +43,7 @@ OVERLAPPING = """Egyptian cat; tabby; Persian cat; German shepherd; Labrador ret
     Chihuahua; standard poodle; bullfrog; tailed frog; limousine; sports car; beach wagon; convertible; police
     van; moving van; go-kart; school bus; trolleybus; tractor; freight car; bullet train; lifeboat; gondola;
     cougar; lion; albatross; king penguin; goose; black stork; gazelle; ox; bison; bighorn"""
-SETTINGS: dict[str, dict[str, Any]] = {
-    "short": {"network": {"kind": "small_cnn", "width": 16}, "steps": 350, "optimizer": {"lr": 0.1}},
-    "long": {
-        "network": {"kind": "resnet18", "width": 16, "blocks": [1, 1, 1]},
-        "steps": 2_000,
-        "optimizer": {"lr": 0.1},
-    },
-}
+SMALL_RESNET = {"kind": "resnet18", "width": 16, "blocks": [1, 1, 1]}
 METHODS: dict[str, tuple[int, dict[str, Any]]] = {  # name: seeds, what it changes
     "baseline": (5, {"criterion": "baseline"}),
     "NAT, 32 negatives": (5, {"criterion": "nat", "negatives.per_batch": 32}),
@@ -63,11 +55,14 @@ METHODS: dict[str, tuple[int, dict[str, Any]]] = {  # name: seeds, what it chang
 T_95 = {2: 4.303, 4: 2.776}  # Student's t for a two-sided 95% interval, by degrees of freedom
 
 
-def recipe_of(setting: str, method: str, seed: int) -> ClassifierRecipe:
+def recipe_of(method: str, seed: int) -> ClassifierRecipe:
     shared = {
         "name": f"{method}, seed {seed}",
         "data": "CIFAR-10 (JPEG), eight classes",
         "negatives": {"source": "Tiny ImageNet at 32x32, half of the classes that do not overlap", "per_batch": 32},
+        "network": SMALL_RESNET,
+        "steps": 1_000,
+        "optimizer": {"lr": 0.1},
         "batch_size": 128,
         "augment": {"crop_padding": 4, "flip": True},
         "validation": 0.05,
@@ -75,7 +70,7 @@ def recipe_of(setting: str, method: str, seed: int) -> ClassifierRecipe:
         "checkpoint_every": 50,
         "threads": 1,
     }
-    return ClassifierRecipe.load({**shared, **SETTINGS[setting]}, {**METHODS[method][1], "seed": seed})
+    return ClassifierRecipe.load(shared, {**METHODS[method][1], "seed": seed})
 
 
 class Images:
@@ -134,17 +129,17 @@ def rows_of(path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in path.read_text().splitlines()] if path.is_file() else []
 
 
-def run(setting: str, results: Path) -> None:
+def run(results: Path) -> None:
     torch.set_num_threads(1)
     waiting = list(missing_runs(rows_of(results)))
     images = Images() if waiting else None
     for method, seed in waiting:
         assert images is not None
-        recipe = recipe_of(setting, method, seed)
+        recipe = recipe_of(method, seed)
         data = images.of(recipe, noise="noise" in method)
         started, cpu = time.perf_counter(), time.process_time()
         training = Training(recipe, recipe.criterion, data)
-        folder = ROOT / "runs" / f"nat_classifiers_{setting}" / f"{method.replace(', ', '-').replace(' ', '-')}-{seed}"
+        folder = ROOT / "runs" / "nat_classifiers" / f"{method.replace(', ', '-').replace(' ', '-')}-{seed}"
         training.run(folder, no_progress, print)
         found = evaluate_classifier(
             training.classifier,
@@ -156,7 +151,6 @@ def run(setting: str, results: Path) -> None:
         row = {
             "method": method,
             "seed": seed,
-            "setting": setting,
             "steps": recipe.steps,
             "network": recipe.network.model_dump(),
             "parameters": sum(p.numel() for p in training.classifier.parameters()),
@@ -253,9 +247,9 @@ def probe_table(probe: str, by_method: dict[str, list[Row]], base: dict[int, Row
     return table(columns, rows)
 
 
-def write_tables(setting: str, rows: list[Row]) -> None:
-    """Put the tables between the setting's two marks in the docs."""
-    start, end = f"<!-- {setting} -->\n", f"<!-- end of {setting} -->"
+def write_tables(rows: list[Row]) -> None:
+    """Put the tables between their two marks in the docs."""
+    start, end = "<!-- tables -->\n", "<!-- end of tables -->"
     text = DOCS.read_text(encoding="utf-8")
     before, after = text.index(start) + len(start), text.index(end)
     DOCS.write_text(text[:before] + tables(rows) + text[after:], encoding="utf-8")
@@ -263,17 +257,16 @@ def write_tables(setting: str, rows: list[Row]) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--setting", choices=SETTINGS, default="short")
     parser.add_argument("--tables", action="store_true", help="write the tables of what has been run, and run nothing")
     chosen = parser.parse_args()
-    results = ROOT / "studies" / f"nat_classifiers_{chosen.setting}.jsonl"
+    results = ROOT / "studies" / "nat_classifiers.jsonl"
     if not chosen.tables:
         if not (DATA / "cifar10.zip").is_file():
             raise SystemExit(f"skipped: there is no {DATA / 'cifar10.zip'}")
-        run(chosen.setting, results)
+        run(results)
     rows = rows_of(results)
     if rows:
-        write_tables(chosen.setting, rows)
+        write_tables(rows)
         print(f"tables in {DOCS.relative_to(ROOT)}")
 
 
