@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 
 from sparring.errors import SparringError
-from sparring.report.plots import GUTTER, curves, image_grid, render, shrunk
+from sparring.report.plots import bars, curves, image_grid, picture_rows, render, shrunk
 
 IMAGES = torch.randint(0, 256, (5, 3, 4, 6), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
 
@@ -76,3 +76,26 @@ def test_a_figure_is_the_same_bytes_each_time() -> None:
     assert svg() == svg() and b"<text" in svg()
     with pytest.raises(SparringError, match="png or"):
         render(curves({"a": ([0, 1], [1, 2])}), "gif")
+
+
+def test_bars_stand_at_their_values_side_by_side() -> None:
+    figure = bars(["a", "b"], {"one": [0.5, 0.25], "two": [1.0, 0.75]}, ylabel="share")
+    axes = figure.axes[0]
+    assert [bar.get_height() for bar in axes.patches] == [0.5, 0.25, 1.0, 0.75]
+    centres = [bar.get_x() + bar.get_width() / 2 for bar in axes.patches]
+    assert centres == pytest.approx([-0.2, 0.8, 0.2, 1.2]) and axes.get_ylabel() == "share"
+    assert [label.get_text() for label in axes.get_xticklabels()] == ["a", "b"]
+
+
+def test_rows_of_pictures_show_their_pixels_under_their_names() -> None:
+    colour = torch.arange(2 * 3 * 4 * 4, dtype=torch.uint8).view(2, 3, 4, 4)
+    figure = picture_rows({"images": colour, "maps": torch.rand(2, 4, 4)}, {"images": ["0.9", "0.1"]})
+    shown = [axes.images[0].get_array() for axes in figure.axes]
+    assert len(shown) == 4 and (torch.tensor(shown[1].data) == colour[1].permute(1, 2, 0)).all()
+    words = [text.get_text() for text in figure.texts]
+    assert {"images", "maps", "0.9", "0.1"} <= set(words)
+
+
+def test_an_axis_is_logarithmic_where_asked() -> None:
+    axes = curves({"": ([1, 10], [1.0, 100.0])}, logarithmic="y").axes[0]
+    assert (axes.get_xscale(), axes.get_yscale()) == ("linear", "log")

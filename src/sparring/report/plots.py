@@ -15,6 +15,7 @@ from sparring.errors import SparringError
 from sparring.files import write_atomically
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 Points = tuple[Sequence[float], Sequence[float]]  # (steps, values)
@@ -84,6 +85,7 @@ def curves(
     xlabel: str = "step",
     ylabel: str = "",
     size: tuple[float, float] = (4.2, 2.5),
+    logarithmic: str = "",
 ) -> "Figure":
     """A figure of named curves, each (steps, values), over one pair of labelled axes; transparent, for light and dark.
 
@@ -91,15 +93,15 @@ def curves(
 
     path     where to write it, .png or .svg, atomically
     size     in inches; words are then readable from a phone's width upwards
+    logarithmic   "x", "y" or "xy": which axes are
 
     Curves of many points are drawn faint under their running mean. Values that are not finite leave a gap.
     """
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=size, layout="constrained")
-    figure.patch.set_alpha(0)
-    axes = figure.add_subplot()
-    axes.patch.set_alpha(0)
+    figure, axes = panel(title=title, xlabel=xlabel, ylabel=ylabel, size=size)
+    if "x" in logarithmic:
+        axes.set_xscale("log")
+    if "y" in logarithmic:
+        axes.set_yscale("log")
     for i, (name, (steps, values)) in enumerate(series.items()):
         colour = COLOURS[i % len(COLOURS)]
         x, y = np.asarray(steps, float), np.asarray(values, float)
@@ -109,19 +111,99 @@ def curves(
             axes.plot(x, y, color=colour, linewidth=0.8, alpha=0.3)
             y = _running_mean(y, len(y) // 50)
         axes.plot(x, y, color=colour, linewidth=1.7, label=name, marker=marker, markersize=4)
+    if any(series):
+        axes.legend(frameon=False, fontsize=8, labelcolor=INK)
+    if path is not None:
+        write_atomically(path, render(figure, Path(path).suffix.lstrip(".") or "png"))
+    return figure
+
+
+def panel(
+    *, title: str = "", xlabel: str = "", ylabel: str = "", size: tuple[float, float] = (4.2, 2.5)
+) -> "tuple[Figure, Axes]":
+    """An empty figure, transparent, and its axes with their words: for whatever a caller draws on them."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=size, layout="constrained")
+    figure.patch.set_alpha(0)
+    axes = figure.add_subplot()
+    axes.patch.set_alpha(0)
     axes.set_title(title, loc="left", fontsize=10, color=INK)
     axes.set_xlabel(xlabel, color=INK, fontsize=9)
     axes.set_ylabel(ylabel, color=INK, fontsize=9)
-    axes.tick_params(colors=INK, labelsize=8)
+    axes.tick_params(colors=INK, labelsize=8, which="both")
     axes.grid(color=INK, alpha=0.2, linewidth=0.6)
     axes.set_axisbelow(True)
     for side, spine in axes.spines.items():
         spine.set_visible(side in ("left", "bottom"))
         spine.set_color(INK)
-    if any(series):
+    return figure, axes
+
+
+def bars(
+    groups: Sequence[str],
+    series: Mapping[str, Sequence[float]],
+    *,
+    title: str = "",
+    xlabel: str = "",
+    ylabel: str = "",
+    size: tuple[float, float] = (4.2, 2.5),
+) -> "Figure":
+    """A figure of bars side by side: for each group one of every series [len(groups)]."""
+    figure, axes = panel(title=title, xlabel=xlabel, ylabel=ylabel, size=size)
+    width = 0.8 / max(len(series), 1)
+    for i, (name, values) in enumerate(series.items()):
+        at = np.arange(len(groups)) - 0.4 + width * (i + 0.5)
+        axes.bar(at, np.asarray(values, float), width * 0.92, color=COLOURS[i % len(COLOURS)], label=name)
+    crowded = sum(map(len, groups)) * 0.075 > size[0]
+    axes.set_xticks(range(len(groups)), groups, fontsize=8)
+    if crowded:
+        axes.tick_params(axis="x", rotation=40)
+        for label in axes.get_xticklabels():
+            label.set_horizontalalignment("right")
+            label.set_rotation_mode("anchor")
+    axes.grid(False, axis="x")
+    if len(series) > 1:
         axes.legend(frameon=False, fontsize=8, labelcolor=INK)
-    if path is not None:
-        write_atomically(path, render(figure, Path(path).suffix.lstrip(".") or "png"))
+    return figure
+
+
+def picture_rows(
+    rows: Mapping[str, Tensor],
+    captions: Mapping[str, Sequence[str]] | None = None,
+    *,
+    title: str = "",
+    side: float = 0.78,
+) -> "Figure":
+    """A figure of pictures in named rows: uint8 [N, C, H, W], or [N, H, W] in [0, 1] as light on dark.
+
+    captions: a word under each picture of a row. side: inches of a picture.
+    """
+    from matplotlib.figure import Figure
+
+    captions = captions or {}
+    count = max(len(images) for images in rows.values())
+    words = 0.17 if captions else 0.03
+    left = 0.3 + 0.062 * max(map(len, rows))
+    top = 0.3 if title else 0.05
+    width, height = left + count * side + 0.05, top + len(rows) * (side + words) + 0.02
+    figure = Figure(figsize=(width, height))
+    figure.patch.set_alpha(0)
+    figure.text(0.06 / width, 1 - 0.2 / height, title, fontsize=10, color=INK)
+    for r, (name, images) in enumerate(rows.items()):
+        bottom = 1 - (top + (r + 1) * (side + words) - words) / height
+        middle = bottom + side / 2 / height
+        figure.text((left - 0.08) / width, middle, name, fontsize=8.5, color=INK, ha="right", va="center")
+        for i, image in enumerate(images.cpu()):
+            box = ((left + i * side) / width, bottom, (side - 0.04) / width, (side - 0.04) / height)
+            axes = figure.add_axes(box)
+            axes.set_axis_off()
+            pixels = image.numpy() if image.ndim == 2 else image.permute(1, 2, 0).squeeze(2).numpy()
+            most = 1 if image.is_floating_point() else 255  # of grey pixels; colours come as they are
+            axes.imshow(pixels, cmap="magma" if image.ndim == 2 else "gray", vmin=0, vmax=most, interpolation="nearest")
+            if i < len(captions.get(name, ())):
+                centre = (left + i * side + (side - 0.04) / 2) / width
+                figure.text(centre, bottom - 0.135 / height, captions[name][i], fontsize=7, color=INK, ha="center")
     return figure
 
 
