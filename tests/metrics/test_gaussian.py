@@ -317,3 +317,19 @@ def test_provenance_is_plain_json(tmp_path):
     stats_of(features(10, 2, 1)).save(tmp_path / "x.npz", resize='a "quoted" name', n_classes=3)
     with np.load(tmp_path / "x.npz", allow_pickle=False) as file:
         assert json.loads(str(file["provenance"])) == {"resize": 'a "quoted" name', "n_classes": 3}
+
+
+@pytest.mark.parametrize("d", [3, 600, 1100])  # one block, two and three
+def test_half_products_by_blocks_are_the_whole_products(d):
+    generator = torch.Generator().manual_seed(0)
+    rows = torch.randn(40, d, generator=generator, dtype=torch.float64)
+    lower = torch.randn(d, d, generator=generator, dtype=torch.float64).tril()
+    torch.testing.assert_close(gaussian.gram(rows), rows.T @ rows, rtol=1e-12, atol=1e-10)
+    symmetric = rows.T @ rows
+    found, whole = gaussian._congruence(lower, symmetric).tril(), (lower.T @ symmetric @ lower).tril()
+    torch.testing.assert_close(found, whole, rtol=1e-11, atol=1e-11 * whole.abs().max().item())
+
+
+def test_features_too_large_to_be_added_are_refused():
+    with pytest.raises(SparringError, match="row 1 is not"):
+        frechet_distance(torch.tensor([[0.0], [1e308], [1e308]], dtype=torch.float64), torch.zeros(3, 1))

@@ -13,7 +13,7 @@ general square root of a non-symmetric product, this file takes
 - eigenvalues of the symmetric form, fast, and if their rounding error could be seen beside the answer, the
   singular values, which do not square the condition number.
 
-Both are free of complex numbers, of added epsilons and of scipy. Everything is in float64.
+Of symmetric products one half is computed, block by block. Both are free of complex numbers, of added epsilons and of scipy. Everything is in float64.
 """
 
 import io
@@ -89,8 +89,7 @@ class GaussianStats:
         _check_same_dimensions(self.dimensions, features.shape[1])
         if len(features):
             mean = features.mean(0)
-            centred = features - mean
-            self._add(len(features), mean, centred.T @ centred)
+            self._add(len(features), mean, gram(features - mean))
 
     def merge(self, other: "GaussianStats") -> None:
         """Add another's samples, as if this one had seen them too."""
@@ -107,7 +106,7 @@ class GaussianStats:
         total = self.n + n
         between = mean - self.mean
         self.mean = self.mean + between * (n / total)
-        self.scatter = self.scatter + scatter + torch.outer(between, between) * (self.n * n / total)
+        self.scatter.add_(scatter).addr_(between, between, alpha=self.n * n / total)
         self.n = total
 
     def to_sums(self, shift: Tensor) -> Tensor:
@@ -211,19 +210,19 @@ class _Fitted(NamedTuple):
             vector = image / image.norm().clamp(min=torch.finfo(image.dtype).tiny)
         return image.norm()
 
-    def factor(self) -> Tensor:
-        """F [r, d] with F^T F = covariance, up to rounding."""
+    def factor(self) -> tuple[Tensor, bool]:
+        """F [r, d] with F^T F = covariance, up to rounding, and whether it is upper triangular."""
         if self.rows is not None:
-            return self.rows
+            return self.rows, False
         assert self.covariance is not None
         lower, failed = torch.linalg.cholesky_ex(self.covariance)
         pivots = lower.diagonal().square()
         negligible = len(self.mean) * EPS
         if not failed and pivots.min() > negligible * pivots.max():
-            return lower.T
+            return lower.T, True
         values, vectors = torch.linalg.eigh(self.covariance)
         kept = values > negligible * values[-1].clamp(min=0)
-        return values[kept].sqrt()[:, None] * vectors[:, kept].T
+        return values[kept].sqrt()[:, None] * vectors[:, kept].T, False
 
 
 def _fit(features: Tensor) -> _Fitted:
@@ -232,12 +231,40 @@ def _fit(features: Tensor) -> _Fitted:
     if n < 2:
         raise SparringError(f"a Frechet distance needs at least 2 samples on each side, got {n}")
     mean = features.mean(0)
-    rows = (features - mean) / (n - 1) ** 0.5
+    rows = features - mean
     rank = min(n - 1, d)
     if n <= d:
+        rows /= (n - 1) ** 0.5
         return _Fitted(mean, rows.square().sum(), rank, rows=rows)
-    covariance = rows.T @ rows
+    covariance = gram(rows).div_(n - 1)
     return _Fitted(mean, covariance.trace(), rank, covariance=covariance)
+
+
+def _blocks(d: int, least: int = 512) -> list[slice]:
+    """0 to d in at most four equal parts, none shorter than `least` but the last: shorter ones multiply slowly."""
+    step = max(least, -(-d // 4))
+    return [slice(start, min(start + step, d)) for start in range(0, d, step)]
+
+
+def gram(rows: Tensor) -> Tensor:
+    """rows^T rows [d, d] of rows [n, d]: the blocks on and above the diagonal, mirrored."""
+    found = rows.new_empty(rows.shape[1], rows.shape[1])
+    for part in _blocks(len(found)):
+        product = rows[:, part].T @ rows[:, part.start :]
+        found[part, part.start :] = product
+        found[part.start :, part] = product.T
+    return found
+
+
+def _congruence(lower: Tensor, symmetric: Tensor) -> Tensor:
+    """The lower triangle of lower^T symmetric lower, by blocks: a quarter of two whole products. Above it is anything."""
+    found = torch.zeros_like(symmetric)
+    for right in _blocks(len(lower)):
+        tail = symmetric[right.start :, right.start :] @ lower[right.start :, right]
+        for left in _blocks(len(lower)):
+            if left.start >= right.start:
+                found[left, right] = lower[left.start :, left].T @ tail[left.start - right.start :]
+    return found
 
 
 def _signed_distance(a: _Fitted, b: _Fitted) -> float:
@@ -246,9 +273,9 @@ def _signed_distance(a: _Fitted, b: _Fitted) -> float:
     if len(a.rows if a.rows is not None else a.mean) > len(b.rows if b.rows is not None else b.mean):
         a, b = b, a  # the smaller factor outside: its size is that of the eigenvalue problem
     away = (a.mean - b.mean).square().sum() + a.trace + b.trace
-    factor = a.factor()
-    product = factor @ b.times(factor.T)
-    eigenvalues = torch.linalg.eigvalsh((product + product.T) / 2)
+    factor, triangular = a.factor()
+    product = _congruence(factor.T, b.covariance) if triangular else factor @ b.times(factor.T)  # type: ignore[arg-type]
+    eigenvalues = torch.linalg.eigvalsh(product)  # which reads the lower triangle
     eigenvalues = eigenvalues[-min(a.rank, b.rank, len(eigenvalues)) :] if len(eigenvalues) else eigenvalues
     roots = eigenvalues.clamp(min=0).sqrt()
     distance = away - 2 * roots.sum()
@@ -258,7 +285,7 @@ def _signed_distance(a: _Fitted, b: _Fitted) -> float:
     error = (unsure / (roots + unsure.sqrt())).nan_to_num().norm()
     if error > REFINE_ABOVE * distance:
         # With the factors' own traces this is min over rotations Q of |F_a - Q F_b|^2: never far below 0.
-        other = b.factor()
+        other, _ = b.factor()
         away = (a.mean - b.mean).square().sum() + factor.square().sum() + other.square().sum()
         distance = away - 2 * torch.linalg.svdvals(factor @ other.T).sum()
     return distance.item()
@@ -270,8 +297,9 @@ def _checked(features: Tensor) -> Tensor:
         raise SparringError(f"features must be a float tensor [N, d], got {features.dtype} {list(features.shape)}")
     features = features.detach()
     features = (features.cpu() if features.device.type == "mps" else features).double()
-    if not features.isfinite().all():
-        bad = (~features.isfinite()).any(1).nonzero()[0].item()
+    if not features.sum().isfinite():  # any that is not makes the sum so, too
+        rows = (~features.isfinite()).any(1).nonzero()
+        bad = rows[0].item() if len(rows) else int(features.abs().amax(1).argmax())  # or they are too large to be summed
         raise SparringError(f"features must be finite, row {bad} is not: look at the images or weights they came from")
     return features
 
