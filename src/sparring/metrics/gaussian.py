@@ -13,7 +13,8 @@ general square root of a non-symmetric product, this file takes
 - eigenvalues of the symmetric form, fast, and if their rounding error could be seen beside the answer, the
   singular values, which do not square the condition number.
 
-Of symmetric products one half is computed, block by block. Both are free of complex numbers, of added epsilons and of scipy. Everything is in float64.
+Both are free of complex numbers, of added epsilons and of scipy. Of symmetric products only one half is computed, block
+by block. Everything is in float64.
 """
 
 import io
@@ -299,7 +300,7 @@ def _checked(features: Tensor) -> Tensor:
     features = (features.cpu() if features.device.type == "mps" else features).double()
     if not features.sum().isfinite():  # any that is not makes the sum so, too
         rows = (~features.isfinite()).any(1).nonzero()
-        bad = rows[0].item() if len(rows) else int(features.abs().amax(1).argmax())  # or they are too large to be summed
+        bad = rows[0].item() if len(rows) else int(features.abs().amax(1).argmax())  # or the sum overflows
         raise SparringError(f"features must be finite, row {bad} is not: look at the images or weights they came from")
     return features
 
