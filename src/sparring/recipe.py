@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Protocol
 
 from pydantic import (
     BaseModel,
@@ -250,6 +250,7 @@ class Recipe(Part):
     log_every: int = Field(50, ge=1)
     samples_every: int = Field(500, ge=1)
     checkpoint_every: int = Field(1_000, ge=1)
+    keep_checkpoints: int = Field(2, ge=1)  # the last ones, beside the best; more show a run's course to `diagnose`
     threads: int | None = Field(None, ge=1)  # part of the recipe, because bits depend on them; None: as the machine has
     precision: Literal["float32", "bfloat16"] = "float32"
 
@@ -354,7 +355,11 @@ def _number(key: str, value: Any) -> float:
         raise SparringError(f"{key} takes a number, got {value!r}") from None
 
 
-def differences(a: Recipe, b: Recipe) -> dict[str, tuple[Any, Any]]:
+class _Resolved(Protocol):
+    def to_dict(self) -> dict[str, Any]: ...
+
+
+def differences(a: _Resolved, b: _Resolved) -> dict[str, tuple[Any, Any]]:
     """What differs between two recipes, as dotted keys with both values; a key that one lacks is None there."""
     flat_a, flat_b = flat(a.to_dict()), flat(b.to_dict())
     keys = [*flat_a, *(key for key in flat_b if key not in flat_a)]

@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 
 from sparring.errors import SparringError
-from sparring.report.plots import bars, curves, image_grid, picture_rows, render, shrunk
+from sparring.report.plots import GUTTER, bars, curves, image_grid, picture_rows, render, shrunk
 
 IMAGES = torch.randint(0, 256, (5, 3, 4, 6), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
 

@@ -123,6 +123,13 @@ def test_the_last_two_and_the_best_are_kept(tmp_path):
     assert folder.note_best(7, "fd", 9.0, lower_is_better=False)
 
 
+def test_a_recipe_may_keep_more_of_them(tmp_path):
+    folder = CheckpointFolder(tmp_path, keep=3)
+    for step in range(1, 6):
+        folder.save(step, {"step": step})
+    assert folder.steps() == [3, 4, 5]
+
+
 def test_beyond_the_step_that_a_run_resumes_from_nothing_stays(tmp_path):
     folder = CheckpointFolder(tmp_path)
     for step in (1, 2, 3):

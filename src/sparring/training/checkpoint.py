@@ -1,7 +1,7 @@
 """Checkpoints: written whole or not at all, verified when read, plain data without code.
 
 `checkpoints/step-000500.pt` is a dict of tensors and plain values that loads with `weights_only=True`; it carries a hash of
-all its content. The last two are kept, and the best by the run's first metric.
+all its content. The last two are kept (or as many as the recipe says), and the best by the run's first metric.
 """
 
 from __future__ import annotations
@@ -73,10 +73,10 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
 
 
 class CheckpointFolder:
-    """The checkpoints of one run."""
+    """The checkpoints of one run, of which the last `keep` stay beside the best."""
 
-    def __init__(self, folder: Path):
-        self.folder = folder
+    def __init__(self, folder: Path, keep: int = KEPT):
+        self.folder, self.keep = folder, keep
 
     def path(self, step: int) -> Path:
         return self.folder / f"step-{step:06d}.pt"
@@ -89,9 +89,9 @@ class CheckpointFolder:
         return sorted(int(match[1]) for match in names if match)
 
     def save(self, step: int, state: dict[str, Any]) -> Path:
-        """Write the checkpoint of a step, then remove those that are neither among the last two nor the best."""
+        """Write the checkpoint of a step, then remove those that are neither among the last ones nor the best."""
         save_checkpoint(self.path(step), state)
-        keep = {*self.steps()[-KEPT:], self.best_step()}
+        keep = {*self.steps()[-self.keep :], self.best_step()}
         for old in self.steps():
             if old not in keep:
                 self.path(old).unlink(missing_ok=True)

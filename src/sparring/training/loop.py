@@ -33,7 +33,7 @@ class Training:
     def __init__(self, state: TrainingState, folder: Path, data: RunData, trackers: list[Tracker], note: Note):
         self.state, self.folder, self.data, self.trackers, self.note = state, folder, data, trackers, note
         self.recipe, self.runtime = state.recipe, state.runtime
-        self.checkpoints = CheckpointFolder(folder / "checkpoints")
+        self.checkpoints = CheckpointFolder(folder / "checkpoints", self.recipe.keep_checkpoints)
         self.step_function = find(self.recipe.step, {}, "step")
         self._before = 0.0  # seconds that earlier sessions of this run took
         self._aside = 0.0  # seconds of this session that were not training steps

@@ -24,7 +24,7 @@ from sparring.files import UNFINISHED, write_json
 from sparring.recipe import Data, Recipe, differences
 
 Note = Callable[[str], None]
-MAY_DIFFER = ("name", "about", "paper", "run_in_full")  # on resume: they say what a recipe is, not what it does
+MAY_DIFFER = ("name", "about", "paper", "run_in_full", "keep_checkpoints")  # on resume: they change no number
 FROM_PYTHON = "python:"
 
 
