@@ -162,6 +162,7 @@ def build_networks(
     Initialised from the recipe's seed without touching the global generators. `device="meta"` makes them without memory.
     """
     facts = {"image_size": image_size, "image_channels": image_channels, "num_classes": num_classes}
+    facts["dimensions"] = image_channels  # of a toy world: the coordinates of a point
     with torch.random.fork_rng(devices=[]), torch.device(device):
         torch.manual_seed(seed_for(recipe.seed, "initialisation"))
         generator_class = find(recipe.generator.network.kind, GENERATORS, "generator")

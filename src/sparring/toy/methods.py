@@ -1,0 +1,179 @@
+"""What a toy run trains with: the recipe that all of them share, and methods by name.
+
+`ring-8 sdp objective.sdp.k=5 world.std=0.1`: a word without `=` is a method, `world.*` goes to the world, all else are a
+recipe's own keys.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from sparring.errors import SparringError, nearest
+from sparring.recipe import Recipe
+from sparring.recipe_files import merge, parse_overrides
+from sparring.toy.worlds import World
+
+STEPS = 1500
+BATCH = 128
+SDP_START, SDP_GROWTH = 0.03, 0.05  # of a run's length: the paper's 3,000 and 5,000 of 100,000
+AS_WARMUP = 0.002  # of a run's discriminator updates: the paper's 300 of 156,400
+AS_EPS = 0.008  # of the data's scale: 1/255 is that share of the standard deviation of CIFAR-10's pixels, 0.5 in [-1, 1]
+
+
+@dataclass(frozen=True)
+class Method:
+    """Changes to the shared recipe, and the method that it is to be compared with."""
+
+    about: str
+    objective: Mapping[str, Any]
+    baseline: str | None = None
+    conditional: bool = False  # the generator is told the class, and the discriminator projects on it
+    labelled: bool = False  # needs a world with classes
+    changes: Mapping[str, Any] = field(default_factory=dict)
+
+
+METHODS: dict[str, Method] = {
+    "non_saturating": Method("the original GAN", {"non_saturating": {}}),
+    "hinge": Method("hinge loss", {"hinge": {}}),
+    "least_squares": Method("least squares", {"least_squares": {}}),
+    "wgan-gp": Method(
+        "Wasserstein loss, gradient penalty",
+        {"wasserstein": {}, "gradient_penalty": {"weight": 1.0}},
+        changes={"d_steps": 3},
+    ),
+    "r1": Method("the original GAN with R1", {"non_saturating": {}, "r1": {"weight": 0.1}}),
+    "negatives": Method(
+        "NAT on a sigmoid: negatives join the fake side",
+        {"non_saturating": {}, "negatives": {"per_batch": BATCH}},
+        baseline="non_saturating",
+    ),
+    "sdp": Method("SDP on the original GAN", {"non_saturating": {}, "sdp": {}}, baseline="non_saturating"),
+    "sdp-hinge": Method("SDP on hinge", {"hinge": {}, "sdp": {}}, baseline="hinge"),
+    "as_gan": Method("AS-GAN", {"non_saturating": {}, "as_gan": {}}, baseline="non_saturating"),
+    "am_gan": Method("AM-GAN", {"am_gan": {}}, labelled=True),
+    "nat_gan": Method("NAT-GAN without negatives", {"nat_gan": {}}, baseline="am_gan", labelled=True),
+    "nat_gan-negatives": Method(
+        "NAT-GAN with 3 negatives per batch", {"nat_gan": {}, "negatives": {}}, baseline="nat_gan", labelled=True
+    ),
+    "projection": Method("hinge, projection on the class", {"hinge": {}}, conditional=True, labelled=True),
+    "multi_hinge": Method(
+        "MHGAN: projection and multi-hinge",
+        {"hinge": {}, "multi_hinge": {}},
+        baseline="projection",
+        conditional=True,
+        labelled=True,
+    ),
+}
+
+
+def default_method(world: World) -> str:
+    """The paper's own form where the world brings negatives of its own, else the original GAN."""
+    return "non_saturating" if world.negatives is None else "negatives"
+
+
+def split_words(words: Iterable[str]) -> tuple[str | None, dict[str, Any], dict[str, Any]]:
+    """(method or None, the recipe's keys, the world's options) of words such as `sdp objective.sdp.k=5 world.std=0.1`."""
+    method, assignments = None, []
+    for word in words:
+        if "=" in word:
+            assignments.append(word)
+            continue
+        if word not in METHODS:
+            raise SparringError(f"unknown method '{word}': {nearest(word, METHODS)} Or write key=value")
+        if method is not None:
+            raise SparringError(f"two methods, {method} and {word}: name one, and put --versus before the other")
+        method = word
+    changes = parse_overrides(assignments)
+    options = {key.removeprefix("world."): changes.pop(key) for key in list(changes) if key.startswith("world.")}
+    for key in changes:
+        if key.split(".")[0] in ("data", "negatives", "unlabelled"):
+            raise SparringError(f"a toy run's data are its world: {key} cannot be set; see sparring toy --help")
+    return method, changes, options
+
+
+def toy_recipe(
+    world: World, method: str | None = None, changes: Mapping[str, Any] | None = None, *, steps: int, seed: int
+) -> Recipe:
+    """The recipe of a method on a world, with changes by dotted key laid over it.
+
+    Terms that begin late (`sdp.t`, `sdp.I_p`, `as_gan.warmup`) begin at the papers' share of the run, and `as_gan.eps` is
+    measured in the data's scale, unless the changes say otherwise. Raises SparringError where the method does not fit the
+    world.
+    """
+    name = method or default_method(world)
+    chosen = METHODS[name]
+    if chosen.labelled and not world.data.num_classes:
+        raise SparringError(f"{name} learns classes, and the points of '{world.name}' have none: try ring-8 or grid-25")
+    optimizer = {"lr": 2e-3, "betas": [0.5, 0.99]}
+    width, depth = (32, 2) if world.dimensions == 1 else (64, 3)
+    network = {"kind": "toy", "width": width, "depth": depth}
+    conditioning = {"conditioning": "concat"} if chosen.conditional else {}
+    values: dict[str, Any] = {
+        "name": f"toy/{world.name}/{name}",
+        "about": f"{chosen.about}, on {world.about}",
+        "data": {"source": f"toy:{world.name}", "num_classes": world.data.num_classes},
+        "generator": {"network": {**network, **conditioning}, "latent_size": world.dimensions, "optimizer": optimizer},
+        "discriminator": {
+            "network": network,
+            "conditioning": "projection" if chosen.conditional else "none",
+            "optimizer": optimizer,
+        },
+        "objective": dict(chosen.objective),
+        "steps": steps,
+        "batch_size": BATCH,
+        "seed": seed,
+        "threads": 1,
+        "evaluation": None,
+        **chosen.changes,
+    }
+    for key, value in (changes or {}).items():
+        values = merge(values, _nested(key, value))
+    values["objective"] = _timed(_of_one_host(values["objective"], chosen, changes or {}), values, world)
+    if any(_kind(term_name, term) == "negatives" for term_name, term in values["objective"].items()):
+        values["negatives"] = {"source": f"toy:{world.name}:negatives"}
+    return Recipe.load(values)
+
+
+def _nested(key: str, value: Any) -> dict[str, Any]:
+    for name in reversed(key.split(".")):
+        value = {name: value}
+    return value
+
+
+def _kind(name: str, term: Any) -> str | None:
+    return None if term is None else str(term.get("kind", name)) if isinstance(term, Mapping) else name
+
+
+def _of_one_host(objective: Any, method: Method, changes: Mapping[str, Any]) -> Any:
+    """Naming another adversarial loss replaces the method's own: `objective.hinge={}` means hinge in its place."""
+    from sparring.plugins import find_class
+    from sparring.terms import REGISTRY
+    from sparring.terms.base import AdversarialLoss, Term
+
+    if not isinstance(objective, Mapping):
+        return objective  # the recipe says what is wrong with it
+
+    def is_host(name: str) -> bool:
+        kind = _kind(name, objective[name])
+        return kind is not None and issubclass(find_class(kind, REGISTRY, "term", Term), AdversarialLoss)
+
+    hosts = [name for name in objective if is_host(name)]
+    new = [name for name in hosts if name not in method.objective]
+    return {name: term for name, term in objective.items() if len(new) != 1 or name not in hosts or name in new}
+
+
+def _timed(objective: Any, values: Mapping[str, Any], world: World) -> Any:
+    """Starts, growth and warm-up as shares of this run's length, where nothing else is said."""
+    steps, d_steps = values["steps"], values.get("d_steps", 1)
+    if not isinstance(objective, Mapping) or not isinstance(steps, int) or not isinstance(d_steps, int):
+        return objective  # the recipe says what is wrong with it
+    shares: dict[str, dict[str, Any]] = {
+        "sdp": {"t": int(SDP_START * steps), "I_p": max(1, int(SDP_GROWTH * steps))},
+        "as_gan": {"warmup": int(AS_WARMUP * steps * d_steps), "eps": AS_EPS * world.scale},
+    }
+    return {
+        name: {**shares.get(str(_kind(name, term)), {}), **term} if isinstance(term, Mapping) else term
+        for name, term in objective.items()
+    }

@@ -1,0 +1,185 @@
+"""A toy run that is stepped by hand, looked at, and made again: the same networks, terms and step that images go through."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from sparring.networks.spectral import held
+from sparring.randomness import generator_for
+from sparring.recipe import Recipe
+from sparring.toy import yardsticks
+from sparring.toy.worlds import Points, World
+from sparring.training.frozen import frozen
+from sparring.training.round import Moment, Round
+from sparring.training.runtime import Runtime
+from sparring.training.state import TrainingState, build
+from sparring.training.step import train_step
+
+SAMPLES = 1000  # of each look's numbers, from the same latents throughout a run
+LINE, PLANE = 241, 48  # places at which D is read: along a line, along each side of a plane
+ARROWS = 40  # samples whose gradient is drawn
+MESH = 17  # lines of the generator's grid in each direction
+BACKGROUND = 0.25  # of the data's scale: how far from data the stand-ins for missing negatives stay
+
+
+@dataclass(frozen=True)
+class Look:
+    """A run at one step. Arrays are float32; D's answers are its host's realness, the largest over the classes if it has some.
+
+    samples [n, D]; places [G, D] and realness [G] there; arrows: positions and gradients of the realness, [m, D] each;
+    mesh [k, k, 2]: where the generator sends a grid of latents, cells of equal probability, or None; of_data, of_samples:
+    mean realness; numbers: the yardsticks.
+    """
+
+    step: int
+    samples: np.ndarray
+    places: np.ndarray
+    realness: np.ndarray
+    arrows: tuple[np.ndarray, np.ndarray]
+    mesh: np.ndarray | None
+    of_data: float
+    of_samples: float
+    numbers: dict[str, float]
+
+
+class ToySession:
+    """A recipe on a world. One thread: bits depend on it, and layers this small gain nothing from more."""
+
+    def __init__(self, world: World, recipe: Recipe):
+        self.world, self.recipe = world, recipe
+        negatives = None
+        if recipe.negatives is not None:
+            negatives = world.negatives or background(world, recipe.seed)
+        self.negatives = negatives
+        with one_thread():
+            self.state: TrainingState = build(recipe, world.data, negatives=negatives, runtime=Runtime())
+            self._latents, self._labels = self.state.feed.latents(SAMPLES, "toy")
+            self.places = places_of(world)
+        self._data = world.data.points[:SAMPLES]
+
+    def step(self, count: int = 1) -> None:
+        """Train for some steps, and stop where a loss or a weight became infinite."""
+        with one_thread():
+            for _ in range(count):
+                train_step(self.state)
+            self.state.check_finite()
+            self.state.ledger.tick()
+
+    def look(self, *, pictures: bool = True) -> Look:
+        """The run as it stands; nothing of it changes. Without `pictures` neither arrows nor mesh are made."""
+        s = self.state
+        with one_thread(), frozen(s.discriminator), frozen(s.evaluated_generator), held(s.discriminator, iterate=False):
+            with torch.no_grad(), held(s.evaluated_generator, iterate=False):
+                samples = s.evaluated_generator(self._latents, self._labels)
+                mesh = self._mesh() if pictures else None
+                realness = self.realness(self.places)
+                of_data, of_samples = float(self.realness(self._data).mean()), float(self.realness(samples).mean())
+            arrows = self._arrows(samples[:ARROWS]) if pictures else (np.zeros((0, 1)), np.zeros((0, 1)))
+            numbers = numbers_of(self.world, samples)
+        return Look(
+            step=s.step,
+            samples=samples.numpy(),
+            places=self.places.numpy(),
+            realness=realness.numpy(),
+            arrows=arrows,
+            mesh=mesh,
+            of_data=of_data,
+            of_samples=of_samples,
+            numbers=numbers,
+        )
+
+    def realness(self, points: Tensor, *, differentiate: bool = False) -> Tensor:
+        """What the host takes for how real points [N, D] look, [N]: for the class that suits each best, where D has classes."""
+        s, D = self.state, self.state.discriminator
+        moment = Moment("generator", s.step, s.step, self.recipe.seed)
+        r = Round(D, {}, moment=moment, active=[], host=s.objective.host(s.step), num_classes=D.num_classes)
+        if D.embedding is None:
+            return r.host.realness(r.judge(points))
+        side = r.judge(points, torch.zeros(len(points), dtype=torch.int64))
+        answers = [r.host.realness(side.relabel(torch.full((len(points),), k))) for k in range(D.num_classes)]
+        return torch.stack(answers).amax(0)
+
+    def _arrows(self, samples: Tensor) -> tuple[np.ndarray, np.ndarray]:
+        """Where the discriminator would have some samples move."""
+        at = samples.detach().clone().requires_grad_()
+        (gradient,) = torch.autograd.grad(self.realness(at).sum(), at)
+        return at.detach().numpy(), gradient.numpy()
+
+    def _mesh(self) -> np.ndarray | None:
+        """The generator's image of an even grid: only for a latent plane and no classes."""
+        generator = self.state.evaluated_generator
+        if self.recipe.generator.latent_size != 2 or self.world.dimensions != 2 or self._takes_labels:
+            return None
+        u = torch.linspace(0.5 / MESH, 1 - 0.5 / MESH, MESH, dtype=torch.float64)
+        z = torch.special.ndtri(u).float()
+        return generator(torch.cartesian_prod(z, z), None).view(MESH, MESH, 2).numpy()
+
+    @property
+    def _takes_labels(self) -> bool:
+        return getattr(self.state.evaluated_generator, "conditioning", "none") != "none"
+
+
+def numbers_of(world: World, samples: Tensor) -> dict[str, float]:
+    """All yardsticks that a world allows, of samples [N, D]."""
+    found: dict[str, float] = {}
+    if world.dimensions == 1:
+        exact = world.mixture is not None
+        found["wasserstein"] = (
+            yardsticks.wasserstein_to_mixture(samples, world.mixture)
+            if exact and world.mixture is not None
+            else yardsticks.wasserstein_1d(samples, world.data.points)
+        )
+    else:
+        found["sliced_wasserstein"] = yardsticks.sliced_wasserstein(samples, world.data.points[: len(samples)])
+    if world.modes is not None and world.mode_std is not None:
+        found["modes"] = yardsticks.modes_covered(samples, world.modes, world.mode_std)
+        found["high_quality"] = yardsticks.high_quality_share(samples, world.modes, world.mode_std)
+    return found
+
+
+def places_of(world: World) -> Tensor:
+    """Where D is read: evenly over the world's view, [LINE, 1] or [PLANE * PLANE, 2], rows from below."""
+    if world.dimensions == 1:
+        return torch.linspace(*world.view[0], LINE)[:, None]
+    (x0, x1), (y0, y1) = world.view
+    y, x = torch.meshgrid(torch.linspace(y0, y1, PLANE), torch.linspace(x0, x1, PLANE), indexing="ij")
+    return torch.stack([x.flatten(), y.flatten()], 1)
+
+
+def background(world: World, seed: int, count: int = 2000) -> Points:
+    """Points that are no data, for a world without negatives of its own: anywhere in view but near data."""
+    g = generator_for(seed, "world", world.name, "background")
+    low = torch.tensor([limits[0] for limits in world.view])
+    high = torch.tensor([limits[1] for limits in world.view])
+    known = world.data.points[:2000]
+    found, missing = [torch.empty(0, world.dimensions)], count
+    for _ in range(1000):
+        drawn = low + (high - low) * torch.rand(count, world.dimensions, generator=g)
+        apart = torch.cdist(drawn, known).amin(1) > BACKGROUND * world.scale
+        found.append(drawn[apart][:missing])
+        missing -= len(found[-1])
+        if not missing:
+            break
+    return Points(torch.cat(found))
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+
+
+def objective_in_short(recipe: Recipe) -> str:
+    """The terms of a recipe, for a title: `non_saturating + sdp`."""
+    return " + ".join(recipe.objective.terms)
+

@@ -1,0 +1,233 @@
+"""Methods x seeds on toy worlds, where claims about stability and mode collapse can be tested properly in minutes.
+
+Every run is one line of a .jsonl, written as soon as it is done; a study that was cut off goes on where it was. Runs of one
+seed share the world's points, the initialisation and the latents, so methods are compared with their baselines in pairs.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from sparring.errors import NonFiniteLossError, SparringError, nearest
+from sparring.files import content_hash
+from sparring.randomness import generator_for
+from sparring.recipe import Recipe
+from sparring.toy import yardsticks
+from sparring.toy.methods import METHODS, toy_recipe
+from sparring.toy.session import ToySession
+from sparring.toy.worlds import World, world
+
+SEEDS, STEPS, LOOKS = 20, 500, 20
+RESAMPLES = 10_000  # of the bootstrap
+CONFIDENCE = 0.95
+
+UNLABELLED = ("non_saturating", "negatives", "sdp", "as_gan")
+PLAN: dict[str, tuple[str, ...]] = {
+    "nat-1d": UNLABELLED,
+    "ring-8": (*UNLABELLED, "am_gan", "nat_gan", "projection", "multi_hinge"),
+    "grid-25": (*UNLABELLED, "projection", "multi_hinge"),
+}
+LEVELS = {"nat-1d": 0.25, "ring-8": 0.2, "grid-25": 0.3}  # of the distance, set before the first run
+
+DISTANCE = ("wasserstein", "sliced_wasserstein")  # on a line, in a plane
+LOWER, HIGHER = "lower", "higher"
+COLUMNS: dict[str, tuple[str, str]] = {  # what a row holds, its heading, which way is better
+    "distance": ("Wasserstein-1", LOWER),
+    "modes": ("modes", HIGHER),
+    "high_quality": ("high quality", HIGHER),
+    "reached": ("steps to the level", LOWER),
+    "oscillation": ("oscillation", LOWER),
+}
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A mean with its spread over seeds, or a mean difference with its bootstrap interval."""
+
+    mean: float
+    std: float
+    low: float
+    high: float
+    n: int
+
+
+def bootstrap(values: Sequence[float], *, seed: int = 0, resamples: int = RESAMPLES) -> Estimate:
+    """The mean of n values, their standard deviation (n - 1), and the percentile bootstrap's 95% interval of the mean."""
+    if not values:
+        raise SparringError("a bootstrap needs at least one value, got none")
+    x = torch.tensor(list(values), dtype=torch.float64)
+    drawn = torch.randint(len(x), (resamples, len(x)), generator=generator_for("bootstrap", seed, len(x)))
+    means = x[drawn].mean(1)
+    tail = torch.tensor([(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2], dtype=torch.float64)
+    low, high = torch.quantile(means, tail).tolist()
+    return Estimate(float(x.mean()), float(x.std()) if len(x) > 1 else 0.0, low, high, len(x))
+
+
+def paired_difference(ours: Mapping[int, float], theirs: Mapping[int, float]) -> Estimate | None:
+    """The mean of ours - theirs over the seeds that both have, with its interval; None where they share none."""
+    shared = sorted(set(ours) & set(theirs))
+    return bootstrap([ours[seed] - theirs[seed] for seed in shared]) if shared else None
+
+
+def run_study(
+    out: Path | str,
+    *,
+    seeds: int = SEEDS,
+    steps: int = STEPS,
+    plan: Mapping[str, Sequence[str]] | None = None,
+    note: Callable[[str], None] = lambda text: None,
+) -> list[dict[str, Any]]:
+    """Make the runs that `out` does not hold yet, seed by seed; returns the lines of all that belong to this study.
+
+    Raises SparringError for an unknown world or method in the plan, and where the file is damaged.
+    """
+    out, plan = Path(out), PLAN if plan is None else plan
+    if seeds < 1 or steps < LOOKS:
+        raise SparringError(f"a study takes at least 1 seed and {LOOKS} steps, got {seeds} and {steps}")
+    for name in [n for methods in plan.values() for n in methods]:
+        if name not in METHODS:
+            raise SparringError(f"unknown method '{name}': {nearest(name, METHODS)}")
+    done = {(row["world"], row["method"], row["seed"], row["recipe"]): row for row in read_lines(out)}
+    found: list[dict[str, Any]] = []
+    for seed in range(seeds):
+        for world_name, methods in plan.items():
+            here = world(world_name, seed=seed)
+            for method in methods:
+                recipe = toy_recipe(here, method, steps=steps, seed=seed)
+                key = (world_name, method, seed, content_hash(recipe.to_dict())[:16])
+                if key not in done:
+                    row = one_run(here, method, recipe)
+                    append_line(out, row)
+                    done[key] = row
+                    note(f"{world_name:8s} {method:18s} seed {seed:2d}: {_in_short(row)}")
+                found.append(done[key])
+    return found
+
+
+def one_run(here: World, method: str, recipe: Recipe) -> dict[str, Any]:
+    """One line of a study: a run's yardsticks at its end and on the way. A run whose loss became infinite has no numbers."""
+    session = ToySession(here, recipe)
+    started = time.process_time()
+    at, distances, looks = [], [], []
+    every = max(1, recipe.steps // LOOKS)
+    failed, numbers = False, {}
+    try:
+        while session.state.step < recipe.steps:
+            session.step(min(every, recipe.steps - session.state.step))
+            look = session.look(pictures=False)
+            numbers = look.numbers
+            at.append(look.step)
+            distances.append(next(numbers[name] for name in DISTANCE if name in numbers))
+            looks.append(yardsticks.verdicts(torch.from_numpy(look.realness), look.of_data, look.of_samples))
+    except NonFiniteLossError:
+        failed = True
+    level = LEVELS.get(here.name)
+    return {
+        "world": here.name,
+        "method": method,
+        "seed": recipe.seed,
+        "steps": recipe.steps,
+        "recipe": content_hash(recipe.to_dict())[:16],
+        "failed": failed,
+        "distance": None if failed else distances[-1],
+        "modes": numbers.get("modes"),
+        "high_quality": numbers.get("high_quality"),
+        "reached": None if level is None else yardsticks.steps_to_reach(at, distances, level),
+        "oscillation": yardsticks.oscillation(torch.stack(looks)) if len(looks) > 1 else None,
+        "distances": [round(value, 5) for value in distances],
+        "cpu_seconds": round(time.process_time() - started, 2),
+        **_provenance(),
+    }
+
+
+def summarise(rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """One entry for each world and method: estimates by column, and differences to the baseline, paired by seed.
+
+    A run that never reached the level counts as if it had at its end; `reached_share` says how many did.
+    """
+    groups: dict[tuple[str, str], dict[int, Mapping[str, Any]]] = {}
+    for row in rows:
+        groups.setdefault((row["world"], row["method"]), {})[row["seed"]] = row
+    found = []
+    for (world_name, method), runs in groups.items():
+        baseline = METHODS[method].baseline
+        others = groups.get((world_name, baseline or ""), {})
+        entry: dict[str, Any] = {"world": world_name, "method": method, "baseline": baseline if others else None}
+        entry["failed"] = sum(bool(row["failed"]) for row in runs.values())
+        entry["seeds"] = len(runs)
+        entry["reached_share"] = sum(row["reached"] is not None for row in runs.values()) / len(runs)
+        for column in COLUMNS:
+            values = _column(runs, column)
+            entry[column] = bootstrap(list(values.values())) if values else None
+            entry[f"{column}_difference"] = paired_difference(values, _column(others, column))
+        found.append(entry)
+    return found
+
+
+def _column(runs: Mapping[int, Mapping[str, Any]], column: str) -> dict[int, float]:
+    """A column's value for each seed that has one."""
+    values = {}
+    for seed, row in runs.items():
+        value = row[column]
+        if column == "reached" and value is None:
+            value = row["steps"]
+        if value is not None and not row["failed"]:
+            values[seed] = float(value)
+    return values
+
+
+def _in_short(row: Mapping[str, Any]) -> str:
+    if row["failed"]:
+        return "its loss became infinite"
+    modes = f", {row['modes']} modes" if row["modes"] is not None else ""
+    return f"distance {row['distance']:.3f}{modes}, {row['cpu_seconds']:.1f} s"
+
+
+def _provenance() -> dict[str, Any]:
+    from sparring import __version__
+
+    return {"sparring": __version__, "torch": str(torch.__version__)}
+
+
+def read_lines(path: Path) -> list[dict[str, Any]]:
+    """The runs in a study's file; a last line that was cut off is dropped."""
+    if not path.is_file():
+        return []
+    lines = path.read_text(encoding="utf-8").splitlines()
+    rows = []
+    for number, line in enumerate(lines, start=1):
+        try:
+            row = json.loads(line)
+            if not isinstance(row, dict) or not {"world", "method", "seed", "recipe"} <= set(row):
+                raise ValueError
+        except ValueError:
+            if number == len(lines):
+                continue
+            raise SparringError(f"{path}, line {number} is no run of a study: move the file away, or mend it") from None
+        rows.append(row)
+    return rows
+
+
+def append_line(path: Path, row: Mapping[str, Any]) -> None:
+    """Add a run, on a line of its own even where the last one was cut off."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a+b") as file:
+        file.seek(0, 2)
+        if file.tell():
+            file.seek(-1, 2)
+            if file.read(1) != b"\n":
+                _drop_cut_line(path)
+        file.write((json.dumps(row) + "\n").encode())
+
+
+def _drop_cut_line(path: Path) -> None:
+    content = path.read_bytes()
+    with path.open("r+b") as file:
+        file.truncate(content.rfind(b"\n") + 1)
