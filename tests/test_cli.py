@@ -67,7 +67,7 @@ WRONG_VALUES = [
     ("generator.optimizer.learning_rate=1", "unknown key generator.optimizer.learning_rate", "lr"),
     ("generator.network.widht=8", "generator 'dcgan' has no option 'widht'", "did you mean 'width'?"),
     ("discriminator.network.kind=dcgam", "unknown backbone 'dcgam'", "did you mean 'dcgan'?"),
-    ("discriminator.network=toy:Nothing", "there is no module 'toy'"),
+    ("discriminator.network=nowhere:Nothing", "there is no module 'nowhere'"),
     ("generator.network=json:JSONDecoder", "no class below torch.nn"),
     ("objective.hing={}", "unknown term 'hing'", "did you mean 'hinge'?"),
     ("objective.hinge.wieght=2", "unknown key objective.hinge.wieght", "did you mean 'weight'?"),
@@ -232,6 +232,17 @@ def test_json_is_all_that_stdout_gets(command, recipe, trained, tmp_path):
     assert parsed("evaluate", trained, "--json") == []
     names = [entry["name"] for entry in parsed("recipes", "--json")]
     assert "quickstart" in names
+    changed = parsed("show", "nat/demo", "steps=600", "--diff", "nat/demo", "--json")
+    assert changed == {"steps": {"this": 600, "other": 500}}
+
+
+def test_a_gan_and_a_classifier_have_no_difference_in_lines(command):
+    one_line(command("show", "nat/demo", "--diff", "quickstart"), "one trains a GAN, the other a classifier")
+
+
+def test_recipes_for_people(command):
+    code, out, _ = command("recipes")
+    assert code == 0 and "quickstart" in out and "NCR 0.4 0.96 / 0.971 / 0.949 / 0.736" in " ".join(out.split())
 
 
 def test_verbs_for_people(command, recipe, trained, tmp_path):

@@ -9,10 +9,11 @@ from typing import Any
 from PIL import Image
 from torch import Tensor
 
-from sparring.classify.recipe import shipped_classifiers
+from sparring.classify.describe import describe_classifier, is_classifier
+from sparring.classify.recipe import ClassifierRecipe, shipped_classifiers
 from sparring.dry_run import describe
 from sparring.errors import SparringError
-from sparring.recipe import Recipe
+from sparring.recipe import Recipe, differences
 from sparring.recipe_files import read_recipe, shipped_recipes
 from sparring.report.plots import image_grid
 from sparring.sampling import load_generator
@@ -35,9 +36,31 @@ def recipes() -> list[dict[str, Any]]:
 
 
 def show(recipe: Any, overrides: Iterable[str] | Mapping[str, Any] = (), *, note: Note | None = None) -> dict[str, Any]:
-    """What a recipe is and costs, without training: see `sparring.dry_run.describe`."""
+    """What a recipe is and costs, without training: see `sparring.dry_run.describe`, and `describe_classifier`."""
+    loaded = load_recipe(recipe, overrides)
+    if isinstance(loaded, ClassifierRecipe):
+        return describe_classifier(loaded)
+    return describe(loaded, note or (lambda text: None))
+
+
+def load_recipe(recipe: Any, overrides: Iterable[str] | Mapping[str, Any] = ()) -> Recipe | ClassifierRecipe:
+    """A GAN's or a classifier's recipe, from whatever names or holds one."""
     overrides = overrides if isinstance(overrides, Mapping) else list(overrides)
-    return describe(Recipe.load(recipe, overrides), note or (lambda text: None))
+    return (ClassifierRecipe if is_classifier(recipe) else Recipe).load(recipe, overrides)
+
+
+def compare(recipe: Any, other: Any, overrides: Iterable[str] | Mapping[str, Any] = ()) -> dict[str, dict[str, Any]]:
+    """What two recipes do differently, by dotted keys: {"this": value, "other": value}, None where one lacks the key.
+
+    Names, descriptions and the papers' numbers are left out. overrides are the first one's. Raises SparringError for a GAN's
+    recipe beside a classifier's.
+    """
+    a, b = load_recipe(recipe, overrides), load_recipe(other)
+    if type(a) is not type(b):
+        raise SparringError(f"'{a.name}' and '{b.name}' cannot be compared: one trains a GAN, the other a classifier")
+    changed = differences(a, b)
+    said = {"name", "about", "run_in_full"} | {key for key in changed if key.startswith("paper")}
+    return {key: {"this": one, "other": two} for key, (one, two) in changed.items() if key not in said}
 
 
 def sample(run: str | Path, n: int = 64, *, seed: int = 0, labels: Any = None, out: str | Path | None = None) -> Tensor:

@@ -227,30 +227,19 @@ def show(
     from sparring.report import tables
 
     if diff is not None:
-        from sparring.recipe import Recipe, differences
+        from sparring.api import compare
 
-        changed = differences(Recipe.load(recipe, overrides or []), Recipe.load(diff))
-        for key in ("name", "about", "run_in_full", *(key for key in changed if key.startswith("paper"))):
-            changed.pop(key, None)
-        if as_json:
-            print_json({key: {"this": a, "other": b} for key, (a, b) in changed.items()})
-        else:
-            tables.print_differences(recipe, diff, changed)
+        changed = compare(recipe, diff, overrides or [])
+        print_json(changed) if as_json else tables.print_differences(recipe, diff, changed)
         return
     from sparring.api import show as describe
-    from sparring.classify.describe import describe_classifier, is_classifier, print_classifier
+    from sparring.classify.describe import print_classifier
 
-    if is_classifier(recipe):
-        from sparring.classify.recipe import ClassifierRecipe
-
-        classifier = describe_classifier(ClassifierRecipe.load(recipe, overrides or []))
-        print_json(classifier) if as_json else print_classifier(classifier)
-        return
     description = describe(recipe, overrides or [], note=note)
     if as_json:
         print_json(description)
     else:
-        tables.print_description(description)
+        (tables.print_description if "per_step" in description else print_classifier)(description)
 
 
 @app.command()

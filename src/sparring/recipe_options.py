@@ -48,7 +48,7 @@ def explain(error: ValidationError, model: type[BaseModel], prefix: str = "") ->
     if kind == "value_error" or kind == "assertion_error":
         reason = fault["msg"].removeprefix("Value error, ")
         whole = ("objective", "unknown", "generator", "backbone", f"{where} ")
-        return reason if reason.startswith(whole) else f"{where}: {reason}"
+        return reason if not where or reason.startswith(whole) else f"{where}: {reason}"
     given = _shown(fault.get("input"))
     if any("Schedule" in str(part) for f in faults for part in f["loc"]):
         return f"{where} takes a number or a schedule {{knots: [[step, value], ...]}}, got {given}"

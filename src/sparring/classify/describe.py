@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +17,14 @@ from sparring.classify.training import outputs_of
 
 
 def is_classifier(recipe: Any) -> bool:
-    """Whether a name, file or run's folder holds a classifier's recipe rather than a GAN's."""
+    """Whether a recipe, name, file, run's folder or mapping is a classifier's rather than a GAN's."""
     from sparring.recipe_files import read_recipe
 
-    if str(recipe) in shipped_classifiers():
+    if isinstance(recipe, ClassifierRecipe) or (isinstance(recipe, str) and recipe in shipped_classifiers()):
         return True
-    return Path(str(recipe)).exists() and "discriminator" not in read_recipe(recipe) and "data" in read_recipe(recipe)
+    if isinstance(recipe, str | Path) and Path(recipe).exists():
+        recipe = read_recipe(recipe)
+    return isinstance(recipe, Mapping) and "discriminator" not in recipe and "data" in recipe
 
 
 def describe_classifier(recipe: ClassifierRecipe) -> dict[str, Any]:

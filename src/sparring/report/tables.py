@@ -68,16 +68,21 @@ def print_recipes(found: list[dict[str, Any]], quoted: list[dict[str, Any]]) -> 
 
 
 def _number(number: Any) -> str:
-    """A number of a paper's table: {FID: 24.5} as `FID 24.5`."""
+    """A number of a paper's table: {FID: 24.5} as `FID 24.5`, {NCR 0.4: [0.01, 0.08]} as `NCR 0.4 0.01 / 0.08`."""
     if isinstance(number, dict):
-        return ", ".join(f"{metric} {value:g}" for metric, value in number.items())
+        return ", ".join(f"{metric} {_number(value)}" for metric, value in number.items())
+    if isinstance(number, list):
+        return " / ".join(map(_number, number))
+    if isinstance(number, float):
+        return f"{number:g}"
     return "" if number is None else str(number)
 
 
-def print_differences(a: str, b: str, changed: dict[str, tuple[Any, Any]]) -> None:
+def print_differences(a: str, b: str, changed: dict[str, dict[str, Any]]) -> None:
     table = Table("key", a, b, box=None, pad_edge=False)
-    for key, (one, other) in changed.items():
-        table.add_row(key, _short(one), _short(other))
+    table.columns[0].overflow = "fold"  # a key is there to be typed again
+    for key, values in changed.items():
+        table.add_row(key, _short(values["this"]), _short(values["other"]))
     _console().print(table if changed else f"{a} and {b} are the same recipe")
 
 
