@@ -250,6 +250,7 @@ class Recipe(Part):
     log_every: int = Field(50, ge=1)
     samples_every: int = Field(500, ge=1)
     checkpoint_every: int = Field(1_000, ge=1)
+    keep_checkpoints: int = Field(2, ge=1)  # the last ones, beside the best; more show a run's course to `diagnose`
     threads: int | None = Field(None, ge=1)  # part of the recipe, because bits depend on them; None: as the machine has
     precision: Literal["float32", "bfloat16"] = "float32"
 
