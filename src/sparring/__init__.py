@@ -53,6 +53,8 @@ def _terms() -> dict[str, str]:
 
 
 def __getattr__(name: str) -> Any:
+    if name == "toy":  # a module of its own: sparring.toy.run(...)
+        return importlib.import_module("sparring.toy")
     path = _PUBLIC.get(name) or _terms().get(name)
     if path is None:
         raise AttributeError(f"module 'sparring' has no attribute '{name}'")
@@ -63,10 +65,11 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_PUBLIC, *_terms()})
+    return sorted({*globals(), *_PUBLIC, *_terms(), "toy"})
 
 
 if TYPE_CHECKING:
+    from sparring import toy
     from sparring.api import evaluate, recipes, sample, show
     from sparring.classify.export import export_classifier
     from sparring.classify.nat_loss import NATLoss

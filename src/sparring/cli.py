@@ -12,6 +12,7 @@ from typing import Annotated, Any, Optional
 import typer
 
 from sparring.cli_output import measuring, note, print_json, print_lines
+from sparring.toy.command import toy
 
 app = typer.Typer(
     help="Train GANs against better opponents.",
@@ -348,6 +349,9 @@ def export(
     written = export_classifier(classifier, out)
     difference = f"largest difference of a logit {written['largest_difference']:.1e}"
     print_json(written) if as_json else print_lines(f"{written['out']}  ({written['kind']}, {difference})")
+
+
+app.command()(toy)
 
 
 bench = typer.Typer(help="Time this library against textbook implementations.", no_args_is_help=True)

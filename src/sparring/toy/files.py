@@ -69,10 +69,12 @@ def _read_table(file: Path) -> np.ndarray:
             if number == 1:
                 continue  # the columns' names
             raise SparringError(
-                f"{file}, line {number}: '{','.join(cells)[:40]}' is not a point: write one or two numbers per line, by commas"
+                f"{file}, line {number}: '{','.join(cells)[:40]}' is no point: write one or two numbers per line, by commas"
             ) from None
         if len(rows[-1]) != len(rows[0]):
-            raise SparringError(f"{file}, line {number}: {len(rows[-1])} numbers, and the lines before have {len(rows[0])}")
+            raise SparringError(
+                f"{file}, line {number}: {len(rows[-1])} numbers, and the lines before have {len(rows[0])}"
+            )
     return np.array(rows, dtype=np.float64)
 
 

@@ -19,7 +19,9 @@ STEPS = 1500
 BATCH = 128
 SDP_START, SDP_GROWTH = 0.03, 0.05  # of a run's length: the paper's 3,000 and 5,000 of 100,000
 AS_WARMUP = 0.002  # of a run's discriminator updates: the paper's 300 of 156,400
-AS_EPS = 0.008  # of the data's scale: 1/255 is that share of the standard deviation of CIFAR-10's pixels, 0.5 in [-1, 1]
+AS_EPS = (
+    0.008  # of the data's scale: 1/255 is that share of the standard deviation of CIFAR-10's pixels, 0.5 in [-1, 1]
+)
 
 
 @dataclass(frozen=True)
@@ -75,21 +77,22 @@ def default_method(world: World) -> str:
 
 def split_words(words: Iterable[str]) -> tuple[str | None, dict[str, Any], dict[str, Any]]:
     """(method or None, the recipe's keys, the world's options) of words such as `sdp objective.sdp.k=5 world.std=0.1`."""
-    method, assignments = None, []
-    for word in words:
-        if "=" in word:
-            assignments.append(word)
-            continue
-        if word not in METHODS:
-            raise SparringError(f"unknown method '{word}': {nearest(word, METHODS)} Or write key=value")
-        if method is not None:
-            raise SparringError(f"two methods, {method} and {word}: name one, and put --versus before the other")
-        method = word
-    changes = parse_overrides(assignments)
+    words = list(words)
+    methods = [word for word in words if "=" not in word]
+    if len(methods) > 1:
+        raise SparringError(f"two methods, {methods[0]} and {methods[1]}: name one, and put --versus before the other")
+    return check_words(methods[0] if methods else None, parse_overrides([word for word in words if "=" in word]))
+
+
+def check_words(method: Any, changes: Mapping[str, Any]) -> tuple[str | None, dict[str, Any], dict[str, Any]]:
+    """As `split_words`, of a method's name and keys that are still mixed."""
+    if method is not None and method not in METHODS:
+        raise SparringError(f"unknown method '{method}': {nearest(str(method), METHODS)} Or write key=value")
+    changes = dict(changes)
     options = {key.removeprefix("world."): changes.pop(key) for key in list(changes) if key.startswith("world.")}
     for key in changes:
         if key.split(".")[0] in ("data", "negatives", "unlabelled"):
-            raise SparringError(f"a toy run's data are its world: {key} cannot be set; see sparring toy --help")
+            raise SparringError(f"a toy run's data are its world: {key} cannot be set, world.* can")
     return method, changes, options
 
 

@@ -30,7 +30,7 @@ BACKGROUND = 0.25  # of the data's scale: how far from data the stand-ins for mi
 
 @dataclass(frozen=True)
 class Look:
-    """A run at one step. Arrays are float32; D's answers are its host's realness, the largest over the classes if it has some.
+    """A run at one step. Arrays are float32; D's answers are its host's realness, the largest over any classes.
 
     samples [n, D]; places [G, D] and realness [G] there; arrows: positions and gradients of the realness, [m, D] each;
     mesh [k, k, 2]: where the generator sends a grid of latents, cells of equal probability, or None; of_data, of_samples:
@@ -94,8 +94,8 @@ class ToySession:
             numbers=numbers,
         )
 
-    def realness(self, points: Tensor, *, differentiate: bool = False) -> Tensor:
-        """What the host takes for how real points [N, D] look, [N]: for the class that suits each best, where D has classes."""
+    def realness(self, points: Tensor) -> Tensor:
+        """How real the discriminator finds points [N, D], [N]: for the class that suits each best, where it has classes."""
         s, D = self.state, self.state.discriminator
         moment = Moment("generator", s.step, s.step, self.recipe.seed)
         r = Round(D, {}, moment=moment, active=[], host=s.objective.host(s.step), num_classes=D.num_classes)
@@ -182,4 +182,3 @@ def one_thread() -> Iterator[None]:
 def objective_in_short(recipe: Recipe) -> str:
     """The terms of a recipe, for a title: `non_saturating + sdp`."""
     return " + ".join(recipe.objective.terms)
-

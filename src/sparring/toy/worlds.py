@@ -77,7 +77,9 @@ class World:
         return float(self.data.points.double().var(0, correction=0).mean().sqrt())
 
 
-def world(name: str, options: Mapping[str, Any] | None = None, *, file: Path | str | None = None, seed: int = 0) -> World:
+def world(
+    name: str, options: Mapping[str, Any] | None = None, *, file: Path | str | None = None, seed: int = 0
+) -> World:
     """A world by name. options: what its function takes, such as {"std": 0.1}; file: for `image` and `points`.
 
     Raises SparringError for an unknown name or option, with the nearest.
@@ -120,7 +122,11 @@ def gaussians(
     mixture = Mixture.of(means, stds, weights)
     other = None
     if negatives is not None:
-        if not isinstance(negatives, Mapping) or "means" not in negatives or set(negatives) - {"means", "stds", "weights"}:
+        if (
+            not isinstance(negatives, Mapping)
+            or "means" not in negatives
+            or set(negatives) - {"means", "stds", "weights"}
+        ):
             raise SparringError(f"negatives is a mapping {{means: ..., stds: ..., weights: ...}}, got {negatives!r}")
         other = Mixture.of(negatives["means"], negatives.get("stds", 1.0), negatives.get("weights"))
         if other.dimensions != mixture.dimensions:

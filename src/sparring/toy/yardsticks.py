@@ -17,9 +17,7 @@ DIRECTIONS = 64  # of the sliced distance, evenly over half a turn
 
 def nearest_modes(samples: Tensor, modes: Tensor, std: float, *, near: float = NEAR) -> tuple[Tensor, Tensor]:
     """For samples [N, D]: the nearest of modes [M, D] by number [N], and whether it is within `near` * std [N]."""
-    distance, mode = torch.cdist(
-        samples.double(), modes.double(), compute_mode="donot_use_mm_for_euclid_dist"
-    ).min(1)
+    distance, mode = torch.cdist(samples.double(), modes.double(), compute_mode="donot_use_mm_for_euclid_dist").min(1)
     return mode, distance <= near * std
 
 
@@ -92,7 +90,9 @@ def steps_to_reach(steps: Sequence[int], values: Sequence[float], level: float, 
     """The first step at which a value is at most `level` (at least, with `higher`); None where it never is."""
     if len(steps) != len(values):
         raise SparringError(f"there are {len(steps)} steps and {len(values)} values: give one value for each step")
-    reached = (step for step, value in zip(steps, values, strict=True) if (value >= level if higher else value <= level))
+    reached = (
+        step for step, value in zip(steps, values, strict=True) if (value >= level if higher else value <= level)
+    )
     return next(reached, None)
 
 

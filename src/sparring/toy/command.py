@@ -1,0 +1,84 @@
+"""`sparring toy`: the command line of toy worlds. Heavy imports stay inside."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Optional
+
+import typer
+
+from sparring.cli_output import note, print_json, print_lines
+
+STUDY = "study"
+
+
+def toy(
+    world: Annotated[
+        str,
+        typer.Argument(
+            help="nat-1d, gaussians, nat-2d, ring-8, grid-25, moons, spiral, checkerboard, image FILE, points FILE; "
+            "or study: methods over seeds."
+        ),
+    ],
+    words: Annotated[
+        Optional[list[str]],  # noqa: UP045 - typer reads the annotation at run time
+        typer.Argument(
+            metavar="[FILE] [METHOD] [KEY=VALUE]...",
+            help="A method such as sdp, and changes such as objective.sdp.k=5 world.std=0.1.",
+        ),
+    ] = None,
+    versus: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option(help='A second run beside it, from the same seed: a METHOD or "[METHOD] key=value ...".'),
+    ] = None,
+    steps: Annotated[Optional[int], typer.Option(help="Generator updates; 1500, and 500 in a study.")] = None,  # noqa: UP045
+    seed: Annotated[int, typer.Option(help="The same seed gives the same bits.")] = 0,
+    out: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option(help="A folder for the pictures, runs/toy/WORLD by default; a study's .jsonl."),
+    ] = None,
+    film: Annotated[str, typer.Option(help="auto, mp4, gif, apng or none.")] = "auto",
+    seeds: Annotated[Optional[int], typer.Option(help="Of a study: how many; 20.")] = None,  # noqa: UP045
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")] = False,
+) -> None:
+    """Watch a fight on a line or in a plane: `sparring toy nat-1d --versus non_saturating`."""
+    from sparring.errors import SparringError
+
+    if world == STUDY:
+        if words or versus is not None:
+            raise SparringError(
+                "a study has its own methods: sparring toy study [--seeds 20] [--steps 500] [--out FILE]"
+            )
+        _study(out or Path("runs/toy/study.jsonl"), seeds, steps, as_json)
+        return
+    if seeds is not None:
+        raise SparringError("--seeds is a study's; one run takes --seed")
+    from sparring.toy.methods import STEPS
+    from sparring.toy.play import run
+    from sparring.toy.tables import result_lines
+    from sparring.toy.worlds import FILE_WORLDS
+
+    rest = list(words or [])
+    file = rest.pop(0) if world in FILE_WORLDS and rest and "=" not in rest[0] else None
+    folder = out or Path("runs/toy") / world
+    steps = STEPS if steps is None else steps
+    result = run(world, rest, file=file, versus=versus, steps=steps, seed=seed, out=folder, film=film, note=note)
+    print_json(result.to_dict()) if as_json else print_lines(*result_lines(result))
+
+
+def _study(out: Path, seeds: int | None, steps: int | None, as_json: bool) -> None:
+    from dataclasses import asdict, is_dataclass
+
+    from sparring.toy.study import SEEDS, STEPS, run_study, summarise
+    from sparring.toy.tables import study_markdown
+
+    rows = run_study(out, seeds=SEEDS if seeds is None else seeds, steps=STEPS if steps is None else steps, note=note)
+    summary = summarise(rows)
+
+    def plain(value: Any) -> Any:
+        return asdict(value) if is_dataclass(value) and not isinstance(value, type) else value
+
+    if as_json:
+        print_json([{key: plain(value) for key, value in entry.items()} for entry in summary])
+    else:
+        print_lines(study_markdown(summary), "", f"runs       {out}")

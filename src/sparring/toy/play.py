@@ -1,0 +1,163 @@
+"""`sparring toy`: one run or two side by side, from one seed, with a still, a film and exact numbers."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from sparring.errors import SparringError
+from sparring.files import one_line_for_disk_errors, write_atomically, write_json
+from sparring.recipe import Recipe
+from sparring.report.plots import curves, render
+from sparring.toy import yardsticks
+from sparring.toy.film import film_kind, write_film
+from sparring.toy.methods import STEPS, check_words, default_method, split_words, toy_recipe
+from sparring.toy.scene import Panel, Scene, png_bytes
+from sparring.toy.session import Look, ToySession
+from sparring.toy.worlds import World
+from sparring.toy.worlds import world as make_world
+
+FRAMES = 48  # looks at a run, the first before it begins; closer together early on
+EARLY = 1.6  # look i is at the share (i / last) ** EARLY of the run
+SIGMOID_HOSTS = ("NonSaturating", "Minimax")
+
+
+@dataclass(frozen=True)
+class ToyRun:
+    """One run: its recipe, the session at its end, every look at it, and its yardsticks."""
+
+    method: str
+    recipe: Recipe
+    session: ToySession
+    looks: list[Look] = field(repr=False)
+
+    @property
+    def numbers(self) -> dict[str, float]:
+        """The yardsticks of the last look, and how much the boundary moved between looks."""
+        seen = [look for look in self.looks if look.step]
+        moved = [yardsticks.verdicts(torch.from_numpy(k.realness), k.of_data, k.of_samples) for k in seen]
+        restless = {"oscillation": yardsticks.oscillation(torch.stack(moved))} if len(moved) > 1 else {}
+        return {**self.looks[-1].numbers, **restless}
+
+    def to_dict(self) -> dict[str, Any]:
+        looks = [{"step": k.step, "of_data": k.of_data, "of_samples": k.of_samples, **k.numbers} for k in self.looks]
+        return {"method": self.method, "numbers": self.numbers, "looks": looks, "recipe": self.recipe.to_dict()}
+
+
+@dataclass(frozen=True)
+class ToyResult:
+    """What `run` made: the runs, one or two, and where the pictures are (None where none were asked for)."""
+
+    world: World
+    runs: list[ToyRun]
+    folder: Path | None
+    still: Path | None
+    film: Path | None
+
+    @property
+    def numbers(self) -> dict[str, float]:
+        """The yardsticks of the first run."""
+        return self.runs[0].numbers
+
+    def to_dict(self) -> dict[str, Any]:
+        files = {
+            name: None if path is None else str(path) for name, path in (("still", self.still), ("film", self.film))
+        }
+        return {"world": self.world.name, "about": self.world.about, **files, "runs": [r.to_dict() for r in self.runs]}
+
+
+def run(
+    name: str,
+    words: Iterable[str] | Mapping[str, Any] = (),
+    *,
+    file: Path | str | None = None,
+    versus: str | Iterable[str] | None = None,
+    steps: int = STEPS,
+    seed: int = 0,
+    out: Path | str | None = None,
+    film: str = "auto",
+    note: Callable[[str], None] = lambda text: None,
+) -> ToyResult:
+    """Train on a toy world, in seconds: `sparring.toy.run("ring-8", ["sdp", "objective.sdp.k=5"], versus="hinge")`.
+
+    name: a world; file: for the worlds `image` and `points`. words: a method's name and `key=value` changes of the recipe,
+    `world.*` of the world; or a mapping of keys. versus: the same for a second run from the same seed on the same points.
+    out: a folder for still.png, a film (auto, mp4, gif, apng, none), curves.png and toy.json; None writes nothing.
+
+    The same words and seed give the same bits. Raises SparringError for whatever does not fit.
+    """
+    kind = film_kind(film) if out is not None else "none"
+    method, changes, options = _read(words)
+    world = make_world(name, options, file=file, seed=int(changes.get("seed", seed)))
+    recipes = [(method or default_method(world), toy_recipe(world, method, changes, steps=steps, seed=seed))]
+    if versus is not None:
+        other, other_changes, other_options = _read(shlex.split(versus) if isinstance(versus, str) else versus)
+        if other_options or "seed" in other_changes:
+            raise SparringError("both runs share the world and the seed: set them before --versus, once")
+        both = {**({"seed": changes["seed"]} if "seed" in changes else {}), **other_changes}
+        recipe = toy_recipe(world, other, both, steps=steps, seed=seed)
+        recipes.append((other or default_method(world), recipe))
+    sessions = [ToySession(world, recipe) for _, recipe in recipes]  # what does not fit is said before training
+    runs = [_train(label, session, note) for (label, _), session in zip(recipes, sessions, strict=True)]
+    if out is None:
+        return ToyResult(world, runs, None, None, None)
+    with one_line_for_disk_errors("choose another folder with --out"):
+        return _write(world, runs, Path(out), kind)
+
+
+def _read(words: Iterable[str] | Mapping[str, Any]) -> tuple[str | None, dict[str, Any], dict[str, Any]]:
+    if not isinstance(words, Mapping):
+        return split_words([words] if isinstance(words, str) else words)
+    changes = dict(words)
+    method = changes.pop("method", None)
+    return check_words(method, changes)
+
+
+def _train(label: str, session: ToySession, note: Callable[[str], None]) -> ToyRun:
+    """The whole run, looked at on the way."""
+    steps = session.recipe.steps
+    at = sorted({round(steps * (i / (FRAMES - 1)) ** EARLY) for i in range(FRAMES)})
+    looks = []
+    for step in at:
+        session.step(step - session.state.step)
+        looks.append(session.look())
+    done = ToyRun(label, session.recipe, session, looks)
+    note(f"{label}: {steps} steps, " + ", ".join(f"{key} {value:.3g}" for key, value in done.numbers.items()))
+    return done
+
+
+def _write(world: World, runs: list[ToyRun], folder: Path, kind: str) -> ToyResult:
+    """The still, the film, the curves and the numbers."""
+    scene = Scene([_panel(world, run) for run in runs])
+    length = max(len(run.looks) for run in runs)
+    moments = range(length) if kind != "none" else [length - 1]
+    frames = [scene.draw([run.looks[min(i, len(run.looks) - 1)] for run in runs]) for i in moments]
+    still = folder / "still.png"
+    write_atomically(still, png_bytes(frames[-1]))
+    film = write_film(frames, folder / "film", kind) if kind != "none" else None
+    measure = "wasserstein" if world.dimensions == 1 else "sliced_wasserstein"
+    series = {
+        f"{i + 1}: {run.method}": ([k.step for k in run.looks], [k.numbers[measure] for k in run.looks])
+        for i, run in enumerate(runs)
+    }
+    figure = curves(series, title="distance to the data", ylabel=measure.replace("_", " ") + "-1")
+    write_atomically(folder / "curves.png", render(figure, "png"))
+    result = ToyResult(world, runs, folder, still, film)
+    write_json(folder / "toy.json", result.to_dict())
+    return result
+
+
+def _panel(world: World, run: ToyRun) -> Panel:
+    terms = run.recipe.objective.terms
+    negatives = run.session.negatives
+    return Panel(
+        title=" + ".join(terms),
+        world=world,
+        negatives=None if negatives is None else negatives.points.numpy(),
+        sigmoid=type(run.session.state.objective.host(0)).__name__ in SIGMOID_HOSTS,
+    )

@@ -1,0 +1,83 @@
+"""What toy runs and studies say in words: lines for the terminal, Markdown for docs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from sparring.toy.play import ToyResult
+from sparring.toy.study import COLUMNS, LEVELS, Estimate
+from sparring.toy.worlds import world
+
+WORDS = {
+    "wasserstein": "Wasserstein-1",
+    "sliced_wasserstein": "sliced Wasserstein-1",
+    "modes": "modes covered",
+    "high_quality": "high quality",
+    "oscillation": "oscillation",
+}
+DIGITS = {"distance": 3, "modes": 1, "high_quality": 3, "reached": 0, "oscillation": 3}
+
+
+def result_lines(result: ToyResult) -> list[str]:
+    """A run's yardsticks, or two runs' side by side, and where the pictures are."""
+    names = [name for name in result.numbers if name in WORDS]
+    width = max(len(run.method) for run in result.runs) + 2
+    lines = [" " * 22 + "".join(f"{run.method:>{max(width, 12)}}" for run in result.runs)]
+    for name in names:
+        values = "".join(f"{run.numbers[name]:>{max(width, 12)}.3g}" for run in result.runs)
+        lines.append(f"{WORDS[name]:<22}{values}")
+    if result.folder is not None:
+        lines += [f"still      {result.still}"] + ([f"film       {result.film}"] if result.film else [])
+    return lines
+
+
+def study_markdown(summary: Iterable[Mapping[str, Any]]) -> str:
+    """A table for each world: mean ± standard deviation over seeds, and the difference to the baseline with its interval."""
+    worlds: dict[str, list[Mapping[str, Any]]] = {}
+    for entry in summary:
+        worlds.setdefault(entry["world"], []).append(entry)
+    return "\n\n".join(_world_table(name, entries) for name, entries in worlds.items())
+
+
+def _world_table(name: str, entries: list[Mapping[str, Any]]) -> str:
+    columns = [column for column in COLUMNS if not (column in ("modes", "high_quality") and _one_mode(name))]
+    heads = []
+    for column in columns:
+        word, better = COLUMNS[column]
+        word = f"sliced {word}" if column == "distance" and not _one_mode(name) else word
+        heads.append(f"{word} ({better} is better)")
+    lines = [f"**{name}**: the level is {LEVELS[name]}." if name in LEVELS else f"**{name}**", ""]
+    lines += ["| method | seeds | " + " | ".join(heads) + " |", "|---" * (len(heads) + 2) + "|"]
+    for entry in entries:
+        cells = [_cell(entry, column) for column in columns]
+        failed = f", {entry['failed']} failed" if entry["failed"] else ""
+        lines.append(f"| {entry['method']} | {entry['seeds']}{failed} | " + " | ".join(cells) + " |")
+    lines += ["", "| difference to the baseline | " + " | ".join(heads) + " |", "|---" * (len(heads) + 1) + "|"]
+    for entry in entries:
+        if entry["baseline"]:
+            cells = [_difference(entry[f"{column}_difference"], DIGITS[column]) for column in columns]
+            lines.append(f"| {entry['method']} - {entry['baseline']} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def _one_mode(name: str) -> bool:
+    modes = world(name).modes
+    return modes is None or len(modes) < 2
+
+
+def _cell(entry: Mapping[str, Any], column: str) -> str:
+    estimate: Estimate | None = entry[column]
+    if estimate is None:
+        return ""
+    digits = DIGITS[column]
+    text = f"{estimate.mean:.{digits}f} ± {estimate.std:.{digits}f}"
+    return f"{text} ({entry['reached_share']:.0%} did)" if column == "reached" else text
+
+
+def _difference(estimate: Estimate | None, digits: int) -> str:
+    """Bold where the interval leaves 0 out."""
+    if estimate is None:
+        return ""
+    text = f"{estimate.mean:+.{digits}f} [{estimate.low:+.{digits}f}, {estimate.high:+.{digits}f}]"
+    return f"**{text}**" if estimate.low > 0 or estimate.high < 0 else text
