@@ -19,7 +19,8 @@ KINDS = ("auto", "mp4", "gif", "apng", "none")
 ENDINGS = {"mp4": ".mp4", "gif": ".gif", "apng": ".png"}
 FRAMES_PER_SECOND = 12
 HOLD = 18  # frames for which the last picture stays
-COLOURS = 128  # of a gif
+COLOURS = 224  # of a gif
+ASKED = 8  # frames, over the whole film, that its palette is made for
 
 
 def find_ffmpeg() -> str | None:
@@ -57,7 +58,7 @@ def write_film(frames: list[Image.Image], path: Path, kind: str, *, rate: int = 
     content = io.BytesIO()
     durations = [round(1000 / rate)] * (len(frames) - 1) + [round(1000 / rate) * HOLD]
     if kind == "gif":
-        palette = frames[-1].quantize(COLOURS, method=Image.Quantize.MEDIANCUT)  # one for all: no flicker
+        palette = _side_by_side(frames).quantize(COLOURS, method=Image.Quantize.MEDIANCUT)  # one for all: no flicker
         indexed = [frame.quantize(palette=palette, dither=Image.Dither.NONE) for frame in frames]
         indexed[0].save(
             content, "GIF", save_all=True, append_images=indexed[1:], duration=durations, loop=0, optimize=False
@@ -66,6 +67,17 @@ def write_film(frames: list[Image.Image], path: Path, kind: str, *, rate: int = 
         frames[0].save(content, "PNG", save_all=True, append_images=frames[1:], duration=durations, loop=0)
     write_atomically(path, content.getvalue())
     return path
+
+
+def _side_by_side(frames: list[Image.Image]) -> Image.Image:
+    """Some frames of the whole film in one picture, whose colours are all of the film's."""
+    count = min(ASKED, len(frames))
+    chosen = [frames[round(i * (len(frames) - 1) / max(count - 1, 1))] for i in range(count)]
+    width, height = frames[0].size
+    together = Image.new("RGB", (width * count, height))
+    for i, frame in enumerate(chosen):
+        together.paste(frame, (i * width, 0))
+    return together
 
 
 def _mp4(frames: list[Image.Image], rate: int) -> bytes:

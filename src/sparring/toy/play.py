@@ -160,4 +160,5 @@ def _panel(world: World, run: ToyRun) -> Panel:
         world=world,
         negatives=None if negatives is None else negatives.points.numpy(),
         sigmoid=type(run.session.state.objective.host(0)).__name__ in SIGMOID_HOSTS,
+        mesh=run.looks[-1].mesh is not None,
     )

@@ -32,12 +32,16 @@ BINS = 100
 
 @dataclass(frozen=True)
 class Panel:
-    """A run in a picture: its title, its world, the negatives [N, D] that it saw, if any, and whether D is a sigmoid's."""
+    """A run in a picture: its title, its world, the negatives [N, D] that it saw, if any.
+
+    sigmoid: whether D's answer is shown as a probability; mesh: whether the looks have the generator's grid.
+    """
 
     title: str
     world: World
     negatives: np.ndarray | None
     sigmoid: bool
+    mesh: bool = False
 
 
 class Scene:
@@ -137,7 +141,8 @@ class Scene:
             np.zeros((PLANE, PLANE)), extent=(x0, x1, y0, y1), origin="lower", cmap=shades, vmin=-1, vmax=1
         )
         surface.set_interpolation("bilinear")
-        mesh = LineCollection([], colors=MESH_COLOUR, linewidths=0.7, alpha=0.75, label="G's grid")
+        mesh = LineCollection([], colors=MESH_COLOUR, linewidths=0.7, alpha=0.75)
+        mesh.set_label("G's grid" if panel.mesh else "_no grid")
         plane.add_collection(mesh)
         if panel.negatives is not None:
             shown = panel.negatives[:SHOWN_DATA].T

@@ -1,0 +1,114 @@
+"""The yardsticks on samples made by hand, with answers that are known in closed form."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+
+from sparring.errors import SparringError
+from sparring.randomness import normal
+from sparring.toy.gaussians import Mixture
+from sparring.toy.yardsticks import (
+    high_quality_share,
+    modes_covered,
+    nearest_modes,
+    oscillation,
+    sliced_wasserstein,
+    steps_to_reach,
+    verdicts,
+    wasserstein_1d,
+    wasserstein_to_mixture,
+)
+
+MODES = torch.tensor([[0.0, 0.0], [10.0, 0.0], [0.0, 10.0]])
+
+
+def test_modes_are_counted_where_samples_are_near_enough() -> None:
+    samples = torch.tensor([[0.1, 0.0], [0.0, -0.29], [10.0, 0.31], [0.2, 10.0], [5.0, 5.0]])
+    mode, good = nearest_modes(samples, MODES, 0.1)
+    assert mode[:4].tolist() == [0, 0, 1, 2]
+    assert good.tolist() == [True, True, False, True, False]  # 0.31 is beyond 3 x 0.1
+    assert modes_covered(samples, MODES, 0.1) == 2
+    assert modes_covered(samples, MODES, 0.1, at_least=2) == 1
+    assert modes_covered(samples, MODES, 0.1, near=3.2) == 3
+    assert high_quality_share(samples, MODES, 0.1) == pytest.approx(3 / 5)
+
+
+def test_a_sample_midway_counts_for_no_mode() -> None:
+    assert modes_covered(torch.tensor([[5.0, 0.0]]), MODES, 0.1) == 0
+
+
+def test_a_plane_gaussian_has_its_rayleigh_share_within_three_deviations() -> None:
+    samples = 0.1 * normal((40_000, 2), "rayleigh")
+    assert high_quality_share(samples, torch.zeros(1, 2), 0.1) == pytest.approx(1 - math.exp(-4.5), abs=0.003)
+
+
+def test_wasserstein_on_a_line_by_hand() -> None:
+    assert wasserstein_1d(torch.tensor([3.0, 1.0]), torch.tensor([2.0, 5.0])) == pytest.approx(1.5)  # |1-2|, |3-5|
+    a = torch.tensor([0.0, 1.0])
+    b = torch.tensor([0.0, 0.0, 3.0])  # quantiles differ by 0, 0, then by 1 on (1/2, 2/3) and by 2 on (2/3, 1)
+    assert wasserstein_1d(a, b) == pytest.approx(1 / 6 + 2 / 3)
+    assert wasserstein_1d(b, a) == pytest.approx(1 / 6 + 2 / 3)
+
+
+def test_wasserstein_of_a_shift_is_the_shift() -> None:
+    x = normal((500,), "shift")
+    assert wasserstein_1d(x, x + 0.75) == pytest.approx(0.75, abs=1e-6)
+
+
+def test_wasserstein_to_a_gaussian_of_one_point_is_its_mean_deviation() -> None:
+    """E |X - mu| = sigma sqrt(2 / pi); off the mean, sigma (z (2 Phi(z) - 1) + 2 phi(z))."""
+    gaussian = Mixture.of([2.0], 0.5)
+    assert wasserstein_to_mixture(torch.tensor([[2.0]]), gaussian) == pytest.approx(0.5 * math.sqrt(2 / math.pi))
+    z = 1.3
+    expected = 0.5 * (z * math.erf(z / math.sqrt(2)) + 2 * math.exp(-z * z / 2) / math.sqrt(2 * math.pi))
+    assert wasserstein_to_mixture(torch.tensor([[2.0 + z * 0.5]]), gaussian) == pytest.approx(expected, rel=1e-6)
+
+
+def test_wasserstein_to_a_mixture_is_the_area_between_distribution_functions() -> None:
+    """Against a sum over two million thin slices, with steps of the sample inside, beyond and between the modes."""
+    mixture = Mixture.of([-1.0, 2.0], [0.3, 0.6], [1.0, 2.0])
+    samples = torch.tensor([-4.0, -1.1, -1.0, 0.4, 0.5, 2.2, 7.0], dtype=torch.float64)
+    edges = torch.linspace(-12, 12, 2_000_001, dtype=torch.float64)
+    x = (edges[1:] + edges[:-1]) / 2
+    empirical = torch.searchsorted(samples, x, right=True).double() / len(samples)
+    area = ((empirical - mixture.cdf(x)).abs().sum() * 24 / 2_000_000).item()
+    assert wasserstein_to_mixture(samples, mixture) == pytest.approx(area, abs=1e-5)
+
+
+def test_wasserstein_to_a_far_gaussian_is_the_distance() -> None:
+    assert wasserstein_to_mixture(torch.full((3, 1), 100.0), Mixture.of([0.0], 1.0)) == pytest.approx(100.0)
+
+
+def test_sliced_wasserstein_of_a_shift() -> None:
+    """|t . theta| averages to 2 |t| / pi over all directions."""
+    x = normal((200, 2), "sliced").double()
+    t = torch.tensor([0.6, -0.8], dtype=torch.float64)
+    assert sliced_wasserstein(x, x + 3 * t) == pytest.approx(6 / math.pi, rel=1e-3)
+    assert sliced_wasserstein(x, x + 3 * t, directions=2) == pytest.approx(3 * (0.2 + 1.4) / math.sqrt(2) / 2)
+    assert sliced_wasserstein(x, x) == 0
+
+
+def test_sliced_wasserstein_takes_samples_of_unlike_sizes() -> None:
+    x = normal((60, 2), "sizes").double()
+    assert sliced_wasserstein(x, torch.cat([x, x]) + 1) == pytest.approx(sliced_wasserstein(x, x + 1))
+
+
+def test_steps_to_reach_a_level() -> None:
+    steps, falling = [0, 10, 20, 30], [4.0, 2.0, 0.5, 0.9]
+    assert steps_to_reach(steps, falling, 0.5) == 20
+    assert steps_to_reach(steps, falling, 0.4) is None
+    assert steps_to_reach(steps, falling, 2.0, higher=True) == 0
+    with pytest.raises(SparringError, match="4 steps and 1 values"):
+        steps_to_reach(steps, [1.0], 0.5)
+
+
+def test_verdicts_and_oscillation() -> None:
+    assert verdicts(torch.tensor([0.0, 1.0, 2.0, 3.0]), of_data=3.0, of_samples=0.5).tolist() == [False, False, True, True]
+    looks = torch.tensor([[True, True, False, False], [True, False, False, False], [False, True, True, False]])
+    assert oscillation(looks) == pytest.approx((1 / 4 + 3 / 4) / 2)
+    assert oscillation(looks[[0, 0, 0]]) == 0
+    with pytest.raises(SparringError, match="T at least 2"):
+        oscillation(looks[:1])
