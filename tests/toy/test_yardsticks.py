@@ -106,7 +106,12 @@ def test_steps_to_reach_a_level() -> None:
 
 
 def test_verdicts_and_oscillation() -> None:
-    assert verdicts(torch.tensor([0.0, 1.0, 2.0, 3.0]), of_data=3.0, of_samples=0.5).tolist() == [False, False, True, True]
+    assert verdicts(torch.tensor([0.0, 1.0, 2.0, 3.0]), of_data=3.0, of_samples=0.5).tolist() == [
+        False,
+        False,
+        True,
+        True,
+    ]
     looks = torch.tensor([[True, True, False, False], [True, False, False, False], [False, True, True, False]])
     assert oscillation(looks) == pytest.approx((1 / 4 + 3 / 4) / 2)
     assert oscillation(looks[[0, 0, 0]]) == 0

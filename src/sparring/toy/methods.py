@@ -133,8 +133,11 @@ def toy_recipe(
     }
     for key, value in (changes or {}).items():
         values = merge(values, _nested(key, value))
-    values["objective"] = _timed(_of_one_host(values["objective"], chosen, changes or {}), values, world)
-    if any(_kind(term_name, term) == "negatives" for term_name, term in values["objective"].items()):
+    objective = _timed(_of_one_host(values["objective"], chosen), values, world)
+    values["objective"] = objective
+    if isinstance(objective, Mapping) and any(
+        _kind(term_name, term) == "negatives" for term_name, term in objective.items()
+    ):
         values["negatives"] = {"source": f"toy:{world.name}:negatives"}
     return Recipe.load(values)
 
@@ -149,7 +152,7 @@ def _kind(name: str, term: Any) -> str | None:
     return None if term is None else str(term.get("kind", name)) if isinstance(term, Mapping) else name
 
 
-def _of_one_host(objective: Any, method: Method, changes: Mapping[str, Any]) -> Any:
+def _of_one_host(objective: Any, method: Method) -> Any:
     """Naming another adversarial loss replaces the method's own: `objective.hinge={}` means hinge in its place."""
     from sparring.plugins import find_class
     from sparring.terms import REGISTRY

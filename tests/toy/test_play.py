@@ -1,0 +1,159 @@
+"""`sparring toy`: files, pictures and the command line."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import sparring
+from sparring.errors import SparringError
+from sparring.toy import play
+from sparring.toy.film import HOLD, film_kind, find_ffmpeg, write_film
+from sparring.toy.scene import Scene
+
+QUICK = {"batch_size": 16}
+
+
+@pytest.fixture(autouse=True)
+def few_frames(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(play, "FRAMES", 4)
+
+
+@pytest.fixture
+def sparring_command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Any:
+    """`sparring_command("toy", ...)` gives (exit code, stdout, stderr) of the command, in this process."""
+    from sparring.cli import main
+
+    def run(*words: object) -> tuple[Any, str, str]:
+        monkeypatch.chdir(tmp_path)
+        monkeypatch.setattr(sys, "argv", ["sparring", *map(str, words)])
+        with pytest.raises(SystemExit) as exit:
+            main()
+        return (exit.value.code, *capsys.readouterr())
+
+    return run
+
+
+def test_two_runs_of_a_seed_are_the_same_bits(tmp_path: Path) -> None:
+    a = sparring.toy.run("ring-8", ["sdp", "batch_size=16"], steps=12, out=tmp_path / "a", film="gif")
+    b = sparring.toy.run("ring-8", {"method": "sdp", **QUICK}, steps=12, out=tmp_path / "b", film="gif")
+    assert [run.to_dict() for run in a.runs] == [run.to_dict() for run in b.runs]
+    assert a.film is not None and b.film is not None and a.still is not None and b.still is not None
+    assert a.film.read_bytes() == b.film.read_bytes() and a.still.read_bytes() == b.still.read_bytes()
+
+
+def test_versus_shares_world_seed_and_beginning() -> None:
+    result = sparring.toy.run("nat-1d", QUICK, versus="non_saturating batch_size=16", steps=6, seed=5)
+    ours, theirs = result.runs
+    assert list(ours.recipe.objective.terms) == ["non_saturating", "negatives"]
+    assert list(theirs.recipe.objective.terms) == ["non_saturating"]
+    assert ours.session.world is theirs.session.world and ours.recipe.seed == theirs.recipe.seed == 5
+    assert np.array_equal(ours.looks[0].samples, theirs.looks[0].samples)
+    assert not np.array_equal(ours.looks[-1].samples, theirs.looks[-1].samples)
+    assert [look.step for look in ours.looks] == [0, 1, 3, 6]  # closer together early on
+    assert result.folder is None and result.still is None
+
+
+def test_the_picture_shows_the_curve_of_d_and_the_middle(tmp_path: Path) -> None:
+    result = sparring.toy.run("nat-1d", QUICK, steps=6)
+    run = result.runs[0]
+    scene = Scene([play._panel(result.world, run)])
+    picture = scene.draw([run.looks[-1]])
+    assert np.asarray(picture).std() > 10 and picture.mode == "RGB"
+    look, artists = run.looks[-1], scene.artists[0]
+    x, y = artists["curve"].get_data()
+    assert np.allclose(x, look.places[:, 0]) and np.allclose(y, 1 / (1 + np.exp(-look.realness)), atol=1e-6)
+    middle = 1 / (1 + np.exp(-(look.of_data + look.of_samples) / 2))
+    assert np.allclose(artists["boundary"].get_ydata(), middle)
+    _, heights = artists["samples"].get_data()
+    shown = (look.samples > -12) & (look.samples < 17)
+    assert heights.sum() * 29 / 100 == pytest.approx(shown.mean(), abs=1e-3)  # an area of 1
+
+
+@pytest.mark.parametrize("name", ["nat-2d", "gaussians"])
+def test_each_kind_of_panel_is_drawn_with_words_inside_the_picture(name: str) -> None:
+    result = sparring.toy.run(name, QUICK, versus="hinge batch_size=16", steps=3)
+    scene = Scene([play._panel(result.world, run) for run in result.runs])
+    picture = scene.draw([run.looks[-1] for run in result.runs])
+    renderer = scene.canvas.get_renderer()
+    legend = scene.figure.legends[0].get_window_extent(renderer)
+    for axes in scene.axes[0]:
+        title = axes._left_title.get_window_extent(renderer)
+        assert title.y1 < legend.y0 and title.x1 < picture.width  # nothing overlaps, nothing is cut
+    assert legend.x0 >= 0 and legend.x1 <= picture.width and legend.y1 <= picture.height
+
+
+def _frames(count: int) -> list[Image.Image]:
+    return [Image.new("RGB", (31, 20), (20 * i, 200, 255 - 20 * i)) for i in range(count)]
+
+
+@pytest.mark.parametrize(("kind", "ending"), [("gif", ".gif"), ("apng", ".png")])
+def test_a_film_by_pillow_has_every_frame_and_holds_the_last(kind: str, ending: str, tmp_path: Path) -> None:
+    path = write_film(_frames(5), tmp_path / "film", kind, rate=10)
+    assert path.suffix == ending
+    with Image.open(path) as film:
+        assert film.n_frames == 5 and film.size == (31, 20)  # type: ignore[attr-defined]
+        film.seek(4)
+        film.load()
+        assert film.info["duration"] == 100 * HOLD
+        shade = film.convert("RGB").getpixel((3, 3))
+        assert np.abs(np.array(shade) - [80, 200, 175]).max() <= 6
+
+
+@pytest.mark.skipif(find_ffmpeg() is None, reason="no ffmpeg here, and no imageio-ffmpeg")
+def test_an_mp4_is_one_that_browsers_play(tmp_path: Path) -> None:
+    path = write_film(_frames(5), tmp_path / "film", "mp4")
+    content = path.read_bytes()
+    assert content[4:8] == b"ftyp" and b"avc1" in content and content.index(b"moov") < content.index(b"mdat")
+
+
+def test_without_ffmpeg_a_film_is_a_gif(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sparring.toy.film.find_ffmpeg", lambda: None)
+    assert film_kind("auto") == "gif"
+    with pytest.raises(SparringError, match=r"sparring\[film\]"):
+        film_kind("mp4")
+    with pytest.raises(SparringError, match="got 'avi'"):
+        film_kind("avi")
+
+
+def test_the_command_writes_what_it_says(sparring_command: Any, tmp_path: Path) -> None:
+    words = ["toy", "ring-8", "objective.sdp.k=5", "batch_size=16", "--steps", 40, "--film", "gif"]
+    code, out, err = sparring_command(*words, "--versus", "hinge batch_size=16", "--out", "here")
+    assert code == 0 and "modes covered" in out and "hinge" in out, err
+    made = {path.name for path in (tmp_path / "here").iterdir()}
+    assert made == {"still.png", "film.gif", "curves.png", "toy.json"}
+    saved = json.loads((tmp_path / "here" / "toy.json").read_text())
+    assert saved["runs"][0]["recipe"]["objective"]["sdp"]["k"] == 5
+    code, out, _ = sparring_command("toy", "moons", "batch_size=16", "--steps", 3, "--film", "none", "--json")
+    assert code == 0 and json.loads(out)["world"] == "moons" and json.loads(out)["film"] is None
+    assert (tmp_path / "runs" / "toy" / "moons" / "still.png").is_file()
+
+
+def test_mistakes_end_in_one_line_and_exit_code_2(sparring_command: Any, tmp_path: Path) -> None:
+    (tmp_path / "text.csv").write_text("1,2\nthree,4\n")
+    (tmp_path / "one.csv").write_text("1,2\n")
+    Image.new("L", (9, 9), 7).save(tmp_path / "blank.png")
+    cases: list[tuple[list[object], str]] = [
+        (["rign-8"], "did you mean 'ring-8'"),
+        (["points", "text.csv"], "line 2"),
+        (["points", "one.csv"], "1 point"),
+        (["points"], "toy points FILE"),
+        (["image", "blank.png"], "blank"),
+        (["ring-8", "objective.sdp.kk=5"], "unknown key objective.sdp.kk"),
+        (["ring-8", "world.std=-1"], "world.std"),
+        (["ring-8", "--film", "avi"], "got 'avi'"),
+        (["ring-8", "--versus", "hinge world.std=1"], "share the world"),
+        (["ring-8", "--steps", 0], "steps"),
+        (["ring-8", "--seeds", 3], "--seeds is a study's"),
+        (["study", "sdp"], "a study has its own methods"),
+        (["study", "--seeds", 0], "at least 1 seed"),
+    ]
+    for words, message in cases:
+        code, out, err = sparring_command("toy", *words)
+        assert code == 2 and message in err and err.count("\n") == 1 and not out, (words, err)
