@@ -24,6 +24,7 @@ _PUBLIC = {
     "recipes": "sparring.api:recipes",
     "show": "sparring.api:show",
     "pack": "sparring.data.sources:pack",
+    "diagnose": "sparring.diagnose.report:diagnose",
     "load_images": "sparring.data.sources:load",
     "PackedImages": "sparring.data.packed:PackedImages",
     "Recipe": "sparring.recipe:Recipe",
@@ -79,6 +80,7 @@ if TYPE_CHECKING:
     from sparring.data.packed import PackedImages
     from sparring.data.sources import load as load_images
     from sparring.data.sources import pack
+    from sparring.diagnose.report import diagnose
     from sparring.errors import NonFiniteLossError, SparringError
     from sparring.metrics.ncr import NCR, ncr
     from sparring.recipe import Recipe

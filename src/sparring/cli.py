@@ -12,6 +12,7 @@ from typing import Annotated, Any, Optional
 import typer
 
 from sparring.cli_output import measuring, note, print_json, print_lines
+from sparring.diagnose.command import diagnose
 from sparring.toy.command import toy
 
 app = typer.Typer(
@@ -353,6 +354,8 @@ def export(
 
 app.command()(toy)
 
+
+app.command()(diagnose)
 
 bench = typer.Typer(help="Time this library against textbook implementations.", no_args_is_help=True)
 app.add_typer(bench, name="bench")

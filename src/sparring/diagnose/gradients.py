@@ -1,0 +1,76 @@
+"""The discriminator's gradient with respect to images: what it would have changed in them to find them more real.
+
+AS-GAN (Figures 2 and 9) reads it as follows: a discriminator that was trained against adversarial samples has gradients
+with structure in them, sparser and of a smaller L1 norm; those of a standard one look like noise.
+
+    L1 norm    sum over pixels and channels of |g|, of each image; the mean of it is logged
+    sparsity   (sqrt(n) - L1 / L2) / (sqrt(n) - 1), Hoyer's: 0 where all n entries are equal, 1 where one alone is not zero
+    structure  share of the map's variance that is left after averaging 3 x 3 pixels, 1/9 for white noise
+    map        g clipped to within 3 standard deviations of its mean, then the mean of |g| over the channels (Figure 2)
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+CLIP = 3.0  # standard deviations, as in Figure 2 of AS-GAN
+
+
+def l1_norms(gradients: Tensor) -> Tensor:
+    """[N] of gradients [N, ...]."""
+    return gradients.flatten(1).abs().sum(1)
+
+
+def l2_norms(gradients: Tensor) -> Tensor:
+    """[N] of gradients [N, ...]."""
+    return torch.linalg.vector_norm(gradients.flatten(1), dim=1)
+
+
+def sparsity(gradients: Tensor) -> Tensor:
+    """Hoyer's sparsity [N] of gradients [N, ...], between 0 and 1; 0 for a gradient that is zero."""
+    root = math.sqrt(gradients[0].numel())
+    l2 = l2_norms(gradients)
+    return torch.where(l2 > 0, (root - l1_norms(gradients) / l2.clamp_min(1e-30)) / max(root - 1, 1e-12), 0.0)
+
+
+def maps(gradients: Tensor) -> Tensor:
+    """Pictures [N, H, W] in [0, 1] of gradients [N, C, H, W], each scaled by its own largest value."""
+    mean = gradients.mean((1, 2, 3), keepdim=True)
+    spread = gradients.std((1, 2, 3), keepdim=True, correction=0)
+    clipped = gradients.clamp(mean - CLIP * spread, mean + CLIP * spread)
+    shown = clipped.abs().mean(1)
+    return shown / shown.amax((1, 2), keepdim=True).clamp_min(1e-30)
+
+
+def structure(gradients: Tensor) -> Tensor:
+    """The share [N] of each map's variance that a mean over 3 x 3 pixels leaves: about 1/9 in noise, near 1 in shapes."""
+    shown = maps(gradients)[:, None]
+    smooth = F.avg_pool2d(shown, 3, stride=1)
+    inner = shown[..., 1:-1, 1:-1]
+    return (smooth.var((1, 2, 3)) / inner.var((1, 2, 3)).clamp_min(1e-30)).clamp(0, 1)
+
+
+def summary(gradients: Tensor) -> dict[str, float]:
+    """Means over images of what the module's head defines."""
+    found = {"l1": l1_norms(gradients), "l2": l2_norms(gradients), "sparsity": sparsity(gradients)}
+    if gradients.ndim == 4 and min(gradients.shape[2:]) > 3:
+        found["structure"] = structure(gradients)
+    return {name: float(value.mean()) for name, value in found.items()}
+
+
+def histogram(gradients: Tensor, bins: int = 101, reach: float | None = None) -> tuple[list[float], list[float]]:
+    """Centres of the bins and the share of all entries in each; the outer bins take what lies beyond `reach`.
+
+    reach: by default 3 standard deviations, so that runs are compared with one given for all.
+    """
+    values = gradients.flatten().double()
+    reach = float(CLIP * values.std(correction=0)) if reach is None else reach
+    reach = reach or 1.0
+    counts = torch.histc(values.clamp(-reach, reach), bins, -reach, reach)
+    width = 2 * reach / bins
+    centres = [-reach + width * (i + 0.5) for i in range(bins)]
+    return centres, (counts / len(values)).tolist()

@@ -1,0 +1,159 @@
+"""A diagnosis: the sections, put into one self-contained page, one JSON file, and a PNG of each figure."""
+
+from __future__ import annotations
+
+import html
+import re
+from collections.abc import Callable, Iterable, Sequence
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from sparring import __version__
+from sparring.diagnose.opened import OpenedRun
+from sparring.diagnose.sections import SECTIONS, Section, section
+from sparring.errors import SparringError, nearest
+from sparring.files import write_atomically, write_json
+from sparring.report.html import page, table
+from sparring.report.html import section as heading
+from sparring.report.plots import render
+
+Note = Callable[[str], None]
+DEFAULT_N = 256
+
+
+class Diagnosis:
+    """What was found: `numbers` by section and run, `missing` by section, and the files in `folder`."""
+
+    def __init__(self, folder: Path, sections: list[Section]):
+        self.folder, self.sections = folder, sections
+
+    @property
+    def numbers(self) -> dict[str, Any]:
+        return {found.name: found.numbers for found in self.sections}
+
+    @property
+    def missing(self) -> dict[str, list[str]]:
+        return {found.name: found.missing for found in self.sections if found.missing}
+
+    @property
+    def report(self) -> Path:
+        return self.folder / "report.html"
+
+
+def diagnose(
+    *runs: str | Path,
+    out: str | Path | None = None,
+    only: str | Iterable[str] = (),
+    n: int = DEFAULT_N,
+    data: Any = None,
+    device: str = "cpu",
+    note: Note | None = None,
+) -> Diagnosis:
+    """Look at trained discriminators, and write report.html, numbers.json and a PNG of each figure.
+
+    runs: folders of runs, or checkpoint files; several are drawn over one another. out: the folder, `diagnosis` in the first
+    run's by default. only: names of sections, all by default. n: images that each number is of. data: the images of all
+    runs, where they came from Python. Nothing of the runs changes. Raises SparringError for mistakes.
+    """
+    note = note or (lambda text: None)
+    chosen = [only] if isinstance(only, str) else list(only)
+    for name in chosen:
+        if name not in SECTIONS:
+            raise SparringError(f"unknown section '{name}': {nearest(name, SECTIONS)}")
+    if isinstance(n, bool) or n < 16:
+        raise SparringError(f"n, the images that each number is of, must be at least 16, got {n}")
+    if not runs:
+        raise SparringError("nothing to diagnose: give the folder of a run")
+    opened = [OpenedRun(run, data=data, device=device, note=note) for run in runs]
+    _name_apart(opened)
+    folder = opened[0].folder / "diagnosis" if out is None else Path(out)
+    if folder.exists() and not folder.is_dir():
+        raise SparringError(f"{folder} is a file: give a folder with --out")
+    sections = []
+    for name in chosen or SECTIONS:
+        note(f"looking at {name}")
+        sections.append(section(name)(opened, n))
+    found = Diagnosis(folder, sections)
+    _write(found, opened, n)
+    return found
+
+
+def _name_apart(runs: Sequence[OpenedRun]) -> None:
+    """Runs of one name get numbers; a checkpoint's step is part of its name where one run is given more than once."""
+    names = [run.name for run in runs]
+    for i, run in enumerate(runs):
+        if names.count(names[i]) > 1:
+            run.name = f"{names[i]} ({names[: i + 1].count(names[i])})"
+    folders = [run.folder.resolve() for run in runs]
+    for i, run in enumerate(runs):
+        if folders.count(folders[i]) > 1:
+            run.name = f"{names[i]}, step {run.last}"
+
+
+def _write(found: Diagnosis, runs: Sequence[OpenedRun], n: int) -> None:
+    from sparring.training.run_folder import commit, versions
+
+    facts = {
+        "date": date.today().isoformat(),
+        "sparring": __version__,
+        "commit": commit(),
+        "versions": versions(),
+        "n": n,
+        "runs": {run.name: {"folder": str(run.folder), "recipe": run.recipe.name, "steps": run.steps} for run in runs},
+    }
+    body = [_head(runs, facts)]
+    for part in found.sections:
+        body.append(heading(part.title, _content(found.folder, part)))
+    write_json(found.folder / "numbers.json", facts | {"sections": found.numbers, "missing": found.missing})
+    write_atomically(found.report, page("Diagnosis", body))
+
+
+def _head(runs: Sequence[OpenedRun], facts: dict[str, Any]) -> str:
+    names = ", ".join(f"{run.name} (step {run.last})" for run in runs)
+    where = f"{facts['date']} · sparring {facts['sparring']} · {facts['commit'] or 'no commit'} · {facts['n']} images"
+    return f"<h1>Diagnosis</h1>\n<p>{html.escape(names)}</p>\n<p>{html.escape(where)}</p>"
+
+
+def _content(folder: Path, part: Section) -> str:
+    pieces = [table(columns, rows) for columns, rows in part.tables]
+    figures = []
+    for name, figure, caption in part.figures:
+        png = render(figure, "png")
+        write_atomically(folder / f"{file_name(name)}.png", png)
+        figures.append(_inline(render(figure, "svg").decode(), caption))
+    pieces.append(f'<div class="curves">{"".join(figures)}</div>')
+    if part.missing:
+        listed = "".join(f"<li>{html.escape(line)}</li>" for line in part.missing)
+        pieces.append(f"<p>Not shown:</p><ul>{listed}</ul>")
+    return "\n".join(pieces)
+
+
+def _inline(svg: str, caption: str) -> str:
+    """A figure inside the page; its clip paths are named by content, so that figures do not share them."""
+    svg = re.sub(r' xmlns(:\w+)?="[^"]*"', "", svg[svg.index("<svg") :])
+    return f"<figure>{svg}<figcaption>{html.escape(caption)}</figcaption></figure>"
+
+
+def print_tables(found: Diagnosis) -> None:
+    """The tables of all sections on stdout, and what could not be shown."""
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console(soft_wrap=False, highlight=False)
+    if not console.is_terminal:
+        console.width = 150
+    for part in found.sections:
+        console.print(f"\n[bold]{part.title}[/bold]")
+        for columns, rows in part.tables:
+            drawn = Table(*columns, box=None, pad_edge=False)
+            for row in rows:
+                drawn.add_row(*map(str, row))
+            console.print(drawn)
+        for line in part.missing:
+            console.print(f"not shown: {line}", style="dim", markup=False)
+
+
+def file_name(name: str) -> str:
+    """A figure's name as that of a file."""
+    return re.sub(r"[^\w.+-]+", "-", name).strip("-")

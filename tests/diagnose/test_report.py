@@ -1,0 +1,167 @@
+"""A diagnosis of whole runs: its files, what it says is missing, mistakes in one line, and that it changes nothing."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+
+import sparring
+from sparring.data.arrays import write_npz
+from sparring.data.packed import to_float
+from sparring.diagnose.opened import OpenedRun
+from sparring.diagnose.report import diagnose
+from sparring.diagnose.sections import SECTIONS
+from sparring.errors import SparringError
+from tiny import CLASSES, tiny_images, tiny_recipe
+
+OBJECTIVE = {"hinge": {}, "sdp": {"t": 0, "k": 2, "I_p": 2}, "multi_hinge": {}}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two tiny runs: a conditional one with three checkpoints, and a plain one with its last alone."""
+    import sparring.report.html
+
+    folder = tmp_path_factory.mktemp("runs")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sparring.report.html, "write_report", lambda run: None)
+        recipe = tiny_recipe(objective=OBJECTIVE, checkpoint_every=2, keep_checkpoints=10, batch_size=16)
+        recipe["generator"]["network"]["conditioning"] = "conditional_batch_norm"
+        recipe["discriminator"] |= {"conditioning": "projection"}
+        recipe["discriminator"]["network"]["spectral_norm"] = "exact"
+        sparring.train(recipe, out=folder / "rich", data=tiny_images())
+        write_npz(folder / "images.npz", tiny_images())
+        wasserstein = tiny_recipe(objective={"wasserstein": {}}, checkpoint_every=6, data=str(folder / "images.npz"))
+        sparring.train(wasserstein, out=folder / "plain")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def found(folder: Path):
+    """All of it, but that drawing, which takes longest, is left to another test."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("sparring.diagnose.report.render", lambda figure, kind: b"<svg></svg>")
+        return diagnose(folder / "rich", folder / "plain", out=folder / "out", n=24, data=tiny_images())
+
+
+def test_one_page_one_json_and_a_png_of_each_figure(found, folder: Path) -> None:
+    page = found.report.read_text()
+    assert all(title in page for title in SECTIONS.values())
+    numbers = json.loads((found.folder / "numbers.json").read_text())
+    assert set(numbers["sections"]) == set(SECTIONS) and numbers["n"] == 24 and numbers["date"]
+    assert all(set(part) == {"rich", "plain"} for part in numbers["sections"].values())
+    drawn = [name for part in found.sections for name, _, _ in part.figures]
+    assert len(drawn) == len(set(drawn)) == len(list(found.folder.glob("*.png"))) > 20
+
+
+def test_the_page_is_self_contained_and_its_pictures_are_whole(folder: Path) -> None:
+    found = diagnose(folder / "rich", out=folder / "drawn", only="realistic", n=16, data=tiny_images())
+    page = found.report.read_text()
+    assert page.count("<svg") == page.count("<figure>") == len(found.sections[0].figures)
+    assert all(target.startswith(("#", "data:")) for target in re.findall(r'(?:href|src)="([^"]*)"', page))
+    assert "http" not in page
+    for path in found.folder.glob("*.png"):
+        with Image.open(path) as picture:
+            assert min(picture.size) > 50
+
+
+def test_what_cannot_be_drawn_is_said_with_its_cure(found) -> None:
+    said = " ".join(line for lines in found.missing.values() for line in lines)
+    for words in ("keep_checkpoints=20", "evaluation.every", "no split 'test'", "no sdp", "no boundary of its own"):
+        assert words in said, words
+    assert "rich has the checkpoint" not in said and "plain has the checkpoint of step 6 alone" in said
+
+
+def test_the_course_over_training_has_each_checkpoint(found) -> None:
+    for name in ("gradients", "robustness", "conditioning", "diversity", "realistic"):
+        over = found.numbers[name]["rich"]["over_training"]
+        assert over["step"] == [2, 4, 6] and all(len(values) == 3 for values in over.values()), name
+    confidence = found.numbers["robustness"]["rich"]["over_training"]
+    assert all(a <= b for a, b in zip(confidence["adversarial real"], confidence["real"], strict=True))
+    assert found.numbers["realistic"]["rich"]["k"] == 2 + 6 // 2  # as the term itself counts
+
+
+def test_numbers_are_those_of_the_checkpoint_asked_for(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sparring.diagnose.report.render", lambda figure, kind: b"<svg></svg>")
+    path = folder / "rich" / "checkpoints" / "step-000004.pt"
+    found = diagnose(path, folder / "rich", out=folder / "two", only=["gradients"], n=24, data=tiny_images())
+    assert set(found.numbers["gradients"]) == {"rich, step 4", "rich, step 6"}
+    one, two = (found.numbers["gradients"][f"rich, step {step}"]["l1"] for step in (4, 6))
+    assert one != two and one == pytest.approx(
+        diagnose(path, out=folder / "one", only="gradients", n=24, data=tiny_images()).numbers["gradients"]["rich"][
+            "l1"
+        ]
+    )
+
+
+def test_the_gradient_of_a_run_is_that_of_its_networks_by_hand(folder: Path) -> None:
+    run = OpenedRun(folder / "plain", data=tiny_images())
+    real, judge = run.real(6), run.subject().judge
+    x = real.images.clone().requires_grad_()
+    judge(x, real.labels).sum().backward()
+    assert x.grad is not None
+    torch.testing.assert_close(run.subject().gradients(real.images, real.labels), x.grad)
+
+
+def test_fakes_are_the_generators_own(folder: Path) -> None:
+    run = OpenedRun(folder / "rich", data=tiny_images())
+    many, few = run.fake(30), run.fake(5)
+    assert torch.equal(many.images[:5], few.images) and many.labels.tolist() == [i % CLASSES for i in range(30)]
+    generator = sparring.load(folder / "rich").module
+    latents = sparring.randomness.normal((100, 6), "diagnose", "latents")
+    torch.testing.assert_close(generator(latents, torch.arange(100) % CLASSES)[:30], many.images)
+    assert to_float(many.pixels).sub(many.images).abs().max() <= 0.5 / 127.5 + 1e-6
+
+
+def test_diagnosing_changes_nothing_of_a_run(folder: Path, found) -> None:
+    before = {path: path.read_bytes() for path in (folder / "rich").rglob("*") if path.is_file()}
+    state = torch.random.get_rng_state()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("sparring.diagnose.report.render", lambda figure, kind: b"<svg></svg>")
+        diagnose(folder / "rich", out=folder / "again", only=["robustness", "conditioning"], n=16, data=tiny_images())
+    assert {path: path.read_bytes() for path in (folder / "rich").rglob("*") if path.is_file()} == before
+    assert torch.equal(torch.random.get_rng_state(), state)
+
+
+@pytest.mark.parametrize(
+    ("runs", "options", "words"),
+    [
+        (["nowhere"], {}, "'nowhere' is no run"),
+        (["rich"], {"only": "gradient"}, "unknown section 'gradient'.*gradients"),
+        (["rich"], {"n": 3}, "at least 16, got 3"),
+        ([], {}, "nothing to diagnose"),
+        (["bare"], {}, "has no checkpoint"),
+        (["rich"], {"out": "plain/recipe.json"}, "is a file"),
+        (["rich"], {"data": None}, "came from Python"),
+    ],
+)
+def test_mistakes_get_one_line(runs, options, words, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(folder)
+    (folder / "bare").mkdir(exist_ok=True)
+    shutil.copy(folder / "rich" / "recipe.json", folder / "bare" / "recipe.json")
+    with pytest.raises(SparringError, match=words) as error:
+        diagnose(*runs, **{"data": tiny_images(), "only": "gradients", "out": "unused", **options})
+    assert "\n" not in str(error.value)
+
+
+def test_the_public_name_is_the_function_and_the_package(tmp_path: Path) -> None:
+    for first in ("import sparring", "import sparring.diagnose.report"):
+        call = "try:\n    sparring.diagnose('x')\nexcept sparring.SparringError as error:\n    print(error)"
+        code = f"{first}\nimport sparring\n{call}"
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path, timeout=60)
+        assert "'x' is no run" in done.stdout, done.stderr
+
+
+def test_the_command_prints_its_tables(folder: Path, command_line) -> None:
+    done = command_line("diagnose", folder / "plain", "--only", "gradients", "--n", 16, "--out", folder / "typed")
+    assert done.returncode == 0, done.stderr
+    assert "L1 norm" in done.stdout and "not shown: gradients over training: plain" in done.stdout
+    assert str(folder / "typed" / "report.html") in done.stdout and (folder / "typed" / "gradient-maps.png").is_file()
