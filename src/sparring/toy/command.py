@@ -31,7 +31,7 @@ def toy(
         Optional[str],  # noqa: UP045
         typer.Option(help='A second run beside it, from the same seed: a METHOD or "[METHOD] key=value ...".'),
     ] = None,
-    steps: Annotated[Optional[int], typer.Option(help="Generator updates; 1500, and 500 in a study.")] = None,  # noqa: UP045
+    steps: Annotated[Optional[int], typer.Option(help="Generator updates; 1000, and 500 in a study.")] = None,  # noqa: UP045
     seed: Annotated[int, typer.Option(help="The same seed gives the same bits.")] = 0,
     out: Annotated[
         Optional[Path],  # noqa: UP045

@@ -15,7 +15,7 @@ from sparring.recipe import Recipe
 from sparring.recipe_files import merge, parse_overrides
 from sparring.toy.worlds import World
 
-STEPS = 1500
+STEPS = 1000
 BATCH = 128
 SDP_START, SDP_GROWTH = 0.03, 0.05  # of a run's length: the paper's 3,000 and 5,000 of 100,000
 AS_WARMUP = 0.002  # of a run's discriminator updates: the paper's 300 of 156,400

@@ -22,7 +22,7 @@ from sparring.toy.session import Look, ToySession
 from sparring.toy.worlds import World
 from sparring.toy.worlds import world as make_world
 
-FRAMES = 48  # looks at a run, the first before it begins; closer together early on
+FRAMES = 40  # looks at a run, the first before it begins; closer together early on
 EARLY = 1.6  # look i is at the share (i / last) ** EARLY of the run
 SIGMOID_HOSTS = ("NonSaturating", "Minimax")
 

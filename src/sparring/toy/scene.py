@@ -145,7 +145,7 @@ class Scene:
         mesh.set_label("G's grid" if panel.mesh else "_no grid")
         plane.add_collection(mesh)
         if panel.negatives is not None:
-            shown = panel.negatives[:SHOWN_DATA].T
+            shown = panel.negatives[:: max(1, len(panel.negatives) // SHOWN_DATA)].T  # of all of their parts
             plane.scatter(*shown, s=9, marker="x", linewidths=0.7, color=NEGATIVES, alpha=0.6, label="negatives")
         data = panel.world.data.points[:SHOWN_DATA].numpy().T
         plane.scatter(*data, s=6, color=DATA, linewidths=0, alpha=0.7, label="data")
@@ -184,8 +184,7 @@ def _fill_plane(panel: Panel, look: Look, artists: dict[str, Any], axes: Any) ->
     plane = axes[0]
     (x0, x1), (y0, y1) = panel.world.view
     centred = look.realness.reshape(PLANE, PLANE) - (look.of_data + look.of_samples) / 2
-    spread = max(float(np.quantile(np.abs(centred), 0.8)), 1e-6)
-    artists["surface"].set_data(np.tanh(centred / spread))
+    artists["surface"].set_data(_shades(centred))
     for name in ("boundary", "arrows"):
         if artists[name] is not None:
             artists[name].remove()
@@ -204,6 +203,15 @@ def _fill_plane(panel: Panel, look: Look, artists: dict[str, Any], axes: Any) ->
         artists["arrows"] = plane.quiver(
             *at.T, *pull.T, angles="xy", scale_units="xy", scale=1, width=0.0042, color=WORDS, zorder=5
         )
+
+
+def _shades(centred: np.ndarray) -> np.ndarray:
+    """D's answers above and below the boundary, each side on a scale of its own, in [-1, 1]: one is often far steeper."""
+    shades = np.zeros_like(centred)
+    for side in (centred > 0, centred < 0):
+        if side.any():
+            shades[side] = np.tanh(centred[side] / max(float(np.quantile(np.abs(centred[side]), 0.8)), 1e-6))
+    return shades
 
 
 def _numbers(world: World, look: Look) -> str:

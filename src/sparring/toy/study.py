@@ -31,7 +31,7 @@ CONFIDENCE = 0.95
 UNLABELLED = ("non_saturating", "negatives", "sdp", "as_gan")
 PLAN: dict[str, tuple[str, ...]] = {
     "nat-1d": UNLABELLED,
-    "ring-8": (*UNLABELLED, "am_gan", "nat_gan", "projection", "multi_hinge"),
+    "ring-8": (*UNLABELLED, "am_gan", "nat_gan", "nat_gan-negatives", "projection", "multi_hinge"),
     "grid-25": (*UNLABELLED, "projection", "multi_hinge"),
 }
 LEVELS = {"nat-1d": 0.25, "ring-8": 0.2, "grid-25": 0.3}  # of the distance, set before the first run
