@@ -37,6 +37,11 @@ class ToyRun:
     looks: list[Look] = field(repr=False)
 
     @property
+    def title(self) -> str:
+        """Its terms, such as `non_saturating + sdp`."""
+        return " + ".join(self.recipe.objective.terms)
+
+    @property
     def numbers(self) -> dict[str, float]:
         """The yardsticks of the last look, and how much the boundary moved between looks."""
         seen = [look for look in self.looks if look.step]
@@ -127,7 +132,7 @@ def _train(label: str, session: ToySession, note: Callable[[str], None]) -> ToyR
         session.step(step - session.state.step)
         looks.append(session.look())
     done = ToyRun(label, session.recipe, session, looks)
-    note(f"{label}: {steps} steps, " + ", ".join(f"{key} {value:.3g}" for key, value in done.numbers.items()))
+    note(f"{done.title}: {steps} steps, " + ", ".join(f"{key} {value:.3g}" for key, value in done.numbers.items()))
     return done
 
 
@@ -142,7 +147,7 @@ def _write(world: World, runs: list[ToyRun], folder: Path, kind: str) -> ToyResu
     film = write_film(frames, folder / "film", kind) if kind != "none" else None
     measure = "wasserstein" if world.dimensions == 1 else "sliced_wasserstein"
     series = {
-        f"{i + 1}: {run.method}": ([k.step for k in run.looks], [k.numbers[measure] for k in run.looks])
+        f"{i + 1}: {run.title}": ([k.step for k in run.looks], [k.numbers[measure] for k in run.looks])
         for i, run in enumerate(runs)
     }
     figure = curves(series, title="distance to the data", ylabel=measure.replace("_", " ") + "-1")
@@ -153,10 +158,9 @@ def _write(world: World, runs: list[ToyRun], folder: Path, kind: str) -> ToyResu
 
 
 def _panel(world: World, run: ToyRun) -> Panel:
-    terms = run.recipe.objective.terms
     negatives = run.session.negatives
     return Panel(
-        title=" + ".join(terms),
+        title=run.title,
         world=world,
         negatives=None if negatives is None else negatives.points.numpy(),
         sigmoid=type(run.session.state.objective.host(0)).__name__ in SIGMOID_HOSTS,

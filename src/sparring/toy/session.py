@@ -177,8 +177,3 @@ def one_thread() -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(threads)
-
-
-def objective_in_short(recipe: Recipe) -> str:
-    """The terms of a recipe, for a title: `non_saturating + sdp`."""
-    return " + ".join(recipe.objective.terms)

@@ -22,8 +22,8 @@ DIGITS = {"distance": 3, "modes": 1, "high_quality": 3, "reached": 0, "oscillati
 def result_lines(result: ToyResult) -> list[str]:
     """A run's yardsticks, or two runs' side by side, and where the pictures are."""
     names = [name for name in result.numbers if name in WORDS]
-    width = max(len(run.method) for run in result.runs) + 2
-    lines = [" " * 22 + "".join(f"{run.method:>{max(width, 12)}}" for run in result.runs)]
+    width = max(len(run.title) for run in result.runs) + 2
+    lines = [" " * 22 + "".join(f"{run.title:>{max(width, 12)}}" for run in result.runs)]
     for name in names:
         values = "".join(f"{run.numbers[name]:>{max(width, 12)}.3g}" for run in result.runs)
         lines.append(f"{WORDS[name]:<22}{values}")
