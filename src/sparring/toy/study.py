@@ -192,8 +192,9 @@ def _in_short(row: Mapping[str, Any]) -> str:
 
 def _provenance() -> dict[str, Any]:
     from sparring import __version__
+    from sparring.training.run_folder import commit
 
-    return {"sparring": __version__, "torch": str(torch.__version__)}
+    return {"sparring": __version__, "torch": str(torch.__version__), "commit": commit()}
 
 
 def read_lines(path: Path) -> list[dict[str, Any]]:

@@ -1,0 +1,72 @@
+#!/usr/bin/env python
+"""Methods x seeds on toy worlds: makes the runs that are missing, and writes the tables into docs/toy.md.
+
+    python studies/toy_study.py               # 20 seeds; each run is a line of toy_study.jsonl as soon as it is done
+    python studies/toy_study.py --table       # only the tables, from the seeds that every method has
+
+The same runs as `sparring toy study --out studies/toy_study.jsonl`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from sparring.toy.study import PLAN, SEEDS, STEPS, read_lines, run_study, summarise
+from sparring.toy.tables import study_markdown
+
+ROOT = Path(__file__).resolve().parents[1]
+RESULTS = Path(__file__).with_suffix(".jsonl")
+PAGE = ROOT / "docs" / "toy.md"
+MARKS = ("<!-- study:begin -->\n", "<!-- study:end -->")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seeds", type=int, default=SEEDS)
+    parser.add_argument("--table", action="store_true", help="write the tables from the runs that there are")
+    words = parser.parse_args()
+    if not words.table:
+        run_study(RESULTS, seeds=words.seeds, note=lambda text: print(text, file=sys.stderr))
+    publish([row for row in read_lines(RESULTS) if row["steps"] == STEPS and row["seed"] < words.seeds])
+
+
+def publish(rows: list[dict[str, Any]]) -> None:
+    """Write the tables between the page's marks, of the seeds that every method of a world has."""
+    kept: list[dict[str, Any]] = []
+    for world, methods in PLAN.items():
+        here = [row for row in rows if row["world"] == world and row["method"] in methods]
+        known = {row["method"] for row in here}
+        complete = {row["seed"] for row in here}
+        for method in known:
+            complete &= {row["seed"] for row in here if row["method"] == method}
+        kept += sorted(
+            (row for row in here if row["seed"] in complete),
+            key=lambda row: (methods.index(row["method"]), row["seed"]),
+        )
+    seconds = sum(row["cpu_seconds"] for row in kept)
+    commits = ", ".join(sorted({f"`{(row.get('commit') or 'unknown')[:12]}`" for row in kept}))
+    seeds = {row["seed"] for row in kept}
+    head = (
+        f"{len(kept)} runs of {STEPS} steps with up to {len(seeds)} seeds of {SEEDS}, {time.strftime('%Y-%m-%d')}, commit "
+        f"{commits}, one thread of "
+        f"{os.cpu_count()} {platform.machine()} cores that other programs shared, torch {torch.__version__.split('+')[0]}, "
+        f"{seconds / 60:.0f} CPU minutes; `python studies/toy_study.py`."
+    )
+    text = PAGE.read_text(encoding="utf-8")
+    before, rest = text.split(MARKS[0])
+    after = rest.split(MARKS[1])[1]
+    PAGE.write_text(
+        f"{before}{MARKS[0]}{head}\n\n{study_markdown(summarise(kept))}\n{MARKS[1]}{after}", encoding="utf-8"
+    )
+
+
+if __name__ == "__main__":
+    main()
