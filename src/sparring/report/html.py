@@ -70,6 +70,7 @@ def write_report(run: Path | str) -> Path:
         _head(name, facts, log),
         _headlines(metrics),
         _pictures(pictures),
+        _warnings(read_rows(run / "vitals.jsonl")),
         _curves(log),
         _measured_curves(metrics),
         _class_shares(metrics),
@@ -187,6 +188,12 @@ def _pictures(paths: list[Path]) -> str:
 
 def _step(path: Path) -> int:
     return int(path.stem.removeprefix("step-"))
+
+
+def _warnings(vitals: list[dict[str, Any]]) -> str:
+    begun = [(row["step"], text) for row in vitals for text in row.get("warnings", {}).values()]
+    listed = "".join(f"<li>step {step}: {html.escape(text)}</li>" for step, text in begun)
+    return section("Warnings", f"<ul>{listed}</ul>") if begun else ""
 
 
 def _curves(log: list[dict[str, Any]]) -> str:

@@ -10,7 +10,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from sparring.errors import NonFiniteLossError
 
@@ -80,6 +80,13 @@ class Ledger:
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self._keys, self._steps, self._settled = list(state["keys"]), list(state["steps"]), list(state["values"])
         self._pending = []
+
+
+@torch.no_grad()
+def gradient_norm(network: nn.Module) -> Tensor:
+    """The Euclidean norm of all gradients that the network has now, a scalar on its device."""
+    gradients = [p.grad for p in network.parameters() if p.grad is not None]
+    return torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients))) if gradients else torch.zeros(())
 
 
 @torch.no_grad()

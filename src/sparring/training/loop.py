@@ -22,6 +22,7 @@ from sparring.training.progress import Progress
 from sparring.training.run_folder import RunData, check_fingerprints, write_recipe
 from sparring.training.start_from import start_from
 from sparring.training.state import TrainingState
+from sparring.training.vitals import Vitals
 
 Note = Callable[[str], None]
 GRID = 64  # images in a sample picture
@@ -86,6 +87,7 @@ class Training:
         self.metrics = JsonLines(self.folder / "metrics.jsonl", after=step)
         rows = read_rows(log)
         self._before = rows[-1].get("seconds", 0.0) if rows else 0.0
+        self.vitals = Vitals(self.state, self.data, self.folder, rows, step, self.note)
         if tensorboard:
             self.trackers.append(TensorBoard(self.folder / "tensorboard", after=step))
         for tracker in self.trackers:
@@ -148,6 +150,7 @@ class Training:
                 with suppress(OSError):  # a full disk has been reported already
                     self.log.close()
                     self.metrics.close()
+                    self.vitals.close()
                 for tracker in self.trackers:
                     tracker.close()
 
@@ -174,6 +177,7 @@ class Training:
         row = {"step": s.step, "update": s.updates, "images": s.images_seen, **values}
         times = dict(zip(TIME_FIELDS, (round(self._before + session, 3), round(rate, 3)), strict=True))
         self.log.write(row | times)
+        self.vitals.tick(row)
         for tracker in self.trackers:
             tracker.scalars(values | {"steps_per_second": rate}, s.step)
         return values
@@ -186,11 +190,15 @@ class Training:
         generator = self.state.evaluated_generator
         latents, labels = self.state.feed.latents(GRID, "fixed")
         images = generate_uint8(generator, latents, labels)
-        columns = self.data.real.num_classes if takes_labels(generator, self.data.real.num_classes) else 8
+        conditional = takes_labels(generator, self.data.real.num_classes)
+        columns = self.data.real.num_classes if conditional else 8
         if columns not in range(2, 17):
             columns = 8
         shown = images[: len(images) // columns * columns]
-        image_grid(shown, self.folder / "samples" / f"step-{self.state.step:06d}.png", columns=columns)
+        step, every, folder = self.state.step, self.recipe.samples_every, self.folder / "samples"
+        picture = image_grid(shown, folder / f"step-{step:06d}.png", columns=columns)
+        before = folder / f"step-{(step - 1) // every * every:06d}.png" if step else None
+        self.vitals.samples(images, labels if conditional else None, picture, before)
         for tracker in self.trackers:
             tracker.images("samples", images, self.state.step)
 
@@ -219,6 +227,7 @@ class Training:
             )
             for record in records:
                 self.metrics.write({"step": s.step, **record})
+            self.vitals.accuracies()
             best = next((r for r in records if r.get("better")), None)
             if best is not None and self.checkpoints.note_best(
                 s.step, best["metric"], best["value"], lower_is_better=best["better"] == "lower"

@@ -20,7 +20,7 @@ from sparring.training.augment import make_augment
 from sparring.training.ema import MovingAverage
 from sparring.training.feed import Feed, Share, Source
 from sparring.training.frozen import frozen
-from sparring.training.ledger import Ledger
+from sparring.training.ledger import Ledger, gradient_norm
 from sparring.training.objective import Active, Objective
 from sparring.training.optimizers import load_state_by_name, make_optimizer, set_learning_rate, state_by_name
 from sparring.training.round import Moment, Round
@@ -103,6 +103,8 @@ class TrainingState:
         network, optimizer = getattr(self, player), self.optimizers[player]
         part = getattr(self.recipe, player)
         self.runtime.average_gradients(network.parameters())
+        if (self.step + 1) % self.recipe.log_every == 0 and not rounds[0].moment.second:
+            rounds[0].logs["gradient_norm"] = gradient_norm(network)
         set_learning_rate(optimizer, value_at(part.optimizer.lr, self.step))
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)

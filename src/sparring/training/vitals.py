@@ -1,0 +1,118 @@
+"""A run's vital signs: measured where samples are drawn and at evaluations, written to vitals.jsonl, and watched.
+
+Rows of vitals.jsonl have a step and `diversity`, `moved` (samples) or `train`, `held_out` (accuracies), and `warnings` where
+some begin. Nothing of the training changes, bit for bit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from PIL.Image import Image
+from PIL.Image import open as open_picture
+from torch import Tensor
+
+from sparring.errors import SparringError
+from sparring.randomness import generator_for
+from sparring.training.log import JsonLines, read_rows
+from sparring.training.warnings import Watch, diversity
+
+if TYPE_CHECKING:
+    from sparring.data.packed import PackedImages
+    from sparring.training.run_folder import RunData
+    from sparring.training.state import TrainingState
+
+FILE = "vitals.jsonl"
+LOOKED_AT = 256  # real images, of each split
+
+
+class Vitals:
+    """The main process's watch over one run."""
+
+    def __init__(
+        self,
+        state: TrainingState,
+        data: RunData,
+        folder: Path,
+        log: list[dict[str, Any]],
+        after: int | None,
+        note: Callable[[str], None],
+    ):
+        """log: the rows of log.jsonl that stay; after: the step that the run resumes from."""
+        self.state, self.data, self.note = state, data, note
+        self._file = JsonLines(folder / FILE, after=after, keep=self._is_regular)
+        rows = [] if after is None else read_rows(folder / FILE)
+        self._known: dict[bool, float] = {}  # diversity of the real images, overall and within classes
+        self._watch = Watch(log, rows)
+
+    def _is_regular(self, step: int) -> bool:
+        """Whether the recipe measures at this step; a shorter run's end is no such step."""
+        recipe = self.state.recipe
+        every = [recipe.samples_every, None if recipe.evaluation is None else recipe.evaluation.every]
+        return step == recipe.steps or any(n is not None and step % n == 0 for n in every)
+
+    def tick(self, row: dict[str, Any]) -> None:
+        """A row of the log."""
+        begun = self._watch.tick(row)
+        if begun:
+            self._write({"step": row["step"]}, begun)
+
+    def samples(self, images: Tensor, labels: Tensor | None, picture: Image, before: Path | None) -> None:
+        """Samples uint8 [N, C, H, W] of fixed latents, and of what classes; their picture, and that of the time before."""
+        values: dict[str, Any] = {"diversity": diversity(images, labels) / self._real_diversity(labels is not None)}
+        values["moved"] = None if before is None or not before.is_file() else _difference(picture, before)
+        self._write({"step": self.state.step, **values}, self._watch.samples(values))
+
+    def accuracies(self) -> None:
+        """The discriminator's accuracies on training and on held-out images, where the data have any."""
+        from sparring.metrics.accuracy import discriminator_accuracies
+
+        if self._held_out is None:
+            return
+        found = {}
+        for name, images in (("train", self.data.real), ("held_out", self._held_out)):
+            pixels, labels = images.uint8_batch(_some(images), "cpu")
+            try:
+                found[name] = discriminator_accuracies(self.state.discriminator, pixels, labels)
+            except SparringError:
+                return  # images without labels for a discriminator of classes
+        self._write({"step": self.state.step, **found}, self._watch.accuracies(found))
+
+    def close(self) -> None:
+        self._file.close()
+
+    def _write(self, values: dict[str, Any], begun: dict[str, str]) -> None:
+        for text in begun.values():
+            self.note(f"warning, step {values['step']}: {text}")
+        self._file.write(values | ({"warnings": begun} if begun else {}))
+
+    def _real_diversity(self, in_classes: bool) -> float:
+        if in_classes not in self._known:
+            images, labels = self.data.real.uint8_batch(_some(self.data.real), "cpu")
+            self._known[in_classes] = max(diversity(images, labels if in_classes else None), 1e-6)
+        return self._known[in_classes]
+
+    @cached_property
+    def _held_out(self) -> PackedImages | None:
+        try:
+            held = self.data.reference("test")
+        except SparringError:
+            return None
+        return None if held.split == self.data.real.split or held.fingerprint == self.data.real.fingerprint else held
+
+
+def _some(images: PackedImages) -> Tensor:
+    """The rows that are looked at, the same ones each time."""
+    return torch.randperm(len(images), generator=generator_for("vitals"))[:LOOKED_AT]
+
+
+def _difference(picture: Image, before: Path) -> float | None:
+    """The root of the mean squared difference of two pictures' pixels, in grey levels; None where their sizes differ."""
+    with open_picture(before) as old:
+        a, b = np.asarray(picture, np.float32), np.asarray(old, np.float32)
+    return float(np.sqrt(np.mean(np.square(a - b)))) if a.shape == b.shape else None

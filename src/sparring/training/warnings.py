@@ -1,0 +1,101 @@
+"""What a run's numbers say about its health while it trains: each warning says what was seen and what people try.
+
+    collapse      the samples of fixed latents differ less from one another than half of what they did at their best
+    saturated     the discriminator's loss is next to nothing while it tells reals from fakes by a wide gap
+    overfitting   the discriminator accepts far more of its training images than of held-out ones
+    stuck         the samples of fixed latents are the same pictures as when they were last drawn
+
+A `Watch` is fed with what the run measures anyway and changes nothing of it. All that it remembers can be read from the
+run's files, so that a resumed run warns as one that never stopped. A warning is given when its sign appears, and again only
+after the sign has gone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+
+COLLAPSED = 0.5  # share of the best diversity so far
+DIVERSE = 0.3  # a diversity that counts as a best one: share of the real images'
+SATURATED_LOSS, SATURATED_GAP, SATURATED_TICKS = 0.02, 0.5, 3
+OVERFITTED = 0.2  # of accuracy on train images above that on held-out ones
+STUCK_LEVELS = 0.25  # root of the mean squared change of a pixel, in grey levels of 255
+
+CURES = {
+    "collapse": "a lower learning rate for either player, a larger batch, r1 or sdp, a discriminator with spectral norm",
+    "saturated": "a lower learning rate or fewer updates for the discriminator, r1 or gradient_penalty, as_gan, augment",
+    "overfitting": "augment, more images, a smaller discriminator, r1 or lecam, or an earlier checkpoint",
+    "stuck": "whether a gradient reaches the generator (a saturated discriminator?), its learning rate, and a shorter ema",
+}
+
+
+class Watch:
+    """Takes numbers in the order of their steps; each method returns the warnings that begin with them, by kind."""
+
+    def __init__(self, log: Iterable[Mapping[str, Any]] = (), vitals: Iterable[Mapping[str, Any]] = ()):
+        """log, vitals: the rows that a resumed run keeps."""
+        self._on: set[str] = set()
+        self._saturated_ticks = 0
+        self._best = 0.0
+        for row in log:
+            self.tick(row)
+        for row in vitals:
+            self.samples(row) if "diversity" in row else self.accuracies(row)
+
+    def tick(self, values: Mapping[str, Any]) -> dict[str, str]:
+        """The means of a log tick, by `player/term`."""
+        gap = values.get("discriminator/real_score", 0.0) - values.get("discriminator/fake_score", 0.0)
+        losses = [value for key, value in values.items() if _is_host_loss(key, values)]
+        sign = (
+            bool(losses) and 0 <= losses[0] < SATURATED_LOSS and gap > SATURATED_GAP
+        )  # an unbounded loss is negative then
+        self._saturated_ticks = self._saturated_ticks + 1 if sign else 0
+        seen = f"its loss is {losses[0] if losses else 0:.2g}, and its scores of reals and fakes are {gap:.3g} apart"
+        return self._begun(
+            "saturated", self._saturated_ticks >= SATURATED_TICKS, f"the discriminator is saturated: {seen}"
+        )
+
+    def samples(self, values: Mapping[str, Any]) -> dict[str, str]:
+        """`diversity` of the samples, as a share of real images', and by how many grey levels they `moved` (or None)."""
+        diversity, moved = values["diversity"], values.get("moved")
+        collapsed = self._best >= DIVERSE and diversity < COLLAPSED * self._best
+        seen = f"the samples' diversity has fallen to {diversity:.2f} of real images', from {self._best:.2f}"
+        found = self._begun("collapse", collapsed, f"the samples collapse: {seen}")
+        self._best = max(self._best, diversity)
+        still = moved is not None and moved < STUCK_LEVELS
+        seen = f"samples of the same latents changed by {moved or 0:.2g} grey levels since they were last drawn"
+        return found | self._begun("stuck", still, f"the generator is stuck: {seen}")
+
+    def accuracies(self, values: Mapping[str, Any]) -> dict[str, str]:
+        """The discriminator's accuracies, `train` and `held_out`, each by kind: real, classifier, projection."""
+        train, held = values["train"], values["held_out"]
+        kind = max(train, key=lambda name: train[name] - held[name], default=None)
+        if kind is None:
+            return {}
+        seen = f"its accuracy ({kind}) is {train[kind]:.0%} on training images and {held[kind]:.0%} on held-out ones"
+        return self._begun("overfitting", train[kind] - held[kind] > OVERFITTED, f"the discriminator overfits: {seen}")
+
+    def _begun(self, kind: str, sign: bool, seen: str) -> dict[str, str]:
+        before = kind in self._on
+        self._on = self._on | {kind} if sign else self._on - {kind}
+        return {kind: f"{seen}. People try: {CURES[kind]}"} if sign and not before else {}
+
+
+def _is_host_loss(key: str, values: Mapping[str, Any]) -> bool:
+    """Whether this is the discriminator's adversarial loss: the first term that both players have."""
+    player, _, term = key.partition("/")
+    plain = "/" not in term and not term.endswith("_score") and term != "gradient_norm"
+    return player == "discriminator" and plain and f"generator/{term}" in values
+
+
+@torch.no_grad()
+def diversity(images: Tensor, labels: Tensor | None) -> float:
+    """The mean distance between two images uint8 [N, C, H, W] of one class (of all where there are no labels [N])."""
+    flat = images.flatten(1).float()
+    distances = torch.cdist(flat, flat)
+    alike = torch.ones_like(distances) if labels is None else (labels[:, None] == labels[None]).float()
+    alike.fill_diagonal_(0)
+    return float((distances * alike).sum() / alike.sum().clamp_min(1))

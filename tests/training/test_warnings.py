@@ -1,0 +1,139 @@
+"""Warnings of a run: what brings each about, what does not, and that watching changes nothing."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+import sparring
+from sparring.training.ledger import gradient_norm
+from sparring.training.log import read_rows
+from sparring.training.vitals import _difference
+from sparring.training.warnings import Watch, diversity
+from tiny import same_bits, tiny_images, tiny_recipe
+
+
+def _tick(loss: float, real: float = 5.0, fake: float = -5.0) -> dict[str, float]:
+    scores = {"discriminator/real_score": real, "discriminator/fake_score": fake}
+    return {"discriminator/hinge": loss, "discriminator/hinge/x": 9.0, "generator/hinge": 5.0, **scores}
+
+
+def test_a_saturated_discriminator_is_reported_once_until_it_recovers():
+    watch = Watch()
+    found = [bool(watch.tick(_tick(loss))) for loss in (0.5, 0.01, 0.0, 0.019, 0.0, 0.5, 0.0, 0.0, 0.0)]
+    assert found == [False, False, False, True, False, False, False, False, True]
+    text = Watch([_tick(0.0)] * 2).tick(_tick(0.004))["saturated"]
+    assert "its loss is 0.004" in text and "10 apart" in text and "People try: a lower learning rate" in text
+
+
+@pytest.mark.parametrize("row", [_tick(0.02), _tick(0.0, 0.2, 0.0), _tick(-8.0), {"generator/hinge": 0.0}])
+def test_a_loss_of_nothing_without_a_gap_or_below_zero_is_no_saturation(row):
+    watch = Watch()
+    assert not any(watch.tick(row) for _ in range(9))
+
+
+def test_a_collapse_is_a_fall_from_the_best_diversity():
+    watch = Watch()
+    values = (0.01, 0.005, 0.29, 0.1, 0.8, 0.41, 0.39, 0.2, 0.5, 0.3)
+    found = [watch.samples({"diversity": value}).get("collapse", "") for value in values]
+    assert [bool(text) for text in found] == [False] * 6 + [True, False, False, True]
+    assert "0.39 of real images', from 0.80" in found[6]
+
+
+def test_a_generator_is_stuck_where_its_samples_stay():
+    watch = Watch()
+    moved = (None, 12.0, 0.1, 0.0, 3.0, 0.2)
+    found = ["stuck" in watch.samples({"diversity": 1.0, "moved": m}) for m in moved]
+    assert found == [False, False, True, False, False, True]
+
+
+def test_overfitting_is_the_widest_gap_to_held_out_images():
+    watch = Watch()
+    fine = {"train": {"real": 0.9, "classifier": 0.6}, "held_out": {"real": 0.75, "classifier": 0.6}}
+    over = {"train": {"real": 0.9, "classifier": 0.98}, "held_out": {"real": 0.75, "classifier": 0.5}}
+    assert watch.accuracies(fine) == {}
+    assert "(classifier) is 98% on training images and 50% on held-out" in watch.accuracies(over)["overfitting"]
+    assert watch.accuracies({"train": {}, "held_out": {}}) == {}
+
+
+def test_a_watch_goes_on_from_the_rows_of_a_resumed_run():
+    vitals = [{"diversity": 0.9, "moved": None}, over := {"train": {"real": 1.0}, "held_out": {"real": 0.5}}]
+    watch = Watch([_tick(0.0)] * 2, vitals)
+    assert "saturated" in watch.tick(_tick(0.0)) and "collapse" in watch.samples({"diversity": 0.3})
+    assert not watch.accuracies(over)
+
+
+def test_diversity_counts_pairs_of_one_class():
+    images = torch.tensor([0, 4, 10, 30], dtype=torch.uint8).view(4, 1, 1, 1)
+    assert diversity(images, None) == pytest.approx((4 + 10 + 30 + 6 + 26 + 20) / 6)
+    assert diversity(images, torch.tensor([0, 0, 1, 1])) == pytest.approx((4 + 20) / 2)
+    assert diversity(images[:1], None) == 0
+
+
+def test_the_gradient_norm_is_that_of_all_gradients_together():
+    network = torch.nn.Linear(2, 1)
+    assert float(gradient_norm(network)) == 0
+    network.weight.grad, network.bias.grad = torch.tensor([[1.0, 2.0]]), torch.tensor([2.0])
+    assert float(gradient_norm(network)) == pytest.approx(3)
+
+
+# --- in a run ---
+def _held(monkeypatch):
+    """Tiny runs with a test split of other images."""
+    from dataclasses import replace
+
+    import sparring.training.run_folder as run_folder
+
+    real = run_folder.load_data
+
+    def load(data, note, given=None):
+        return replace(tiny_images(seed=9), split="test") if data.split == "test" else real(data, note, given)
+
+    monkeypatch.setattr(run_folder, "load_data", load)
+
+
+@pytest.mark.usefixtures("without_reports")
+def test_a_run_writes_what_it_saw_and_its_training_stays_the_same(tmp_path, images, monkeypatch):
+    _held(monkeypatch)
+    evaluation = {"every": 2, "n": 12}
+    monkeypatch.setattr("sparring.training.loop.measure", lambda *a, **k: [])
+    recipe = tiny_recipe(samples_every=2, log_every=2, evaluation=evaluation, steps=6)
+    recipe["generator"]["optimizer"] = recipe["generator"]["optimizer"] | {"lr": 0.0}
+    notes: list[str] = []
+    watched = sparring.train(recipe, out=tmp_path / "watched", data=images, note=notes.append)
+    rows = read_rows(watched.folder / "vitals.jsonl")
+    samples = [row for row in rows if "diversity" in row]
+    assert [row["step"] for row in samples] == [0, 2, 4, 6]
+    assert samples[0]["moved"] is None and 0 < samples[3]["moved"] < 0.2  # its batch normalisation drifts
+    assert [row["step"] for row in rows if "train" in row] == [2, 4, 6]
+    begun = [(row["step"], kind) for row in rows for kind in row.get("warnings", {})]
+    assert (2, "stuck") in begun and len([kind for _, kind in begun if kind == "stuck"]) == 1
+    assert any("warning, step 2: the generator is stuck" in note for note in notes)
+    assert all(row["discriminator/gradient_norm"] > 0 for row in watched.log)
+
+    monkeypatch.setattr("sparring.training.vitals.Vitals.samples", lambda *a: None)
+    monkeypatch.setattr("sparring.training.vitals.Vitals.accuracies", lambda *a: None)
+    alone = sparring.train(recipe, out=tmp_path / "alone", data=images)
+    from sparring.training.checkpoint import load_checkpoint
+
+    same_bits(*(load_checkpoint(run.folder / "checkpoints" / "step-000006.pt") for run in (watched, alone)))
+
+
+@pytest.mark.usefixtures("without_reports")
+def test_a_resumed_run_writes_the_same_vitals(tmp_path, images):
+    recipe = tiny_recipe(samples_every=2, log_every=2, checkpoint_every=1, keep_checkpoints=9)
+    whole = sparring.train(recipe, out=tmp_path / "run", data=images)
+    before = (whole.folder / "vitals.jsonl").read_bytes()
+    assert len(read_rows(whole.folder / "vitals.jsonl")) == 4
+    for step in (1, 4, 5):
+        sparring.train(recipe, out=tmp_path / "run", data=images, resume_from=step)
+        assert (whole.folder / "vitals.jsonl").read_bytes() == before, step
+
+
+def test_pictures_of_another_size_are_not_compared(tmp_path):
+    from sparring.report.plots import image_grid
+
+    one = image_grid(torch.zeros(4, 1, 8, 8, dtype=torch.uint8), tmp_path / "one.png")
+    same = image_grid(torch.full((4, 1, 8, 8), 3, dtype=torch.uint8))
+    assert _difference(one, tmp_path / "one.png") == 0 and 2.5 < (_difference(same, tmp_path / "one.png") or 0) <= 3
+    assert _difference(image_grid(torch.zeros(1, 1, 8, 8, dtype=torch.uint8)), tmp_path / "one.png") is None
