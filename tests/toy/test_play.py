@@ -41,11 +41,17 @@ def sparring_command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixt
 
 
 def test_two_runs_of_a_seed_are_the_same_bits(tmp_path: Path) -> None:
-    a = sparring.toy.run("ring-8", ["sdp", "batch_size=16"], steps=12, out=tmp_path / "a", film="gif")
-    b = sparring.toy.run("ring-8", {"method": "sdp", **QUICK}, steps=12, out=tmp_path / "b", film="gif")
+    a = sparring.toy.run("nat-1d", ["sdp", "batch_size=16"], steps=12, out=tmp_path / "a", film="gif")
+    b = sparring.toy.run("nat-1d", {"method": "sdp", **QUICK}, steps=12, out=tmp_path / "b", film="gif")
     assert [run.to_dict() for run in a.runs] == [run.to_dict() for run in b.runs]
     assert a.film is not None and b.film is not None and a.still is not None and b.still is not None
     assert a.film.read_bytes() == b.film.read_bytes() and a.still.read_bytes() == b.still.read_bytes()
+
+
+def test_few_points_of_ones_own_are_enough(tmp_path: Path) -> None:
+    np.save(tmp_path / "mine.npy", np.linspace(50, 90, 30))
+    result = sparring.toy.run("points", file=tmp_path / "mine.npy", steps=3)
+    assert result.runs[0].recipe.batch_size == 30 and set(result.numbers) == {"wasserstein", "oscillation"}
 
 
 def test_versus_shares_world_seed_and_beginning() -> None:

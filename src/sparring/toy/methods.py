@@ -125,7 +125,7 @@ def toy_recipe(
         },
         "objective": dict(chosen.objective),
         "steps": steps,
-        "batch_size": BATCH,
+        "batch_size": min(BATCH, len(world.data)),
         "seed": seed,
         "threads": 1,
         "evaluation": None,
