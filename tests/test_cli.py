@@ -273,10 +273,12 @@ def test_a_loss_that_is_no_number_stops_the_run_and_nothing_is_written_after_it(
 
 def test_weights_that_break_at_finite_losses_are_not_saved(command, recipe_file, tmp_path):
     objective = {"broken": {"kind": "users_modules:BadGradientAtStepThree"}}
-    path = recipe_file(steps=9, checkpoint_every=1, objective=objective)
-    code, _, err = command("train", path, "--out", "run")
-    assert code == 2 and "the generator's weights became infinite or NaN by step 3" in err
-    assert max(p.name for p in (tmp_path / "run" / "checkpoints").glob("*.pt")) == "step-000003.pt"
+    for log_every, reason in ((9, "weights became infinite or NaN by step 3"), (1, "gradient became nan at step 3")):
+        path = recipe_file(steps=9, checkpoint_every=1, log_every=log_every, objective=objective)
+        code, _, err = command("train", path, "--out", f"run-{log_every}")
+        assert code == 2 and f"the generator's {reason}" in err
+        last = max(p.name for p in (tmp_path / f"run-{log_every}" / "checkpoints").glob("*.pt"))
+        assert last == "step-000003.pt"
 
 
 def test_a_full_disk_ends_in_one_line_and_the_run_goes_on_later(command, recipe_file, tmp_path, monkeypatch):

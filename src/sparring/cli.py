@@ -168,34 +168,21 @@ def evaluate(
     from sparring.api import evaluate as measure
     from sparring.report import tables
 
-    given = {"n_real": n_real, "images_split": images_split, "size": size}
+    options: dict[str, Any] = {"extractor": extractor, "weights": weights, "sha256": sha256, "n": n, "seed": seed}
+    options |= {"split": split, "device": device, "note": note}
     if versus is not None or out is not None:
         from sparring.metrics.compare import compare_runs
 
-        options: dict[str, Any] = {"extractor": extractor, "weights": weights, "sha256": sha256, "n": n, "seed": seed}
-        options |= {"n_real": n_real, "split": split, "size": size, "device": device, "note": note}
         with measuring() as progress:
-            compared = compare_runs(images, versus, real, out, progress=progress, **options)
+            compared = compare_runs(images, versus, real, out, n_real=n_real, size=size, progress=progress, **options)
         print_json(compared.to_dict()) if as_json else print_lines(compared.table().rstrip(), f"pictures  {out}")
         return
+    given = {"n_real": n_real, "images_split": images_split, "size": size}
+    options |= {key: value for key, value in given.items() if value is not None}
+    options |= {"real": real, "overrides": overrides or [], "is_splits": is_splits}
+    options["metrics"] = None if metrics is None else [name.strip() for name in metrics.split(",")]
     with measuring() as progress:
-        records = measure(
-            images,
-            real=real,
-            overrides=overrides or [],
-            metrics=None if metrics is None else [name.strip() for name in metrics.split(",")],
-            extractor=extractor,
-            weights=weights,
-            sha256=sha256,
-            n=n,
-            seed=seed,
-            split=split,
-            is_splits=is_splits,
-            device=device,
-            progress=progress,
-            note=note,
-            **{key: value for key, value in given.items() if value is not None},
-        )
+        records = measure(images, progress=progress, **options)
     if os.environ.get("RANK", "0") != "0":
         return
     if as_json:

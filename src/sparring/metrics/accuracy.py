@@ -22,6 +22,7 @@ from sparring.data.packed import PackedImages, to_float
 from sparring.errors import SparringError
 
 if TYPE_CHECKING:
+    from sparring.metrics.sets import ImageSet
     from sparring.networks.discriminator import Discriminator
 
 BATCH = 250
@@ -92,7 +93,6 @@ def run_accuracies(
     held-out: given, or of `split`, by default of "test", where the data have it; a note says where they have not.
     Reads the run's last checkpoint. Raises SparringError where the run has none, or its data no such split.
     """
-    from sparring import __version__
     from sparring.metrics.sets import of_generator, of_images
     from sparring.recipe import Recipe
     from sparring.training.checkpoint import CheckpointFolder, load_checkpoint
@@ -128,20 +128,23 @@ def run_accuracies(
         if which == "generated" and images.labels is None and (set(discriminator.asked) != {"score"}):
             continue  # nobody asked its generator for a class
         found = discriminator_accuracies(discriminator, images.take(0, images.n), images.labels)
-        for name, share in found.items():
-            kind = "share above 0" if name == "real" else "self-accuracy" if which == "generated" else "accuracy"
-            records.append(
-                {
-                    "metric": f"{name}, {which}: {kind}",
-                    "value": share,
-                    "better": None,
-                    "of": which,
-                    "data": images.name,
-                    "split": images.split,
-                    "n_fake" if which == "generated" else "n_real": images.n,
-                    "extractor": "the discriminator",
-                    "step": step,
-                    "version": __version__,
-                }
-            )
+        records += [_record(name, share, which, images, step) for name, share in found.items()]
     return records
+
+
+def _record(name: str, share: float, which: str, images: ImageSet, step: int) -> dict[str, Any]:
+    from sparring import __version__
+
+    kind = "share above 0" if name == "real" else "self-accuracy" if which == "generated" else "accuracy"
+    return {
+        "metric": f"{name}, {which}: {kind}",
+        "value": share,
+        "better": None,
+        "of": which,
+        "data": images.name,
+        "split": images.split,
+        "n_fake" if which == "generated" else "n_real": images.n,
+        "extractor": "the discriminator",
+        "step": step,
+        "version": __version__,
+    }

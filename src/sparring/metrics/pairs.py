@@ -66,13 +66,12 @@ def evaluate_pair(
         raise SparringError(
             f"no extractor fits these images by itself: choose one of {', '.join(EXTRACTORS)}, or your own"
         )
-    plain = isinstance(b, GaussianStats)
-    wanted = tuple(metrics) if metrics is not None else _usual(found.class_names is not None, plain)
+    usual = _usual(found.class_names is not None, isinstance(b, GaussianStats))
     records = evaluate_sets(
         a,
         b,
         extractor=found,
-        metrics=wanted,
+        metrics=usual if metrics is None else tuple(metrics),
         batch_size=batch_size,
         splits=is_splits,
         neighbours=neighbours,

@@ -53,9 +53,12 @@ class Ledger:
         for key, step, value in zip(self._keys[first:], self._steps[first:], self._settled[first:], strict=True):
             if not math.isfinite(value):
                 player, _, term = key.partition("/")
+                what = f"the {player}'s gradient became {value}"
+                if term != "gradient_norm":
+                    what = f"{term} became {value} in the {player}'s loss"
                 raise NonFiniteLossError(
-                    f"{term} became {value} in the {player}'s loss at step {step}: the run stops; "
-                    "the last checkpoint is from before. Lower the learning rate or the term's weight"
+                    f"{what} at step {step}: the run stops; the last checkpoint is from before. "
+                    "Lower the learning rate or the term's weight"
                 )
 
     def means(self, runtime: Runtime | None = None) -> dict[str, float]:
