@@ -53,7 +53,7 @@ def peak_memory(name: str, which: str) -> float:
 
 
 def _resident() -> float:
-    """The largest resident size of this program so far, in megabytes; `getrusage` counts the parent's from before it began."""
+    """The largest resident size of this program so far, in megabytes; `getrusage` counts the parent's, too."""
     found = [line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM")]
     return int(found[0].split()[1]) / 1024
 
