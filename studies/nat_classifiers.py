@@ -5,6 +5,7 @@ CIFAR-10's. Probes: the other half of those classes; the two held-out CIFAR-10 c
 that telling two data sets apart wins nothing there; negatives that were trained on; unseen pictures of their classes; noise.
 
     python studies/nat_classifiers.py               trains what is missing, 5 minutes a run, then writes the tables
+    python studies/nat_classifiers.py --seeds 3 4   those seeds alone, beside another process that trains the others
     python studies/nat_classifiers.py --tables      writes the tables alone, into docs/nat_study.md
 
 Every finished run is a line in studies/nat_classifiers.jsonl, and an unfinished one has its checkpoints in
@@ -19,7 +20,7 @@ import math
 import platform
 import statistics
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -116,10 +117,10 @@ class Images:
         return ClassifierData(train, validation, self.test, negatives, self.probes)
 
 
-def missing_runs(done: list[dict[str, Any]]) -> Iterator[tuple[str, int]]:
+def missing_runs(done: list[dict[str, Any]], among: Iterable[int]) -> Iterator[tuple[str, int]]:
     """Seed after seed, so that a study that is cut short has whole pairs."""
     finished = {(row["method"], row["seed"]) for row in done}
-    for seed in range(5):
+    for seed in among:
         for method, (seeds, _) in METHODS.items():
             if seed < seeds and (method, seed) not in finished:
                 yield method, seed
@@ -129,9 +130,9 @@ def rows_of(path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in path.read_text().splitlines()] if path.is_file() else []
 
 
-def run(results: Path) -> None:
+def run(results: Path, seeds: Iterable[int]) -> None:
     torch.set_num_threads(1)
-    waiting = list(missing_runs(rows_of(results)))
+    waiting = list(missing_runs(rows_of(results), seeds))
     images = Images() if waiting else None
     for method, seed in waiting:
         assert images is not None
@@ -258,12 +259,13 @@ def write_tables(rows: list[Row]) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--tables", action="store_true", help="write the tables of what has been run, and run nothing")
+    parser.add_argument("--seeds", type=int, nargs="+", default=range(5))
     chosen = parser.parse_args()
     results = ROOT / "studies" / "nat_classifiers.jsonl"
     if not chosen.tables:
         if not (DATA / "cifar10.zip").is_file():
             raise SystemExit(f"skipped: there is no {DATA / 'cifar10.zip'}")
-        run(results)
+        run(results, chosen.seeds)
     rows = rows_of(results)
     if rows:
         write_tables(rows)
