@@ -26,6 +26,7 @@ SCALE_KEY = "sparring:scale"  # in the PNG: how often each pixel was repeated, s
 COLOURS = ("#3b7ddd", "#e0823d", "#2f9e77", "#c2498f", "#8a6fd1", "#a08a1f")  # readable on white and on near-black
 INK = "#808488"  # likewise, for axes and words
 UNSAID = {"png": ("Software",), "svg": ("Date", "Creator", "Format", "Type")}  # which matplotlib would add, by format
+BESIDE = 4  # curves; the legend of more stands beside them, where it covers none
 SMOOTH_ABOVE = 150  # points; longer curves get a running mean over a fiftieth of their length
 
 
@@ -111,7 +112,9 @@ def curves(
             axes.plot(x, y, color=colour, linewidth=0.8, alpha=0.3)
             y = _running_mean(y, len(y) // 50)
         axes.plot(x, y, color=colour, linewidth=1.7, label=name, marker=marker, markersize=4)
-    if any(series):
+    if len(series) > BESIDE:
+        figure.legend(loc="outside right upper", frameon=False, fontsize=8, labelcolor=INK)
+    elif any(series):
         axes.legend(frameon=False, fontsize=8, labelcolor=INK)
     if path is not None:
         write_atomically(path, render(figure, Path(path).suffix.lstrip(".") or "png"))

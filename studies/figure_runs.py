@@ -1,0 +1,178 @@
+"""The runs behind docs/figures.md: small ones, so that all of them fit a night of one core.
+
+Each is a recipe made of parts, as `sparring train` takes it. What is trained already is kept; what was cut off goes on.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+
+import sparring
+from sparring.errors import SparringError
+
+ROOT = Path(__file__).resolve().parents[1]
+RUNS = ROOT / "runs" / "figures"
+CIFAR = "../shared/data/cifar10.zip"
+STEPS = 240  # of most runs; those that others are compared with or start from take LONG
+LONG = 400
+EPS = 1 / 255
+
+
+def _recipe(name: str, objective: dict[str, Any], *, cifar: bool = False, **changes: Any) -> dict[str, Any]:
+    """A narrow DCGAN on the embedded garments, or on CIFAR-10; keyword arguments replace dotted keys (`__` for a dot)."""
+    garments = {"source": "fashion-mnist-10k", "split": "train", "size": 32, "channels": 1, "num_classes": 10}
+    optimizer = {"lr": 4e-4, "betas": [0.5, 0.99]}
+    recipe: dict[str, Any] = {
+        "name": name,
+        "data": {"source": str(ROOT / CIFAR), "split": "train", "size": 32, "channels": 3} if cifar else garments,
+        "generator": {"network": {"kind": "dcgan", "width": 24}, "latent_size": 64, "optimizer": dict(optimizer)},
+        "discriminator": {"network": {"kind": "dcgan", "width": 16}, "optimizer": dict(optimizer)},
+        "objective": objective,
+        "steps": STEPS,
+        "batch_size": 32,
+        "threads": 1,
+        "evaluation": None if cifar else {"every": STEPS // 5, "n": 500, "metrics": ["fd", "is"]},
+        "log_every": 10,
+        "samples_every": STEPS,
+        "checkpoint_every": STEPS // 5,
+        "keep_checkpoints": 12,
+    }
+    for key, value in changes.items():
+        part = recipe
+        *path, last = key.split("__")
+        for word in path:
+            part = part[word]
+        part[last] = value
+    return recipe
+
+
+def _sdp(name: str, weight: float | None, **changes: Any) -> dict[str, Any]:
+    """WGAN-GP, layer norm in D, one update of it a step; SDP with the paper's t and I_p shrunk to this length."""
+    objective: dict[str, Any] = {"wasserstein": {}, "gradient_penalty": {"weight": 10.0}}
+    if weight:
+        objective["sdp"] = {"weight": weight, "t": round(0.03 * STEPS / 2), "I_p": round(0.05 * STEPS / 2), "k": 5}
+    options = {
+        "discriminator__network__normalisation": "layer",
+        "steps": STEPS // 2,
+        "evaluation__every": STEPS // 10,
+    } | changes
+    return _recipe(name, objective, **options)
+
+
+def _classes(name: str, objective: dict[str, Any], **changes: Any) -> dict[str, Any]:
+    """A conditional pair as the quickstart's: projection, spectral norm, hinge."""
+    options: dict[str, Any] = {
+        "generator__network__conditioning": "conditional_batch_norm",
+        "discriminator__conditioning": "projection",
+        "discriminator__network__normalisation": "none",
+        "discriminator__network__spectral_norm": "exact",
+        "generator__optimizer": {"lr": 4e-4, "betas": [0.0, 0.99]},
+        "discriminator__optimizer": {"lr": 4e-4, "betas": [0.0, 0.99]},
+        "evaluation": {"every": LONG // 5, "n": 500, "metrics": ["fd", "is", "intra"]},
+        "steps": LONG,
+        "samples_every": LONG,
+        "checkpoint_every": LONG // 5,
+    }
+    return _recipe(name, {"hinge": {}, **objective}, **(options | changes))
+
+
+def _as(name: str, term: dict[str, Any] | None, **changes: Any) -> dict[str, Any]:
+    """A plain DCGAN with the sigmoid loss, with or without AS-GAN; its warm-up is a fiftieth of the run."""
+    objective: dict[str, Any] = {"non_saturating": {}}
+    if term is not None:
+        objective["as_gan"] = {"eps": EPS, "warmup": STEPS // 50} | term
+    return _recipe(name, objective, **changes)
+
+
+MULTI_HINGE = {"multi_hinge": {"weight": 1.0, "generator_weight": 0.1}}
+SHARED = {"multi_hinge": {"weight": 1.0, "generator_weight": 1.0, "shared": True}}
+NO_NORM = {"discriminator__network__normalisation": "none", "generator__network__normalisation": "none"}
+RESNET = {
+    "generator__network": {"kind": "sngan", "width": 16},
+    "discriminator__network": {"kind": "sngan", "width": 12},
+    "steps": STEPS // 2,
+    "evaluation__every": STEPS // 10,
+}
+SMALL = {"generator__network__width": 12, "discriminator__network__width": 8}
+
+RECIPES: dict[str, dict[str, Any]] = {
+    run["name"]: run
+    for run in (
+        _classes("sagan", {}),
+        _classes("mhgan", MULTI_HINGE),
+        _as("dcgan-cifar", None, cifar=True, steps=LONG, checkpoint_every=LONG // 5),
+        _as("as-dcgan-cifar", {"warmup": LONG // 50}, cifar=True, steps=LONG, checkpoint_every=LONG // 5),
+        _classes("mhshared", SHARED, steps=LONG // 2, start_from="sagan"),
+        _as("dcgan", None),
+        _as("as-1", {}),
+        _classes("acgan", {"auxiliary_classifier": {"weight": 1.0, "generator_weight": 0.1}}, d_steps=2),
+        _as("as-0", {"eps": 0.0}),
+        _as("as-gaussian", {"attack": "gaussian"}),
+        _as("as-4", {"eps": 4 * EPS}),
+        _as("dcgan-fast", None, generator__optimizer__lr=1e-4, discriminator__optimizer__lr=4e-3),
+        _as("as-fast", {}, generator__optimizer__lr=1e-4, discriminator__optimizer__lr=4e-3),
+        _sdp("wgan-gp", None),
+        _sdp("wgan-gp-sdp-0.01", 0.01),
+        _sdp("wgan-gp-lr", None, generator__optimizer__lr=2e-3, discriminator__optimizer__lr=2e-3),
+        _sdp("wgan-gp-lr-sdp", 0.01, generator__optimizer__lr=2e-3, discriminator__optimizer__lr=2e-3),
+        _sdp("wgan-gp-none", None, **NO_NORM),
+        _sdp("wgan-gp-none-sdp", 0.01, **NO_NORM),
+        _recipe(
+            "sn-gan-sdp-cifar",
+            {"hinge": {}, "sdp": {"t": round(0.03 * STEPS), "I_p": round(0.05 * STEPS)}},
+            cifar=True,
+            discriminator__network__normalisation="none",
+            discriminator__network__spectral_norm="exact",
+        ),
+        _classes("mhgan-ssl", MULTI_HINGE | {"semi_supervised": {}}, data__labelled=0.1),
+        _classes("sagan-small", {}, **SMALL),
+        _classes("mhgan-small", MULTI_HINGE, **SMALL),
+        _as("resnet", None, **RESNET),
+        _as("as-resnet", {}, **RESNET),
+        _sdp("wgan-gp-sdp-0.1", 0.1),
+        _sdp("wgan-gp-sdp-0.03", 0.03),
+        _sdp("wgan-gp-sdp-0.05", 0.05),
+    )
+}  # fmt: skip
+
+
+def train(name: str) -> Path | None:
+    """The folder of a run, trained if it is not there; None, with the reason on stderr, where that cannot be."""
+    recipe, folder = dict(RECIPES[name]), RUNS / name
+    if (folder / "report.html").is_file():
+        return folder
+    if recipe["data"]["source"].endswith("cifar10.zip") and not (ROOT / CIFAR).is_file():
+        sys.stderr.write(f"{name} is skipped: there is no {CIFAR}\n")
+        return None
+    start = recipe.pop("start_from", None)
+    if start is not None:
+        start = train(start)
+    began = time.time()
+    try:
+        sparring.train(
+            recipe, out=folder, start_from=start, resume=folder.is_dir(), command=f"studies/figures.py {name}"
+        )
+    except SparringError as error:
+        sys.stderr.write(f"{name} is skipped: {error}\n")
+        return None
+    seconds = round(time.time() - began)
+    last = json.loads((folder / "log.jsonl").read_text().splitlines()[-1])
+    print(f"{name}: {last['step']} steps in {seconds} s", flush=True)
+    return folder
+
+
+def main() -> None:
+    """Train the named runs, all by default, one after the other on one thread."""
+    torch.set_num_threads(1)
+    for name in sys.argv[1:] or RECIPES:
+        train(name)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,90 @@
+"""Write docs/figures.md from docs/figures/numbers.json and the words below: python studies/figures_page.py"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from figure_runs import RECIPES, ROOT
+
+PAGE = ROOT / "docs" / "figures.md"
+GARMENTS, CIFAR = "embedded Fashion-MNIST, 8,000 images", "CIFAR-10 (JPEG), 50,000 images"
+
+HEAD = """# The papers' figures, drawn from runs made here
+
+Each result figure of the four papers has a command that draws its counterpart from runs that it trains first, if they are
+not there. The runs are small: narrow networks (8 to 24 channels at the widest resolution), hundreds of steps, 32x32 images,
+one seed each. They show what the tools draw, and some show what the method does; they cannot confirm or refute a paper's
+numbers. Distances are `fashion-FD` of 500 samples, which is no FID.
+
+```bash
+python studies/figures.py         # trains what is missing on one thread, draws all, goes on where it was stopped
+python studies/figures_page.py    # writes this page from docs/figures/numbers.json
+```
+
+The same figures of your own runs: `sparring diagnose RUN [RUN ...]` ([docs](diagnose.md)), `sparring evaluate RUN --versus
+RUN` ([docs](measuring.md)), `sparring classify` ([docs](classify.md)), `sparring toy` ([docs](toy.md)). Figures that explain
+a method and have no result in them (NAT 2; SDP 1; MHGAN 2, 3, 9; AS-GAN 3) have no counterpart here.
+"""
+
+
+def _words() -> dict[str, tuple[str, str, list[str], str, str]]:
+    """By figure: heading, what it shows, pictures, data, a command that draws the same of any run (figures_page.txt)."""
+    found = {}
+    for block in (ROOT / "studies" / "figures_page.txt").read_text(encoding="utf-8").strip().split("\n\n"):
+        name, heading, words, pictures, data, command = block.strip().split("\n")
+        found[name] = (heading, words, pictures.split(), data.format(GARMENTS=GARMENTS, CIFAR=CIFAR), command)
+    return found
+
+
+WORDS = _words()
+TOYS = """## NAT, Figures 1, 3, 5 and 6
+
+<!-- nat-1 -->
+<!-- nat-3 -->
+<!-- nat-5 -->
+<!-- nat-6 -->
+"""
+
+
+def main() -> None:
+    numbers = json.loads((PAGE.parent / "figures" / "numbers.json").read_text(encoding="utf-8"))
+    old = PAGE.read_text(encoding="utf-8") if PAGE.is_file() else ""
+    toys = (
+        old[old.index("## NAT, Figures 1") : old.index("## NAT, Figure 4")]
+        if "## NAT, Figure 4" in old
+        else TOYS + "\n"
+    )
+    parts = [HEAD, toys.rstrip() + "\n"]
+    parts += [_part(name, numbers.get(name)) for name in WORDS]
+    PAGE.write_text("\n".join(parts), encoding="utf-8")
+
+
+def _part(name: str, found: dict[str, Any] | None) -> str:
+    heading, words, pictures, data, command = WORDS[name]
+    lines = [f"## {heading}", "", words, ""]
+    if found is None:
+        lines += [f"*Not drawn yet: `python studies/figures.py {name}` trains what it needs and draws it.*", ""]
+        return "\n".join(lines)
+    width = "100%" if len(pictures) == 1 else "49%"
+    for picture in pictures:
+        share = "78%" if len(pictures) == 1 and picture[-1].isdigit() and picture in ("as-gan-4", "as-gan-5") else width
+        lines.append(f'<img src="figures/{picture}.png" width="{share}" alt="{heading}">')
+    steps = ", ".join(f"{run} {count}" for run, count in found["steps"].items())
+    of = f" Steps: {steps}; batches of {next(iter(RECIPES.values()))['batch_size']}." if steps else ""
+    where = f"{found['date']}, commit `{found['commit']}`, {found['hardware']}"
+    lines += ["", f"*{data}.{of} {where}. `python studies/figures.py {name}`; of any runs: `{command}`.*", ""]
+    lines += [f"- {key}: {_shown(value)}" for key, value in found["numbers"].items()]
+    return "\n".join(lines) + "\n"
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, dict):
+        return "; ".join(f"{key} {_shown(inner)}" for key, inner in value.items())
+    if isinstance(value, list):
+        return " → ".join(map(_shown, value))
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+if __name__ == "__main__":
+    main()
