@@ -18,13 +18,13 @@ from typing import Any
 import torch
 from figure_runs import ROOT, RUNS, train
 
-from sparring.diagnose.gradients import histogram, maps, summary
+from sparring.diagnose.gradients import REACH, histogram, maps, summary
 from sparring.diagnose.opened import OpenedRun
 from sparring.diagnose.sections import section
 from sparring.diagnose.spectrum import spectra as spectra_of
 from sparring.files import write_atomically, write_json
 from sparring.metrics.compare import compare_classes
-from sparring.report.plots import COLOURS, bars, curves, image_grid, panel, picture_rows, render
+from sparring.report.plots import COLOURS, bars, curves, from_zero, image_grid, panel, picture_rows, render
 from sparring.training.log import read_rows
 from sparring.training.run_folder import commit
 
@@ -188,7 +188,7 @@ def mhgan_8() -> Numbers:
         values = spectra[run]["singular_values"]
         lines[word] = (list(range(1, len(values) + 1)), values)
     figure = curves(lines, title="spectrum of the class embedding", xlabel="rank", ylabel="singular value")
-    figure.axes[0].set_ylim(bottom=0)
+    from_zero(figure)
     save("mhgan-8-spectrum", figure)
     return found | {"effective rank": {run: round(f["effective_rank"], 2) for run, f in spectra.items()}}
 
@@ -307,7 +307,7 @@ def as_gan_9() -> Numbers:
     for word, run in runs.items():
         real = run.real(N)
         gradients = run.subject().gradients(real.images, real.labels)
-        reach = reach or float(3 * gradients.std())
+        reach = reach or float(REACH * gradients.std())
         shares[word] = histogram(gradients, reach=reach)
         found = [summary(run.subject(step).gradients(real.images[:128], None)) for step in run.course()]
         norms[word] = (run.course(), [f["l1"] for f in found])  # type: ignore[assignment]

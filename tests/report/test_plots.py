@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 
 from sparring.errors import SparringError
-from sparring.report.plots import GUTTER, bars, curves, image_grid, picture_rows, render, shrunk
+from sparring.report.plots import GUTTER, bars, curves, from_zero, image_grid, picture_rows, render, shrunk
 
 IMAGES = torch.randint(0, 256, (5, 3, 4, 6), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
 
@@ -99,3 +99,7 @@ def test_rows_of_pictures_show_their_pixels_under_their_names() -> None:
 def test_an_axis_is_logarithmic_where_asked() -> None:
     axes = curves({"": ([1, 10], [1.0, 100.0])}, logarithmic="y").axes[0]
     assert (axes.get_xscale(), axes.get_yscale()) == ("linear", "log")
+
+
+def test_an_axis_from_zero_has_room_for_the_highest_value() -> None:
+    assert from_zero(curves({"": ([0, 1], [2.0, 5.0])})).axes[0].get_ylim() == (0, pytest.approx(5.3))

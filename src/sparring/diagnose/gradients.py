@@ -18,6 +18,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 CLIP = 3.0  # standard deviations, as in Figure 2 of AS-GAN
+REACH = 4.0  # standard deviations, of a histogram
 
 
 def l1_norms(gradients: Tensor) -> Tensor:
@@ -63,14 +64,14 @@ def summary(gradients: Tensor) -> dict[str, float]:
 
 
 def histogram(gradients: Tensor, bins: int = 101, reach: float | None = None) -> tuple[list[float], list[float]]:
-    """Centres of the bins and the share of all entries in each; the outer bins take what lies beyond `reach`.
+    """Centres of the bins and the share of all entries in each; entries beyond `reach` are in none.
 
-    reach: by default 3 standard deviations, so that runs are compared with one given for all.
+    reach: by default 4 standard deviations; give one for all to compare runs.
     """
     values = gradients.flatten().double()
-    reach = float(CLIP * values.std(correction=0)) if reach is None else reach
+    reach = float(REACH * values.std(correction=0)) if reach is None else reach
     reach = reach or 1.0
-    counts = torch.histc(values.clamp(-reach, reach), bins, -reach, reach)
+    counts = torch.histc(values, bins, -reach, reach)
     width = 2 * reach / bins
     centres = [-reach + width * (i + 0.5) for i in range(bins)]
     return centres, (counts / len(values)).tolist()

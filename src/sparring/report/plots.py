@@ -158,7 +158,7 @@ def bars(
     for i, (name, values) in enumerate(series.items()):
         at = np.arange(len(groups)) - 0.4 + width * (i + 0.5)
         axes.bar(at, np.asarray(values, float), width * 0.92, color=COLOURS[i % len(COLOURS)], label=name)
-    crowded = sum(map(len, groups)) * 0.075 > size[0]
+    crowded = max(map(len, groups), default=0) * 0.085 > 0.85 * size[0] / max(len(groups), 1)
     axes.set_xticks(range(len(groups)), groups, fontsize=8)
     if crowded:
         axes.tick_params(axis="x", rotation=40)
@@ -168,6 +168,13 @@ def bars(
     axes.grid(False, axis="x")
     if len(series) > 1:
         axes.legend(frameon=False, fontsize=8, labelcolor=INK)
+    return figure
+
+
+def from_zero(figure: "Figure") -> "Figure":
+    """The figure with an axis of values that starts at 0, and room above the highest."""
+    axes = figure.axes[0]
+    axes.set_ylim(0, 1.06 * float(axes.dataLim.ymax))
     return figure
 
 

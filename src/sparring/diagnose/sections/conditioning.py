@@ -14,7 +14,7 @@ from sparring.diagnose.spectrum import EMBEDDING, spectra
 from sparring.errors import SparringError
 from sparring.metrics.accuracy import discriminator_accuracies
 from sparring.metrics.extractors import extractor_for
-from sparring.report.plots import bars, curves
+from sparring.report.plots import bars, curves, from_zero
 
 MOST_LAYERS = 6  # in one figure
 MOST_CLASSES = 20  # in a histogram
@@ -105,7 +105,7 @@ def _draw_spectra(found: Section) -> None:
         figure = curves(
             embeddings, title="spectrum of the projection's class embedding", xlabel="rank", ylabel="singular value"
         )
-        figure.axes[0].set_ylim(bottom=0)
+        from_zero(figure)
         found.draw("spectrum-embedding", figure, "The class embedding's singular values by rank (MHGAN, section 3.2)")
     else:
         found.lack("the projection's spectrum: no run has discriminator.conditioning=projection")

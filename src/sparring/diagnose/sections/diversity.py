@@ -13,7 +13,7 @@ from sparring.diagnose.opened import Batch, OpenedRun
 from sparring.diagnose.sections import Section, one_checkpoint
 from sparring.diagnose.sections.features import Features
 from sparring.metrics.prdc import precision_recall_density_coverage
-from sparring.report.plots import curves, picture_rows
+from sparring.report.plots import curves, from_zero, picture_rows
 
 SHOWN = 12  # samples of a class in the picture
 CLASSES = 3
@@ -54,7 +54,7 @@ def measure(runs: Sequence[OpenedRun], n: int) -> Section:
             "Mean distance between samples as a share of real images', within classes where the generator has them"
         )
         figure = curves(course, title="diversity of the samples", ylabel="share of real images'")
-        figure.axes[0].set_ylim(bottom=0)
+        from_zero(figure)
         found.draw("diversity", figure, caption)
     return found
 

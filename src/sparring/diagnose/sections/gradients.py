@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from torch import Tensor
 
-from sparring.diagnose.gradients import histogram, maps, summary
+from sparring.diagnose.gradients import REACH, histogram, maps, summary
 from sparring.diagnose.opened import OpenedRun
 from sparring.diagnose.sections import Section, one_checkpoint
 from sparring.report.plots import curves, picture_rows
@@ -29,7 +29,7 @@ def measure(runs: Sequence[OpenedRun], n: int) -> Section:
         ):
             rows["real" if len(rows) == 0 else f"real, {run.name}"] = real.pixels[:SHOWN]
         rows[run.name] = maps(gradients[:SHOWN])
-        reach = reach or float(3 * gradients.std())
+        reach = reach or float(REACH * gradients.std())
         shares[run.name] = histogram(gradients, reach=reach)
         steps = run.course()
         found.numbers[run.name] = summary(gradients) | {
@@ -61,7 +61,7 @@ def measure(runs: Sequence[OpenedRun], n: int) -> Section:
     found.draw(
         "gradient-histogram",
         curves(shares, title="histogram of the gradient's entries", xlabel="gradient", ylabel="share", logarithmic="y"),
-        f"Entries of the gradient at {n} real images; the ends take what lies beyond (AS-GAN, Figure 9a)",
+        f"Entries of the gradient at {n} real images (AS-GAN, Figure 9a)",
     )
     names = {"l1": "L1 norm", "sparsity": "sparsity"}
     for key, name in names.items():
