@@ -85,18 +85,6 @@ def packaged_weights() -> Path:
     return Path(found.origin).parent / FILE
 
 
-class SamePad(nn.Module):
-    """TensorFlow's padding of a strided convolution: as little as possible, the odd pixel at the right and the bottom."""
-
-    def __init__(self, kernel: int, stride: int) -> None:
-        super().__init__()
-        self.kernel, self.stride = kernel, stride
-
-    def forward(self, x: Tensor) -> Tensor:
-        high, wide = (max((-(-n // self.stride) - 1) * self.stride + self.kernel - n, 0) for n in x.shape[2:])
-        return F.pad(x, (wide // 2, wide - wide // 2, high // 2, high - high // 2))
-
-
 class Residual(nn.Module):
     """x + layers(x)."""
 
@@ -128,14 +116,16 @@ def folded(state: Mapping[str, Tensor]) -> FoldedLite0:
         kernels = state[f"{weight}.weight"]
         bias = state[f"{norm}.bias"].double() - state[f"{norm}.running_mean"].double() * scale
         width, depth, kernel = kernels.shape[0], kernels.shape[1], kernels.shape[2]
-        groups = width if depth == 1 else 1
-        padding = kernel // 2 if stride == 1 else 0
+        groups, padding = width if depth == 1 else 1, kernel // 2
+        if (
+            stride > 1
+        ):  # all sides are even here: TensorFlow's odd pixel is a kernel whose first row and column are zero
+            kernels, kernel = F.pad(kernels, (1, 0, 1, 0)), kernel + 1
         with torch.device("meta"):
             layer = nn.Conv2d(depth * groups, width, kernel, stride, padding, groups=groups)
         folded_state = {"weight": (kernels.double() * scale.view(-1, 1, 1, 1)).float(), "bias": bias.float()}
         layer.load_state_dict(folded_state, assign=True)
-        pad = [SamePad(kernel, stride)] if stride > 1 else []
-        return nn.Sequential(*pad, layer, *([nn.ReLU6()] if active else []))
+        return nn.Sequential(layer, *([nn.ReLU6(inplace=True)] if active else []))
 
     layers: list[nn.Module] = [convolution("_conv_stem", "_bn0", 2)]
     width, index = STEM, 0
