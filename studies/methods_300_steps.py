@@ -67,7 +67,13 @@ class Case:
 K_PLUS_ONE = {"objective.non_saturating": None, "objective.k_plus_one": {}}
 NAT_GAN = {"objective.non_saturating": None, "objective.nat_gan": {}}
 NEGATIVES = {**NAT_GAN, "negatives": "held-out classes", "objective.negatives": {}}
-QUICK_AVERAGE = {"generator.ema": 0.98}  # over 50 steps: with the recipe's 0.999 it is mostly the untrained generator
+R3GAN = {
+    "generator.ema": 0.98,  # over 50 steps: with the recipe's 0.999 it is mostly the untrained generator
+    "generator.optimizer.lr": 5e-4,  # few steps
+    "discriminator.optimizer.lr": 5e-4,
+    "objective.r1.weight": 0.5,  # at 16 images a batch instead of 512
+    "objective.r2.weight": 0.5,
+}
 LECAM = {"objective.lecam": {"weight": 0.03, "start": 52_000}}  # from a third of the run on; at 0.1 it held D back here
 CASES = [
     Case("(DCGAN, no method)", "as-gan/dcgan-cifar10"),
@@ -87,7 +93,7 @@ CASES = [
     Case("feature_matching", "as-gan/dcgan-cifar10", {"objective.feature_matching": {}}),
     Case("lecam", "as-gan/dcgan-cifar10", LECAM),
     Case("DiffAugment", "as-gan/dcgan-cifar10", {"augment": {"kind": "diffaugment"}}),
-    Case("R3GAN", "r3gan/r3gan-cifar10", QUICK_AVERAGE),
+    Case("R3GAN", "r3gan/r3gan-cifar10", R3GAN),
 ]
 
 
