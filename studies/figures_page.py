@@ -71,7 +71,7 @@ def _part(name: str, found: dict[str, Any] | None) -> str:
         share = "78%" if len(pictures) == 1 and picture[-1].isdigit() and picture in ("as-gan-4", "as-gan-5") else width
         lines.append(f'<img src="figures/{picture}.png" width="{share}" alt="{heading}">')
     steps = ", ".join(f"{run} {count}" for run, count in found["steps"].items())
-    of = f" Steps: {steps}; batches of {next(iter(RECIPES.values()))['batch_size']}." if steps else ""
+    of = f" Steps: {steps}; batches of {next(iter(RECIPES.values()))['batch_size']}." if steps else " 500 steps of 64."
     where = f"{found['date']}, commit `{found['commit']}`, {found['hardware']}"
     lines += ["", f"*{data}.{of} {where}. `python studies/figures.py {name}`; of any runs: `{command}`.*", ""]
     lines += [f"- {key}: {_shown(value)}" for key, value in found["numbers"].items()]

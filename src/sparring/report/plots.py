@@ -98,7 +98,8 @@ def curves(
 
     Curves of many points are drawn faint under their running mean. Values that are not finite leave a gap.
     """
-    figure, axes = panel(title=title, xlabel=xlabel, ylabel=ylabel, size=size)
+    width = size[0] + (0.5 + 0.065 * max(map(len, series)) if len(series) > BESIDE else 0)
+    figure, axes = panel(title=title, xlabel=xlabel, ylabel=ylabel, size=(width, size[1]))
     if "x" in logarithmic:
         axes.set_xscale("log")
     if "y" in logarithmic:

@@ -80,7 +80,7 @@ def _draw(found: Section, rows: dict[str, Tensor], words: dict[str, list[str]]) 
     found.draw("accuracy-under-attack", figure, "Accuracy on real images under FGSM and PGD (AS-GAN, Table 2)")
     found.draw(
         "adversarial-pairs",
-        picture_rows(rows, words, title=f"confidence before and after FGSM of {EPS:g}/255"),
+        picture_rows(rows, words, title=f"confidence before and after FGSM of {EPS:g}/255", side=0.68),
         "Real images and their adversarial samples, with the discriminator's confidence in each (AS-GAN, Figure 1)",
     )
     for name, numbers in found.numbers.items():
