@@ -8,6 +8,7 @@ Goes on where it was stopped; runs stand in runs/figures. Then `python studies/f
 
 from __future__ import annotations
 
+import io
 import json
 import platform
 import sys
@@ -17,6 +18,7 @@ from typing import Any
 
 import torch
 from figure_runs import ROOT, RUNS, train
+from PIL import Image
 
 from sparring.diagnose.gradients import REACH, histogram, maps, summary
 from sparring.diagnose.opened import OpenedRun
@@ -37,7 +39,10 @@ Lines = dict[str, tuple[list[float], list[float]]]
 
 
 def save(name: str, figure: Any) -> None:
-    write_atomically(OUT / f"{name}.png", render(figure, "png"))
+    content = io.BytesIO()
+    with Image.open(io.BytesIO(render(figure, "png"))) as picture:
+        picture.save(content, "PNG", optimize=True)  # the same pixels in fewer bytes
+    write_atomically(OUT / f"{name}.png", content.getvalue())
 
 
 def opened(name: str) -> OpenedRun:

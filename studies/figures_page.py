@@ -74,8 +74,8 @@ def _part(name: str, found: dict[str, Any] | None) -> str:
     of = f" Steps: {steps}; batches of {next(iter(RECIPES.values()))['batch_size']}." if steps else " 500 steps of 64."
     where = f"{found['date']}, commit `{found['commit']}`, {found['hardware']}"
     lines += ["", f"*{data}.{of} {where}. `python studies/figures.py {name}`; of any runs: `{command}`.*", ""]
-    lines += [f"- {key}: {_shown(value)}" for key, value in found["numbers"].items()]
-    return "\n".join(lines) + "\n"
+    numbers = [f"- {key}: {_shown(value)}" for key, value in found["numbers"].items()]
+    return "\n".join([*lines, *numbers, ""] if numbers else lines)
 
 
 def _shown(value: Any) -> str:
