@@ -6,7 +6,9 @@ import json
 from typing import Any
 
 from figure_runs import RECIPES, ROOT
+from PIL import Image
 
+NARROW = 850  # pixels; pictures below that stand side by side
 PAGE = ROOT / "docs" / "figures.md"
 GARMENTS, CIFAR = "embedded Fashion-MNIST, 8,000 images", "CIFAR-10 (JPEG), 50,000 images"
 
@@ -66,10 +68,11 @@ def _part(name: str, found: dict[str, Any] | None) -> str:
     if found is None:
         lines += [f"*Not drawn yet: `python studies/figures.py {name}` trains what it needs and draws it.*", ""]
         return "\n".join(lines)
-    width = "100%" if len(pictures) == 1 else "49%"
     for picture in pictures:
-        share = "78%" if len(pictures) == 1 and picture[-1].isdigit() and picture in ("as-gan-4", "as-gan-5") else width
-        lines.append(f'<img src="figures/{picture}.png" width="{share}" alt="{heading}">')
+        with Image.open(PAGE.parent / "figures" / f"{picture}.png") as opened:
+            narrow = opened.width < NARROW
+        width = ("49%" if len(pictures) > 1 else "60%") if narrow else "100%"
+        lines.append(f'<img src="figures/{picture}.png" width="{width}" alt="{heading}">')
     steps = ", ".join(f"{run} {count}" for run, count in found["steps"].items())
     of = f" Steps: {steps}; batches of {next(iter(RECIPES.values()))['batch_size']}." if steps else " 500 steps of 64."
     where = f"{found['date']}, commit `{found['commit']}`, {found['hardware']}"
