@@ -156,7 +156,11 @@ def train(name: str) -> Path | None:
     began = time.time()
     try:
         sparring.train(
-            recipe, out=folder, start_from=start, resume=folder.is_dir(), command=f"studies/figures.py {name}"
+            recipe,
+            out=folder,
+            start_from=start,
+            resume=(folder / "recipe.json").is_file(),
+            command=f"studies/figures.py {name}",
         )
     except SparringError as error:
         sys.stderr.write(f"{name} is skipped: {error}\n")
