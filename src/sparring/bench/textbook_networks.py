@@ -1,8 +1,8 @@
 """A network as a textbook writes it, from one of the library's: the same parameters and the same numbers to rounding.
 
-What changes: resampling and 3x3 convolutions are apart, shortcuts' 1x1 convolutions run at the higher resolution, blocks
-do nothing in place, memory is in torch's default order, and spectral norm is torch's own parametrization, which takes one
-power iteration at each pass that trains. Everything else of a network, such as attention, is as it was.
+What changes: convolutions are torch's own, apart from resampling, shortcuts' 1x1 convolutions run at the higher resolution,
+blocks do nothing in place, memory is in torch's default order, and spectral norm is torch's own parametrization, which takes
+one power iteration at each pass that trains. Everything else of a network, such as attention, is as it was.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from sparring.networks.layers import normalised
 from sparring.networks.resampling import ConvPool, UpConv
 from sparring.networks.residual import DiscriminatorBlock, GeneratorBlock
 from sparring.networks.spectral import SpectralNorm
+from sparring.networks.winograd import Conv3x3
 
 
 def textbook_network(network: nn.Module) -> nn.Module:
@@ -32,8 +33,9 @@ def textbook_network(network: nn.Module) -> nn.Module:
         for name, child in list(module.named_children()):
             if type(child) in _PLAIN:
                 setattr(module, name, _PLAIN[type(child)](child))
-            elif isinstance(child, UpConv | ConvPool | ImageConv):  # outside a block
-                child.fused = False
+    for module in plain.modules():
+        if isinstance(module, UpConv | ConvPool | ImageConv | Conv3x3):
+            module.fused = False
     for path, norm in norms.items():
         _normalise(plain.get_submodule(path), norm)
     return plain.to(memory_format=torch.contiguous_format).train()

@@ -30,6 +30,7 @@ from sparring.networks.layers import ConditionalGenerator, Normalisation, Statis
 from sparring.networks.resampling import UpConv, Upsampling, doubled
 from sparring.networks.residual import ResidualBackbone, Start, activated
 from sparring.networks.spectral import SpectralNormKind
+from sparring.networks.winograd import Conv3x3
 
 CELLS, SMALLEST_BASE = 3, 4
 DOUBLING: dict[str, tuple[Upsampling, Upsampling, Upsampling]] = {
@@ -69,7 +70,7 @@ class Cell(nn.Module):
         self.upsampling: Upsampling = upsampling
         self.norm1, self.norm2 = norms
         self.conv1 = start(UpConv(width, width, mode=upsampling, fused=fused))
-        self.conv2 = start(nn.Conv2d(width, width, 3, padding=1))
+        self.conv2 = start(Conv3x3(width, width, fused=fused))
         self.skips = nn.ModuleList(start(nn.Conv2d(width, width, 1)) for _ in range(skips))
         self.shortcut = start(nn.Conv2d(width, width, 1)) if shortcut else None
 

@@ -7,8 +7,8 @@ The shortcut's 1x1 convolution runs at the lower resolution: it and the resampli
 the numbers are those of the usual order. No ReLU overwrites a block's input: the shortcut sees x itself, and what a
 discriminator hands out as its blocks stays as it is.
 
-A 3x3 convolution beside a resampling is one stride-2 convolution (`resampling.py`); `fused` False keeps the plain order, of
-the same numbers to rounding.
+A 3x3 convolution beside a resampling is one stride-2 convolution (`resampling.py`), and the others are summed in fewer
+multiplications on CPUs (`winograd.py`); `fused` False keeps the plain order, of the same numbers to rounding.
 """
 
 from __future__ import annotations
@@ -33,6 +33,7 @@ from sparring.networks.layers import (
 )
 from sparring.networks.resampling import ConvPool, UpConv, Upsampling, doubled
 from sparring.networks.spectral import SpectralNormKind, spectral_norm
+from sparring.networks.winograd import Conv3x3
 
 Layout = Literal["constant", "pyramid"]
 NormMaker = Callable[[int], nn.Module]
@@ -83,7 +84,7 @@ class GeneratorBlock(nn.Module):
         self.upsampling: Upsampling = upsampling
         self.norm1, self.norm2 = norm(inputs), norm(outputs)
         self.conv1 = start(UpConv(inputs, outputs, mode=upsampling, fused=fused), start.gain)
-        self.conv2 = start(nn.Conv2d(outputs, outputs, 3, padding=1), start.gain)
+        self.conv2 = start(Conv3x3(outputs, outputs, fused=fused), start.gain)
         self.shortcut = start(nn.Conv2d(inputs, outputs, 1))
 
     def forward(self, x: Tensor, labels: Tensor | None = None) -> Tensor:
@@ -114,9 +115,8 @@ class DiscriminatorBlock(nn.Module):
         super().__init__()
         self.halve = halve
         self.norm1, self.norm2 = nn.Identity() if first else norm(inputs), norm(hidden)
-        self.conv1 = start(nn.Conv2d(inputs, hidden, 3, padding=1), start.gain)
-        last = ConvPool(hidden, outputs, fused=fused) if halve else nn.Conv2d(hidden, outputs, 3, padding=1)
-        self.conv2 = start(last, start.gain)
+        self.conv1 = start(Conv3x3(inputs, hidden, fused=fused), start.gain)
+        self.conv2 = start((ConvPool if halve else Conv3x3)(hidden, outputs, fused=fused), start.gain)
         same = inputs == outputs and not halve
         self.shortcut = nn.Identity() if same else start(nn.Conv2d(inputs, outputs, 1))
 
