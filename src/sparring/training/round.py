@@ -8,8 +8,8 @@ pass of its own in full precision.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -18,6 +18,7 @@ from torch import Tensor
 
 from sparring.errors import SparringError
 from sparring.networks.discriminator import Evidence
+from sparring.networks.second_order import TwiceDifferentiable
 from sparring.randomness import generator_for
 from sparring.terms.base import Penalty, Player
 from sparring.training.side import Side
@@ -150,8 +151,14 @@ class Round:
             wanted |= {f"{name}.gradient", f"{name}.differentiated"}
         return name is not None and not wanted.isdisjoint(self._all_needs)
 
-    def precision(self, *, full: bool) -> AbstractContextManager[Any]:
-        return self._autocast(full) if self._autocast else nullcontext()
+    @contextmanager
+    def precision(self, *, full: bool) -> Iterator[None]:
+        """What a pass runs in; `full` is for one that is differentiated twice."""
+        with (
+            self._autocast(full) if self._autocast else nullcontext(),
+            TwiceDifferentiable() if full else nullcontext(),
+        ):
+            yield
 
     def plan(self) -> list[list[str]]:
         """Which sides are judged together, in the order of their passes."""
