@@ -156,5 +156,8 @@ def _one_thread() -> Iterator[None]:
 def _mirror(images: Tensor, rows: Tensor) -> None:
     """Mirror some of the images [B, C, H, W], in place; only those are moved, whole and as their pixels lie in memory."""
     pixels = images.permute(0, 2, 3, 1)
-    chosen = pixels.flatten(1).index_select(0, rows).view(-1, *pixels.shape[1:])
-    pixels.index_copy_(0, rows, chosen.flip(2))
+    mirrored = pixels.flatten(1).index_select(0, rows).view(-1, *pixels.shape[1:]).flip(2)
+    if images.device.type == "cpu" and not images.requires_grad:
+        pixels.numpy()[rows.numpy()] = mirrored.numpy()  # a copy per image, where `index_copy_` goes pixel by pixel
+    else:
+        pixels.index_copy_(0, rows, mirrored)
