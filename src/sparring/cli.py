@@ -222,7 +222,7 @@ def show(
         print_json(changed) if as_json else tables.print_differences(recipe, diff, changed)
         return
     from sparring.api import show as describe
-    from sparring.classify.describe import print_classifier
+    from sparring.classify.tables import print_classifier
 
     description = describe(recipe, overrides or [], note=note)
     if as_json:
@@ -278,9 +278,9 @@ def classify(
     as_json: AsJson = False,
 ) -> None:
     """Train a classifier that knows what it does not know: `sparring classify nat/demo`."""
-    from sparring.classify.describe import print_table
     from sparring.classify.report import ncr_rows_of, positive_rows_of
     from sparring.classify.run import named_classifiers, train_classifier
+    from sparring.classify.tables import print_table
     from sparring.training.progress import RichProgress
 
     run = train_classifier(
@@ -318,8 +318,8 @@ def predict(
     as_json: AsJson = False,
 ) -> None:
     """Say what images show, with a confidence, or "unknown"."""
-    from sparring.classify.describe import print_predictions
     from sparring.classify.predict import predict as predict_images
+    from sparring.classify.tables import print_predictions
 
     found = predict_images(classifier, images, threshold=threshold, skip_unreadable=skip_unreadable)
     print_json(found) if as_json else print_predictions(found)

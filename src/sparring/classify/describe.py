@@ -1,15 +1,10 @@
-"""What a classifier's recipe is and costs, without training; and the tables that the command line prints."""
+"""What a classifier's recipe is and costs, without training."""
 
 from __future__ import annotations
 
-import json
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
-
-from rich.console import Console
-from rich.table import Table
 
 from sparring.classify.networks import build_classifier
 from sparring.classify.recipe import ClassifierRecipe, shipped_classifiers
@@ -50,34 +45,3 @@ def describe_classifier(recipe: ClassifierRecipe) -> dict[str, Any]:
         "parameters": parameters,
         "recipe": recipe.to_dict(),
     }
-
-
-def print_classifier(description: dict[str, Any]) -> None:
-    console = Console(soft_wrap=False, highlight=False)
-    console.print(f"[bold]{description['name']}[/bold]  {description['about']}")
-    if not description["run_in_full"]:
-        console.print("never run in full", style="yellow")
-    if description["parameters"] is not None:
-        console.print(f"a classifier of {description['parameters']:,} parameters")
-    console.print_json(json.dumps(description["recipe"]))
-
-
-def print_table(columns: list[str], rows: list[list[str]], title: str = "") -> None:
-    table = Table(*columns, box=None, pad_edge=False, title=title or None, title_justify="left")
-    for row in rows:
-        table.add_row(*row)
-    width = None if sys.stdout.isatty() else 200  # a file or a pipe has no edge to wrap at
-    Console(soft_wrap=False, highlight=False, width=width).print(table)
-
-
-def print_predictions(found: list[dict[str, Any]]) -> None:
-    """A line for each image: its label, confidence, and the best class where the label is "unknown"."""
-    rows = []
-    for entry in found:
-        if "error" in entry:
-            rows.append([entry["image"], "unreadable", "", ""])
-            continue
-        rows.append(
-            [entry["image"], entry["label"], f"{entry['confidence']:.3f}", entry["best"] if entry["unknown"] else ""]
-        )
-    print_table(["image", "label", "confidence", "best guess"], rows)
