@@ -69,8 +69,8 @@ NAT_GAN = {"objective.non_saturating": None, "objective.nat_gan": {}}
 NEGATIVES = {**NAT_GAN, "negatives": "held-out classes", "objective.negatives": {}}
 R3GAN = {
     "generator.ema": 0.98,  # over 50 steps: with the recipe's 0.999 it is mostly the untrained generator
-    "generator.optimizer.lr": 5e-4,  # few steps
-    "discriminator.optimizer.lr": 5e-4,
+    "generator.optimizer.lr": 1e-3,  # few steps
+    "discriminator.optimizer.lr": 1e-3,
     "objective.r1.weight": 0.5,  # at 16 images a batch instead of 512
     "objective.r2.weight": 0.5,
 }
