@@ -17,7 +17,7 @@ def test_rows_are_on_disk_as_soon_as_they_are_written(tmp_path):
 def test_resuming_keeps_what_was_before_its_step(tmp_path):
     path = tmp_path / "log.jsonl"
     path.write_text("".join(json.dumps({"step": step}) + "\n" for step in (2, 4, 5, 6, 8)))
-    log = JsonLines(path, after=6, keep=lambda step: step % 2 == 0)
+    log = JsonLines(path, after=6, keep=lambda row: row["step"] % 2 == 0)
     log.write({"step": 7})
     log.close()
     assert [row["step"] for row in read_rows(path)] == [2, 4, 6, 7]

@@ -130,6 +130,20 @@ def test_a_resumed_run_writes_the_same_vitals(tmp_path, images):
         assert (whole.folder / "vitals.jsonl").read_bytes() == before, step
 
 
+@pytest.mark.usefixtures("without_reports")
+def test_a_resumed_run_knows_its_warnings_about_the_log(tmp_path, images, monkeypatch):
+    for name, value in (("SATURATED_LOSS", 1e9), ("SATURATED_GAP", -1e9), ("SATURATED_TICKS", 1)):
+        monkeypatch.setattr(f"sparring.training.warnings.{name}", value)
+    recipe = tiny_recipe(steps=6, samples_every=3, log_every=1, checkpoint_every=1, keep_checkpoints=9)
+    whole = sparring.train(recipe, out=tmp_path / "run", data=images)
+    rows = read_rows(whole.folder / "vitals.jsonl")
+    assert [row["step"] for row in rows if "saturated" in row.get("warnings", {})] == [1]
+    before = (whole.folder / "vitals.jsonl").read_bytes()
+    for step in (1, 2, 4):
+        sparring.train(recipe, out=tmp_path / "run", data=images, resume_from=step)
+        assert (whole.folder / "vitals.jsonl").read_bytes() == before, step
+
+
 def test_pictures_of_another_size_are_not_compared(tmp_path):
     from sparring.report.plots import image_grid
 

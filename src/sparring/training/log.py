@@ -34,10 +34,12 @@ class Tracker(Protocol):
 class JsonLines:
     """One JSON object per line, flushed as it is written. Lines beyond a step are dropped when a run resumes there."""
 
-    def __init__(self, path: Path, *, after: int | None = None, keep: Callable[[int], bool] = lambda step: True):
+    def __init__(
+        self, path: Path, *, after: int | None = None, keep: Callable[[Mapping[str, Any]], bool] = lambda row: True
+    ):
         """after: of what is there, keep the rows up to this step that `keep` agrees to; None: start empty."""
         self.path = path
-        rows = [] if after is None else [row for row in read_rows(path) if row["step"] <= after and keep(row["step"])]
+        rows = [] if after is None else [row for row in read_rows(path) if row["step"] <= after and keep(row)]
         write_atomically(path, "".join(map(_line, rows)))
         self._file = path.open("ab", buffering=0)
 

@@ -81,9 +81,8 @@ class Training:
     def _open_logs(self, step: int | None, *, tensorboard: bool) -> None:
         every, last = self.recipe.log_every, self.recipe.steps
         log = self.folder / "log.jsonl"
-        self.log = JsonLines(
-            log, after=step, keep=lambda row: row % every == 0 or row == last
-        )  # not a shorter run's end
+        # not a shorter run's end
+        self.log = JsonLines(log, after=step, keep=lambda row: row["step"] % every == 0 or row["step"] == last)
         self.metrics = JsonLines(self.folder / "metrics.jsonl", after=step)
         rows = read_rows(log)
         self._before = rows[-1].get("seconds", 0.0) if rows else 0.0

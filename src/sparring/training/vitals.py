@@ -6,7 +6,7 @@ some begin. Nothing of the training changes, bit for bit.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -50,9 +50,11 @@ class Vitals:
         self._known: dict[bool, float] = {}  # diversity of the real images, overall and within classes
         self._watch = Watch(log, rows)
 
-    def _is_regular(self, step: int) -> bool:
-        """Whether the recipe measures at this step; a shorter run's end is no such step."""
-        recipe = self.state.recipe
+    def _is_regular(self, row: Mapping[str, Any]) -> bool:
+        """Whether the recipe writes such a row at its step; a shorter run's end is no such step."""
+        recipe, step = self.state.recipe, row["step"]
+        if "diversity" not in row and "train" not in row:  # a warning about a row of the log
+            return step == recipe.steps or step % recipe.log_every == 0
         every = [recipe.samples_every, None if recipe.evaluation is None else recipe.evaluation.every]
         return step == recipe.steps or any(n is not None and step % n == 0 for n in every)
 

@@ -43,15 +43,17 @@ class Watch:
         for row in log:
             self.tick(row)
         for row in vitals:
-            self.samples(row) if "diversity" in row else self.accuracies(row)
+            if "diversity" in row:
+                self.samples(row)
+            elif "train" in row:  # else a warning about a row of the log
+                self.accuracies(row)
 
     def tick(self, values: Mapping[str, Any]) -> dict[str, str]:
         """The means of a log tick, by `player/term`."""
         gap = values.get("discriminator/real_score", 0.0) - values.get("discriminator/fake_score", 0.0)
         losses = [value for key, value in values.items() if _is_host_loss(key, values)]
-        sign = (
-            bool(losses) and 0 <= losses[0] < SATURATED_LOSS and gap > SATURATED_GAP
-        )  # an unbounded loss is negative then
+        # an unbounded loss is negative then
+        sign = bool(losses) and 0 <= losses[0] < SATURATED_LOSS and gap > SATURATED_GAP
         self._saturated_ticks = self._saturated_ticks + 1 if sign else 0
         seen = f"its loss is {losses[0] if losses else 0:.2g}, and its scores of reals and fakes are {gap:.3g} apart"
         return self._begun(
