@@ -20,6 +20,7 @@ from sparring.plugins import find
 from sparring.randomness import generator_for
 from sparring.recipe import Recipe
 from sparring.terms.base import Player
+from sparring.training.process import threads
 from sparring.training.runtime import Runtime
 from sparring.training.state import TrainingState, build
 
@@ -51,7 +52,7 @@ def bench_step(
     what a machine with other work to do can tell.
     """
     chosen = Recipe.load(recipe, overrides if isinstance(overrides, Mapping) else list(overrides))
-    with _threads(chosen.threads):
+    with threads(chosen.threads):
         state = synthetic_state(chosen, device=device, at=at, note=note)
         if state.recipe.accumulate > 1 or state.recipe.precision != "float32":
             raise SparringError(
@@ -175,17 +176,3 @@ def flops(function: Callable[[], Any]) -> float:
     with _Counter() as counter:
         function()
     return counter.total / 1e9
-
-
-class _threads:
-    """The recipe's number of threads within the block."""
-
-    def __init__(self, threads: int | None):
-        self.wanted, self.before = threads, torch.get_num_threads()
-
-    def __enter__(self) -> None:
-        if self.wanted is not None:
-            torch.set_num_threads(self.wanted)
-
-    def __exit__(self, *error: object) -> None:
-        torch.set_num_threads(self.before)

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import json
 import platform
-import random
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
 from sparring.classify.data import ClassifierData, Note, load_classifier_data
@@ -24,6 +22,7 @@ from sparring.errors import SparringError
 from sparring.files import one_line_for_disk_errors, write_json
 from sparring.recipe import Network, flat
 from sparring.training.log import read_rows
+from sparring.training.process import process_as_before
 from sparring.training.progress import Progress, no_progress
 from sparring.training.run_folder import FROM_PYTHON, commit, versions
 from sparring.training.runtime import Runtime
@@ -92,7 +91,7 @@ def train_classifier(
     folder = _folder(chosen, recipe, out, resume=resume)
     chosen = _resolved(chosen, folder)
     others = {name: load_classifier(path) for name, path in (beside or {}).items()}
-    with _one_process(device) as chosen_device, _process_as_before():
+    with _one_process(device) as chosen_device, process_as_before():
         assert chosen.threads is not None
         torch.set_num_threads(chosen.threads)
         images = load_classifier_data(chosen, note, data=data, test=test, negatives=negatives, probes=probes)
@@ -265,16 +264,3 @@ def _one_process(device: str | None) -> Iterator[torch.device]:
         yield runtime.device
     finally:
         runtime.stop()
-
-
-@contextmanager
-def _process_as_before() -> Iterator[None]:
-    """Put back the global generators, which every step seeds, and the number of threads."""
-    threads, python_state, numpy_state = torch.get_num_threads(), random.getstate(), np.random.get_state()
-    with torch.random.fork_rng(devices=list(range(torch.cuda.device_count()))):
-        try:
-            yield
-        finally:
-            torch.set_num_threads(threads)
-            random.setstate(python_state)
-            np.random.set_state(numpy_state)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,6 +14,7 @@ from sparring.recipe import Recipe
 from sparring.toy import yardsticks
 from sparring.toy.worlds import Points, World
 from sparring.training.frozen import frozen
+from sparring.training.process import threads
 from sparring.training.round import Moment, Round
 from sparring.training.runtime import Runtime
 from sparring.training.state import TrainingState, build
@@ -57,7 +56,7 @@ class ToySession:
         if recipe.negatives is not None:
             negatives = world.negatives or background(world, recipe.seed)
         self.negatives = negatives
-        with one_thread():
+        with threads(1):
             self.state: TrainingState = build(recipe, world.data, negatives=negatives, runtime=Runtime())
             self._latents, self._labels = self.state.feed.latents(SAMPLES, "toy")
             self.places = places_of(world)
@@ -65,7 +64,7 @@ class ToySession:
 
     def step(self, count: int = 1) -> None:
         """Train for some steps, and stop where a loss or a weight became infinite."""
-        with one_thread():
+        with threads(1):
             for _ in range(count):
                 train_step(self.state)
             self.state.check_finite()
@@ -74,7 +73,7 @@ class ToySession:
     def look(self, *, pictures: bool = True) -> Look:
         """The run as it stands; nothing of it changes. Without `pictures` neither arrows nor mesh are made."""
         s = self.state
-        with one_thread(), frozen(s.discriminator), frozen(s.evaluated_generator), held(s.discriminator, iterate=False):
+        with threads(1), frozen(s.discriminator), frozen(s.evaluated_generator), held(s.discriminator, iterate=False):
             with torch.no_grad(), held(s.evaluated_generator, iterate=False):
                 samples = s.evaluated_generator(self._latents, self._labels)
                 mesh = self._mesh() if pictures else None
@@ -167,13 +166,3 @@ def background(world: World, seed: int, count: int = 2000) -> Points:
         if not missing:
             break
     return Points(torch.cat(found))
-
-
-@contextmanager
-def one_thread() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -15,6 +14,7 @@ from sparring.data.packed import PackedImages, to_float
 from sparring.data.sampler import Stream
 from sparring.randomness import generator_for
 from sparring.terms.base import Player
+from sparring.training.process import threads
 from sparring.training.round import share_of
 
 
@@ -121,7 +121,7 @@ class Feed:
         return torch.randint(self.num_classes, (size,), generator=generator_for(self.seed, "labels", player, update))
 
     def _batch(self, name: str, update: int, total: int, part: int) -> tuple[Tensor, Tensor | None]:
-        with _one_thread():
+        with threads(1):  # batches are quick: waiting for a second thread takes longer, by far on a busy machine
             return self._drawn(name, update, total, part)
 
     def _drawn(self, name: str, update: int, total: int, part: int) -> tuple[Tensor, Tensor | None]:
@@ -140,17 +140,6 @@ class Feed:
         elif name == "unlabelled":
             labels = None
         return images, labels
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """Batches are quick: waiting for a second thread takes longer, by far where other programs run beside this one."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
 
 
 def _mirror(images: Tensor, rows: Tensor) -> None:
