@@ -1,6 +1,6 @@
 """Timings of the Frechet distance beside the formulas of torch-fidelity and pytorch-fid, in one process and as ratios.
 
-    python benchmarks/metrics.py [--d 2048] [--threads 1] [--classes 1000] [--per-class 500] [--out benchmarks/metrics.json]
+    python benchmarks/metrics.py [--d 2048] [--n 2000 4200] [--threads 1] [--classes 1000] [--per-class 500]
 
 The references are the published formulas written
 here: the eigenvalues of the product S_a S_b (torch-fidelity), and scipy's square root of it (pytorch-fid). Memory of
@@ -65,7 +65,7 @@ def seconds(work: Callable[[], Any]) -> tuple[float, Any]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--d", type=int, default=2048)
-    parser.add_argument("--n", type=int, default=4200)
+    parser.add_argument("--n", type=int, nargs="+", default=[2000, 4200], help="features a side")
     parser.add_argument("--classes", type=int, default=1000)
     parser.add_argument("--per-class", type=int, default=500)
     parser.add_argument("--pairs", type=int, default=3)
@@ -80,11 +80,10 @@ def main() -> None:
         "date": time.strftime("%Y-%m-%d"),
         "torch": torch.__version__,
         "d": arguments.d,
-        "n": arguments.n,
     }
     found["memory"] = memory(arguments.d)
     with threadpool_limits(arguments.threads):
-        found["frechet"] = frechet(arguments.n, arguments.d, arguments.pairs)
+        found["frechet"] = {f"n = {n}": frechet(n, arguments.d, arguments.pairs) for n in arguments.n}
     found["intra_class"] = within_classes(arguments.classes, arguments.per_class, arguments.d)
     arguments.out.write_text(json.dumps(found, indent=2) + "\n")
     print(json.dumps(found, indent=2))

@@ -157,6 +157,17 @@ def test_both_rounds_of_the_computation_agree(monkeypatch):
         frechet_distance(x, y)
 
 
+@pytest.mark.parametrize("n", [127, 128, 129])
+def test_about_as_many_samples_as_dimensions_are_measured_fast_and_well(monkeypatch, n):
+    spectrum = torch.arange(1, 129) ** -0.4  # a network's features: no direction is empty, none is far from it
+    x, y = features(n, 128, 7) * spectrum, features(n, 128, 8) * spectrum
+    with monkeypatch.context() as fast:
+        fast.setattr(torch.linalg, "svdvals", None)  # the slow form is not for these
+        found = frechet_distance(x, y)
+    monkeypatch.setattr(gaussian, "REFINE_ABOVE", -1.0)
+    assert found == pytest.approx(frechet_distance(x, y), rel=1e-7)
+
+
 def test_a_mean_far_above_the_deviation_costs_no_digits():
     x, y = features(400, 16, 7).float(), features(400, 16, 8, scale=1.3).float()
     far_x, far_y = x + 8192, y + 8192

@@ -32,7 +32,7 @@ from sparring.files import write_atomically
 
 EPS = torch.finfo(torch.float64).eps
 SETTINGS = ("extractor", "weights_sha256", "resize", "dtype")  # of a provenance, which must agree
-REFINE_ABOVE = 1e-7  # estimated share of rounding in the answer, above which the slower form is taken
+REFINE_ABOVE = 1e-6  # bound on rounding's share of the answer, above which the slower form is taken
 
 
 def frechet_distance(features_a: Tensor, features_b: Tensor) -> float:
@@ -195,11 +195,18 @@ class _Fitted(NamedTuple):
     covariance: Tensor | None = None  # [d, d]
     rows: Tensor | None = None  # [n, d], covariance = rows^T rows
 
-    def times(self, columns: Tensor) -> Tensor:
-        """Covariance @ columns."""
+    def times(self, vector: Tensor) -> Tensor:
+        """Covariance @ vector."""
         if self.rows is not None:
-            return self.rows.T @ (self.rows @ columns)
-        return self.covariance @ columns  # type: ignore[operator]
+            return self.rows.T @ (self.rows @ vector)
+        return self.covariance @ vector  # type: ignore[operator]
+
+    def between(self, factor: Tensor, triangular: bool) -> Tensor:
+        """The lower triangle of factor @ covariance @ factor^T."""
+        if self.rows is not None:
+            return gram(self.rows @ factor.T)
+        assert self.covariance is not None
+        return _congruence(factor.T, self.covariance) if triangular else factor @ (self.covariance @ factor.T)
 
     def largest(self) -> Tensor:
         """The covariance's largest eigenvalue, from below and to a small factor, by a few power iterations."""
@@ -275,8 +282,7 @@ def _signed_distance(a: _Fitted, b: _Fitted) -> float:
         a, b = b, a  # the smaller factor outside: its size is that of the eigenvalue problem
     away = (a.mean - b.mean).square().sum() + a.trace + b.trace
     factor, triangular = a.factor()
-    product = _congruence(factor.T, b.covariance) if triangular else factor @ b.times(factor.T)  # type: ignore[arg-type]
-    eigenvalues = torch.linalg.eigvalsh(product)  # which reads the lower triangle
+    eigenvalues = torch.linalg.eigvalsh(b.between(factor, triangular))  # which reads the lower triangle
     eigenvalues = eigenvalues[-min(a.rank, b.rank, len(eigenvalues)) :] if len(eigenvalues) else eigenvalues
     roots = eigenvalues.clamp(min=0).sqrt()
     distance = away - 2 * roots.sum()
