@@ -21,7 +21,9 @@ RUNS = ROOT / "runs" / "figures"
 CIFAR = "../shared/data/cifar10.zip"
 STEPS = 240  # of most runs; those that others are compared with or start from take LONG
 LONG = 400
+TINY_IMAGENET = "../shared/data/tiny-imagenet-32.zip"
 EPS = 1 / 255
+NEGATIVES = (0, 3, 10)  # of NAT-GAN's Figure 6, in a batch of 32
 
 
 def _recipe(name: str, objective: dict[str, Any], *, cifar: bool = False, **changes: Any) -> dict[str, Any]:
@@ -90,6 +92,29 @@ def _as(name: str, term: dict[str, Any] | None, **changes: Any) -> dict[str, Any
     return _recipe(name, objective, **changes)
 
 
+def _nat(name: str, negatives: int, *, cifar: bool) -> dict[str, Any]:
+    """NAT-GAN on the narrowed networks of AM-GAN; negatives are bags, or classes of Tiny ImageNet that CIFAR-10 has not."""
+    bags = {"source": "fashion-mnist-10k", "split": "train", "classes": ["bag"], "size": 32, "channels": 1}
+    others = {"source": str(ROOT / TINY_IMAGENET), "split": "train", "classes": OTHERS}
+    recipe = _recipe(
+        name,
+        {"nat_gan": {}} | ({"negatives": {"per_batch": negatives}} if negatives else {}),
+        cifar=cifar,
+        generator__network={"kind": "amgan", "width": 12},
+        discriminator__network={"kind": "amgan", "width": 12},
+        evaluation=None,
+    )
+    if negatives:
+        recipe["negatives"] = others if cifar else bags
+    if not cifar:
+        recipe["data"] |= {"classes": "0-7,9", "num_classes": 9}
+    return recipe
+
+
+OTHERS = [  # elephant, acorn, bell pepper, cauliflower, meat loaf; altar, obelisk, beaker, bannister, bucket
+    *("n02504458", "n12267677", "n07720875", "n07715103", "n07871810"),
+    *("n02699494", "n03837869", "n02815834", "n02788148", "n02909870"),
+]
 MULTI_HINGE = {"multi_hinge": {"weight": 1.0, "generator_weight": 0.1}}
 SHARED = {"multi_hinge": {"weight": 1.0, "generator_weight": 1.0, "shared": True}}
 NO_NORM = {"discriminator__network__normalisation": "none", "generator__network__normalisation": "none"}
@@ -138,6 +163,8 @@ RECIPES: dict[str, dict[str, Any]] = {
         _sdp("wgan-gp-sdp-0.1", 0.1),
         _sdp("wgan-gp-sdp-0.03", 0.03),
         _sdp("wgan-gp-sdp-0.05", 0.05),
+        *(_nat(f"nat-gan-{x}-garments", x, cifar=False) for x in NEGATIVES),
+        *(_nat(f"nat-gan-{x}-cifar", x, cifar=True) for x in NEGATIVES),
     )
 }  # fmt: skip
 

@@ -8,7 +8,6 @@ Goes on where it was stopped; runs stand in runs/figures. Then `python studies/f
 
 from __future__ import annotations
 
-import io
 import json
 import platform
 import sys
@@ -16,91 +15,35 @@ from collections.abc import Callable
 from datetime import date
 from typing import Any
 
+import nat_figures
 import torch
-from figure_runs import ROOT, RUNS, train
-from PIL import Image
+from figure_parts import (
+    COLUMNS,
+    OUT,
+    Lines,
+    N,
+    Numbers,
+    diversity_beside,
+    last,
+    logged,
+    measured,
+    opened,
+    plotted,
+    samples,
+    save,
+)
+from figure_runs import NEGATIVES, RUNS, train
 
 from sparring.diagnose.gradients import REACH, histogram, maps, summary
-from sparring.diagnose.opened import OpenedRun
 from sparring.diagnose.sections import section
 from sparring.diagnose.spectrum import spectra as spectra_of
-from sparring.files import write_atomically, write_json
+from sparring.files import write_json
 from sparring.metrics.compare import compare_classes
-from sparring.report.plots import COLOURS, bars, curves, from_zero, image_grid, panel, picture_rows, render
+from sparring.report.plots import COLOURS, bars, curves, from_zero, panel, picture_rows
 from sparring.training.log import read_rows
+from sparring.training.run_folder import commit
 
-OUT = ROOT / "docs" / "figures"
-N = 256  # images that a number of a diagnosis is of
-COLUMNS = 10
-CLASSIFIERS = ("nat-classifiers",)
-
-Numbers = dict[str, Any]
-Lines = dict[str, tuple[list[float], list[float]]]
-
-
-def save(name: str, figure: Any) -> None:
-    content = io.BytesIO()
-    with Image.open(io.BytesIO(render(figure, "png"))) as picture:
-        picture.save(content, "PNG", optimize=True)  # the same pixels in fewer bytes
-    write_atomically(OUT / f"{name}.png", content.getvalue())
-
-
-def opened(name: str) -> OpenedRun:
-    return OpenedRun(RUNS / name)
-
-
-def measured(runs: dict[str, str], metric: str) -> Lines:
-    """A metric over the steps, of runs by the word in the legend."""
-    found: Lines = {}
-    for word, run in runs.items():
-        rows = [row for row in read_rows(RUNS / run / "metrics.jsonl") if row["metric"] == metric]
-        found[word] = ([row["step"] for row in rows], [row["value"] for row in rows])
-    return found
-
-
-def logged(runs: dict[str, str], key: str) -> Lines:
-    """A value of the log over the steps."""
-    found: Lines = {}
-    for word, run in runs.items():
-        rows = [row for row in read_rows(RUNS / run / "log.jsonl") if key in row]
-        found[word] = ([row["step"] for row in rows], [row[key] for row in rows])
-    return found
-
-
-def last(lines: Lines) -> Numbers:
-    return {name: round(values[-1], 4) for name, (_, values) in lines.items()}
-
-
-def plotted(name: str, lines: Lines, title: str, ylabel: str, **more: Any) -> Numbers:
-    save(name, curves(lines, title=title, ylabel=ylabel, **more))
-    return {f"{title}, last": last(lines)}
-
-
-def samples(name: str, run: str, *, rows: int = 4) -> Numbers:
-    """Samples that nobody chose; one class per column where there are classes."""
-    images = opened(run).fake(rows * COLUMNS).pixels
-    image_grid(images, OUT / f"{name}.png", columns=COLUMNS, scale=2)
-    return {}
-
-
-def diversity_beside(name: str, runs: dict[str, str], *, rows: int = 2) -> Numbers:
-    """Samples of runs, and the distance between them within classes (where there are any) as a share of real images'."""
-    found: Numbers = {}
-    pictures = {}
-    for word, run in ((word, opened(run)) for word, run in runs.items()):
-        numbers = section("diversity")([run], N).numbers[run.name]
-        kind = "within_class" if run.conditional else "overall"
-        fake = run.fake(run.data.real.num_classes * 12 if run.conditional else rows * 12)
-        for row in range(rows):
-            shown = fake.pixels[fake.labels == 3 + 4 * row] if run.conditional else fake.pixels[row * 12 :]
-            label = f"{word}: {numbers['features'][kind]:.2f}" if row == 0 else " " * len(pictures)
-            pictures[label] = shown[:12]
-        found[word] = {space: round(numbers[space][kind], 3) for space in ("pixels", "features")}
-        found[word] |= {key: round(numbers[key], 3) for key in ("recall", "coverage", "precision")}
-    title = "samples, and their diversity in features as a share of real images'"
-    save(name, picture_rows(pictures, title=title, side=0.5))
-    return {"diversity": found}
-
+TRAINED_APART = dict.fromkeys(("nat-1", "nat-4"), ("nat-classifiers",))  # of classifiers, trained on the way
 
 # --- SDP ---
 LAMBDAS = {"0": "wgan-gp"} | {f"{w:g}": f"wgan-gp-sdp-{w:g}" for w in (0.01, 0.03, 0.05, 0.1)}
@@ -333,19 +276,47 @@ def as_gan_10() -> Numbers:
     return numbers | plotted("as-gan-10b", losses, "discriminator's loss", "loss")
 
 
+# --- NAT ---
+NAT_SETS = {"garments": "garments", "CIFAR-10": "cifar"}
+
+
+def nat_1() -> Numbers:
+    return nat_figures.predictions(OUT / "nat-1.png")
+
+
+def nat_3() -> Numbers:
+    return nat_figures.moments(OUT / "nat-3.png")
+
+
 def nat_4() -> Numbers:
-    from nat_figure import draw
-
-    return draw(OUT / "nat-4.png")
+    return nat_figures.confidences(OUT / "nat-4.png")
 
 
-def trained_at(runs: tuple[str, ...]) -> str:
-    """The commits that the runs were trained at."""
+def nat_5() -> Numbers:
+    return nat_figures.comparison(OUT / "nat-5a.png", OUT / "nat-5b.png")
+
+
+def nat_6() -> Numbers:
+    found: Numbers = {}
+    for letter, (word, data) in zip("ab", NAT_SETS.items(), strict=True):
+        runs = {f"NAT-GAN_{x}": f"nat-gan-{x}-{data}" for x in NEGATIVES}
+        found |= plotted(f"nat-6{letter}", logged(runs, "generator/nat_gan"), f"{word}: generator's loss", "loss")
+    return found
+
+
+def trained_at(runs: tuple[str, ...]) -> str | None:
+    """The commits that the runs were trained at; this one where a figure's runs are made on the spot."""
+    if not runs:
+        return commit()
     return ", ".join(sorted({json.loads((RUNS / run / "recipe.json").read_text())["commit"] for run in runs}))
 
 
 FIGURES: dict[str, tuple[Callable[[], Numbers], tuple[str, ...]]] = {
-    "nat-4": (nat_4, ()),  # of classifiers, which it trains itself
+    "nat-1": (nat_1, ()),
+    "nat-3": (nat_3, ()),  # of toy runs of some seconds
+    "nat-4": (nat_4, ()),
+    "nat-5": (nat_5, ()),
+    "nat-6": (nat_6, tuple(f"nat-gan-{x}-{data}" for data in NAT_SETS.values() for x in NEGATIVES)),
     "sdp-2": (sdp_2, ("sn-gan-sdp-cifar",)),
     "sdp-3": (sdp_3, tuple(LAMBDAS.values())),
     "sdp-4": (sdp_4, ("wgan-gp-lr", "wgan-gp-lr-sdp", "wgan-gp-none", "wgan-gp-none-sdp")),
@@ -383,7 +354,8 @@ def main() -> None:
         numbers = draw()
         steps = {run: opened(run).last for run in runs}
         facts = {"date": date.today().isoformat(), "hardware": f"{platform.machine()}, 1 thread"}
-        known[name] = facts | {"commit": trained_at(runs or CLASSIFIERS), "steps": steps, "numbers": numbers}
+        at = trained_at(runs or TRAINED_APART.get(name, ()))
+        known[name] = facts | {"commit": at, "steps": steps, "numbers": numbers}
         write_json(path, known)
         print(name, json.dumps(known[name]["numbers"], ensure_ascii=False)[:300], flush=True)
 

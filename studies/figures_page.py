@@ -40,24 +40,11 @@ def _words() -> dict[str, tuple[str, str, list[str], str, str]]:
 
 
 WORDS = _words()
-TOYS = """## NAT, Figures 1, 3, 5 and 6
-
-<!-- nat-1 -->
-<!-- nat-3 -->
-<!-- nat-5 -->
-<!-- nat-6 -->
-"""
 
 
 def main() -> None:
     numbers = json.loads((PAGE.parent / "figures" / "numbers.json").read_text(encoding="utf-8"))
-    old = PAGE.read_text(encoding="utf-8") if PAGE.is_file() else ""
-    toys = (
-        old[old.index("## NAT, Figures 1") : old.index("## NAT, Figure 4")]
-        if "## NAT, Figure 4" in old
-        else TOYS + "\n"
-    )
-    parts = [HEAD, toys.rstrip() + "\n"]
+    parts = [HEAD]
     parts += [_part(name, numbers.get(name)) for name in WORDS]
     PAGE.write_text("\n".join(parts), encoding="utf-8")
 
@@ -74,7 +61,7 @@ def _part(name: str, found: dict[str, Any] | None) -> str:
         width = ("49%" if len(pictures) > 1 else "60%") if narrow else "100%"
         lines.append(f'<img src="figures/{picture}.png" width="{width}" alt="{heading}">')
     steps = ", ".join(f"{run} {count}" for run, count in found["steps"].items())
-    of = f" Steps: {steps}; batches of {next(iter(RECIPES.values()))['batch_size']}." if steps else " 500 steps of 64."
+    of = f" Steps: {steps}; batches of {next(iter(RECIPES.values()))['batch_size']}." if steps else ""
     where = f"{found['date']}, commit `{found['commit']}`, {found['hardware']}"
     lines += ["", f"*{data}.{of} {where}. `python studies/figures.py {name}`; of any runs: `{command}`.*", ""]
     numbers = [f"- {key}: {_shown(value)}" for key, value in found["numbers"].items()]

@@ -13,7 +13,7 @@ from sparring.data.packed import PackedImages
 from sparring.data.sources import load
 from sparring.errors import SparringError
 from sparring.recipe import Evaluation, Recipe
-from sparring.training.measure import reference_images
+from sparring.training.measure import check_evaluation, reference_images
 from sparring.training.run_folder import RunData, load_run_data
 
 
@@ -75,3 +75,18 @@ def test_the_reference_is_as_many_images_as_the_protocol_says() -> None:
     assert drawn != reference_images(data, Evaluation(n_real=5, seed=1)).images.flatten().tolist()
     with pytest.raises(SparringError, match="n_real is 13, and numbers has 12"):
         reference_images(data, Evaluation(n_real=13))
+
+
+def test_few_labels_to_train_on_and_all_to_measure_with() -> None:
+    packed = PackedImages(
+        torch.arange(40, dtype=torch.uint8).view(40, 1, 1, 1), torch.arange(40) % 2, ("a", "b"), name="few"
+    )
+    recipe = Recipe.load(
+        "quickstart",
+        ["data.labelled=0.1", "data.split=null", "data.size=null", "data.channels=null", "data.num_classes=2"],
+    )
+    data = load_run_data(recipe, print, data=packed)
+    assert len(data.real) == 4 and data.unlabelled is not None and len(data.unlabelled) == 40
+    assert data.unlabelled.labels is None
+    assert torch.equal(data.reference(None).labels, packed.labels)
+    check_evaluation(data, Evaluation(metrics=["intra"]))

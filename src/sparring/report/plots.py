@@ -1,7 +1,7 @@
 """Pictures of a run: grids of samples, and curves."""
 
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,7 +26,7 @@ SCALE_KEY = "sparring:scale"  # in the PNG: how often each pixel was repeated, s
 COLOURS = ("#3b7ddd", "#e0823d", "#2f9e77", "#c2498f", "#8a6fd1", "#a08a1f")  # readable on white and on near-black
 INK = "#808488"  # likewise, for axes and words
 UNSAID = {"png": ("Software",), "svg": ("Date", "Creator", "Format", "Type")}  # which matplotlib would add, by format
-BESIDE = 4  # curves; the legend of more stands beside them, where it covers none
+BESIDE = 3  # more curves than this have their legend beside the axes
 SMOOTH_ABOVE = 150  # points; longer curves get a running mean over a fiftieth of their length
 
 
@@ -98,12 +98,12 @@ def curves(
 
     Curves of many points are drawn faint under their running mean. Values that are not finite leave a gap.
     """
-    width = size[0] + (0.5 + 0.065 * max(map(len, series)) if len(series) > BESIDE else 0)
-    figure, axes = panel(title=title, xlabel=xlabel, ylabel=ylabel, size=(width, size[1]))
+    beside = len(series) > BESIDE
+    figure, axes = panel(title=title, xlabel=xlabel, ylabel=ylabel, size=_with_legend(size, series) if beside else size)
     if "x" in logarithmic:
-        axes.set_xscale("log")
+        _logarithmic(axes, "x")
     if "y" in logarithmic:
-        axes.set_yscale("log")
+        _logarithmic(axes, "y")
     for i, (name, (steps, values)) in enumerate(series.items()):
         colour = COLOURS[i % len(COLOURS)]
         x, y = np.asarray(steps, float), np.asarray(values, float)
@@ -113,13 +113,28 @@ def curves(
             axes.plot(x, y, color=colour, linewidth=0.8, alpha=0.3)
             y = _running_mean(y, len(y) // 50)
         axes.plot(x, y, color=colour, linewidth=1.7, label=name, marker=marker, markersize=4)
-    if len(series) > BESIDE:
+    if beside:
         figure.legend(loc="outside right upper", frameon=False, fontsize=8, labelcolor=INK)
     elif any(series):
         axes.legend(frameon=False, fontsize=8, labelcolor=INK)
     if path is not None:
         write_atomically(path, render(figure, Path(path).suffix.lstrip(".") or "png"))
     return figure
+
+
+def _with_legend(size: tuple[float, float], names: Iterable[str]) -> tuple[float, float]:
+    """A figure's size with room for a legend beside the axes."""
+    return size[0] + 0.5 + 0.065 * max(map(len, names)), size[1]
+
+
+def _logarithmic(axes: "Axes", which: str) -> None:
+    """A logarithmic axis with plain numbers, 60 and not 6 x 10^1, on minor ticks too where there are few major ones."""
+    from matplotlib.ticker import LogFormatter, StrMethodFormatter
+
+    (axes.set_xscale if which == "x" else axes.set_yscale)("log")
+    axis = axes.xaxis if which == "x" else axes.yaxis
+    axis.set_major_formatter(StrMethodFormatter("{x:g}"))
+    axis.set_minor_formatter(LogFormatter(minor_thresholds=(1.0, 0.4)))
 
 
 def panel(
@@ -154,7 +169,8 @@ def bars(
     size: tuple[float, float] = (4.2, 2.5),
 ) -> "Figure":
     """A figure of bars side by side: for each group one of every series [len(groups)]."""
-    figure, axes = panel(title=title, xlabel=xlabel, ylabel=ylabel, size=size)
+    named = len(series) > 1
+    figure, axes = panel(title=title, xlabel=xlabel, ylabel=ylabel, size=_with_legend(size, series) if named else size)
     width = 0.8 / max(len(series), 1)
     for i, (name, values) in enumerate(series.items()):
         at = np.arange(len(groups)) - 0.4 + width * (i + 0.5)
@@ -167,8 +183,8 @@ def bars(
             label.set_horizontalalignment("right")
             label.set_rotation_mode("anchor")
     axes.grid(False, axis="x")
-    if len(series) > 1:
-        axes.legend(frameon=False, fontsize=8, labelcolor=INK)
+    if named:
+        figure.legend(loc="outside right upper", frameon=False, fontsize=8, labelcolor=INK)
     return figure
 
 

@@ -32,8 +32,8 @@ FROM_PYTHON = "python:"
 class RunData:
     """The images of a run.
 
-    `real` is what the discriminator sees with labels, `whole` the training set that it is part of; other splits are loaded
-    when a metric asks for one.
+    `real` is what the discriminator sees with labels, `whole` the training set that it is part of, all of it labelled, to
+    measure against; other splits are loaded when a metric asks for one.
     """
 
     real: PackedImages
@@ -68,11 +68,12 @@ def load_run_data(
             f"the recipe says {recipe.data.num_classes} classes, and {real.name} has {real.num_classes}: "
             "set data.num_classes, or choose some with data.classes"
         )
-    whole = None
+    whole = rest = None
     if recipe.data.labelled is not None:
-        real, whole = keep_share_of_labels(real, recipe.data.labelled, recipe.seed)
+        whole = real  # with its labels: measuring may know what training may not
+        real, rest = keep_share_of_labels(whole, recipe.data.labelled, recipe.seed)
     like = {"size": real.size, "channels": real.channels}
-    others: dict[str, PackedImages | None] = {"negatives": None, "unlabelled": whole}
+    others: dict[str, PackedImages | None] = {"negatives": None, "unlabelled": rest}
     for name, given in (("negatives", negatives), ("unlabelled", unlabelled)):
         named: Data | None = getattr(recipe, name)
         if named is not None or given is not None:
