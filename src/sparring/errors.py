@@ -12,8 +12,11 @@ class NonFiniteLossError(SparringError):
     """A loss became NaN or infinite during training; the message names the term and the first bad step."""
 
 
-def nearest(name: str, options: Iterable[str]) -> str:
-    """`did you mean 'x'?` where an option is close to `name`, else `choose one of ...`; for the end of a message."""
+def nearest(name: str, options: Iterable[str], *, otherwise: str | None = None) -> str:
+    """`did you mean 'x'?` where an option is close to `name`, else `choose one of ...`; for the end of a message.
+
+    otherwise: what to say in the place of a list of all options, where these are too many.
+    """
     options = sorted(options)
     close = difflib.get_close_matches(name, options, n=1, cutoff=0.5)
-    return f"did you mean '{close[0]}'?" if close else f"choose one of {', '.join(options)}"
+    return f"did you mean '{close[0]}'?" if close else otherwise or f"choose one of {', '.join(options)}"

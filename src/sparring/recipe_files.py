@@ -78,8 +78,22 @@ def read_recipe(source: Any) -> dict[str, Any]:
     elif not path.is_file():
         if path.suffix in (".yaml", ".yml", ".json"):
             raise SparringError(f"there is no recipe file {source}")
-        raise SparringError(f"unknown recipe '{source}': {nearest(str(source), shipped)} Or give a YAML file or a run")
+        raise unknown_recipe(str(source))
     return _read_file(path, seen=())
+
+
+def unknown_recipe(name: str) -> SparringError:
+    """What to say of a name that the command asked for has no recipe of: that the other command has it, or the nearest."""
+    from sparring.classify.recipe import shipped_classifiers
+
+    for names, what, command in (
+        (shipped_recipes(), "GAN", "train"),
+        (shipped_classifiers(), "classifier", "classify"),
+    ):
+        if name in names:
+            return SparringError(f"'{name}' is the recipe of a {what}: `sparring {command} {name}` trains it")
+    hint = nearest(name, [*shipped_recipes(), *shipped_classifiers()], otherwise="`sparring recipes` lists them all.")
+    return SparringError(f"unknown recipe '{name}': {hint} Or give a YAML file or a run")
 
 
 def _read_file(path: Path, seen: tuple[Path, ...]) -> dict[str, Any]:

@@ -101,7 +101,7 @@ def test_a_mistake_is_one_line(changes, words):
 
 
 def test_an_unknown_recipe_is_named_with_the_nearest():
-    with pytest.raises(SparringError, match=r"unknown classifier recipe 'nat/dmo': did you mean 'nat/demo'"):
+    with pytest.raises(SparringError, match=r"unknown recipe 'nat/dmo': did you mean 'nat/demo'"):
         ClassifierRecipe.load("nat/dmo")
 
 

@@ -18,12 +18,12 @@ from pydantic import BeforeValidator, Field, ValidationError, field_validator, m
 
 from sparring.classify.criteria import CRITERIA, takes_negatives
 from sparring.classify.networks import network_class
-from sparring.errors import SparringError, nearest
+from sparring.errors import SparringError
 from sparring.metrics.ncr import THRESHOLDS
 from sparring.plugins import find
 from sparring.recipe import Network, Part
 from sparring.recipe import Optimizer as BaseOptimizer
-from sparring.recipe_files import merge, parse_overrides, read_recipe
+from sparring.recipe_files import merge, parse_overrides, read_recipe, unknown_recipe
 from sparring.recipe_options import explain, network_options
 from sparring.terms.base import Schedule, value_at
 
@@ -230,9 +230,7 @@ def _values(source: Any) -> dict[str, Any]:
         return {**read_recipe(shipped[name]), "name": name}
     path = Path(source)
     if not path.exists() and path.suffix not in (".yaml", ".yml", ".json"):
-        raise SparringError(
-            f"unknown classifier recipe '{name}': {nearest(name, shipped)} Or give a YAML file or a run"
-        )
+        raise unknown_recipe(name)
     return read_recipe(path)
 
 
