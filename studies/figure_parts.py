@@ -67,20 +67,25 @@ def samples(name: str, run: str, *, rows: int = 4) -> Numbers:
     return {}
 
 
+def diversity(run: OpenedRun) -> Numbers:
+    """The mean distance between samples as a share of real images', within classes where there are any."""
+    numbers = section("diversity")([run], N).numbers[run.name]
+    kind = "within_class" if run.conditional else "overall"
+    found = {space: round(numbers[space][kind], 3) for space in ("pixels", "features")}
+    return found | {key: round(numbers[key], 3) for key in ("recall", "coverage", "precision")}
+
+
 def diversity_beside(name: str, runs: dict[str, str], *, rows: int = 2) -> Numbers:
-    """Samples of runs, and the distance between them within classes (where there are any) as a share of real images'."""
+    """Samples of runs, and their diversity."""
     found: Numbers = {}
     pictures = {}
     for word, run in ((word, opened(run)) for word, run in runs.items()):
-        numbers = section("diversity")([run], N).numbers[run.name]
-        kind = "within_class" if run.conditional else "overall"
+        found[word] = diversity(run)
         fake = run.fake(run.data.real.num_classes * 12 if run.conditional else rows * 12)
         for row in range(rows):
             shown = fake.pixels[fake.labels == 3 + 4 * row] if run.conditional else fake.pixels[row * 12 :]
-            label = f"{word}: {numbers['features'][kind]:.2f}" if row == 0 else " " * len(pictures)
+            label = f"{word}: {found[word]['features']:.2f}" if row == 0 else " " * len(pictures)
             pictures[label] = shown[:12]
-        found[word] = {space: round(numbers[space][kind], 3) for space in ("pixels", "features")}
-        found[word] |= {key: round(numbers[key], 3) for key in ("recall", "coverage", "precision")}
     title = "samples, and their diversity in features as a share of real images'"
     save(name, picture_rows(pictures, title=title, side=0.5))
     return {"diversity": found}

@@ -19,8 +19,8 @@ from sparring.errors import SparringError
 ROOT = Path(__file__).resolve().parents[1]
 RUNS = ROOT / "runs" / "figures"
 CIFAR = "../shared/data/cifar10.zip"
-STEPS = 240  # of most runs; those that others are compared with or start from take LONG
-LONG = 400
+STEPS = 720  # of most runs; those that others are compared with or start from take LONG
+LONG = 1200
 TINY_IMAGENET = "../shared/data/tiny-imagenet-32.zip"
 EPS = 1 / 255
 NEGATIVES = (0, 3, 10)  # of NAT-GAN's Figure 6, in a batch of 32
@@ -92,6 +92,15 @@ def _as(name: str, term: dict[str, Any] | None, **changes: Any) -> dict[str, Any
     return _recipe(name, objective, **changes)
 
 
+def _learning(generator: float, discriminator: float, beta_1: float) -> dict[str, Any]:
+    """Learning rates, and the first moment's decay of both."""
+    betas = [beta_1, 0.99]
+    return {
+        "generator__optimizer": {"lr": generator, "betas": betas},
+        "discriminator__optimizer": {"lr": discriminator, "betas": betas},
+    }
+
+
 def _nat(name: str, negatives: int, *, cifar: bool) -> dict[str, Any]:
     """NAT-GAN on the narrowed networks of AM-GAN; negatives are bags, or classes of Tiny ImageNet that CIFAR-10 has not."""
     bags = {"source": "fashion-mnist-10k", "split": "train", "classes": ["bag"], "size": 32, "channels": 1}
@@ -124,6 +133,15 @@ RESNET = {
     "steps": STEPS // 2,
     "evaluation__every": STEPS // 10,
 }
+COLLAPSING: dict[str, dict[str, Any]] = {  # settings under which plain GANs lose their diversity
+    name: changes | {"steps": 300, "evaluation": None, "checkpoint_every": 100}
+    for name, changes in {
+        "no-norm": NO_NORM | _learning(1e-3, 1e-3, 0.5),
+        "momentum": _learning(2e-3, 2e-3, 0.9),
+        "fast-generator": _learning(3e-3, 4e-4, 0.5),
+        "four-updates": _learning(4e-4, 4e-4, 0.9) | {"d_steps": 4},
+    }.items()
+}
 SMALL = {"generator__network__width": 12, "discriminator__network__width": 8}
 
 RECIPES: dict[str, dict[str, Any]] = {
@@ -140,8 +158,8 @@ RECIPES: dict[str, dict[str, Any]] = {
         _as("as-0", {"eps": 0.0}),
         _as("as-gaussian", {"attack": "gaussian"}),
         _as("as-4", {"eps": 4 * EPS}),
-        _as("dcgan-fast", None, generator__optimizer__lr=1e-4, discriminator__optimizer__lr=4e-3),
-        _as("as-fast", {}, generator__optimizer__lr=1e-4, discriminator__optimizer__lr=4e-3),
+        *(_as(f"{name}-dcgan", None, **changes) for name, changes in COLLAPSING.items()),
+        *(_as(f"{name}-as", {}, **changes) for name, changes in COLLAPSING.items()),
         _sdp("wgan-gp", None),
         _sdp("wgan-gp-sdp-0.01", 0.01),
         _sdp("wgan-gp-lr", None, generator__optimizer__lr=2e-3, discriminator__optimizer__lr=2e-3),

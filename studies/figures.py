@@ -1,6 +1,6 @@
 """The counterparts of the papers' result figures, drawn from small runs made here: docs/figures/*.png and their numbers.
 
-    python studies/figures.py                 # trains what is missing (about an hour on one core), draws all
+    python studies/figures.py                 # trains what is missing (about two hours on one core), draws all
     python studies/figures.py as-gan-2        # one figure, with the runs that it needs
 
 Goes on where it was stopped; runs stand in runs/figures. Then `python studies/figures_page.py` writes docs/figures.md anew.
@@ -23,6 +23,7 @@ from figure_parts import (
     Lines,
     N,
     Numbers,
+    diversity,
     diversity_beside,
     last,
     logged,
@@ -32,7 +33,7 @@ from figure_parts import (
     samples,
     save,
 )
-from figure_runs import NEGATIVES, RUNS, train
+from figure_runs import COLLAPSING, NEGATIVES, RUNS, train
 
 from sparring.diagnose.gradients import REACH, histogram, maps, summary
 from sparring.diagnose.sections import section
@@ -244,7 +245,13 @@ def as_gan_7() -> Numbers:
 
 
 def as_gan_8() -> Numbers:
-    return diversity_beside("as-gan-8", {"GAN": "dcgan-fast", "AS-GAN": "as-fast"})
+    found = diversity_beside("as-gan-8", {"GAN": "no-norm-dcgan", "AS-GAN": "no-norm-as"})
+    for name in COLLAPSING:
+        runs = {"GAN": f"{name}-dcgan", "AS-GAN": f"{name}-as"}
+        found[f"diversity in features, {name}"] = {
+            word: diversity(opened(run))["features"] for word, run in runs.items()
+        }
+    return found
 
 
 def as_gan_9() -> Numbers:
@@ -335,7 +342,7 @@ FIGURES: dict[str, tuple[Callable[[], Numbers], tuple[str, ...]]] = {
     "as-gan-5": (as_gan_5, tuple(SETTINGS.values())),
     "as-gan-6": (as_gan_6, ("dcgan", "as-1", "resnet", "as-resnet")),
     "as-gan-7": (as_gan_7, (AS, "as-resnet")),
-    "as-gan-8": (as_gan_8, ("dcgan-fast", "as-fast")),
+    "as-gan-8": (as_gan_8, tuple(f"{name}-{run}" for name in COLLAPSING for run in ("dcgan", "as"))),
     "as-gan-9": (as_gan_9, (PLAIN, AS)),
     "as-gan-10": (as_gan_10, (PLAIN, AS)),
 }
