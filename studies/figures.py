@@ -158,12 +158,16 @@ def mhgan_11() -> Numbers:
 
 def mhgan_12() -> Numbers:
     runs = {"before": "sagan", "after": "mhshared"}
+    spread = {word: diversity(opened(run))["features"] for word, run in runs.items()}
     rows = {}
     for part in range(2):
         for word, run in runs.items():
-            rows[word + " " * part] = opened(run).fake(4 * COLUMNS).pixels[part * COLUMNS :][:COLUMNS]
-    save("mhgan-12", picture_rows(rows, title="the same latents and classes, before and after", side=0.55))
-    return {metric: last(measured(runs, metric)) for metric in ("fashion-FD", "fashion-IS")}
+            label = " " * len(rows) if part else f"{word}: {spread[word]:.2f}"
+            rows[label] = opened(run).fake(4 * COLUMNS).pixels[part * COLUMNS :][:COLUMNS]
+    title = "the same latents and classes, and their diversity as a share of real images'"
+    save("mhgan-12", picture_rows(rows, title=title, side=0.55))
+    found = {metric: last(measured(runs, metric)) for metric in ("fashion-FD", "fashion-IS")}
+    return {"diversity in features": spread, **found}
 
 
 # --- AS-GAN ---

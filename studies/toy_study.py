@@ -53,9 +53,10 @@ def publish(rows: list[dict[str, Any]]) -> None:
         )
     seconds = sum(row["cpu_seconds"] for row in kept)
     commits = ", ".join(sorted({f"`{(row.get('commit') or 'unknown')[:12]}`" for row in kept}))
-    seeds = {row["seed"] for row in kept}
+    seeds = len({row["seed"] for row in kept})
+    counted = f"{seeds}" if seeds == SEEDS else f"up to {seeds} of {SEEDS}"
     head = (
-        f"{len(kept)} runs of {STEPS} steps with up to {len(seeds)} seeds of {SEEDS}, {time.strftime('%Y-%m-%d')}, commit "
+        f"{len(kept)} runs of {STEPS} steps with {counted} seeds, {time.strftime('%Y-%m-%d')}, commit "
         f"{commits}, one thread of "
         f"{os.cpu_count()} {platform.machine()} cores that other programs shared, torch {torch.__version__.split('+')[0]}, "
         f"{seconds / 60:.0f} CPU minutes; `python studies/toy_study.py`."
