@@ -15,7 +15,7 @@ GARMENTS, CIFAR = "embedded Fashion-MNIST, 8,000 images", "CIFAR-10 (JPEG), 50,0
 HEAD = """# The papers' figures, drawn from runs made here
 
 Each result figure of the four papers has a command that draws its counterpart from runs that it trains first, if they are
-not there. The runs are small: narrow networks (8 to 24 channels at the widest resolution), hundreds of steps, 32x32 images,
+not there. The runs are small: narrow networks (8 to 24 channels at the widest resolution), 300 to 1,200 steps, 32x32 images,
 one seed each. They show what the tools draw, and some show what the method does; they cannot confirm or refute a paper's
 numbers. Distances are `fashion-FD` of 500 samples, which is no FID.
 
