@@ -1,6 +1,6 @@
 """The counterparts of the papers' result figures, drawn from small runs made here: docs/figures/*.png and their numbers.
 
-    python studies/figures.py                 # trains what is missing (about two hours on one core), draws all
+    python studies/figures.py                 # trains what is missing (about an hour on a core), draws all
     python studies/figures.py as-gan-2        # one figure, with the runs that it needs
 
 Goes on where it was stopped; runs stand in runs/figures. Then `python studies/figures_page.py` writes docs/figures.md anew.
