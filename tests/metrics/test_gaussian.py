@@ -299,6 +299,42 @@ def test_a_pickle_is_refused_and_wrong_shapes_are_named(tmp_path):
         GaussianStats.load(tmp_path / "absent.npz")
 
 
+@pytest.mark.parametrize(
+    ("mu", "sigma", "wrong"),
+    [
+        (math.nan, np.eye(3), "NaN or infinity"),
+        (0.0, np.full((3, 3), math.nan), "NaN or infinity"),
+        (0.0, -np.eye(3), "variance below 0"),
+        (0.0, np.eye(3) + np.eye(3, k=1) / 2, "not symmetric"),
+    ],
+)
+def test_moments_that_are_none_are_refused(tmp_path, mu, sigma, wrong):
+    np.savez(tmp_path / "x.npz", mu=np.full(3, mu), sigma=sigma)
+    with pytest.raises(SparringError, match=rf"x\.npz holds no statistics of features: .*{wrong}"):
+        GaussianStats.load(tmp_path / "x.npz")
+
+
+def test_a_covariance_rounded_to_float32_is_read(tmp_path):
+    x, y = features(50, 6, 15), features(40, 6, 16)
+    sigma = np.cov(x.numpy(), rowvar=False)
+    upper = np.triu(sigma) + np.tril(sigma, -1) * (1 + 1e-6)
+    np.savez(tmp_path / "x.npz", mu=x.mean(0).numpy(), sigma=upper.astype(np.float32))
+    found = frechet_distance_of(GaussianStats.load(tmp_path / "x.npz"), stats_of(y))
+    assert found == pytest.approx(frechet_distance(x, y), rel=1e-4)
+
+
+def test_a_distance_that_is_no_number_is_refused():
+    x = features(10, 4, 1)
+    for scale in (1e200, 1e120):
+        with pytest.raises(SparringError, match="no finite number"):
+            frechet_distance(x * scale, x[:, [1, 0, 2, 3]] * scale)
+    for change in (lambda stats: stats.mean.fill_(math.nan), lambda stats: stats.scatter.fill_(math.nan)):
+        broken = stats_of(x)
+        change(broken)
+        with pytest.raises(SparringError, match="no finite number"):
+            frechet_distance_of(stats_of(x), broken)
+
+
 def test_differently_measured_statistics_are_refused():
     a, b = stats_of(features(50, 6, 1)), stats_of(features(50, 6, 2))
     a.provenance = {"extractor": "fashion", "resize": "none", "split": "train"}

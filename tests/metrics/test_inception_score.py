@@ -7,6 +7,7 @@ import torch
 
 from sparring.errors import SparringError
 from sparring.metrics import am_score, inception_score, inception_score_from_logits
+from sparring.metrics.inception_score import SHUFFLE
 
 
 def probabilities(n, c, seed, *, sharp=3.0):
@@ -55,6 +56,25 @@ def test_agrees_with_torch_fidelity():
     assert inception_score(logits.double().softmax(1), splits=10) == pytest.approx(got, rel=1e-10)
 
 
+@pytest.mark.parametrize("splits", [1, 10])
+def test_agrees_with_torch_fidelitys_default_which_shuffles(splits):
+    reference = pytest.importorskip("torch_fidelity.metric_isc")
+    logits = torch.eye(10).repeat_interleave(11, 0) * 6  # class by class, as a folder is read
+    want = reference.isc_features_to_metric(logits, splits=splits)
+    got = inception_score_from_logits(logits, splits, shuffle=SHUFFLE)
+    assert got == pytest.approx((want["inception_score_mean"], want["inception_score_std"]), rel=1e-12)
+    assert inception_score(logits.double().softmax(1), splits, shuffle=SHUFFLE) == pytest.approx(got, rel=1e-10)
+    assert splits == 1 or inception_score_from_logits(logits, splits)[0] < 1.5 < 4 < got[0]
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_a_softmax_in_half_precision_is_a_distribution(dtype):
+    p = probabilities(40, 10, 8)
+    halves = p.log().to(dtype).softmax(1)
+    assert (halves.double().sum(1) - 1).abs().max() > 1e-4
+    assert inception_score(halves, splits=1)[0] == pytest.approx(inception_score(p, splits=1)[0], rel=0.02)
+
+
 def test_extreme_logits_are_finite():
     logits = torch.tensor([[1e4, -1e4, 0.0], [-1e4, 1e4, 0.0]])
     assert inception_score_from_logits(logits, splits=1)[0] == pytest.approx(2, abs=1e-12)
@@ -87,7 +107,7 @@ def test_am_score_ends():
 
 def test_users_mistakes_are_named():
     p = probabilities(5, 3, 4)
-    with pytest.raises(SparringError, match="got 6 for 5 images"):
+    with pytest.raises(SparringError, match="got 6 for 5 images: lower"):
         inception_score(p, splits=6)
     with pytest.raises(SparringError, match="sum to 1"):
         inception_score(p * 1.1, splits=1)
@@ -97,3 +117,8 @@ def test_users_mistakes_are_named():
         inception_score_from_logits(torch.tensor([[math.nan, 0.0]]), splits=1)
     with pytest.raises(SparringError, match=r"\[3\]"):
         inception_score(p[0], splits=1)
+    with pytest.raises(SparringError, match="same classes, got 3 and 2"):
+        am_score(generated=p, train=torch.eye(2))
+    for wrong in (torch.tensor(1.0), p[:, :0], p.long()):
+        with pytest.raises(SparringError, match="float tensor"):
+            inception_score(wrong, splits=1)

@@ -64,7 +64,7 @@ def test_agrees_with_torch_fidelity():
 
 def test_users_mistakes_are_named():
     x = features(5, 4, 8)
-    with pytest.raises(SparringError, match="one d"):
+    with pytest.raises(SparringError, match="got 4 and 2"):
         kernel_distance(x, x[:, :2])
     with pytest.raises(SparringError, match=r"at least 2 .* got 1"):
         kernel_distance(x[:1], x)
@@ -72,3 +72,7 @@ def test_users_mistakes_are_named():
         kernel_distance_subsets(x, x, subset_size=6)
     with pytest.raises(SparringError, match="finite"):
         kernel_distance(x, x * float("nan"))
+    with pytest.raises(SparringError, match="1 subset or more, of 2 rows or more, got 0 of 5"):
+        kernel_distance_subsets(x, x, subsets=0, subset_size=5)
+    with pytest.raises(SparringError, match="got 100 of 1"):
+        kernel_distance_subsets(x, x, subset_size=1)

@@ -86,7 +86,7 @@ def test_users_mistakes_are_named():
         precision_recall_density_coverage(x, x, k=6)
     with pytest.raises(SparringError, match="k must be"):
         precision_recall_density_coverage(x, x, k=0)
-    with pytest.raises(SparringError, match="one d"):
+    with pytest.raises(SparringError, match="got 3 and 1"):
         precision_recall_density_coverage(x, x[:, :1])
     with pytest.raises(SparringError, match="finite"):
         precision_recall_density_coverage(x, x * float("inf"))

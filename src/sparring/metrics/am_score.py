@@ -7,6 +7,7 @@ set's class distribution and the classifier is sure of each. Unlike the Inceptio
 import torch
 from torch import Tensor
 
+from sparring.errors import SparringError
 from sparring.metrics.inception_score import entropies, probability_logs
 
 
@@ -14,9 +15,13 @@ def am_score(*, generated: Tensor, train: Tensor) -> float:
     """AM score in nats of class probabilities of generated [N, C] and of train images [M, C] (or their mean, [1, C]).
 
     Infinite where the generator never gives a class that the train images have. Raises SparringError for rows that are
-    no distributions.
+    no distributions, or are of different classes.
     """
     logs = probability_logs(generated)
+    if train.shape[-1] != logs.shape[1]:
+        raise SparringError(
+            f"predictions of one classifier have the same classes, got {logs.shape[1]} and {train.shape[-1]}"
+        )
     p_train = probability_logs(train).exp().mean(0)
     p_generated = logs.exp().mean(0)
     divergence = torch.special.xlogy(p_train, p_train) - torch.special.xlogy(p_train, p_generated)

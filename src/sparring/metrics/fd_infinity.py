@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from sparring.errors import SparringError
+from sparring.metrics.features import check_matrix
 from sparring.metrics.gaussian import GaussianStats, frechet_distance, frechet_distance_of
 from sparring.randomness import generator_for
 
@@ -35,6 +36,7 @@ def frechet_distance_infinity(
     smallest: of the subsets' sizes; by default a tenth of N, or 2 d where that is more, but at most half of N. The estimate
     can come out below 0. Raises SparringError for fewer than 3 points or features.
     """
+    check_matrix(fake)
     n, d = fake.shape
     smallest = min(max(n // 10, 2 * d), n // 2) if smallest is None else smallest
     if points < 3 or not 2 <= smallest < n:
@@ -54,7 +56,7 @@ def frechet_distance_infinity(
 
 
 def _distance(rows: Tensor, real: Tensor | GaussianStats) -> float:
-    if isinstance(real, Tensor):
+    if not isinstance(real, GaussianStats):
         return frechet_distance(rows, real)
     stats = GaussianStats(rows.shape[1])
     stats.update(rows)

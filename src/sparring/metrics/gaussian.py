@@ -19,6 +19,7 @@ by block. Everything is in float64.
 
 import io
 import json
+import math
 from pathlib import Path
 from typing import NamedTuple
 
@@ -29,9 +30,12 @@ from torch import Tensor
 
 from sparring.errors import SparringError
 from sparring.files import write_atomically
+from sparring.metrics.features import check_result, check_same_dimensions, checked, checked_pair
 
 EPS = torch.finfo(torch.float64).eps
 SETTINGS = ("extractor", "weights_sha256", "resize", "dtype")  # of a provenance, which must agree
+WHAT = "a Frechet distance"
+ROUNDING = 1e-5  # by which a file's covariance may miss symmetry, of its largest variance: some programs write float32
 REFINE_ABOVE = 1e-6  # bound on rounding's share of the answer, above which the slower form is taken
 
 
@@ -39,23 +43,25 @@ def frechet_distance(features_a: Tensor, features_b: Tensor) -> float:
     """Squared Frechet distance between Gaussians fitted to two sets of features, [N_a, d] and [N_b, d].
 
     Covariances are the unbiased ones (divided by N - 1). The distance is biased upwards at finite N, by about d / N:
-    compare numbers only at equal N. Raises SparringError for fewer than two rows, different d, or non-finite features.
+    compare numbers only at equal N. Raises SparringError for fewer than two rows, different d, non-finite features, or such
+    large ones that the distance is no finite number.
     """
-    _check_same_dimensions(features_a.shape[-1], features_b.shape[-1])
-    return max(0.0, _signed_distance(_fit(features_a), _fit(features_b)))
+    a, b = checked_pair(features_a, features_b, WHAT)
+    return _distance(_fit(a), _fit(b))
 
 
 def frechet_distance_of(stats_a: "GaussianStats", stats_b: "GaussianStats") -> float:
     """Squared Frechet distance between two streamed or loaded Gaussians; as `frechet_distance` on their features.
 
-    Raises SparringError where both say how they were measured and these differ, naming the differences.
+    Raises SparringError where both say how they were measured and these differ, naming the differences, and where the
+    distance is no finite number.
     """
-    _check_same_dimensions(stats_a.dimensions, stats_b.dimensions)
+    check_same_dimensions(stats_a.dimensions, stats_b.dimensions)
     both = [(key, stats_a.provenance.get(key), stats_b.provenance.get(key)) for key in SETTINGS]
     differences = [f"{key} {a!r} against {b!r}" for key, a, b in both if None not in (a, b) and a != b]
     if differences:
         raise SparringError(f"statistics measured differently cannot be compared: {'; '.join(differences)}")
-    return max(0.0, _signed_distance(stats_a._fitted(), stats_b._fitted()))
+    return _distance(stats_a._fitted(), stats_b._fitted())
 
 
 class GaussianStats:
@@ -86,15 +92,15 @@ class GaussianStats:
 
     def update(self, features: Tensor) -> None:
         """Add a batch of features [B, d], any float type, on any device (they are summed on the CPU)."""
-        features = _checked(features).cpu()
-        _check_same_dimensions(self.dimensions, features.shape[1])
+        features = checked(features).cpu()
+        check_same_dimensions(self.dimensions, features.shape[1])
         if len(features):
             mean = features.mean(0)
             self._add(len(features), mean, gram(features - mean))
 
     def merge(self, other: "GaussianStats") -> None:
         """Add another's samples, as if this one had seen them too."""
-        _check_same_dimensions(self.dimensions, other.dimensions)
+        check_same_dimensions(self.dimensions, other.dimensions)
         if other.n is None:
             raise SparringError("statistics that do not say how many samples they saw cannot be merged")
         if other.n:
@@ -160,7 +166,8 @@ class GaussianStats:
     def load(cls, path: Path | str) -> "GaussianStats":
         """Read what `save` wrote, or another program's `mu` and `sigma`. Never unpickles.
 
-        Raises SparringError if the file is not such an .npz.
+        Raises SparringError if the file is not such an .npz, or if `sigma` is no covariance: not finite, not symmetric up to
+        rounding, or with a variance below 0.
         """
         try:
             with open(path, "rb") as opened, np.load(opened, allow_pickle=False) as file:
@@ -171,10 +178,7 @@ class GaussianStats:
             raise SparringError(f"no statistics at {path}: the file does not exist") from None
         except Exception as error:  # numpy raises six kinds of error for damaged files
             raise SparringError(f"{path} is not an .npz with arrays 'mu' and 'sigma': {error}") from error
-        if mean.ndim != 1 or covariance.shape != (len(mean), len(mean)):
-            raise SparringError(
-                f"{path}: 'mu' must be [d] and 'sigma' [d, d], got {list(mean.shape)} and {list(covariance.shape)}"
-            )
+        _check_moments(path, mean, covariance)
         stats = cls(len(mean))
         stats.n, stats.mean, stats.provenance = (None if n < 0 else n), mean, provenance
         stats.scatter = covariance if stats.n is None else covariance * max(stats.n - 1, 0)
@@ -184,6 +188,25 @@ class GaussianStats:
         rank = self.dimensions if self.n is None else min(self.dimensions, self.n - 1)
         covariance = self.covariance
         return _Fitted(self.mean, covariance.trace(), rank, covariance=covariance)
+
+
+def _check_moments(path: Path | str, mean: Tensor, covariance: Tensor) -> None:
+    """Raise SparringError unless a file's `mu` and `sigma` are a mean and a covariance."""
+    if mean.ndim != 1 or not len(mean) or covariance.shape != (len(mean), len(mean)):
+        raise SparringError(
+            f"{path}: 'mu' must be [d] and 'sigma' [d, d], d >= 1, got {list(mean.shape)} and {list(covariance.shape)}"
+        )
+    variances = covariance.diagonal()
+    allowed = ROUNDING * variances.abs().max()
+    if not (mean.isfinite().all() and covariance.isfinite().all()):
+        wrong = "'mu' or 'sigma' holds NaN or infinity"
+    elif (covariance - covariance.T).abs().max() > allowed:
+        wrong = "'sigma' is not symmetric"
+    elif variances.min() < -allowed:
+        wrong = "'sigma' has a variance below 0"
+    else:
+        return
+    raise SparringError(f"{path} holds no statistics of features: {wrong}; make it again from the images")
 
 
 class _Fitted(NamedTuple):
@@ -234,10 +257,7 @@ class _Fitted(NamedTuple):
 
 
 def _fit(features: Tensor) -> _Fitted:
-    features = _checked(features)
     n, d = features.shape
-    if n < 2:
-        raise SparringError(f"a Frechet distance needs at least 2 samples on each side, got {n}")
     mean = features.mean(0)
     rows = features - mean
     rank = min(n - 1, d)
@@ -275,6 +295,15 @@ def _congruence(lower: Tensor, symmetric: Tensor) -> Tensor:
     return found
 
 
+def _distance(a: _Fitted, b: _Fitted) -> float:
+    """The distance, never below 0. Raises SparringError rather than return what is no number."""
+    try:
+        found = _signed_distance(a, b)
+    except torch.linalg.LinAlgError:  # what eigenvalues of NaN and infinity end in
+        found = math.nan
+    return max(0.0, check_result(found, WHAT))  # of 0 and NaN, max would take the 0
+
+
 def _signed_distance(a: _Fitted, b: _Fitted) -> float:
     """The distance before rounding below zero is clipped, so that tests can see how far below it goes."""
     b = b._replace(mean=b.mean.to(a.mean.device))
@@ -296,21 +325,3 @@ def _signed_distance(a: _Fitted, b: _Fitted) -> float:
         away = (a.mean - b.mean).square().sum() + factor.square().sum() + other.square().sum()
         distance = away - 2 * torch.linalg.svdvals(factor @ other.T).sum()
     return distance.item()
-
-
-def _checked(features: Tensor) -> Tensor:
-    """The features in float64, on a device that has it."""
-    if features.ndim != 2 or not features.is_floating_point():
-        raise SparringError(f"features must be a float tensor [N, d], got {features.dtype} {list(features.shape)}")
-    features = features.detach()
-    features = (features.cpu() if features.device.type == "mps" else features).double()
-    if not features.sum().isfinite():  # any that is not makes the sum so, too
-        rows = (~features.isfinite()).any(1).nonzero()
-        bad = rows[0].item() if len(rows) else int(features.abs().amax(1).argmax())  # or the sum overflows
-        raise SparringError(f"features must be finite, row {bad} is not: look at the images or weights they came from")
-    return features
-
-
-def _check_same_dimensions(a: int, b: int) -> None:
-    if a != b:
-        raise SparringError(f"features of the same extractor have the same dimensions, got {a} and {b}")

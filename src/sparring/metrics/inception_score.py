@@ -2,33 +2,52 @@
 
 Salimans et al. 2016 (arXiv 1606.03498) section 4. It lies in [1, C]; with N images in a group it is biased downwards, so
 numbers compare only at equal N and equal number of groups (papers differ here: 10 groups of 5,000, or one of 50,000).
+
+Groups are made of rows that stand together. Where images come class by class, as from a folder, each group would hold few
+classes and score far too low, so evaluations shuffle the rows first: by torch-fidelity's default permutation, which makes
+both programs' numbers equal.
 """
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from sparring.errors import SparringError
+from sparring.metrics.features import check_matrix
+
+SHUFFLE = 2020  # torch-fidelity's default seed
 
 
-def inception_score(probabilities: Tensor, splits: int = 10) -> tuple[float, float]:
+def inception_score(probabilities: Tensor, splits: int = 10, *, shuffle: int | None = None) -> tuple[float, float]:
     """Mean and (population) standard deviation over `splits` groups of the score of class probabilities [N, C].
 
-    Groups are consecutive rows, so the rows' order should be random. Computed in float64; a probability of 0 adds nothing.
-    Raises SparringError for rows that are no distributions, or for fewer rows than groups.
+    Groups are consecutive rows, after a permutation by the seed `shuffle` (`SHUFFLE` is torch-fidelity's), or as they are:
+    then their order should be random. Computed in float64; a probability of 0 adds nothing. Raises SparringError for rows
+    that are no distributions, or for fewer rows than groups.
     """
-    return _score(probability_logs(probabilities), splits)
+    return _score(probability_logs(probabilities), splits, shuffle)
 
 
-def inception_score_from_logits(logits: Tensor, splits: int = 10) -> tuple[float, float]:
+def inception_score_from_logits(logits: Tensor, splits: int = 10, *, shuffle: int | None = None) -> tuple[float, float]:
     """As `inception_score`, for logits [N, C]: no digit is lost where a probability would round to 0 or 1."""
-    _check_matrix(logits, "logits")
-    return _score(logits.double().log_softmax(1), splits)
+    _check(logits, "logits")
+    return _score(logits.double().log_softmax(1), splits, shuffle)
 
 
-def _score(logs: Tensor, splits: int) -> tuple[float, float]:
-    n = len(logs)
+def check_groups(splits: int, n: int) -> None:
+    """Raise SparringError unless n images can be split into so many groups."""
     if not 1 <= splits <= n:
-        raise SparringError(f"splits must be between 1 and the number of images, got {splits} for {n} images")
+        raise SparringError(
+            f"a score has between 1 and as many groups (splits, --is-splits) as images, got {splits} for {n} images: lower "
+            "the one, or raise the other"
+        )
+
+
+def _score(logs: Tensor, splits: int, shuffle: int | None) -> tuple[float, float]:
+    n = len(logs)
+    check_groups(splits, n)
+    if shuffle is not None and splits > 1:
+        logs = logs[torch.from_numpy(np.random.RandomState(shuffle).permutation(n)).to(logs.device)]
     scores = []
     for i in range(splits):
         group = logs[i * n // splits : (i + 1) * n // splits]
@@ -46,10 +65,11 @@ def entropies(logs: Tensor) -> Tensor:
 
 def probability_logs(probabilities: Tensor) -> Tensor:
     """Logarithms [N, C] in float64 of class probabilities [N, C], checked and normalised to sum to 1."""
-    _check_matrix(probabilities, "probabilities")
+    _check(probabilities, "probabilities")
     p = probabilities.double()
     total = p.sum(1, keepdim=True)
-    if (p < 0).any() or ((total - 1).abs() > 1e-3).any():
+    allowed = max(1e-3, torch.finfo(probabilities.dtype).eps)  # a softmax in bfloat16 sums to 1 within 0.004
+    if (p < 0).any() or ((total - 1).abs() > allowed).any():
         raise SparringError(
             "probabilities must be >= 0 and sum to 1 in each row of [N, C]: pass logits to the function that ends in "
             "_from_logits, or apply softmax(1) first"
@@ -57,8 +77,9 @@ def probability_logs(probabilities: Tensor) -> Tensor:
     return (p / total).log()
 
 
-def _check_matrix(x: Tensor, name: str) -> None:
-    if x.ndim != 2 or not x.is_floating_point() or not len(x):
-        raise SparringError(f"{name} must be a float tensor [N, C] with N >= 1, got {x.dtype} {list(x.shape)}")
+def _check(x: Tensor, name: str) -> None:
+    check_matrix(x, name, "[N, C]")
+    if not len(x):
+        raise SparringError(f"{name} of no image have no score: [N, C] takes N >= 1")
     if not x.isfinite().all():
         raise SparringError(f"{name} must be finite: look at the images or weights they came from")

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from sparring.errors import SparringError
+from sparring.metrics.features import check_matrix
 from sparring.metrics.gaussian import frechet_distance
 
 
@@ -63,6 +64,7 @@ def intra_class_distances(
     two images in both sets.
     """
     for features, labels in ((features_a, labels_a), (features_b, labels_b)):
+        check_matrix(features)
         if labels.ndim != 1 or len(labels) != len(features) or labels.is_floating_point():
             raise SparringError(
                 f"intra-class distances need a whole number for each image, got labels {labels.dtype} {list(labels.shape)} "

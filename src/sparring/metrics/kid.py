@@ -8,18 +8,21 @@ import torch
 from torch import Tensor
 
 from sparring.errors import SparringError
+from sparring.metrics.features import check_result, checked_pair
 from sparring.randomness import generator_for
 
+WHAT = "a kernel distance"
 BLOCK = 2048  # rows of the kernel matrix held at a time
 
 
 def kernel_distance(features_a: Tensor, features_b: Tensor) -> float:
     """The unbiased estimate from all pairs of features [N_a, d] and [N_b, d]; no subsets, no randomness.
 
-    Memory is a block of the kernel matrix. Raises SparringError for fewer than two rows, different d, non-finite features.
+    Memory is a block of the kernel matrix. Raises SparringError for fewer than two rows, different d, features that are not
+    finite, or so large that the estimate is not.
     """
-    a, b = _checked(features_a, features_b, at_least=2)
-    return _distance(a, b).item()
+    a, b = checked_pair(features_a, features_b, WHAT)
+    return check_result(_distance(a, b).item(), WHAT)
 
 
 def kernel_distance_subsets(
@@ -27,16 +30,22 @@ def kernel_distance_subsets(
 ) -> tuple[float, float]:
     """Mean and (population) standard deviation of the estimate over random subsets, as most papers report it.
 
-    Each subset takes `subset_size` rows of each set without replacement (defaults: the authors' code).
+    Each subset takes `subset_size` rows of each set without replacement (defaults: the authors' code). Where these are all
+    of a set's rows, the deviation says nothing of that set. Raises SparringError as `kernel_distance`, and for no subset, or
+    subsets of one row or of more than there are.
     """
-    a, b = _checked(features_a, features_b, at_least=max(2, subset_size))
+    if subsets < 1 or subset_size < 2:
+        raise SparringError(
+            f"a kernel distance takes 1 subset or more, of 2 rows or more, got {subsets} of {subset_size}"
+        )
+    a, b = checked_pair(features_a, features_b, f"{WHAT} of subsets of {subset_size}", at_least=subset_size)
     found = []
     for i in range(subsets):
         generator = generator_for(seed, "kernel distance", i)
         rows_a, rows_b = (torch.randperm(len(x), generator=generator)[:subset_size].to(x.device) for x in (a, b))
         found.append(_distance(a[rows_a], b[rows_b]))
     values = torch.stack(found)
-    return values.mean().item(), values.std(correction=0).item()
+    return check_result(values.mean().item(), WHAT), values.std(correction=0).item()
 
 
 def _distance(a: Tensor, b: Tensor) -> Tensor:
@@ -57,16 +66,3 @@ def _kernel(a: Tensor, b: Tensor, *, pairs: bool = False) -> Tensor:
 def _kernel_sum(a: Tensor, b: Tensor) -> Tensor:
     sums = [_kernel(rows, columns).sum() for rows in a.split(BLOCK) for columns in b.split(BLOCK)]
     return torch.stack(sums).sum()
-
-
-def _checked(a: Tensor, b: Tensor, *, at_least: int) -> tuple[Tensor, Tensor]:
-    for x in (a, b):
-        if x.ndim != 2 or x.shape[1] != b.shape[-1]:
-            raise SparringError(f"features must be [N, d] of one d, got {list(a.shape)} and {list(b.shape)}")
-        if len(x) < at_least:
-            raise SparringError(
-                f"a kernel distance needs at least {at_least} samples (2, or a subset's size) on each side, got {len(x)}"
-            )
-        if not x.isfinite().all():
-            raise SparringError("features must be finite: look at the images or weights they came from")
-    return a.detach().double(), b.detach().double()

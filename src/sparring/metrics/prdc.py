@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from sparring.errors import SparringError
+from sparring.metrics.features import check_result, checked_pair
 
 BLOCK = 2048  # rows of a distance matrix held at a time
 
@@ -36,17 +37,13 @@ def precision_recall_density_coverage(real: Tensor, fake: Tensor, k: int = 5) ->
     k = 5 is Naeem et al.'s choice, Kynkaanniemi et al. take 3. Raises SparringError unless 1 <= k < N and M, d agree, and
     features are finite.
     """
-    if real.ndim != 2 or fake.ndim != 2 or real.shape[1] != fake.shape[1]:
-        raise SparringError(f"features must be [N, d] of one d, got {list(real.shape)} and {list(fake.shape)}")
-    if not 1 <= k < min(len(real), len(fake)):
-        raise SparringError(f"k must be at least 1 and below the number of samples, got {k}, {len(real)}, {len(fake)}")
-    if not (real.isfinite().all() and fake.isfinite().all()):
-        raise SparringError("features must be finite: look at the images or weights they came from")
-    real, fake = real.detach().double(), fake.detach().double()
+    real, fake = checked_pair(real, fake, "precision and recall")
+    check_neighbours(k, len(real), len(fake))
     centre = real.mean(0)  # distances keep their digits where the mean is far above the standard deviation
     real, fake = real - centre, fake - centre
 
     real_reach, fake_reach = _reach(real, k), _reach(fake, k)
+    check_result((real_reach.sum() + fake_reach.sum()).item(), "a neighbour's distance")
     reals_in_fakes = torch.zeros(len(real), dtype=torch.bool, device=real.device)
     covered = torch.zeros_like(reals_in_fakes)
     balls_per_fake = []
@@ -63,6 +60,14 @@ def precision_recall_density_coverage(real: Tensor, fake: Tensor, k: int = 5) ->
         density=balls.mean().item() / k,
         coverage=covered.double().mean().item(),
     )
+
+
+def check_neighbours(k: int, n: int, m: int) -> None:
+    """Raise SparringError unless each of n and of m samples has a k-th neighbour in its own set."""
+    if not 1 <= k < min(n, m):
+        raise SparringError(
+            f"k must be at least 1 and below the number of samples, got {k} for {n} and {m}: measure more"
+        )
 
 
 def _reach(x: Tensor, k: int) -> Tensor:

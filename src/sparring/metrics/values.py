@@ -8,12 +8,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from sparring.errors import SparringError
 from sparring.metrics.am_score import am_score
 from sparring.metrics.extractors.base import Extractor
 from sparring.metrics.fd_infinity import frechet_distance_infinity
 from sparring.metrics.gaussian import frechet_distance_of
-from sparring.metrics.inception_score import inception_score_from_logits
+from sparring.metrics.inception_score import SHUFFLE, inception_score_from_logits
 from sparring.metrics.intra_class import intra_class_distances
 from sparring.metrics.kid import kernel_distance, kernel_distance_subsets
 from sparring.metrics.prdc import precision_recall_density_coverage
@@ -87,12 +86,8 @@ def _of_predictions(
 ) -> Iterator[tuple[str, object, str | None, Record]]:
     probabilities = logits.double().softmax(1)
     if "is" in wanted:
-        if splits > len(logits):
-            raise SparringError(
-                f"a score of {len(logits)} images cannot have {splits} groups: lower --is-splits, raise --n"
-            )
-        mean, deviation = inception_score_from_logits(logits, splits)
-        yield "IS", mean, "higher", {"std": deviation, "groups": splits}
+        mean, deviation = inception_score_from_logits(logits, splits, shuffle=SHUFFLE)
+        yield "IS", mean, "higher", {"std": deviation, "groups": splits, "shuffle_seed": SHUFFLE}
     if "am" in wanted:
         assert real.probabilities is not None
         yield "AM", am_score(generated=probabilities, train=real.probabilities), "lower", {}
