@@ -33,6 +33,9 @@ def test_counts_and_changes_by_hand():
 def test_numbers_measured_differently_are_refused():
     with pytest.raises(SparringError, match="n_fake 8 against 9"):
         compare_classes(record([1.0]), record([1.0], n_fake=9))
+    with pytest.raises(SparringError, match="size_fake '8x8' against '4x4'"):
+        compare_classes(record([1.0], size_fake="8x8"), record([1.0], size_fake="4x4"))
+    assert compare_classes(record([1.0], size_fake="8x8"), record([1.0])).improved == 0  # an old record does not say
     with pytest.raises(SparringError, match="no values within classes"):
         compare_classes({"metric": "FID"}, {"metric": "FID"})
     with pytest.raises(SparringError, match="needs real images"):

@@ -18,6 +18,7 @@ from sparring.metrics import (
     kernel_distance_subsets,
     precision_recall_density_coverage,
 )
+from sparring.metrics import values as values_module
 from sparring.metrics.evaluate import METRICS, metric_name
 from sparring.metrics.extractors.base import Features
 from sparring.metrics.fd_infinity import frechet_distance_infinity
@@ -106,6 +107,16 @@ def test_records_say_what_they_were_measured_with_and_are_json(real):
         assert "float32" in record["dtype"]
     score = next(record for record in records if record["metric"] == "corners-IS")
     assert score["groups"] == 3 and score["shuffle_seed"] == 2020 and score["std"] > 0 and score["better"] == "higher"
+
+
+def test_subsets_that_hold_a_whole_set_have_no_spread(real, monkeypatch):
+    def record():
+        return evaluate_images(generate, real, extractor=Corners(), n=30, metrics=("kd-subsets",))[0]
+
+    assert "std" not in record() and "all 30 images" in str(record()["notes"])
+    monkeypatch.setattr(values_module, "SUBSET", 20)
+    assert record()["std"] > 0 and "notes" in record() and "spread" not in str(record()["notes"])
+    assert (record()["subset_seed"], record()["subset_size"]) == (0, 20)
 
 
 def test_only_inceptions_numbers_are_called_fid():

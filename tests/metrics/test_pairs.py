@@ -1,5 +1,6 @@
 """Any set of images against any: what a set may be, what a record says, ranks, and what is refused."""
 
+import hashlib
 import json
 import os
 import subprocess
@@ -15,6 +16,7 @@ from sparring.data.packed import PackedImages
 from sparring.errors import SparringError
 from sparring.files import cache_folder
 from sparring.metrics import GaussianStats, evaluate_sets, frechet_distance, open_set
+from sparring.metrics.extractors.base import Features
 from sparring.metrics.pairs import evaluate_pair
 
 HERE = Path(__file__).parent
@@ -110,10 +112,87 @@ def test_wrong_input_is_named(tmp_path, run):
         of(run, tiny_images(), images_split="test")
     with pytest.raises(SparringError, match="got 10 for 5 images"):
         of(FAKES, REALS, n=5, metrics=("is",))
+    with pytest.raises(SparringError, match="got 31 for 40 and 31"):
+        of(FAKES, REALS, metrics=("fd", "prdc"), neighbours=31)
     with pytest.raises(SparringError, match="no metric asked for"):
         of(FAKES, REALS, metrics=())
     with pytest.raises(SparringError, match="--real sets aside"):
         sparring.evaluate(FAKES, real=REALS, overrides=["n=5"])
+
+
+class Mean(Corners):
+    """The mean of each channel's quarters, of images of any size."""
+
+    def __call__(self, images):
+        features = torch.nn.functional.adaptive_avg_pool2d(images.float() / 50, 2)[:, 0].flatten(1)
+        return Features(features, features[:, :3])
+
+
+def test_sizes_are_recorded_noted_and_refused_of_statistics(tmp_path):
+    large = PackedImages(REALS.images.repeat_interleave(2, 2).repeat_interleave(2, 3), name="large")
+    (alike,) = evaluate_pair(FAKES, REALS, extractor=Mean(), metrics=("fd",))
+    assert (alike["size_real"], alike["size_fake"]) == ("4x4", "4x4") and "pixels" not in str(alike["notes"])
+    (again,) = evaluate_pair(FAKES, REALS, extractor=Mean(), metrics=("fd",))  # from kept statistics
+    assert (again["size_real"], again["size_fake"]) == ("4x4", "4x4")
+    (record,) = evaluate_pair(FAKES, large, extractor=Mean(), metrics=("fd",))
+    assert (record["size_real"], record["size_fake"]) == ("8x8", "4x4")
+    assert "generated images are 4x4 and real ones 8x8 pixels" in str(record["notes"])
+    (one, two) = (cache_folder() / "reference").iterdir()
+    kept = next(path for path in (one, two) if GaussianStats.load(path).provenance["size"] == "8x8")
+    with pytest.raises(SparringError, match="size '4x4' against '8x8'"):
+        evaluate_pair(FAKES, kept, extractor=Mean(), metrics=("fd",))
+    stats = GaussianStats.load(kept)
+    del stats.provenance["size"]  # as older versions left it
+    stats.save(tmp_path / "old.npz")
+    (old,) = evaluate_pair(FAKES, tmp_path / "old.npz", extractor=Mean(), metrics=("fd",))
+    assert old["value"] == pytest.approx(record["value"]) and old["size_real"] is None
+
+
+def test_records_name_the_generator_the_data_and_foreign_statistics_by_their_hashes(run, tmp_path):
+    (record,) = of(run, tiny_images(), n=30, batch_size=20)
+    description = json.loads((run / "generator.json").read_text())
+    assert record["generated_hash"] == description["content_hash"] and record["batch_size"] == 20
+    assert record["data_hash"] == tiny_images().fingerprint
+    theirs = GaussianStats(4)
+    theirs.update(Corners()(REALS.images).features)
+    theirs.save(tmp_path / "theirs.npz")
+    (foreign,) = of(FAKES, tmp_path / "theirs.npz")
+    digest = hashlib.sha256((tmp_path / "theirs.npz").read_bytes()).hexdigest()
+    assert (foreign["statistics_file"], foreign["statistics_sha256"]) == ("theirs.npz", digest)
+    assert foreign["generated_hash"] == FAKES.fingerprint and "statistics_file" not in record
+    with pytest.raises(SparringError, match=r"'.*theirs\.npz' holds statistics, not images: .*--real"):
+        of(tmp_path / "theirs.npz", REALS)
+
+
+def test_classes_that_differ_are_named():
+    letters = PackedImages(noise(40, 0), torch.arange(40) % 6, tuple("abcdef"), name="letters")
+    fewer = PackedImages(noise(40, 1), torch.arange(40) % 5, tuple("abcde"))
+    with pytest.raises(SparringError, match="classes differ: only in the real images: f; leave"):
+        of(fewer, letters, metrics=("intra",))
+    turned = PackedImages(noise(40, 1), torch.arange(40) % 5, tuple("abdce"))
+    with pytest.raises(SparringError, match="class 2 is 'd' in the generated images, 'c' in the real"):
+        of(turned, fewer, metrics=("intra",))
+
+
+def test_few_images_keep_their_distance_without_a_score():
+    said = []
+    records = evaluate_pair(FAKES, REALS, extractor=Corners(), n=8, note=said.append)
+    names = [r["metric"] for r in records]
+    assert names[0] == "corners-FD" and "corners-IS" not in names
+    assert any("no Inception Score: 8 images cannot have 10 groups" in line for line in said)
+    counted = Counted()
+    for wrong in ({"metrics": ("fd", "is"), "n": 8}, {"metrics": ("prdc",), "neighbours": 40}):
+        with pytest.raises(SparringError):
+            evaluate_pair(FAKES, REALS, extractor=counted, **wrong)
+    assert counted.shown == 0  # said before any image is looked at
+
+
+class Counted(Corners):
+    shown = 0
+
+    def __call__(self, images):
+        self.shown += len(images)
+        return super().__call__(images)
 
 
 def test_a_set_against_itself_is_computed_to_be_zero_and_noted():

@@ -14,6 +14,11 @@ ALIKE = (  # what two records must share to be compared
     *("metric", "extractor", "weights_sha256", "resize"),
     *("data", "split", "n_real", "n_fake", "real_seed", "n_per_class"),
 )
+WHERE_KNOWN = (
+    "size_real",
+    "size_fake",
+    "data_hash",
+)  # what they must share, too, where both say it: old records do not
 
 
 @dataclass(frozen=True)
@@ -56,21 +61,24 @@ class ClassComparison:
 
 def compare_classes(first: dict[str, Any], second: dict[str, Any]) -> ClassComparison:
     """Two records of the metric `intra`. Raises SparringError where they were measured differently, naming how."""
+    both = [key for key in WHERE_KNOWN if None not in (first.get(key), second.get(key))]
     differences = [
-        f"{key} {first.get(key)!r} against {second.get(key)!r}" for key in ALIKE if first.get(key) != second.get(key)
+        f"{key} {first.get(key)!r} against {second.get(key)!r}"
+        for key in (*ALIKE, *both)
+        if first.get(key) != second.get(key)
     ]
     if differences:
         raise SparringError(f"numbers measured differently cannot be compared: {'; '.join(differences)}")
     if "per_class" not in first:
         raise SparringError(f"'{first['metric']}' has no values within classes: measure with the metric 'intra'")
     pairs = list(zip(first["per_class"], second["per_class"], strict=True))
-    both = [k for k, pair in enumerate(pairs) if None not in pair]
+    measured = [k for k, pair in enumerate(pairs) if None not in pair]
     names = first.get("class_names") or [str(k) for k in range(len(pairs))]
     return ClassComparison(
-        tuple(both),
-        tuple(names[k] for k in both),
-        tuple(pairs[k][0] for k in both),
-        tuple(pairs[k][1] for k in both),
+        tuple(measured),
+        tuple(names[k] for k in measured),
+        tuple(pairs[k][0] for k in measured),
+        tuple(pairs[k][1] for k in measured),
         first["metric"],
     )
 

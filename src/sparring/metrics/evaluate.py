@@ -20,7 +20,9 @@ from sparring.errors import SparringError, nearest
 from sparring.files import cache_folder
 from sparring.metrics.extractors.base import Extractor
 from sparring.metrics.gaussian import GaussianStats
-from sparring.metrics.notes import bias_notes, copy_notes
+from sparring.metrics.inception_score import check_groups
+from sparring.metrics.notes import bias_notes, copy_notes, size_notes
+from sparring.metrics.prdc import check_neighbours
 from sparring.metrics.seen import Seen, look
 from sparring.metrics.sets import Generate, ImageSet, of_images
 from sparring.metrics.values import NEED_LABELS, NEED_LOGITS, NEED_ROWS, Record, metric_name, values_of
@@ -40,6 +42,7 @@ METRICS = {
     "classes": "class shares, the smallest of them, modes covered, and mean maximum probability",
 }
 Progress = Callable[[int, int], None]  # (images done, images in all)
+Note = Callable[[str], None]
 
 __all__ = ["METRICS", "NEED_LOGITS", "Generate", "Record", "evaluate_images", "evaluate_sets", "metric_name"]
 
@@ -58,6 +61,8 @@ def evaluate_images(
     neighbours: int = 5,
     cache: Path | None = None,
     progress: Progress | None = None,
+    note: Note | None = None,
+    generator_hash: str | None = None,
 ) -> list[Record]:
     """Records of the metrics (keys of `METRICS`) of n images from `generate(start, count)` against all of `real`.
 
@@ -66,14 +71,16 @@ def evaluate_images(
     splits     groups of the Inception Score;  neighbours: k of precision, recall, density and coverage
     seed       of the latents behind `generate`; only recorded
     cache      folder of reference statistics, by default below $SPARRING_CACHE or ~/.cache
+    note       called with lines for the user;  generator_hash: of what `generate` draws from; only recorded
 
-    The real set's statistics are kept by content of the images and identity of the extractor. Raises SparringError for an
-    unknown metric, one that needs a classifier where the extractor is none, images of the wrong type, n < 2.
+    The real set's statistics are kept by content of the images, identity of the extractor and this package's version; not
+    where the extractor's hash does not tell all of it (`cacheable`). Raises SparringError for an unknown metric, one that
+    needs a classifier where the extractor is none, too few images for it, images of the wrong type, n < 2.
     """
     _check_metrics(metrics, extractor)
     if n < 2:
         raise SparringError(f"n, the number of generated images to measure, must be at least 2, got {n}")
-    fake = ImageSet("generated", n, real.channels, generate, labels=labels, seed=seed)
+    fake = ImageSet("generated", n, real.channels, generate, labels=labels, seed=seed, content_hash=generator_hash)
     return evaluate_sets(
         fake,
         of_images(real),
@@ -84,6 +91,7 @@ def evaluate_images(
         neighbours=neighbours,
         cache=cache,
         progress=progress,
+        note=note,
     )
 
 
@@ -98,6 +106,7 @@ def evaluate_sets(
     neighbours: int = 5,
     cache: Path | None = None,
     progress: Progress | None = None,
+    note: Note | None = None,
     rank: int = 0,
     world: int = 1,
 ) -> list[Record]:
@@ -108,9 +117,9 @@ def evaluate_sets(
     """
     wanted = _check_metrics(metrics, extractor)
     _check_pair(fake, real, wanted)
+    _check_counts(fake, real, wanted, splits, neighbours)
     settings = _settings(extractor)
-    key = _key(settings, real) if isinstance(real, ImageSet) and real.fingerprint else None
-    path = None if key is None else (cache or cache_folder() / "reference") / f"{key}.npz"
+    path = _place(settings, extractor, real, cache)
     if isinstance(real, GaussianStats):
         reference: Seen | None = Seen(real, None)
     else:
@@ -128,17 +137,22 @@ def evaluate_sets(
     if reference is None:
         assert isinstance(real, ImageSet)
         reference = look(real, extractor, batch_size, tick, rows=keep, logits=False, rank=rank, world=world)
-        reference.stats.provenance.update(settings)
+        reference.stats.provenance.update(settings, size=reference.size)
         if path is not None and rank == 0:
-            _save(path, reference, real)
+            _save(path, reference, real, note)
     rows_of_fake = keep or "fd-infinity" in wanted
     seen = look(
         fake, extractor, batch_size, tick,
         rows=rows_of_fake, logits=bool(wanted & NEED_LOGITS), real=real, rank=rank, world=world,
     )  # fmt: skip
-    seen.stats.provenance.update(settings)
+    known = (
+        {"size": seen.size} if isinstance(real, GaussianStats) else {}
+    )  # two sets of images may differ in it, with a note
+    seen.stats.provenance.update(settings, **known)
     records = list(values_of(wanted, extractor, reference, seen, (fake, real), splits=splits, neighbours=neighbours))
-    return _with_provenance(records, settings, fake, real, seen, reference, extractor.dimensions)
+    return _with_provenance(
+        records, {**settings, "batch_size": batch_size}, fake, real, seen, reference, extractor.dimensions
+    )
 
 
 def _with_provenance(
@@ -150,22 +164,23 @@ def _with_provenance(
     reference: Seen,
     dimensions: int,
 ) -> list[Record]:
-    kept = real.provenance if isinstance(real, GaussianStats) else {}
     n_real = real.n
+    size_real = reference.stats.provenance.get("size")
     common: Record = {
         **settings,
-        "data": kept.get("data", "statistics") if isinstance(real, GaussianStats) else real.name,
-        "split": kept.get("split") if isinstance(real, GaussianStats) else real.split,
+        **_provenance_of_real(real),
         "n_real": n_real,
         "n_fake": fake.n,
+        "size_real": size_real,
+        "size_fake": seen.size,
         "seed": fake.seed,
-        "real_seed": None if isinstance(real, GaussianStats) else real.seed,
         "generated": fake.name,
         "generated_split": fake.split,
+        "generated_hash": fake.content_hash,
         "version": __version__,
         "torch": torch.__version__,
     }
-    notes = copy_notes(seen.digests, seen.real_digests or reference.digests)
+    notes = copy_notes(seen.digests, seen.real_digests or reference.digests) + size_notes(seen.size, size_real)
     if isinstance(real, GaussianStats) and "extractor" not in real.provenance:
         notes.append("the statistics' file does not say what it was measured with: make sure that it was the same")
     for record in records:
@@ -177,6 +192,36 @@ def _with_provenance(
         if found:
             record["notes"] = found
     return records
+
+
+def _provenance_of_real(real: ImageSet | GaussianStats) -> Record:
+    if isinstance(real, ImageSet):
+        return {"data": real.name, "split": real.split, "data_hash": real.content_hash, "real_seed": real.seed}
+    kept = real.provenance
+    return {
+        "data": kept.get("data", "statistics"),
+        "split": kept.get("split"),
+        "data_hash": kept.get("fingerprint"),
+        "real_seed": kept.get("real_seed"),
+        **real.origin,
+    }
+
+
+def usual_metrics(
+    extractor: Extractor, n: int, splits: int, note: Note | None = None, *, statistics: bool = False
+) -> tuple[str, ...]:
+    """What is measured of n images where nobody says: the Frechet distance, and what predictions allow where there are any.
+
+    statistics: whether these are all that is known of the real images. A note says where n is too small for the groups.
+    """
+    if extractor.class_names is None:
+        return ("fd",)
+    names = ("fd", "is") if statistics else ("fd", "is", "classes")
+    if n >= splits:
+        return names
+    if note:
+        note(f"no Inception Score: {n} images cannot have {splits} groups; lower --is-splits, or measure more images")
+    return tuple(name for name in names if name != "is")
 
 
 def _check_metrics(metrics: Sequence[str], extractor: Extractor) -> set[str]:
@@ -202,8 +247,8 @@ def _check_pair(fake: ImageSet, real: ImageSet | GaussianStats, wanted: set[str]
         return
     if fake.channels != real.channels:
         raise SparringError(
-            f"generated images have {fake.channels} channels and the real ones {real.channels}: compare like with like, "
-            "or load both with data.channels"
+            f"images of different channel counts: {fake.name} has {fake.channels}, {real.name} has {real.channels}; load "
+            "data with --channels 1 or 3"
         )
     for what, images in (("generated", fake), ("real", real)):
         if wanted & NEED_LABELS and images.labels is None:
@@ -213,9 +258,34 @@ def _check_pair(fake: ImageSet, real: ImageSet | GaussianStats, wanted: set[str]
             )
     if wanted & NEED_LABELS and fake.class_names and real.class_names and fake.class_names != real.class_names:
         raise SparringError(
-            f"metric 'intra' compares class by class, and the classes differ: {', '.join(fake.class_names[:4])}, ... "
-            f"against {', '.join(real.class_names[:4])}, ..."
+            "metric 'intra' compares class by class, and the classes differ: "
+            f"{_difference(fake.class_names, real.class_names)}; leave it out, or choose the same classes of both"
         )
+
+
+def _difference(fakes: tuple[str, ...], reals: tuple[str, ...]) -> str:
+    """How two lists of classes differ, in words; four names of each at most."""
+    parts = []
+    for where, names, others in (("generated", fakes, reals), ("real", reals, fakes)):
+        if alone := [name for name in names if name not in others]:
+            more = f" and {len(alone) - 4} more" if len(alone) > 4 else ""
+            parts.append(f"only in the {where} images: {', '.join(alone[:4])}{more}")
+    if not parts:
+        first = next(i for i, (a, b) in enumerate(zip(fakes, reals, strict=True)) if a != b)
+        parts.append(
+            f"their order does: class {first} is '{fakes[first]}' in the generated images, '{reals[first]}' in the real"
+        )
+    return "; ".join(parts)
+
+
+def _check_counts(
+    fake: ImageSet, real: ImageSet | GaussianStats, wanted: set[str], splits: int, neighbours: int
+) -> None:
+    """What would fail for want of images is said before any is looked at."""
+    if "is" in wanted:
+        check_groups(splits, fake.n)
+    if "prdc" in wanted and real.n is not None:
+        check_neighbours(neighbours, real.n, fake.n)
 
 
 def _settings(extractor: Extractor) -> Record:
@@ -227,10 +297,14 @@ def _settings(extractor: Extractor) -> Record:
     }
 
 
-def _key(settings: Record, real: ImageSet) -> str:
-    content = json.dumps([settings, real.fingerprint], sort_keys=True)
+def _place(settings: Record, extractor: Extractor, real: ImageSet | GaussianStats, cache: Path | None) -> Path | None:
+    """Where the real set's statistics are kept; None where what they depend on is not known."""
+    if isinstance(real, GaussianStats) or not real.fingerprint or not getattr(extractor, "cacheable", True):
+        return None
+    content = json.dumps([settings, real.fingerprint, __version__], sort_keys=True)
     name = "".join(c if c.isalnum() or c in "-_." else "_" for c in str(settings["extractor"]))
-    return f"{name}-{blake2b(content.encode(), digest_size=12).hexdigest()}"
+    key = f"{name}-{blake2b(content.encode(), digest_size=12).hexdigest()}"
+    return (cache or cache_folder() / "reference") / f"{key}.npz"
 
 
 def _load(path: Path, settings: Record) -> Seen | None:
@@ -245,6 +319,13 @@ def _load(path: Path, settings: Record) -> Seen | None:
     return Seen(stats, None if mean is None else torch.tensor([mean], dtype=torch.float64))
 
 
-def _save(path: Path, seen: Seen, real: ImageSet) -> None:
+def _save(path: Path, seen: Seen, real: ImageSet, note: Note | None) -> None:
     mean = None if seen.probabilities is None else seen.probabilities[0].tolist()
-    seen.stats.save(path, data=real.name, split=real.split, fingerprint=real.fingerprint, mean_probabilities=mean)
+    said = {"data": real.name, "split": real.split, "fingerprint": real.fingerprint, "real_seed": real.seed}
+    try:
+        seen.stats.save(path, **said, mean_probabilities=mean)
+    except OSError as error:
+        if note:
+            note(
+                f"cannot keep the real images' statistics in '{path.parent}' ({error.strerror or error}): going on without"
+            )

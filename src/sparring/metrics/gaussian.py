@@ -33,7 +33,7 @@ from sparring.files import write_atomically
 from sparring.metrics.features import check_result, check_same_dimensions, checked, checked_pair
 
 EPS = torch.finfo(torch.float64).eps
-SETTINGS = ("extractor", "weights_sha256", "resize", "dtype")  # of a provenance, which must agree
+SETTINGS = ("extractor", "weights_sha256", "resize", "dtype", "size")  # of a provenance: must agree where known
 WHAT = "a Frechet distance"
 ROUNDING = 1e-5  # by which a file's covariance may miss symmetry, of its largest variance: some programs write float32
 REFINE_ABOVE = 1e-6  # bound on rounding's share of the answer, above which the slower form is taken
@@ -76,6 +76,7 @@ class GaussianStats:
         self.mean = torch.zeros(dimensions, dtype=torch.float64)
         self.scatter = torch.zeros(dimensions, dimensions, dtype=torch.float64)  # sum of (x - mean)(x - mean)^T
         self.provenance: dict[str, object] = {}
+        self.origin: dict[str, object] = {}  # the file they came from, for records
 
     @property
     def dimensions(self) -> int:

@@ -39,3 +39,13 @@ def bias_notes(n_real: int | None, n_fake: int, dimensions: int) -> list[str]:
             f"compare only with numbers from {n_fake} generated and {real} real images: the bias depends on both"
         )
     return notes
+
+
+def size_notes(fake: object, real: object) -> list[str]:
+    """A note where images of two sizes were compared; None is an unknown size."""
+    if None in (fake, real) or fake == real:
+        return []
+    return [
+        f"generated images are {fake} and real ones {real} pixels: sharpness alone sets them apart; load data at one size "
+        "with --size"
+    ]

@@ -11,8 +11,9 @@ import torch
 
 from sparring.errors import SparringError
 from sparring.metrics.accuracy import run_accuracies
-from sparring.metrics.evaluate import METRICS, NEED_LOGITS, evaluate_sets
+from sparring.metrics.evaluate import METRICS, evaluate_sets, usual_metrics
 from sparring.metrics.extractors import EXTRACTORS, extractor_for
+from sparring.metrics.extractors.base import sha256_of
 from sparring.metrics.gaussian import GaussianStats
 from sparring.metrics.sets import ImageSet, is_statistics, open_set
 
@@ -66,16 +67,18 @@ def evaluate_pair(
         raise SparringError(
             f"no extractor fits these images by itself: choose one of {', '.join(EXTRACTORS)}, or your own"
         )
-    usual = _usual(found.class_names is not None, isinstance(b, GaussianStats))
+    if metrics is None:
+        metrics = usual_metrics(found, a.n, is_splits, say, statistics=isinstance(b, GaussianStats))
     records = evaluate_sets(
         a,
         b,
         extractor=found,
-        metrics=usual if metrics is None else tuple(metrics),
+        metrics=tuple(metrics),
         batch_size=batch_size,
         splits=is_splits,
         neighbours=neighbours,
         progress=progress if rank == 0 else None,
+        note=say if rank == 0 else None,
         rank=rank,
         world=world,
     )
@@ -135,17 +138,16 @@ def evaluate_run(
         device=where,
         weights=weights,
         sha256=sha256,
+        generator_hash=saved.description.get("content_hash"),
     )
     return [*({"step": saved.description["step"], **record} for record in records), *accuracies]
 
 
-def _usual(classifies: bool, plain: bool) -> tuple[str, ...]:
-    names = ("fd", "is") if plain else ("fd", "is", "classes")
-    return tuple(name for name in names if classifies or name not in NEED_LOGITS)
-
-
 def _statistics(source: str | Path) -> GaussianStats:
-    return GaussianStats.load(Path(source).expanduser())
+    path = Path(source).expanduser()
+    stats = GaussianStats.load(path)
+    stats.origin = {"statistics_file": path.name, "statistics_sha256": sha256_of(path)}
+    return stats
 
 
 def _example(images: ImageSet) -> Any:

@@ -25,6 +25,7 @@ class Seen:
 
     stats: GaussianStats
     probabilities: Tensor | None  # [1, K] float64, mean
+    size: str | None = None  # "HxW" of the images as they reach the extractor
     features: Tensor | None = None  # [N, d], where a metric needs them one by one
     logits: Tensor | None = None  # [N, K]
     digests: list[bytes] = field(default_factory=list)  # of the images, for copies
@@ -53,10 +54,11 @@ def look(
     kept_features: list[Tensor] = []
     kept_logits: list[Tensor] = []
     digests: list[bytes] = []
-    summed = None
+    summed, size = None, None
     first, last = images.n * rank // world, images.n * (rank + 1) // world
     for start in range(first, last, batch_size):
         batch = _batch(images, start, min(batch_size, last - start))
+        size = f"{batch.shape[2]}x{batch.shape[3]}"
         features, found = extractor(batch)
         stats.update(features)
         if found is not None:
@@ -70,12 +72,14 @@ def look(
             digests += map(digest, batch.cpu())
         tick(len(batch))
     if world > 1:
-        summed, kept_features, kept_logits, digests = _gathered(stats, summed, kept_features, kept_logits, digests)
+        stats.all_reduce()
+        summed, size, kept_features, kept_logits, digests = _gathered(summed, size, kept_features, kept_logits, digests)
     assert stats.n is not None
     others = getattr(real, "packed", None)
     return Seen(
         stats=stats,
         probabilities=None if summed is None else summed / stats.n,
+        size=size,
         features=torch.cat(kept_features) if kept_features else None,
         logits=torch.cat(kept_logits) if kept_logits else None,
         digests=digests,
@@ -83,17 +87,14 @@ def look(
     )
 
 
-def _gathered(
-    stats: GaussianStats, summed: Tensor | None, features: list[Tensor], logits: list[Tensor], digests: list[bytes]
-) -> tuple[Tensor | None, list[Tensor], list[Tensor], list[bytes]]:
-    """Everything from all ranks: moments in one all-reduce, rows in the order of the ranks."""
-    stats.all_reduce()
+def _gathered(summed: Tensor | None, size: str | None, *lists: list[Any]) -> tuple[Any, ...]:
+    """Everything but the moments from all ranks: the sums' sum, and rows in the order of the ranks."""
     parts: list[Any] = [None] * dist.get_world_size()
-    dist.all_gather_object(parts, (summed, features, logits, digests))
+    dist.all_gather_object(parts, (summed, size, *lists))
     sums = [part[0] for part in parts if part[0] is not None]
     total = torch.stack(sums).sum(0) if sums else None
-    features, logits, digests = ([each for part in parts for each in part[i]] for i in (1, 2, 3))  # type: ignore[assignment]
-    return total, features, logits, digests
+    sizes = [part[1] for part in parts if part[1] is not None]
+    return total, sizes[0], *([each for part in parts for each in part[2 + i]] for i in range(len(lists)))
 
 
 def _batch(images: ImageSet, start: int, count: int) -> Tensor:

@@ -32,6 +32,7 @@ class ImageSet:
     labels       int64 [n] or None; < 0: no class known
     seed         of the latents, or of the draw from a larger set; None where nothing was drawn
     fingerprint  of the pixels, where they are known beforehand: statistics are kept by it
+    content_hash of the pixels, or of the generator's weights; for records
     """
 
     name: str
@@ -44,6 +45,7 @@ class ImageSet:
     class_names: tuple[str, ...] = ()
     seed: int | None = None
     fingerprint: str | None = None
+    content_hash: str | None = None
     packed: PackedImages | None = None
 
 
@@ -68,6 +70,7 @@ def of_images(packed: PackedImages, n: int | None = None, seed: int = 0) -> Imag
         class_names=packed.class_names,
         seed=drawn,
         fingerprint=packed.fingerprint,
+        content_hash=packed.fingerprint,
         packed=packed,
     )
 
@@ -93,6 +96,7 @@ def of_generator(path: str | Path, n: int | None, seed: int, device: torch.devic
         num_classes=saved.num_classes if conditional else 0,
         class_names=saved.class_names if conditional else (),
         seed=seed,
+        content_hash=saved.description.get("content_hash"),
     )
 
 
@@ -117,6 +121,10 @@ def open_set(
         if split is not None:
             raise SparringError(f"'{source}' is a generator: it has no split '{split}'")
         return of_generator(Path(source).expanduser(), n, seed, device)
+    if is_statistics(source):
+        raise SparringError(
+            f"'{source}' holds statistics, not images: they are what is compared with, so give them to --real"
+        )
     from sparring.data.sources import load
 
     return of_images(load(source, split=split, size=size, channels=channels, note=note), n, seed)

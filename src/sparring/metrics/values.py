@@ -59,7 +59,15 @@ def values_of(
         assert fake.features is not None
         frechet_distance_of(fake.stats, real.stats)  # refuses statistics that were measured differently
         line = frechet_distance_infinity(fake.features, real.stats)
-        yield record("FD-infinity", line.value, "lower", slope=line.slope, sizes=line.sizes, distances=line.distances)
+        yield record(
+            "FD-infinity",
+            line.value,
+            "lower",
+            slope=line.slope,
+            sizes=line.sizes,
+            distances=line.distances,
+            subset_seed=0,
+        )
     if wanted & {"kd", "kd-subsets"}:
         assert fake.features is not None and real.features is not None
         if "kd" in wanted:
@@ -67,7 +75,12 @@ def values_of(
         if "kd-subsets" in wanted:
             size = min(SUBSET, len(fake.features), len(real.features))
             mean, deviation = kernel_distance_subsets(fake.features, real.features, subset_size=size)
-            yield record("KD-subsets", mean, "lower", std=deviation, subsets=100, subset_size=size)
+            spread: Record = {"std": deviation}
+            if size == min(len(fake.features), len(real.features)):
+                spread = {
+                    "notes": [f"each subset holds all {size} images of a set, so the subsets' spread says nothing"]
+                }
+            yield record("KD-subsets", mean, "lower", subsets=100, subset_size=size, subset_seed=0, **spread)
     if "intra" in wanted:
         mean, more = _within_classes(fake, real, *sets)
         yield record("intra-FD", mean, "lower", **more)

@@ -9,7 +9,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from sparring.errors import SparringError
-from sparring.files import remove_unfinished
+from sparring.files import content_hash, remove_unfinished
 from sparring.plugins import find
 from sparring.recipe_options import given_to
 from sparring.report.plots import image_grid
@@ -223,6 +223,7 @@ class Training:
                 progress.measuring,
                 conditional=conditional,
                 device=self.runtime.device,
+                generator_hash=content_hash(dict(s.evaluated_generator.state_dict())),
             )
             for record in records:
                 self.metrics.write({"step": s.step, **record})

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from sparring.errors import SparringError, nearest
-from sparring.metrics.evaluate import METRICS, NEED_LOGITS, evaluate_images
+from sparring.metrics.evaluate import METRICS, NEED_LOGITS, evaluate_images, usual_metrics
 from sparring.metrics.extractors import extractor_for
 from sparring.metrics.values import NEED_LABELS
 from sparring.randomness import generator_for
@@ -51,11 +51,12 @@ def measure(
     device: torch.device | str = "cpu",
     weights: str | Path | None = None,
     sha256: str | None = None,
+    generator_hash: str | None = None,
 ) -> list[dict[str, Any]]:
     """Records of the recipe's metrics; none, with a note that says why, where no extractor fits the data.
 
     conditional: whether what `generate` makes depends on its classes, which come in turn.
-    weights, sha256: in the place of the extractor's own.
+    weights, sha256: in the place of the extractor's own. generator_hash: of what `generate` draws from, for the records.
     """
     extractor = extractor_for(evaluation.extractor, data.real, device, weights=weights, sha256=sha256)
     if extractor is None:
@@ -64,7 +65,6 @@ def measure(
             "or silence this with evaluation=null"
         )
         return []
-    allowed = [m for m in ("fd", "is", "classes") if m not in NEED_LOGITS or extractor.class_names is not None]
     return evaluate_images(
         generate,
         reference_images(data, evaluation),
@@ -75,7 +75,9 @@ def measure(
         seed=evaluation.seed,
         splits=evaluation.is_splits,
         progress=progress,
-        metrics=evaluation.metrics or allowed,
+        metrics=evaluation.metrics or usual_metrics(extractor, evaluation.n, evaluation.is_splits, note),
+        note=note,
+        generator_hash=generator_hash,
     )
 
 

@@ -189,6 +189,29 @@ def test_a_torchscript_file_serves_under_its_own_name(tmp_path):
     assert found.weights_sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
 
 
+def test_a_frozen_torchscript_file_serves(tmp_path):
+    path = tmp_path / "frozen.pt"
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        torch.jit.freeze(torch.jit.trace(Net().eval(), torch.zeros(2, 3, 8, 8))).save(path)
+    found = extractor_for(str(path), REAL)
+    want = extractor_for(Net(), REAL)(REAL.images).features
+    torch.testing.assert_close(found(REAL.images).features, want)
+
+
+@pytest.mark.parametrize("choice", ["fashion", "script.pt", Net(), None])
+def test_weights_with_another_hash_are_refused_wherever_they_come_from(tmp_path, monkeypatch, choice):
+    monkeypatch.chdir(tmp_path)
+    real = PackedImages(pictures(channels=1, side=32), class_names=("bag",)) if choice in ("fashion", None) else REAL
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        torch.jit.trace(Net().eval(), torch.zeros(2, 3, 8, 8)).save("script.pt")
+    found = extractor_for(choice, real)
+    assert extractor_for(choice, real, sha256=found.weights_sha256.upper()).name == found.name
+    with pytest.raises(SparringError, match=r"sha256 .*, not 0abc"):
+        extractor_for(choice, real, sha256="0abc")
+
+
 class Pair(nn.Module):
     def forward(self, x):
         return x.flatten(1)[:, :5], x.flatten(1)[:, :2]

@@ -38,8 +38,21 @@ def extractor_for(
         classifier; a TorchScript file; from Python an `nn.Module` or anything that is an `Extractor` already.
     weights, sha256: a file in the place of the extractor's own weights, and the hash that it must have.
 
-    Raises SparringError for an unknown name, for missing weights, and for weights where there is nothing to give them to.
+    Raises SparringError for an unknown name, for missing weights, for weights where there is nothing to give them to,
+    and for weights with another hash, wherever they come from.
     """
+    found = _chosen(choice, real, device, weights, sha256)
+    if found is not None and sha256 is not None and found.weights_sha256 != sha256.lower():
+        raise SparringError(
+            f"the weights of {found.name} have sha256 {found.weights_sha256}, not {sha256}: give the file that you mean, or "
+            "correct the hash"
+        )
+    return found
+
+
+def _chosen(
+    choice: Any, real: "PackedImages", device: torch.device | str, weights: str | Path | None, sha256: str | None
+) -> Extractor | None:
     if choice is None:
         if weights is not None:
             raise SparringError("weights are an extractor's: name it, as in --extractor inception --weights FILE")

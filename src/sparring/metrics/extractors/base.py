@@ -49,6 +49,7 @@ class NetworkExtractor:
     dimensions: int
     class_names: tuple[str, ...] | None = None
     colour = True
+    cacheable = True  # whether `weights_sha256` and the name tell all that features depend on
     batch_size = 50  # images that the network looks at together; results do not depend on it
     net: nn.Module
     device: torch.device

@@ -24,7 +24,7 @@ class ModuleExtractor(NetworkExtractor):
 
     name        what numbers are called after, such as "mine" in "mine-FD"
     image_size  the side that images are resized to (bilinear, antialiased); None: as they are
-    weights_sha256  of its file; None: a hash of its state
+    weights_sha256  of its file; None: a hash of its state, which says nothing of its code, so that no statistics are kept
     class_names a name for each logit; True where classes are numbered
     example     images like those to come, uint8 [N, C, H, W], on which the module is tried for its sizes
 
@@ -47,6 +47,7 @@ class ModuleExtractor(NetworkExtractor):
     ) -> None:
         self.net, self.device, self.image_size = net.to(device), torch.device(device), image_size
         self.name = own_name(name or type(net).__name__)
+        self.cacheable = weights_sha256 is not None
         self.weights_sha256 = weights_sha256 or content_hash(dict(net.state_dict()))
         self.resize = "none" if image_size is None else f"{image_size}x{image_size}, bilinear, antialiased"
         with torch.no_grad():
@@ -60,8 +61,9 @@ class ModuleExtractor(NetworkExtractor):
         if self.image_size is not None:
             size = (self.image_size, self.image_size)
             x = F.interpolate(x, size=size, mode="bilinear", align_corners=False, antialias=True)
-        modes = {part: part.training for part in self.net.modules()}
-        self.net.eval()
+        modes = {part: part.training for part in self.net.modules() if hasattr(part, "training")}
+        if modes:  # a frozen TorchScript module has no mode
+            self.net.eval()
         try:
             with torch.random.fork_rng(devices=[]):
                 found = self.net(x)
