@@ -28,16 +28,18 @@ from sparring.training.frozen import frozen
 
 WEIGHTS, DESCRIPTION = "generator.safetensors", "generator.json"
 METADATA = "sparring"  # the key of the description in the weights' file
-BATCH_STATISTICS_ROWS = 100  # of the papers that sample with batch statistics
+BATCH_STATISTICS_ROWS = 100  # of the papers that sample with batch statistics; also a block of what is measured
 ROWS = 50  # images that sampling makes at a time, always as many, because the last bit of a sum may depend on it
 
 
 @torch.no_grad()
-def generate_uint8(generator: nn.Module, latents: Tensor, labels: Tensor | None, batch_size: int = 250) -> Tensor:
+def generate_uint8(
+    generator: nn.Module, latents: Tensor, labels: Tensor | None, batch_size: int = 250, *, key: tuple[int, ...] = ()
+) -> Tensor:
     """Images uint8 [N, C, H, W] on the CPU. The generator is as it was afterwards, and so are the global generators.
 
     Batch normalisation uses its running statistics, or those of fixed batches of 100 where the network says
-    `batch_statistics`.
+    `batch_statistics`. key: seeds what the network draws itself.
     """
     if len(latents) == 0:
         raise SparringError("asked for 0 images: n is at least 1")
@@ -49,7 +51,7 @@ def generate_uint8(generator: nn.Module, latents: Tensor, labels: Tensor | None,
         stack.enter_context(torch.random.fork_rng(devices=[latents.device] if latents.device.type == "cuda" else []))
         stack.enter_context(frozen(generator))
         stack.callback(generator.train, was_training)
-        torch.manual_seed(seed_for("generate"))
+        torch.manual_seed(seed_for("generate", *key))
         images = [
             to_uint8(generator(latents[i : i + size], None if labels is None else labels[i : i + size])).cpu()
             for i in range(0, len(latents), size)
@@ -60,14 +62,28 @@ def generate_uint8(generator: nn.Module, latents: Tensor, labels: Tensor | None,
 def sampler_of(
     generator: nn.Module, latent_size: int, num_classes: int, seed: int, device: torch.device | str = "cpu"
 ) -> Callable[[int, int], Tensor]:
-    """`generate(start, count)` for measurements: sample i depends on the seed and i alone, classes come in turn."""
+    """`generate(start, count)` for measurements: sample i depends on the seed and i alone, classes come in turn.
+
+    Samples are made in whole blocks of 100, which start at multiples of 100 whatever is asked for, and each block seeds what
+    the generator draws by itself: so batch statistics and noise layers see the same neighbours at any batch size and rank.
+    """
+    block = BATCH_STATISTICS_ROWS
+    dtype = next(generator.parameters()).dtype
+    unfinished: dict[int, Tensor] = {}  # by the index that comes next: the block that it lies in
+
+    def make(first: int) -> Tensor:
+        latents = torch.stack([_latent(latent_size, seed, i) for i in range(first, first + block)]).to(device, dtype)
+        labels = torch.arange(first, first + block, device=device) % num_classes if num_classes else None
+        return generate_uint8(generator, latents, labels, batch_size=block, key=(seed, first // block))
 
     def generate(start: int, count: int) -> Tensor:
-        made = _whole_batches(generator, count, count)
-        latents = torch.stack([_latent(latent_size, seed, i) for i in range(start, start + made)]).to(device)
-        labels = torch.arange(start, start + made, device=device) % num_classes if num_classes else None
-        dtype = next(generator.parameters()).dtype
-        return generate_uint8(generator, latents.to(dtype), labels, batch_size=count)[:count]
+        stop, begun = start + count, unfinished.pop(start, None)
+        unfinished.clear()  # the generator may have learnt meanwhile: only the very next samples come from the same block
+        firsts = range(start - start % block, stop, block)
+        parts = [make(first) if begun is None or i else begun for i, first in enumerate(firsts)]
+        if stop % block:
+            unfinished[stop] = parts[-1]
+        return torch.cat(parts)[start % block :][:count]
 
     return generate
 
