@@ -222,6 +222,41 @@ def test_sampling_from_what_is_no_generator(command, tmp_path, trained):
     one_line(command("pack", "nowhere"), "there is no file or folder 'nowhere'")
 
 
+def test_evaluates_lines_name_its_own_options(command, trained, tmp_path):
+    from sparring.data.arrays import write_npz
+
+    for name, size, mode in (("small", 8, "L"), ("mixed", 8, "L"), ("colour", 8, "RGB")):
+        (tmp_path / name).mkdir()
+        for i in range(3):
+            Image.new(mode, (size, size), i).save(tmp_path / name / f"{i}.png")
+    Image.new("L", (12, 12)).save(tmp_path / "mixed" / "3.png")
+    write_npz(tmp_path / "packed.npz", tiny_images())
+    extractor = ("--extractor", "efficientnet-lite0")
+    one_line(command("evaluate", "small", "--real", "mixed", *extractor), "differ in size", "e.g. --size 8")
+    one_line(command("evaluate", "small", "--real", "packed.npz", "--split", "test"), "leave --split out")
+    one_line(command("evaluate", "packed.npz", "--real", "small", "--images-split", "test"), "leave --images-split out")
+    one_line(command("evaluate", "nowhere/x", "--real", "small"), "no file or folder 'nowhere/x': check it")
+    (tmp_path / "small" / "bad.png").write_bytes(b"no image")
+    one_line(command("evaluate", "colour", "--real", "small", *extractor), "bad.png", "with --skip-unreadable")
+    line = ("evaluate", "colour", "--real", "small", "--skip-unreadable", *extractor)
+    code, out, err = command(*line)
+    left_out, wrong = err.splitlines()
+    assert (code, out) == (2, "") and "left out 1 of 4 images" in left_out
+    assert wrong.startswith("sparring: images of different channel") and wrong.endswith("with --channels 1 or 3")
+    one_line(command(*line, "--channels", 2), "--channels is 1 (grey) or 3 (colour), got 2")
+    one_line(command("evaluate", trained, "--skip-unreadable"), "skip_unreadable go with `real`")
+
+
+def test_what_a_comparison_or_accuracies_cannot_use_is_refused(command, trained, tmp_path):
+    versus = ("evaluate", trained, "--real", "images.npz", "--versus", trained, "--out", "out")
+    one_line(command(*versus, "--metrics", "fd", "--is-splits", 3), "leave --metrics, --is-splits out")
+    one_line(command(*versus, "--images-split", "test", "n=5"), "leave --images-split, key=value out")
+    one_line(command("evaluate", "x.npz", *versus[2:]), "'x.npz' is no run and no generator's file")
+    assert not (tmp_path / "out").exists()
+    one_line(command("evaluate", trained, "--metrics", "accuracies", "--extractor", "fashion"), "need no extractor")
+    one_line(command("evaluate", trained, "--metrics", "accuracies", "--real", "x.npz"), "leave --real out")
+
+
 def test_json_is_all_that_stdout_gets(command, recipe, trained, tmp_path):
     def parsed(*words):
         code, out, _ = command(*words)

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated, Any, Optional
+from typing import Annotated, Optional
 
 import typer
 
-from sparring.cli_output import measuring, note, print_json, print_lines
+from sparring.cli_evaluate import evaluate
+from sparring.cli_output import note, print_json, print_lines
 from sparring.diagnose.command import diagnose
 from sparring.toy.command import toy
 
@@ -133,62 +134,7 @@ def sample(
         print_lines(str(out))
 
 
-@app.command()
-def evaluate(
-    images: Annotated[str, typer.Argument(help="A run, generator file, folder, zip, npz or named data set.")],
-    overrides: Annotated[
-        Optional[list[str]],  # noqa: UP045
-        typer.Argument(
-            metavar="[KEY=VALUE]...", help="Changes to a run's evaluation, such as n=10000 split=test; without --real."
-        ),
-    ] = None,
-    real: Annotated[Optional[str], typer.Option(help="What to compare with: as the first, or statistics.npz.")] = None,  # noqa: UP045
-    metrics: Annotated[Optional[str], typer.Option(help="By commas: fd, kd, is, prdc, intra, accuracies, ...")] = None,  # noqa: UP045
-    extractor: Annotated[
-        Optional[str],  # noqa: UP045
-        typer.Option(help="inception, efficientnet-lite0, fashion, a classifier's run, or a TorchScript file."),
-    ] = None,
-    weights: Annotated[Optional[Path], typer.Option(help="The extractor's weights, in a file.")] = None,  # noqa: UP045
-    sha256: Annotated[Optional[str], typer.Option(help="The hash that the weights must have.")] = None,  # noqa: UP045
-    n: Annotated[Optional[int], typer.Option("--n", help="How many images are measured.")] = None,  # noqa: UP045
-    n_real: Annotated[Optional[int], typer.Option(help="How many real images; all by default. With --real.")] = None,  # noqa: UP045
-    seed: Annotated[Optional[int], typer.Option(help="Of latents and draws.")] = None,  # noqa: UP045
-    split: Annotated[Optional[str], typer.Option(help="Of the real images.")] = None,  # noqa: UP045
-    images_split: Annotated[Optional[str], typer.Option(help="Of the measured images, where they are data.")] = None,  # noqa: UP045
-    is_splits: Annotated[Optional[int], typer.Option(help="Groups of the Inception Score.")] = None,  # noqa: UP045
-    size: Annotated[Optional[int], typer.Option(help="Load data with this side in pixels. With --real.")] = None,  # noqa: UP045
-    versus: Annotated[Optional[str], typer.Option(help="A second run, class by class; with --real and --out.")] = None,  # noqa: UP045
-    out: Annotated[Optional[Path], typer.Option(help="The folder for --versus: a table, a scatter, samples.")] = None,  # noqa: UP045
-    device: Annotated[Optional[str], typer.Option(help="cpu, cuda, cuda:1, ...")] = None,  # noqa: UP045
-    as_json: AsJson = False,
-) -> None:
-    """Measure a run by its recipe's protocol, or any images against any with --real."""
-    import os
-
-    from sparring.api import evaluate as measure
-    from sparring.report import tables
-
-    options: dict[str, Any] = {"extractor": extractor, "weights": weights, "sha256": sha256, "n": n, "seed": seed}
-    options |= {"split": split, "device": device, "note": note}
-    if versus is not None or out is not None:
-        from sparring.metrics.compare import compare_runs
-
-        with measuring() as progress:
-            compared = compare_runs(images, versus, real, out, n_real=n_real, size=size, progress=progress, **options)
-        print_json(compared.to_dict()) if as_json else print_lines(compared.table().rstrip(), f"pictures  {out}")
-        return
-    given = {"n_real": n_real, "images_split": images_split, "size": size}
-    options |= {key: value for key, value in given.items() if value is not None}
-    options |= {"real": real, "overrides": overrides or [], "is_splits": is_splits}
-    options["metrics"] = None if metrics is None else [name.strip() for name in metrics.split(",")]
-    with measuring() as progress:
-        records = measure(images, progress=progress, **options)
-    if os.environ.get("RANK", "0") != "0":
-        return
-    if as_json:
-        print_json(records)
-    else:
-        tables.print_metrics(records)
+app.command()(evaluate)
 
 
 @app.command()

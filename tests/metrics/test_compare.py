@@ -30,6 +30,20 @@ def test_counts_and_changes_by_hand():
     assert "| a | 4 | 1 | -3 |" in found.table()
 
 
+def test_a_first_run_at_distance_zero_has_no_relative_change():
+    found = compare_classes(record([0.0, 0.0]), record([1.0, 0.0]))
+    assert found.mean_change is None and found.to_dict()["mean_change"] is None
+    assert "mean x-intra-FD from 0" in found.table()
+
+
+def test_runs_without_classes_are_refused_before_they_are_measured(tmp_path, without_reports):
+    sparring.train(tiny_recipe(steps=1), data=tiny_images(), out=tmp_path / "run")
+    with pytest.raises(SparringError, match="takes no classes"):
+        compare_runs(tmp_path / "run", tmp_path / "run", "nowhere", tmp_path / "out")
+    with pytest.raises(SparringError, match="is no run and no generator's file"):
+        compare_runs(tiny_images(), tmp_path / "run", "nowhere", tmp_path / "out")
+
+
 def test_numbers_measured_differently_are_refused():
     with pytest.raises(SparringError, match="n_fake 8 against 9"):
         compare_classes(record([1.0]), record([1.0], n_fake=9))

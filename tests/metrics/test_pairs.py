@@ -236,6 +236,14 @@ def test_a_runs_discriminator_is_asked_for_its_accuracies(run, tmp_path):
     records = sparring.evaluate(run, metrics=("accuracies",), n=10)
     assert [(r["metric"], r["step"]) for r in records][:1] == [("real, train: share above 0", 2)]
     assert all(0 <= r["value"] <= 1 for r in records)
+    assert all(len(r["weights_sha256"]) == 64 and r["dtype"] == "float32" for r in records)
+    assert [r.get("seed") for r in records if r["of"] == "generated"] == [0]
+    assert sparring.evaluate(run, overrides=["metrics=[accuracies]", "n=10"]) == records
+    other = sparring.evaluate(run, metrics=("accuracies",), n=10, seed=1)
+    assert [(r.get("seed"), r.get("real_seed")) for r in other] == [(None, 1), (1, None)]
+    assert [r["generated_hash"] for r in other[1:]] == [
+        json.loads((run / "generator.json").read_text())["content_hash"]
+    ]
 
 
 def test_an_images_set_is_taken_as_it_is():

@@ -20,6 +20,7 @@ from torch import Tensor
 
 from sparring.data.packed import PackedImages, to_float
 from sparring.errors import SparringError
+from sparring.files import content_hash
 
 if TYPE_CHECKING:
     from sparring.metrics.sets import ImageSet
@@ -86,9 +87,16 @@ def _hits(d: Discriminator, x: Tensor, y: Tensor | None, heads: list[str]) -> di
 
 
 def run_accuracies(
-    run: str | Path, *, held_out: PackedImages | None = None, split: str | None = None, n: int = 2_000, note: Any = None
+    run: str | Path,
+    *,
+    held_out: PackedImages | None = None,
+    split: str | None = None,
+    n: int = 2_000,
+    seed: int = 0,
+    device: torch.device | str = "cpu",
+    note: Any = None,
 ) -> list[dict[str, Any]]:
-    """Records of a run's discriminator on n train images, n held-out ones and n of its own.
+    """Records of a run's discriminator on n train images, n held-out ones and n of its own; seed: of draws and latents.
 
     held-out: given, or of `split`, by default of "test", where the data have it; a note says where they have not.
     Reads the run's last checkpoint. Raises SparringError where the run has none, or its data no such split.
@@ -111,6 +119,7 @@ def run_accuracies(
         recipe, image_size=data.real.size, image_channels=data.real.channels, num_classes=data.real.num_classes
     )
     discriminator.load_state_dict(load_checkpoint(checkpoints.path(step))["discriminator"])
+    discriminator.to(device)
     held = held_out
     if held is None:
         try:
@@ -120,19 +129,20 @@ def run_accuracies(
                 raise
             say(f"no held-out images, so train images alone: {error}")
     records = []
-    sets = {"train": of_images(data.real, min(n, len(data.real)))}
+    said = {"weights_sha256": content_hash(dict(discriminator.state_dict())), "dtype": "float32", "step": step}
+    sets = {"train": of_images(data.real, min(n, len(data.real)), seed)}
     if held is not None:
-        sets["held-out"] = of_images(held, min(n, len(held)))
-    sets["generated"] = of_generator(folder, n, 0)
+        sets["held-out"] = of_images(held, min(n, len(held)), seed)
+    sets["generated"] = of_generator(folder, n, seed, device)
     for which, images in sets.items():
         if which == "generated" and images.labels is None and (set(discriminator.asked) != {"score"}):
             continue  # nobody asked its generator for a class
         found = discriminator_accuracies(discriminator, images.take(0, images.n), images.labels)
-        records += [_record(name, share, which, images, step) for name, share in found.items()]
+        records += [_record(name, share, which, images) | said for name, share in found.items()]
     return records
 
 
-def _record(name: str, share: float, which: str, images: ImageSet, step: int) -> dict[str, Any]:
+def _record(name: str, share: float, which: str, images: ImageSet) -> dict[str, Any]:
     from sparring import __version__
 
     kind = "share above 0" if name == "real" else "self-accuracy" if which == "generated" else "accuracy"
@@ -144,7 +154,9 @@ def _record(name: str, share: float, which: str, images: ImageSet, step: int) ->
         "data": images.name,
         "split": images.split,
         "n_fake" if which == "generated" else "n_real": images.n,
+        "generated_hash" if which == "generated" else "data_hash": images.content_hash,
+        "seed" if which == "generated" else "real_seed": images.seed,
         "extractor": "the discriminator",
-        "step": step,
         "version": __version__,
+        "torch": torch.__version__,
     }

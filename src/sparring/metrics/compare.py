@@ -14,6 +14,10 @@ ALIKE = (  # what two records must share to be compared
     *("metric", "extractor", "weights_sha256", "resize"),
     *("data", "split", "n_real", "n_fake", "real_seed", "n_per_class"),
 )
+OPTIONS = {  # of `evaluate` that a comparison class by class has no use for
+    **{"metrics": "--metrics", "is_splits": "--is-splits", "images_split": "--images-split"},
+    **{"neighbours": "neighbours", "overrides": "key=value"},
+}
 WHERE_KNOWN = (
     "size_real",
     "size_fake",
@@ -37,9 +41,9 @@ class ClassComparison:
         return sum(b < a for a, b in zip(self.first, self.second, strict=True))
 
     @property
-    def mean_change(self) -> float:
-        """Of the means over classes, relative to the first run's; below 0 is better."""
-        return sum(self.second) / sum(self.first) - 1
+    def mean_change(self) -> float | None:
+        """Of the means over classes, relative to the first run's; below 0 is better. None where the first run's is 0."""
+        return sum(self.second) / sum(self.first) - 1 if sum(self.first) else None
 
     def by_change(self) -> list[int]:
         """Places in `classes`, the most improved first."""
@@ -51,7 +55,8 @@ class ClassComparison:
 
     def table(self) -> str:
         """Markdown, the most improved class first."""
-        head = f"{self.improved} of {len(self.classes)} classes improved, mean {self.metric} {100 * self.mean_change:+.1f}%"
+        change = "from 0" if self.mean_change is None else f"{100 * self.mean_change:+.1f}%"
+        head = f"{self.improved} of {len(self.classes)} classes improved, mean {self.metric} {change}"
         rows = [
             f"| {self.names[i]} | {self.first[i]:.4g} | {self.second[i]:.4g} | {self.second[i] - self.first[i]:+.3g} |"
             for i in self.by_change()
@@ -87,7 +92,8 @@ def compare_runs(first: Any, second: Any, real: Any, out: str | Path | None, **o
     """Measure two conditional runs with `intra` and write classes.md, classes.png (a scatter) and samples.png into `out`.
 
     options: those of `sparring.evaluate`; None is its default. samples.png has the most improved classes above the least
-    improved, the first run's samples in each row beside the second's. Raises SparringError where one of the four is missing.
+    improved, the first run's samples in each row beside the second's. Raises SparringError, before anything is measured,
+    where one of the four is missing, a run has no generator with classes, or an option could have no effect.
     """
     from sparring.files import write_atomically
     from sparring.metrics.pairs import evaluate_pair
@@ -97,6 +103,10 @@ def compare_runs(first: Any, second: Any, real: Any, out: str | Path | None, **o
         if value is None:
             raise SparringError(f"comparing two runs class by class needs {name}: give it")
     options = {key: value for key, value in options.items() if value is not None}
+    if unused := [OPTIONS[key] for key in OPTIONS if key in options]:
+        raise SparringError(f"two runs are compared by the metric intra alone: leave {', '.join(unused)} out")
+    for run in (first, second):
+        _check_conditional(run)
     (a,), (b,) = (evaluate_pair(run, real, **{**options, "metrics": ("intra",)}) for run in (first, second))
     found = compare_classes(a, b)
     folder = Path(str(out))
@@ -104,6 +114,17 @@ def compare_runs(first: Any, second: Any, real: Any, out: str | Path | None, **o
     write_atomically(folder / "classes.png", render(_scatter(found, str(first), str(second)), "png"))
     _samples(found, first, second, folder / "samples.png")
     return found
+
+
+def _check_conditional(run: Any) -> None:
+    from sparring.metrics.sets import is_generator
+    from sparring.sampling import load_generator, takes_labels
+
+    if not is_generator(run):
+        raise SparringError(f"'{run}' is no run and no generator's file: two runs are compared class by class")
+    saved = load_generator(run)
+    if not takes_labels(saved.module, saved.num_classes):
+        raise SparringError(f"the generator of '{run}' takes no classes: runs are compared class by class")
 
 
 def _scatter(found: ClassComparison, first: str, second: str) -> Any:

@@ -245,11 +245,7 @@ def _check_pair(fake: ImageSet, real: ImageSet | GaussianStats, wanted: set[str]
                 f"statistics from a file serve fd, fd-infinity and is, not {', '.join(sorted(others))}: give the real images"
             )
         return
-    if fake.channels != real.channels:
-        raise SparringError(
-            f"images of different channel counts: {fake.name} has {fake.channels}, {real.name} has {real.channels}; load "
-            "data with --channels 1 or 3"
-        )
+    check_channels(fake, real)
     for what, images in (("generated", fake), ("real", real)):
         if wanted & NEED_LABELS and images.labels is None:
             raise SparringError(
@@ -260,6 +256,15 @@ def _check_pair(fake: ImageSet, real: ImageSet | GaussianStats, wanted: set[str]
         raise SparringError(
             "metric 'intra' compares class by class, and the classes differ: "
             f"{_difference(fake.class_names, real.class_names)}; leave it out, or choose the same classes of both"
+        )
+
+
+def check_channels(fake: ImageSet, real: ImageSet) -> None:
+    """Raise SparringError for a grey set beside a coloured one."""
+    if fake.channels != real.channels:
+        raise SparringError(
+            f"images of different channel counts: {fake.name} has {fake.channels}, {real.name} has {real.channels}; load "
+            "data with --channels 1 or 3"
         )
 
 

@@ -11,12 +11,13 @@ import torch
 
 from sparring.errors import SparringError
 from sparring.metrics.accuracy import run_accuracies
-from sparring.metrics.evaluate import METRICS, evaluate_sets, usual_metrics
+from sparring.metrics.evaluate import METRICS, check_channels, evaluate_sets, usual_metrics
 from sparring.metrics.extractors import EXTRACTORS, extractor_for
 from sparring.metrics.extractors.base import sha256_of
 from sparring.metrics.gaussian import GaussianStats
 from sparring.metrics.sets import ImageSet, is_statistics, open_set
 
+ACCURACIES = "accuracies"  # the metric of a run's discriminator
 Note = Callable[[str], None]
 Progress = Callable[[int, int], None]
 
@@ -37,6 +38,8 @@ def evaluate_pair(
     is_splits: int = 10,
     neighbours: int = 5,
     size: int | None = None,
+    channels: int | None = None,
+    skip_unreadable: bool = False,
     batch_size: int = 250,
     device: str | None = None,
     progress: Progress | None = None,
@@ -47,20 +50,22 @@ def evaluate_pair(
     metrics: keys of `METRICS`, by default the Frechet distance, and what predictions allow where the extractor classifies.
     extractor, weights, sha256: see `extractor_for`; by default the embedded one for its own garments, else none.
     n, n_real: how many images of each; by default all, and 10,000 of a generator. seed: of latents and draws.
-    split, images_split: of the real and of the measured set, and size in pixels, of both; where they are data.
+    split, images_split: of the real and of the measured set; size in pixels, channels and skip_unreadable of both, as in
+        `sparring.load_images`; where they are data.
     Under torchrun the ranks share the work, and all return the same records.
     """
     say = note or (lambda text: None)
+    metrics = None if metrics is None else tuple(metrics)
+    if metrics and ACCURACIES in metrics:
+        raise SparringError(f"metric '{ACCURACIES}' is of a run's own discriminator on its own data: leave --real out")
     rank, world = _join_ranks()
     where = device or ("cuda" if torch.cuda.is_available() else "cpu")
-    options: dict[str, Any] = {"seed": seed, "size": size, "note": say, "device": where}
-    b = _statistics(real) if is_statistics(real) else open_set(real, n=n_real, split=split, **options)
-    a = open_set(images, n=n, split=images_split, **options)
-    if isinstance(b, ImageSet) and a.channels != b.channels:
-        raise SparringError(
-            f"images of different channel counts: {a.name} has {a.channels}, {b.name} has {b.channels}; convert data with: "
-            "sparring pack SOURCE --channels 1 (or 3)"
-        )
+    options: dict[str, Any] = {"seed": seed, "size": size, "channels": channels, "skip_unreadable": skip_unreadable}
+    options |= {"note": say, "device": where}
+    b = _statistics(real) if is_statistics(real) else _opened(real, "--split", n=n_real, split=split, **options)
+    a = _opened(images, "--images-split", n=n, split=images_split, **options)
+    if isinstance(b, ImageSet):
+        check_channels(a, b)
     example = b if isinstance(b, ImageSet) else a
     found = extractor_for(extractor, _example(example), where, weights=weights, sha256=sha256)
     if found is None:
@@ -73,7 +78,7 @@ def evaluate_pair(
         a,
         b,
         extractor=found,
-        metrics=tuple(metrics),
+        metrics=metrics,
         batch_size=batch_size,
         splits=is_splits,
         neighbours=neighbours,
@@ -98,7 +103,7 @@ def evaluate_run(
 ) -> list[dict[str, Any]]:
     """Records of a run by its recipe's protocol, changed by overrides of the recipe's `evaluation`, and then by `chosen`.
 
-    The metric `accuracies` is its discriminator's, see `sparring.metrics.accuracy`.
+    The metric `accuracies` is its discriminator's, see `sparring.metrics.accuracy`; n, split and seed hold for it, too.
     """
     from sparring.recipe import Recipe
     from sparring.recipe_files import parse_overrides
@@ -111,19 +116,30 @@ def evaluate_run(
         raise SparringError(
             f"'{run}' is no run: give the folder that `sparring train` wrote, or say what to compare with: --real SOURCE"
         )
-    chosen, accuracies = dict(chosen), []
-    if "accuracies" in chosen.get("metrics", ()):
-        accuracies = run_accuracies(folder, note=say, **{key: chosen[key] for key in ("n", "split") if key in chosen})
-        chosen["metrics"] = tuple(name for name in chosen["metrics"] if name != "accuracies")
-        if not chosen["metrics"]:
-            return accuracies
-    changes = {f"evaluation.{key}": value for key, value in parse_overrides(overrides).items()}
-    changes |= {f"evaluation.{key}": list(v) if isinstance(v, tuple) else v for key, v in chosen.items()}
+    given = {**parse_overrides(overrides), **chosen}
+    names = given.get("metrics") or ()
+    names = [names] if isinstance(names, str) else list(names)
+    others = [name for name in names if name != ACCURACIES]
+    if names:
+        given["metrics"] = others or None
+    changes = {f"evaluation.{key}": list(v) if isinstance(v, tuple) else v for key, v in given.items()}
     recipe = Recipe.load(folder, changes)
     if recipe.evaluation is None:
         recipe = Recipe.load(folder, {"evaluation": {}, **changes})
     assert recipe.evaluation is not None
     where = device or ("cuda" if torch.cuda.is_available() else "cpu")
+    accuracies = []
+    if ACCURACIES in names:
+        used = {key: getattr(recipe.evaluation, key) for key in ("n", "split", "seed") if key in given}
+        unused = [key for key in given if key not in (*used, "metrics")]
+        unused += [key for key, value in (("weights", weights), ("sha256", sha256)) if value is not None]
+        if unused and not others:
+            raise SparringError(
+                f"accuracies need no {', '.join(unused)}: they depend on n, split and seed alone, so leave that out"
+            )
+        accuracies = run_accuracies(folder, note=say, device=where, **used)
+        if not others:
+            return accuracies
     saved = load_generator(folder, where)
     data = load_run_data(recipe, say)
     classes = data.real.num_classes
@@ -148,6 +164,19 @@ def _statistics(source: str | Path) -> GaussianStats:
     stats = GaussianStats.load(path)
     stats.origin = {"statistics_file": path.name, "statistics_sha256": sha256_of(path)}
     return stats
+
+
+def _opened(source: Any, split_option: str, **options: Any) -> ImageSet:
+    """The set; what is wrong with it is said in the words of `sparring evaluate`, not in those of a recipe."""
+    try:
+        return open_set(source, **options)
+    except SparringError as error:
+        text = str(error)
+        for word, said in (("split", split_option), ("size", "--size"), ("channels", "--channels")):
+            text = text.replace(f"data.{word}=", f"{said} ").replace(f"data.{word}", said)
+        raise SparringError(
+            text.replace(", such as data.source=PATH", "").replace("check data.source", "check it")
+        ) from None
 
 
 def _example(images: ImageSet) -> Any:

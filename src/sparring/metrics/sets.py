@@ -108,16 +108,18 @@ def open_set(
     split: str | None = None,
     size: int | None = None,
     channels: int | None = None,
+    skip_unreadable: bool = False,
     note: Callable[[str], None] | None = None,
     device: torch.device | str = "cpu",
 ) -> ImageSet:
     """Whatever `source` names. n: how many images; by default all there are, or 10,000 of a generator.
 
-    split, size, channels are for data, as in `sparring.load_images`. Raises SparringError for what is no set of images.
+    split, size, channels, skip_unreadable are for data, as in `sparring.load_images`. Raises SparringError for what is no
+    set of images.
     """
     if isinstance(source, ImageSet):
         return source
-    if isinstance(source, str | Path) and _is_generator(Path(source).expanduser()):
+    if is_generator(source):
         if split is not None:
             raise SparringError(f"'{source}' is a generator: it has no split '{split}'")
         return of_generator(Path(source).expanduser(), n, seed, device)
@@ -127,10 +129,15 @@ def open_set(
         )
     from sparring.data.sources import load
 
-    return of_images(load(source, split=split, size=size, channels=channels, note=note), n, seed)
+    packed = load(source, split=split, size=size, channels=channels, skip_unreadable=skip_unreadable, note=note)
+    return of_images(packed, n, seed)
 
 
-def _is_generator(path: Path) -> bool:
+def is_generator(source: Any) -> bool:
+    """Whether this names a run, or a generator's file."""
+    if not isinstance(source, str | Path):
+        return False
+    path = Path(source).expanduser()
     is_run = path.is_dir() and any((path / name).is_file() for name in ("recipe.json", "generator.safetensors"))
     return is_run or (path.suffix in NAMED and path.is_file())
 
