@@ -88,6 +88,9 @@ def test_measured_samples_do_not_depend_on_batches_or_ranks():
     ranks = [in_batches(64, n * rank // 2, n * (rank + 1) // 2) for rank in (0, 1)]
     assert torch.equal(torch.cat(ranks), whole)
     assert not torch.equal(sampler_of(network, 2, 0, seed=4)(0, n), whole)
+    torch.nn.init.zeros_(network.map.weight)
+    noise = in_batches(n)  # alone
+    assert not torch.equal(noise[:100], noise[100:200])
 
 
 def test_a_sampler_shows_what_the_generator_has_become():
