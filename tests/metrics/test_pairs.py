@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 
 import pytest
@@ -244,6 +245,31 @@ def test_a_runs_discriminator_is_asked_for_its_accuracies(run, tmp_path):
     assert [r["generated_hash"] for r in other[1:]] == [
         json.loads((run / "generator.json").read_text())["content_hash"]
     ]
+
+
+class Flat(torch.nn.Module):
+    def forward(self, x):
+        return x.flatten(1)[:, :4], x.flatten(1)[:, :3]
+
+
+def test_a_run_is_measured_alike_in_training_and_afterwards_and_names_its_generator(tmp_path, without_reports):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        torch.jit.trace(Flat(), torch.zeros(2, 1, 8, 8)).save(tmp_path / "flat.pt")
+    write_npz(tmp_path / "images.npz", tiny_images())
+    evaluation = {"extractor": str(tmp_path / "flat.pt"), "n": 130, "batch_size": 50}
+    recipe = tiny_recipe(steps=2, data=str(tmp_path / "images.npz"), evaluation=evaluation)
+    run = sparring.train(recipe, out=tmp_path / "run")
+    then = {r["metric"]: r for r in run.metrics}["flat.pt-FD"]
+    description = json.loads((run.folder / "generator.json").read_text())
+    assert then["generated_hash"] == description["content_hash"]
+    now = next(r for r in sparring.evaluate(run.folder, overrides=["batch_size=33"]) if r["metric"] == "flat.pt-FD")
+    assert now["generated_hash"] == description["content_hash"]
+    assert now["value"] == pytest.approx(then["value"], rel=1e-9)
+    for wrong in ({"metrics": ["is"], "is_splits": 131}, {"metrics": ["prdc"], "n": 5}):
+        with pytest.raises(SparringError, match=r"got 131 for 130|got 5 for 40 and 5"):
+            sparring.train(recipe | {"evaluation": evaluation | wrong}, out=tmp_path / "never")
+    assert not (tmp_path / "never" / "log.jsonl").exists()
 
 
 def test_an_images_set_is_taken_as_it_is():

@@ -12,8 +12,12 @@ from torch import Tensor
 from sparring.errors import SparringError, nearest
 from sparring.metrics.evaluate import METRICS, NEED_LOGITS, evaluate_images, usual_metrics
 from sparring.metrics.extractors import extractor_for
+from sparring.metrics.inception_score import check_groups
+from sparring.metrics.prdc import check_neighbours
 from sparring.metrics.values import NEED_LABELS
 from sparring.randomness import generator_for
+
+NEIGHBOURS = 5  # k of precision and recall, which recipes leave at Naeem et al.'s choice
 
 if TYPE_CHECKING:
     from sparring.data.packed import PackedImages
@@ -33,6 +37,10 @@ def check_evaluation(data: RunData, evaluation: Evaluation) -> None:
                 f"metric '{metric}' needs class predictions, which the extractor '{extractor.name}' does not give: "
                 "leave it out of evaluation.metrics, or choose a classifier"
             )
+        if metric == "is":
+            check_groups(evaluation.is_splits, evaluation.n)
+        if metric == "prdc":
+            check_neighbours(NEIGHBOURS, len(reference), evaluation.n)
         if metric in NEED_LABELS and reference.labels is None:
             raise SparringError(
                 f"metric '{metric}' compares class by class, and {reference.name} has no class labels: leave it out of "
@@ -74,6 +82,7 @@ def measure(
         batch_size=evaluation.batch_size,
         seed=evaluation.seed,
         splits=evaluation.is_splits,
+        neighbours=NEIGHBOURS,
         progress=progress,
         metrics=evaluation.metrics or usual_metrics(extractor, evaluation.n, evaluation.is_splits, note),
         note=note,
