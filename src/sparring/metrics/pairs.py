@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 
@@ -13,9 +13,12 @@ from sparring.errors import SparringError
 from sparring.metrics.accuracy import run_accuracies
 from sparring.metrics.evaluate import METRICS, check_channels, evaluate_sets, usual_metrics
 from sparring.metrics.extractors import EXTRACTORS, extractor_for
-from sparring.metrics.extractors.base import sha256_of
+from sparring.metrics.extractors.base import Extractor, sha256_of
 from sparring.metrics.gaussian import GaussianStats
 from sparring.metrics.sets import ImageSet, is_statistics, open_set
+
+if TYPE_CHECKING:
+    from sparring.recipe import Recipe
 
 ACCURACIES = "accuracies"  # the metric of a run's discriminator
 Note = Callable[[str], None]
@@ -55,8 +58,8 @@ def evaluate_pair(
     Under torchrun the ranks share the work, and all return the same records.
     """
     say = note or (lambda text: None)
-    metrics = None if metrics is None else tuple(metrics)
-    if metrics and ACCURACIES in metrics:
+    chosen = None if metrics is None else tuple(metrics)
+    if chosen and ACCURACIES in chosen:
         raise SparringError(f"metric '{ACCURACIES}' is of a run's own discriminator on its own data: leave --real out")
     rank, world = _join_ranks()
     where = device or ("cuda" if torch.cuda.is_available() else "cpu")
@@ -66,19 +69,14 @@ def evaluate_pair(
     a = _opened(images, "--images-split", n=n, split=images_split, **options)
     if isinstance(b, ImageSet):
         check_channels(a, b)
-    example = b if isinstance(b, ImageSet) else a
-    found = extractor_for(extractor, _example(example), where, weights=weights, sha256=sha256)
-    if found is None:
-        raise SparringError(
-            f"no extractor fits these images by itself: choose one of {', '.join(EXTRACTORS)}, or your own"
-        )
-    if metrics is None:
-        metrics = usual_metrics(found, a.n, is_splits, say, statistics=isinstance(b, GaussianStats))
-    records = evaluate_sets(
+    found = _extractor(extractor, b if isinstance(b, ImageSet) else a, where, weights=weights, sha256=sha256)
+    if chosen is None:
+        chosen = usual_metrics(found, a.n, is_splits, say, statistics=isinstance(b, GaussianStats))
+    return evaluate_sets(
         a,
         b,
         extractor=found,
-        metrics=metrics,
+        metrics=chosen,
         batch_size=batch_size,
         splits=is_splits,
         neighbours=neighbours,
@@ -87,7 +85,6 @@ def evaluate_pair(
         rank=rank,
         world=world,
     )
-    return [dict(record) for record in records]
 
 
 def evaluate_run(
@@ -105,7 +102,6 @@ def evaluate_run(
 
     The metric `accuracies` is its discriminator's, see `sparring.metrics.accuracy`; n, split and seed hold for it, too.
     """
-    from sparring.recipe import Recipe
     from sparring.recipe_files import parse_overrides
     from sparring.sampling import load_generator, sampler_of, takes_labels
     from sparring.training.measure import measure
@@ -122,21 +118,14 @@ def evaluate_run(
     others = [name for name in names if name != ACCURACIES]
     if names:
         given["metrics"] = others or None
-    changes = {f"evaluation.{key}": list(v) if isinstance(v, tuple) else v for key, v in given.items()}
-    recipe = Recipe.load(folder, changes)
-    if recipe.evaluation is None:
-        recipe = Recipe.load(folder, {"evaluation": {}, **changes})
+    recipe = _changed(folder, given)
     assert recipe.evaluation is not None
     where = device or ("cuda" if torch.cuda.is_available() else "cpu")
     accuracies = []
     if ACCURACIES in names:
         used = {key: getattr(recipe.evaluation, key) for key in ("n", "split", "seed") if key in given}
-        unused = [key for key in given if key not in (*used, "metrics")]
-        unused += [key for key, value in (("weights", weights), ("sha256", sha256)) if value is not None]
-        if unused and not others:
-            raise SparringError(
-                f"accuracies need no {', '.join(unused)}: they depend on n, split and seed alone, so leave that out"
-            )
+        if not others:
+            _check_unused({key: value for key, value in given.items() if key not in used}, weights, sha256)
         accuracies = run_accuracies(folder, note=say, device=where, **used)
         if not others:
             return accuracies
@@ -159,6 +148,24 @@ def evaluate_run(
     return [*({"step": saved.description["step"], **record} for record in records), *accuracies]
 
 
+def _changed(folder: Path, given: Mapping[str, Any]) -> Recipe:
+    """A run's recipe with changes to its evaluation, which it has then, even where it was trained without."""
+    from sparring.recipe import Recipe
+
+    changes = {f"evaluation.{key}": list(v) if isinstance(v, tuple) else v for key, v in given.items()}
+    recipe = Recipe.load(folder, changes)
+    return recipe if recipe.evaluation is not None else Recipe.load(folder, {"evaluation": {}, **changes})
+
+
+def _check_unused(given: Mapping[str, Any], weights: Any, sha256: Any) -> None:
+    """Raise SparringError for options that accuracies have no use for."""
+    others = {**given, "weights": weights, "sha256": sha256}
+    if unused := [key for key, value in others.items() if value is not None]:
+        raise SparringError(
+            f"accuracies need no {', '.join(unused)}: they depend on n, split and seed alone, so leave that out"
+        )
+
+
 def _statistics(source: str | Path) -> GaussianStats:
     path = Path(source).expanduser()
     stats = GaussianStats.load(path)
@@ -177,6 +184,15 @@ def _opened(source: Any, split_option: str, **options: Any) -> ImageSet:
         raise SparringError(
             text.replace(", such as data.source=PATH", "").replace("check data.source", "check it")
         ) from None
+
+
+def _extractor(choice: Any, images: ImageSet, device: str, **own: Any) -> Extractor:
+    found = extractor_for(choice, _example(images), device, **own)
+    if found is None:
+        raise SparringError(
+            f"no extractor fits these images by itself: choose one of {', '.join(EXTRACTORS)}, or your own"
+        )
+    return found
 
 
 def _example(images: ImageSet) -> Any:
