@@ -222,7 +222,7 @@ def test_sampling_from_what_is_no_generator(command, tmp_path, trained):
     one_line(command("pack", "nowhere"), "there is no file or folder 'nowhere'")
 
 
-def test_evaluates_lines_name_its_own_options(command, trained, tmp_path):
+def test_evaluates_lines_name_its_own_options(command, trained, tmp_path, monkeypatch):
     from sparring.data.arrays import write_npz
 
     for name, size, mode in (("small", 8, "L"), ("mixed", 8, "L"), ("colour", 8, "RGB")):
@@ -236,6 +236,9 @@ def test_evaluates_lines_name_its_own_options(command, trained, tmp_path):
     one_line(command("evaluate", "small", "--real", "packed.npz", "--split", "test"), "leave --split out")
     one_line(command("evaluate", "packed.npz", "--real", "small", "--images-split", "test"), "leave --images-split out")
     one_line(command("evaluate", "nowhere/x", "--real", "small"), "no file or folder 'nowhere/x': check it")
+    one_line(command("evaluate", "small", "--real", "noise:normal"), "needs a size: set --size, e.g. --size 32")
+    monkeypatch.setenv("SPARRING_DATA", str(tmp_path / "none"))
+    one_line(command("evaluate", "small", "--real", "cifar10"), "or fetch it first, by sparring.load_images(NAME,")
     (tmp_path / "small" / "bad.png").write_bytes(b"no image")
     one_line(command("evaluate", "colour", "--real", "small", *extractor), "bad.png", "with --skip-unreadable")
     line = ("evaluate", "colour", "--real", "small", "--skip-unreadable", *extractor)

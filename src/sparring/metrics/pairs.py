@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,6 +22,14 @@ if TYPE_CHECKING:
     from sparring.recipe import Recipe
 
 ACCURACIES = "accuracies"  # the metric of a run's discriminator
+OPTIONS = {"size": "--size", "channels": "--channels"}  # what keys of a recipe's `data` are called here
+NO_OPTIONS = {  # cures that only a recipe has, and what is said in their place
+    ", such as data.source=PATH": "",
+    "check data.source": "check it",
+    "data.download=true (negatives.download=true for negatives) to fetch it": (
+        "fetch it first, by sparring.load_images(NAME, download=True)"
+    ),
+}
 Note = Callable[[str], None]
 Progress = Callable[[int, int], None]
 
@@ -179,11 +188,11 @@ def _opened(source: Any, split_option: str, **options: Any) -> ImageSet:
         return open_set(source, **options)
     except SparringError as error:
         text = str(error)
-        for word, said in (("split", split_option), ("size", "--size"), ("channels", "--channels")):
-            text = text.replace(f"data.{word}=", f"{said} ").replace(f"data.{word}", said)
-        raise SparringError(
-            text.replace(", such as data.source=PATH", "").replace("check data.source", "check it")
-        ) from None
+        for word, said in ((rf"data\.{key}", option) for key, option in {**OPTIONS, "split": split_option}.items()):
+            text = re.sub(word, said, re.sub(f"{word}=", f"{said} ", text))
+        for recipe_only, said in NO_OPTIONS.items():
+            text = text.replace(recipe_only, said)
+        raise SparringError(text) from None
 
 
 def _extractor(choice: Any, images: ImageSet, device: str, **own: Any) -> Extractor:
