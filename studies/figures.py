@@ -91,7 +91,7 @@ def mhgan_4() -> Numbers:
     save("mhgan-4c", figure)
     return found | {
         "classes improved": f"{both.improved} of {len(both.classes)}",
-        "mean change": round(both.mean_change, 4),
+        "mean change": None if both.mean_change is None else round(both.mean_change, 4),
     }
 
 
