@@ -6,11 +6,21 @@ import json
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 
 def note(text: str) -> None:
     sys.stderr.write(f"{text}\n")
+
+
+def plain_console() -> Console:
+    """Where tables for people are printed: what stands in them is shown as it is, also [brackets] and :colons: in names."""
+    from rich.console import Console
+
+    return Console(soft_wrap=False, highlight=False, markup=False, emoji=False)
 
 
 def print_json(values: Any) -> None:

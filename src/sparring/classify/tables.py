@@ -6,13 +6,15 @@ import json
 import sys
 from typing import Any
 
-from rich.console import Console
 from rich.table import Table
+
+from sparring.cli_output import plain_console
 
 
 def print_classifier(description: dict[str, Any]) -> None:
-    console = Console(soft_wrap=False, highlight=False)
-    console.print(f"[bold]{description['name']}[/bold]  {description['about']}")
+    console = plain_console()
+    console.print(description["name"], style="bold", end="  ")
+    console.print(description["about"])
     if not description["run_in_full"]:
         console.print("never run in full", style="yellow")
     if description["parameters"] is not None:
@@ -24,8 +26,10 @@ def print_table(columns: list[str], rows: list[list[str]], title: str = "") -> N
     table = Table(*columns, box=None, pad_edge=False, title=title or None, title_justify="left")
     for row in rows:
         table.add_row(*row)
-    width = None if sys.stdout.isatty() else 200  # a file or a pipe has no edge to wrap at
-    Console(soft_wrap=False, highlight=False, width=width).print(table)
+    console = plain_console()
+    if not sys.stdout.isatty():
+        console.width = 200  # a file or a pipe has no edge to wrap at
+    console.print(table)
 
 
 def print_predictions(found: list[dict[str, Any]]) -> None:

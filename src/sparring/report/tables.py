@@ -5,12 +5,9 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from rich.console import Console
 from rich.table import Table
 
-
-def _console() -> Console:
-    return Console(soft_wrap=False, highlight=False)
+from sparring.cli_output import plain_console
 
 
 def print_metrics(records: list[dict[str, Any]]) -> None:
@@ -35,7 +32,7 @@ def print_metrics(records: list[dict[str, Any]]) -> None:
             str(record.get("extractor", "")),
         )
         notes += [note for note in record.get("notes", []) if note not in notes]
-    console = _console()
+    console = plain_console()
     console.print(table)
     for note in notes:
         console.print(f"note: {note}", style="dim")
@@ -43,7 +40,7 @@ def print_metrics(records: list[dict[str, Any]]) -> None:
 
 def print_recipes(found: list[dict[str, Any]], quoted: list[dict[str, Any]]) -> None:
     """The shipped recipes, by paper, then the rows that the papers quote; one that nobody has run in full says so."""
-    console = _console()
+    console = plain_console()
     if not console.is_terminal:
         console.width = 150  # names in a file or a pipe are whole
     groups: dict[str, list[dict[str, Any]]] = {}
@@ -54,7 +51,7 @@ def print_recipes(found: list[dict[str, Any]], quoted: list[dict[str, Any]]) -> 
         table.columns[0].no_wrap = True
         title = (group[0]["paper"] or {}).get("title")
         if title:
-            console.print(f"\n[bold]{title}[/bold]")
+            console.print(f"\n{title}", style="bold")
         for recipe in group:
             number = _number((recipe["paper"] or {}).get("number"))
             table.add_row(recipe["name"], "yes" if recipe["run_in_full"] else "never", number, recipe["about"])
@@ -63,7 +60,7 @@ def print_recipes(found: list[dict[str, Any]], quoted: list[dict[str, Any]]) -> 
     for row in quoted:
         where = f"{row['paper']}, " + (f"table {row['table']}" if "table" in row else f"section {row['section']}")
         rows.add_row(row["row"], row["data"], _number(row["number"]), where)
-    console.print("\n[bold]Rows that the papers quote from others, not run[/bold]")
+    console.print("\nRows that the papers quote from others, not run", style="bold")
     console.print(rows)
 
 
@@ -83,14 +80,15 @@ def print_differences(a: str, b: str, changed: dict[str, dict[str, Any]]) -> Non
     table.columns[0].overflow = "fold"  # a key is there to be typed again
     for key, values in changed.items():
         table.add_row(key, _short(values["this"]), _short(values["other"]))
-    _console().print(table if changed else f"{a} and {b} are the same recipe")
+    plain_console().print(table if changed else f"{a} and {b} are the same recipe")
 
 
 def print_description(description: dict[str, Any]) -> None:
     """The dry run of `sparring show`."""
-    console = _console()
+    console = plain_console()
     images, per_step = description["images"], description["per_step"]
-    console.print(f"[bold]{description['name']}[/bold]  {description['about']}")
+    console.print(description["name"], style="bold", end="  ")
+    console.print(description["about"])
     if not description["run_in_full"]:
         console.print("never run in full", style="yellow")
     console.print(
@@ -110,7 +108,7 @@ def print_description(description: dict[str, Any]) -> None:
         players = ", ".join(player[0].upper() for player in term["players"]) or "nobody"
         table.add_row(
             term["name"],
-            kind + (f" \\[{marked}]" if marked else ""),
+            kind + (f" [{marked}]" if marked else ""),
             players,
             shown,
             str(term["every"]),
