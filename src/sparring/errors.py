@@ -1,7 +1,8 @@
 """Errors that a user can act on: what is wrong, what was given, what is allowed, and the cure."""
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
 
 class SparringError(ValueError):
@@ -10,6 +11,21 @@ class SparringError(ValueError):
 
 class NonFiniteLossError(SparringError):
     """A loss became NaN or infinite during training; the message names the term and the first bad step."""
+
+
+@contextmanager
+def one_line(before: str, after: str = "") -> Iterator[None]:
+    """Around code of others: whatever it raises becomes a SparringError in one line, `before` reason `after`.
+
+    A SparringError passes as it is. The other error stays its cause, for whoever reads tracebacks.
+    """
+    try:
+        yield
+    except SparringError:
+        raise
+    except Exception as error:
+        reason = " ".join(str(error).split())[:160] or type(error).__name__
+        raise SparringError(f"{before}{reason}{after}") from error
 
 
 def nearest(name: str, options: Iterable[str], *, otherwise: str | None = None) -> str:

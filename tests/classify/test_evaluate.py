@@ -96,6 +96,20 @@ def test_the_threshold_comes_from_validation_and_its_alarms_from_the_test_images
     assert evaluate().numbers["threshold"] is None
 
 
+@pytest.mark.parametrize(("taken", "reached"), [(1, 0.3), (3, 0.3), (5, 0.5)])
+def test_what_the_extra_class_takes_is_part_of_the_false_alarms(taken, reached):
+    """Ten validation images, 3 of which may be called unknown: those that the extra class takes come first."""
+    sure = [[0.1 * i, -1, -1] for i in range(10 - taken)]
+    validation = PackedImages(images_of(sure + [[-1, -1, 1]] * taken))
+    test = PackedImages(images_of([[1, -1, -1], [-1, 1, -1]]), torch.tensor([0, 1]), ("a", "b"), "t", "test")
+    data = ClassifierData(test, validation, test, None, ())
+    found = evaluate_classifier(classifier(), data, thresholds=(0.4,), false_alarm_rate=0.3).numbers
+    expected = max(0, 3 - taken)
+    values = to_float(images_of(sure))[:, 0, 0, :3].double().mul(4).softmax(1)[:, 0]
+    assert found["threshold"] == pytest.approx(0 if taken > 3 else float(values[expected]), abs=1e-6)
+    assert found["false_alarms_on_validation"] == reached and found["false_alarm_rate"] == 0.3
+
+
 def test_an_answer_of_the_extra_class_is_unknown_and_wrong():
     test = PackedImages(images_of([[1, -1, -1], [-1, -1, 1]]), torch.tensor([0, 1]), ("a", "b"), "t", "test")
     probe = Probe("others", "x", PackedImages(images_of([[-1, -1, 1], [1, -1, -1]])))

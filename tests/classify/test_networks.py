@@ -68,6 +68,11 @@ def test_torchvisions_classifiers_by_name_also_for_grey_images():
         build("torchvision:squeezenet1_1", deepness=3)
 
 
+def test_torchvisions_transformers_are_told_the_image_size():
+    classifier = build("torchvision:vit_b_32", outputs=5, size=64)
+    assert classifier.network.model.image_size == 64
+
+
 def test_initialisation_depends_on_the_seed_alone_and_leaves_the_global_generator():
     before = torch.random.get_rng_state()
     one, same, other = build("small_cnn"), build("small_cnn"), build("small_cnn", seed=1)
@@ -101,6 +106,11 @@ class Embedding(nn.Module):
         return images.mean((2, 3))
 
 
+class Asserts(nn.Module):
+    def forward(self, images):
+        assert images.shape[-1] > 99, "small"
+
+
 class TooSmall(nn.Module):
     def forward(self, images):
         return nn.functional.conv2d(images, torch.zeros(10, 3, 99, 99))
@@ -112,5 +122,7 @@ def test_a_network_that_does_not_fit_is_named(monkeypatch):
         build("users_networks:Embedding")
     with pytest.raises(SparringError, match="does not take images 3 x 32 x 32"):
         build("users_networks:TooSmall")
+    with pytest.raises(SparringError, match=r"does not take images 3 x 32 x 32: small.*; choose another"):
+        build("users_networks:Asserts")
     with pytest.raises(SparringError, match="width takes a whole number of at least 1, got 0"):
         build("small_cnn", width=0)

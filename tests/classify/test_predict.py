@@ -1,5 +1,6 @@
 """A classifier from its two files, and what it says about images."""
 
+import json
 import shutil
 
 import numpy as np
@@ -8,9 +9,12 @@ import torch
 from PIL import Image
 from tiny_classifiers import TINY, given, pictures, save
 
+from sparring.classify.data import load_classifier_data
 from sparring.classify.predict import predict
 from sparring.classify.run import train_classifier
-from sparring.classify.saved import load_classifier
+from sparring.classify.saved import is_unknown, load_classifier
+from sparring.classify.tables import print_predictions
+from sparring.data.packed import PackedImages
 from sparring.errors import SparringError
 
 
@@ -115,6 +119,66 @@ def test_damaged_files_are_named(run, tmp_path):
     (tmp_path / "classifier.json").write_text("{")
     with pytest.raises(SparringError, match=r"classifier\.json is damaged"):
         load_classifier(tmp_path)
+
+
+@pytest.mark.parametrize("criterion", ["baseline", "nat", "extra_class"])
+def test_the_false_alarm_rate_holds_on_the_images_it_was_chosen_from(criterion, tmp_path, without_report):
+    changes = {"criterion": criterion, "steps": 30, "false_alarm_rate": 0.2}
+    made = train_classifier(TINY, changes, out=tmp_path / "r", **given())
+    validation = load_classifier_data(made.recipe, **given()).validation
+    share = sum(p.unknown for p in made.classifier.predict(validation)) / len(validation)
+    results = made.results[criterion]
+    assert share == results["false_alarms_on_validation"] == made.classifier.description["false_alarms_on_validation"]
+    assert share <= 0.2 and results["threshold"] > 0
+
+
+def test_more_of_the_extra_class_than_is_allowed_is_said(tmp_path, without_report):
+    notes = []
+    alike = {**given(), "negatives": pictures(20)}  # the positives themselves
+    changes = {"criterion": "extra_class", "negatives.per_batch": 12, "steps": 20, "false_alarm_rate": 0.01}
+    made = train_classifier(TINY, changes, out=tmp_path / "r", note=notes.append, **alike)
+    reached = made.results["extra_class"]["false_alarms_on_validation"]
+    line = f"extra_class: {reached:.1%} of the validation images are taken for none of the classes, more than the 1.0%"
+    assert reached > 0.01 and made.classifier.threshold == 0
+    assert any(note.startswith(line) for note in notes)
+    assert any(w.startswith(line) for w in json.loads((made.folder / "results.json").read_text())["warnings"])
+
+
+@pytest.mark.parametrize(
+    ("images", "words"),
+    [
+        (torch.zeros(1, 1, 8, 8), r"are \[N, 3, H, W\], got \[1, 1, 8, 8\]"),
+        (torch.zeros(3, 8, 8), r"got \[3, 8, 8\]: one image is images\[None\]"),
+        (torch.full((1, 3, 8, 8), 255.0), r"float images are in \[-1, 1\].*got 255 to 255"),
+        (torch.full((1, 3, 8, 8), float("nan")), "got nan to nan"),
+        (torch.zeros(1, 3, 8, 8, dtype=torch.long), "uint8, or floats"),
+        (np.zeros((1, 3, 8, 8)), "got ndarray"),
+        (torch.zeros(1, 3, 0, 0), "takes no images of"),
+        (PackedImages(torch.zeros(1, 1, 8, 8, dtype=torch.uint8)), r"got \[1, 1, 8, 8\]"),
+    ],
+)
+def test_images_that_are_none_get_no_label(run, images, words):
+    with pytest.raises(SparringError, match=words) as caught:
+        run.classifier.predict(images)
+    assert "\n" not in str(caught.value)
+
+
+def test_another_size_that_the_network_takes_and_rounding_are_no_mistake(run):
+    assert len(run.classifier.predict(torch.full((2, 3, 12, 10), 1.004))) == 2
+
+
+def test_an_answer_that_is_no_number_is_unknown():
+    nan = torch.tensor([float("nan"), 0.9, 0.1, 0.9])
+    assert is_unknown(nan, torch.tensor([0, 0, 0, 2]), 2, 0.5).tolist() == [True, False, True, True]
+
+
+def test_names_are_printed_as_they_are(capsys):
+    names = ["photo[copy].png", "x[/b].png", ":cat:.png"]
+    print_predictions(
+        [{"image": n, "label": "[red]a", "confidence": 0.5, "unknown": True, "best": "[b]"} for n in names]
+    )
+    out = capsys.readouterr().out
+    assert all(name in out for name in names) and out.count("[red]a") == out.count("[b]") == 3
 
 
 def test_without_validation_there_is_no_threshold_until_one_is_given(tmp_path, pixels, without_report):

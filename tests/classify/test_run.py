@@ -3,10 +3,12 @@
 import json
 import re
 import signal
+import sys
 
 import pytest
 import torch
 from tiny_classifiers import CHANGES, TINY, given, pictures, save
+from torch import nn
 
 from sparring.classify.recipe import ClassifierRecipe
 from sparring.classify.run import ClassifierRun, train_classifier
@@ -114,6 +116,49 @@ def test_the_process_is_as_before(tmp_path, without_report):
     before = torch.random.get_rng_state()
     train_classifier(TINY, {"steps": 1, "threads": 2}, out=tmp_path / "r", **given())
     assert torch.equal(before, torch.random.get_rng_state()) and torch.get_num_threads() == 1
+
+
+class NoMean(nn.Module):
+    def forward(self, logits, target):
+        return logits.sum(1)
+
+
+class WantsFeatures(nn.Module):
+    def forward(self, logits, features, target):
+        return logits.sum()
+
+
+class NoGradient(nn.Module):
+    def forward(self, logits, target):
+        return (logits.argmax(1) == target).float().mean()
+
+
+class Fragile(nn.Module):
+    def __init__(self, *, num_classes: int, deep: int = 1):
+        super().__init__()
+        assert deep < 9, "too deep"
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"criterion": {"kind": "nat", "neg_weight": -1}}, "neg_weight is a finite number from 0, got -1"),
+        ({"network.width": 0}, "width takes a whole number of at least 1, got 0"),
+        ({"criterion": {"kind": "nat", "reduction": "none"}}, r"criterion 'nat' returns \[2\], and a loss is a scalar"),
+        ({"criterion": "mine:NoMean"}, r"criterion 'mine:NoMean' returns \[2\]"),
+        ({"criterion": "mine:WantsFeatures"}, r"fails on \(logits \[2, 3\], target \[0, -1\]\): .*missing 1 required"),
+        ({"criterion": "mine:NoGradient"}, r"returns \[\], and a loss is a scalar tensor with a gradient"),
+        ({"network": {"kind": "mine:Fragile", "deep": 9}}, "network 'mine:Fragile' cannot be built: too deep"),
+        ({"criterion": {"kind": "mine:Fragile", "deep": 9}}, "criterion 'mine:Fragile' cannot be built: too deep"),
+        ({"criterion": "mine:pictures"}, "criterion 'mine:pictures'"),
+    ],
+)
+def test_a_mistake_in_network_or_criterion_stops_the_run_before_it_starts(changes, words, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "mine", sys.modules[__name__])
+    monkeypatch.setattr(Training, "train_step", lambda self: pytest.fail("trained"))
+    with pytest.raises(SparringError, match=words) as caught:
+        train_classifier(TINY, {"beside": ["baseline"], **changes}, out=tmp_path / "r", **given())
+    assert "\n" not in str(caught.value) and not list(tmp_path.iterdir())
 
 
 def test_several_processes_are_refused(tmp_path, monkeypatch):

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from sparring.classify.data import ClassifierData, Probe
 from sparring.classify.networks import Classifier
-from sparring.classify.saved import judge
+from sparring.classify.saved import is_unknown, judge
 from sparring.data.packed import PackedImages
 from sparring.metrics.ncr import NCR, confidence, expected_calibration_error
 
@@ -46,16 +46,21 @@ def evaluate_classifier(
     """Accuracy, calibration and coverage on the test images; NCR, AUROC and FPR95 for each probe against them.
 
     The threshold for "unknown" is chosen on the validation images, and its false alarms are then counted on the test images.
+    What an extra class takes is unknown whatever the threshold, so it is part of the false alarms that are allowed; where it
+    alone exceeds them the threshold is 0, and `false_alarms_on_validation` says what is reached.
     """
     classes, test = data.train.num_classes, data.test
     labels = test.require_labels("testing a classifier").cpu()
     logits = judge(classifier, test)
     test_confidence, predicted = confidence(logits, classes)
     correct = predicted == labels
-    threshold = None
+    threshold = reached = alarms = None
     if data.validation is not None:
-        threshold = choose_threshold(confidence(judge(classifier, data.validation), classes)[0], false_alarm_rate)
-    alarms = None if threshold is None else _share(_unknown(test_confidence, predicted, classes, threshold))
+        held_out, answers = confidence(judge(classifier, data.validation), classes)
+        # what the extra class takes comes before every other answer: it uses up false alarms first
+        threshold = max(0.0, choose_threshold(held_out.masked_fill(answers >= classes, -1), false_alarm_rate))
+        reached = _share(is_unknown(held_out, answers, classes, threshold))
+        alarms = _share(is_unknown(test_confidence, predicted, classes, threshold))
     numbers: dict[str, Any] = {
         "n_test": len(test),
         "accuracy": float(correct.double().mean()),
@@ -63,6 +68,7 @@ def evaluate_classifier(
         "coverage": {f"{t:g}": float((test_confidence > t).double().mean()) for t in thresholds},
         "threshold": threshold,
         "false_alarm_rate": None if threshold is None else false_alarm_rate,
+        "false_alarms_on_validation": reached,
         "false_alarms_on_test": alarms,
         "probes": {},
     }
@@ -72,22 +78,27 @@ def evaluate_classifier(
     for probe in data.probes:
         probe_logits = judge(classifier, probe.images, normalised=isinstance(probe.images, Tensor))
         metric = NCR(thresholds, num_classes=classes).update(logits, labels)
-        metric.update(probe_logits, torch.full((len(probe),), -1))
-        result = metric.compute().to_dict()
-        probe_confidence, probe_predicted = confidence(probe_logits, classes)
-        numbers["probes"][probe.name] = {
-            "source": probe.source,
-            "n": len(probe),
-            "seen_in_training": probe.seen,
-            **{key: result[key] for key in ("ncr", "auroc", "fpr95")},
-            "caught_as_unknown": None
-            if threshold is None
-            else _share(_unknown(probe_confidence, probe_predicted, classes, threshold)),
-        }
-        found.confidences[probe.name] = probe_confidence.tolist()
+        numbers["probes"][probe.name] = _probe_numbers(probe, probe_logits, metric, threshold)
+        found.confidences[probe.name] = confidence(probe_logits, classes)[0].tolist()
         if isinstance(probe.images, PackedImages):
             found.mistakes[probe.name] = _confident_negatives(probe, probe_logits, names, classes, mistakes)
     return found
+
+
+def _probe_numbers(probe: Probe, logits: Tensor, metric: NCR, threshold: float | None) -> dict[str, Any]:
+    """What is measured of one probe. metric: has seen the test images."""
+    result = metric.update(logits, torch.full((len(probe),), -1)).compute().to_dict()
+    caught = None
+    if threshold is not None:
+        assert metric.num_classes is not None
+        caught = _share(is_unknown(*confidence(logits, metric.num_classes), metric.num_classes, threshold))
+    return {
+        "source": probe.source,
+        "n": len(probe),
+        "seen_in_training": probe.seen,
+        **{key: result[key] for key in ("ncr", "auroc", "fpr95")},
+        "caught_as_unknown": caught,
+    }
 
 
 def choose_threshold(confidences: Tensor, false_alarm_rate: float) -> float:
@@ -95,10 +106,6 @@ def choose_threshold(confidences: Tensor, false_alarm_rate: float) -> float:
     ordered = confidences.double().sort().values
     allowed = int(false_alarm_rate * len(ordered) + 1e-9)  # 0.05 * 100 is 5, whatever its last bit
     return float(ordered[min(allowed, len(ordered) - 1)])
-
-
-def _unknown(confidences: Tensor, predicted: Tensor, classes: int, threshold: float) -> Tensor:
-    return (confidences < threshold) | (predicted >= classes)
 
 
 def _share(mask: Tensor) -> float:

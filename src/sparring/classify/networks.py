@@ -11,13 +11,14 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from sparring.errors import SparringError, nearest
+from sparring.errors import SparringError, nearest, one_line
 from sparring.networks.layers import check_positive
 from sparring.plugins import find
 from sparring.randomness import seed_for
@@ -96,13 +97,15 @@ class SmallCNN(nn.Module):
 class OfTorchvision(nn.Module):
     """One of torchvision's classifiers; grey images are shown to it as three equal channels."""
 
-    def __init__(self, name: str, *, image_channels: int, num_classes: int, **options: Any):
+    def __init__(self, name: str, *, image_size: int, image_channels: int, num_classes: int, **options: Any):
         super().__init__()
         builder = torchvision_builder(name)
         if "weights" in options or "pretrained" in options:
             raise SparringError(f"network torchvision:{name} is trained from scratch: leave its weights out")
         if "aux_logits" in inspect.signature(builder).parameters or name in ("googlenet", "inception_v3"):
             options = {"aux_logits": False, "init_weights": True, **options}
+        if name.startswith("vit_"):  # their builders hand image_size on; it stands in no signature
+            options = {"image_size": image_size, **options}
         self.grey = image_channels == 1
         try:
             self.model = builder(weights=None, num_classes=num_classes, **options)
@@ -167,12 +170,11 @@ def build_classifier(
     facts = {"image_size": image_size, "image_channels": image_channels, "num_classes": outputs}
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed_for(seed, "initialisation"))
+        found = network_class(kind)
         if kind.startswith(TORCHVISION):
-            name = kind.removeprefix(TORCHVISION)
-            network: nn.Module = OfTorchvision(name, image_channels=image_channels, num_classes=outputs, **options)
-        else:
-            found = network_class(kind)
-            asks_for_nothing = getattr(found, "__init__", None) is nn.Module.__init__
+            found = partial(OfTorchvision, kind.removeprefix(TORCHVISION))
+        asks_for_nothing = getattr(found, "__init__", None) is nn.Module.__init__
+        with one_line(f"network '{kind}' cannot be built: ", "; see to its options"):
             network = found(**({} if asks_for_nothing else given_to(found, **facts)), **options)
         classifier = Classifier(
             network,
@@ -187,14 +189,10 @@ def build_classifier(
 def _check(classifier: Classifier, kind: str, size: int, channels: int, outputs: int) -> None:
     """Try the network on two images, and change nothing of it."""
     classifier.eval()
+    taken = f"network '{kind}' does not take images {channels} x {size} x {size}: "
     try:
-        logits = classifier(torch.zeros(2, channels, size, size))
-    except (RuntimeError, ValueError, TypeError) as error:
-        reason = " ".join(str(error).split())[:160]
-        raise SparringError(
-            f"network '{kind}' does not take images {channels} x {size} x {size}: {reason}; choose another data.size or "
-            "another network"
-        ) from None
+        with one_line(taken, "; choose another data.size or another network"):
+            logits = classifier(torch.zeros(2, channels, size, size))
     finally:
         classifier.train()
     if not isinstance(logits, Tensor) or logits.shape != (2, outputs):

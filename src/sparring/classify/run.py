@@ -17,7 +17,7 @@ from sparring.classify.evaluate import Evaluation, evaluate_classifier
 from sparring.classify.recipe import ClassifierRecipe
 from sparring.classify.report import folder_name, write_classifier_report
 from sparring.classify.saved import DESCRIPTION, SavedClassifier, load_classifier, save_classifier
-from sparring.classify.training import Training
+from sparring.classify.training import Training, check_parts
 from sparring.errors import SparringError
 from sparring.files import one_line_for_disk_errors, write_json
 from sparring.recipe import Network, flat
@@ -97,6 +97,7 @@ def train_classifier(
         images = load_classifier_data(chosen, note, data=data, test=test, negatives=negatives, probes=probes)
         for name, other in others.items():
             _check_beside(name, other, images)
+        check_parts(chosen, images.train.num_classes, images.train.size, images.train.channels)
         with one_line_for_disk_errors("see to it and continue with --resume"):
             facts = _write_facts(folder, chosen, images, command)
             evaluations: dict[str, Evaluation] = {}
@@ -108,8 +109,11 @@ def train_classifier(
                 evaluations[criterion.kind] = _evaluate(chosen, saved, images)
                 _keep_threshold(target, saved, evaluations[criterion.kind])
             numbers = {name: evaluation.numbers for name, evaluation in evaluations.items()}
-            write_json(folder / RESULTS, {"classifiers": numbers, "warnings": list(images.warnings)})
-            write_classifier_report(folder, facts, evaluations, images.warnings)
+            warnings = [*images.warnings, *_too_many_false_alarms(numbers)]
+            for line in warnings[len(images.warnings) :]:
+                note(line)
+            write_json(folder / RESULTS, {"classifiers": numbers, "warnings": warnings})
+            write_classifier_report(folder, facts, evaluations, warnings)
     return ClassifierRun(folder)
 
 
@@ -156,8 +160,18 @@ def _evaluate(recipe: ClassifierRecipe, saved: SavedClassifier, data: Classifier
 
 def _keep_threshold(folder: Path, saved: SavedClassifier, evaluation: Evaluation) -> None:
     """The chosen threshold, and what the classifier is worth, go into its description."""
-    keys = ("threshold", "false_alarm_rate", "accuracy")
+    keys = ("threshold", "false_alarm_rate", "false_alarms_on_validation", "accuracy")
     write_json(folder / DESCRIPTION, saved.description | {key: evaluation.numbers[key] for key in keys})
+
+
+def _too_many_false_alarms(results: Mapping[str, dict[str, Any]]) -> list[str]:
+    """A line for each classifier whose extra class alone takes more positives than the recipe allows."""
+    return [
+        f"{name}: {numbers['false_alarms_on_validation']:.1%} of the validation images are taken for none of the classes, "
+        f"more than the {numbers['false_alarm_rate']:.1%} of false_alarm_rate, so no threshold reaches it"
+        for name, numbers in results.items()
+        if numbers["threshold"] is not None and numbers["false_alarms_on_validation"] > numbers["false_alarm_rate"]
+    ]
 
 
 def _check_beside(name: str, other: SavedClassifier, data: ClassifierData) -> None:

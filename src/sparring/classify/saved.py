@@ -16,11 +16,12 @@ from torch import Tensor
 
 from sparring.classify.networks import Classifier, build_classifier
 from sparring.data.packed import PackedImages, to_float
-from sparring.errors import SparringError
+from sparring.errors import SparringError, one_line
 from sparring.files import write_atomically, write_json
 
 WEIGHTS, DESCRIPTION = "classifier.safetensors", "classifier.json"
 BATCH = 500  # images judged at a time
+ROUNDING = 0.01  # beyond [-1, 1], of images in half precision or resized
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,8 @@ class SavedClassifier:
 
     @property
     def threshold(self) -> float | None:
-        """Below it a prediction is "unknown"; chosen on validation data for `description["false_alarm_rate"]`."""
+        """Below it a prediction is "unknown"; chosen on validation data for `description["false_alarm_rate"]`, of which
+        `description["false_alarms_on_validation"]` is what was reached: more only where an extra class takes more alone."""
         return self.description["threshold"]
 
     @property
@@ -70,14 +72,23 @@ class SavedClassifier:
         return int(self.description["image_channels"])
 
     def logits(self, images: PackedImages | Tensor) -> Tensor:
-        """Logits float32 [N, K] on the CPU, of uint8 images or floats in [-1, 1], [N, C, H, W]."""
-        return judge(self.module, images)
+        """Logits float32 [N, K] on the CPU, of uint8 images or floats in [-1, 1], [N, C, H, W].
+
+        Raises SparringError for another shape, type or range, for NaN, and for a size that the network does not take.
+        """
+        if not isinstance(images, PackedImages):
+            _check_images(images, self.image_channels)
+        elif images.channels != self.image_channels:
+            _check_images(images.images, self.image_channels)
+        size = list(images.images.shape[2:] if isinstance(images, PackedImages) else images.shape[2:])
+        with one_line(f"this classifier takes no images of {size}, it was trained on {self.image_size}: "):
+            return judge(self.module, images)
 
     def predict(self, images: PackedImages | Tensor, threshold: float | None = None) -> list[Prediction]:
         """A prediction for each image. threshold: in the place of the classifier's own; 0 leaves nothing unknown but what
         an extra class takes.
 
-        Raises SparringError where there is no threshold at all.
+        Raises SparringError where there is no threshold at all, and for images that are none (see `logits`).
         """
         threshold = self.threshold if threshold is None else threshold
         if threshold is None:
@@ -90,13 +101,38 @@ class SavedClassifier:
             return []
         probabilities = self.logits(images).double().softmax(1)
         best, index = probabilities[:, : self.num_classes].max(1)
-        taken_for_negative = probabilities.argmax(1) >= self.num_classes
-        unknown = (best < threshold) | taken_for_negative
+        unknown = is_unknown(best, probabilities.argmax(1), self.num_classes, threshold)
         found = []
         for confidence, number, off in zip(best.tolist(), index.tolist(), unknown.tolist(), strict=True):
             name = self.class_names[number]
             found.append(Prediction("unknown" if off else name, confidence, name, off))
         return found
+
+
+def _check_images(images: Tensor, channels: int) -> None:
+    """Raise SparringError unless these are uint8 images, or floats in [-1, 1], of so many channels: [N, C, H, W]."""
+    if not isinstance(images, Tensor):
+        raise SparringError(f"images are a tensor [N, {channels}, H, W] or PackedImages, got {type(images).__name__}")
+    if images.ndim != 4 or images.shape[1] != channels:
+        raise SparringError(
+            f"images of this classifier are [N, {channels}, H, W], got {list(images.shape)}: one image is images[None], and "
+            "grey ones are repeated, or averaged, to its channels"
+        )
+    if images.dtype == torch.uint8 or not images.numel():
+        return
+    if not images.is_floating_point():
+        raise SparringError(f"images are uint8, or floats in [-1, 1], got {images.dtype}")
+    least, most = (float(value) for value in images.aminmax())
+    if not (least >= -1 - ROUNDING and most <= 1 + ROUNDING):  # NaN is in no range
+        raise SparringError(
+            f"float images are in [-1, 1], x / 127.5 - 1 of 8-bit levels, got {least:g} to {most:g}: uint8 images are "
+            "brought there by themselves"
+        )
+
+
+def is_unknown(confidences: Tensor, predicted: Tensor, num_classes: int, threshold: float) -> Tensor:
+    """Which answers [N] are "unknown": not sure enough of any class, or taken for the extra class; NaN is never sure."""
+    return ~(confidences >= threshold) | (predicted >= num_classes)
 
 
 @torch.no_grad()

@@ -11,13 +11,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from sparring.classify.batches import Batches
+from sparring.classify.batches import NEGATIVE, Batches
 from sparring.classify.criteria import CRITERIA, takes_negatives
 from sparring.classify.data import ClassifierData, Note
 from sparring.classify.networks import Classifier, build_classifier
 from sparring.classify.recipe import ClassifierRecipe
 from sparring.data.packed import PackedImages
-from sparring.errors import NonFiniteLossError, SparringError
+from sparring.errors import NonFiniteLossError, SparringError, one_line
 from sparring.plugins import find
 from sparring.randomness import seed_global_generators
 from sparring.recipe import Network
@@ -38,7 +38,6 @@ class Training:
     ):
         self.recipe, self.device, self.step = recipe, torch.device(device), 0
         self.num_classes = data.train.num_classes
-        made = find(criterion.kind, CRITERIA, "criterion")
         self.outputs = outputs_of(criterion, self.num_classes)
         self.classifier: Classifier = build_classifier(
             recipe.network.kind,
@@ -49,7 +48,7 @@ class Training:
             seed=recipe.seed,
             **(channel_statistics(data.train) if recipe.normalise else {}),
         ).to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.criterion: nn.Module = made(**given_to_criterion(made, self.num_classes), **criterion.options)
+        self.criterion = make_criterion(criterion, self.num_classes)
         self._whole = nn.ModuleDict({"classifier": self.classifier, "criterion": self.criterion.to(self.device)})
         self.optimizer = make_optimizer(self._whole, recipe.optimizer)
         negatives = data.negatives if takes_negatives(criterion.kind) else None
@@ -172,9 +171,46 @@ def outputs_of(criterion: Network, num_classes: int) -> int:
     return num_classes + int(getattr(find(criterion.kind, CRITERIA, "criterion"), "extra_outputs", 0))
 
 
-def given_to_criterion(made: Any, num_classes: int) -> dict[str, Any]:
-    """`num_classes` for a criterion that asks for it by that name."""
-    return {"num_classes": num_classes} if "num_classes" in inspect.signature(made).parameters else {}
+def make_criterion(criterion: Network, num_classes: int) -> nn.Module:
+    """A criterion, told `num_classes` if it asks for it by that name. Raises SparringError where it cannot be built."""
+    found = find(criterion.kind, CRITERIA, "criterion")
+    given = {"num_classes": num_classes} if "num_classes" in inspect.signature(found).parameters else {}
+    with one_line(f"criterion '{criterion.kind}' cannot be built: ", "; see to its options"):
+        made = found(**given, **criterion.options)
+    if not isinstance(made, nn.Module):
+        raise SparringError(f"criterion '{criterion.kind}' is no torch.nn.Module, but {type(made).__name__}")
+    return made
+
+
+def check_parts(recipe: ClassifierRecipe, num_classes: int, size: int, channels: int) -> None:
+    """Build all that the recipe's classifiers are made of, and try it, so that a mistake stops the run before it starts.
+
+    Leaves the global generators as they are. Raises SparringError for a network or criterion that cannot be built, and for
+    a criterion that returns no scalar to differentiate for (logits [2, K], target [2]).
+    """
+    with torch.random.fork_rng(devices=[]):
+        for criterion in (*recipe.beside, recipe.criterion):
+            outputs, kind = outputs_of(criterion, num_classes), criterion.kind
+            network = recipe.network
+            build_classifier(
+                network.kind,
+                network.options,
+                image_size=size,
+                image_channels=channels,
+                outputs=outputs,
+                seed=recipe.seed,
+            )
+            made = make_criterion(criterion, num_classes)
+            logits = torch.zeros(2, outputs, requires_grad=True)
+            target = torch.tensor([0, NEGATIVE if takes_negatives(kind) else 1])
+            with one_line(f"criterion '{kind}' fails on (logits [2, {outputs}], target {target.tolist()}): "):
+                loss = made(logits, target)
+            if not (isinstance(loss, Tensor) and loss.ndim == 0 and loss.requires_grad):
+                shape = list(loss.shape) if isinstance(loss, Tensor) else type(loss).__name__
+                raise SparringError(
+                    f"criterion '{kind}' returns {shape}, and a loss is a scalar tensor with a gradient: let it reduce its "
+                    "losses to their mean"
+                )
 
 
 def channel_statistics(packed: PackedImages) -> dict[str, Tensor]:
