@@ -138,6 +138,50 @@ def test_extreme_logits_stay_finite_in_value_and_gradient(divergence):
     assert torch.isfinite(loss) and torch.isfinite(logits.grad).all() and loss > 0
 
 
+@pytest.mark.parametrize("divergence", TO_UNIFORM)
+def test_an_impossible_class_costs_a_positive_of_another_one_nothing(divergence):
+    """A logit of -inf, or one that is as far below: value and gradient are those without the class."""
+    for low in (float("-inf"), -3e38):
+        logits = torch.tensor([[low, 1.0, 3e38 if low == -3e38 else 2.0]], requires_grad=True)
+        loss = NATLoss(divergence=divergence)(logits, torch.tensor([2]))
+        loss.backward()
+        p = logits.detach()[0, 1:].softmax(0)
+        torch.testing.assert_close(loss.detach(), -p[1].log())
+        torch.testing.assert_close(logits.grad, torch.tensor([[0.0, p[0], p[1] - 1]]))
+
+
+@pytest.mark.parametrize(
+    ("divergence", "value"),
+    [
+        ("kl", float("inf")),
+        ("reverse_kl", log(2)),  # log c
+        ("js", 0.5 * (0.5 * log(1 / 2 / (3 / 4)) + 0.5 * log(1 / 2 / (1 / 4))) + 0.5 * log(1 / (3 / 4))),
+        ("squared_error", 0.5),
+    ],
+)
+@pytest.mark.parametrize("row", [[3e38, -3e38], [0.0, float("-inf")]])
+def test_a_negative_that_is_wholly_of_one_class(divergence, value, row):
+    logits = torch.tensor([row], requires_grad=True)
+    loss = NATLoss(divergence=divergence)(logits, torch.tensor([-1]))
+    loss.backward()
+    torch.testing.assert_close(loss.detach(), torch.tensor(value))
+    torch.testing.assert_close(logits.grad, torch.tensor([[0.5, -0.5] if divergence == "kl" else [0.0, 0.0]]))
+
+
+@pytest.mark.parametrize("divergence", TO_UNIFORM)
+def test_what_is_no_number_stays_none(divergence):
+    assert NATLoss(divergence=divergence)(torch.tensor([[float("nan"), 0.0]]), torch.tensor([-1])).isnan()
+
+
+@pytest.mark.parametrize("divergence", TO_UNIFORM)
+def test_of_one_class_there_is_nothing_to_learn(divergence):
+    logits = torch.tensor([[3.0], [-50.0], [0.0]], requires_grad=True)
+    losses = NATLoss(reduction="none", divergence=divergence)(logits, torch.tensor([0, -1, -1]))
+    losses.sum().backward()
+    torch.testing.assert_close(losses.detach(), torch.zeros(3), rtol=0, atol=1e-6)
+    torch.testing.assert_close(logits.grad, torch.zeros(3, 1))
+
+
 @pytest.mark.parametrize("normalize", ["batch", "separate"])
 def test_an_empty_batch_gives_a_zero_that_can_be_differentiated(normalize):
     logits = torch.zeros(0, 3, requires_grad=True)
@@ -210,6 +254,8 @@ def test_it_drops_into_a_training_loop_and_back():
         ({"divergence": "lk"}, "did you mean 'kl'"),
         ({"neg_weight": -1}, "from 0, got -1"),
         ({"neg_weight": float("nan")}, "got nan"),
+        ({"neg_weight": None}, "got None"),
+        ({"neg_weight": "1"}, "got '1'"),
     ],
 )
 def test_wrong_settings_are_named(arguments, words):
@@ -225,7 +271,8 @@ def test_wrong_settings_are_named(arguments, words):
         (torch.zeros(2, 3), torch.tensor([True, False]), "a target of integers"),
         (torch.zeros(2, 3), torch.tensor([0, 1, 2]), r"go with a target \[2\], got \[3\]"),
         (torch.zeros(2, 3), torch.tensor([[0], [1]]), r"go with a target \[2\], got \[2, 1\]"),
-        (torch.zeros(2, 1), torch.tensor([0, 0]), "at least 2 classes"),
+        (torch.zeros(2, 0), torch.tensor([0, 0]), r"at least 1 column\(s\)"),
+        (torch.zeros(2, 3), [0, 1], "takes tensors, logits and target, got Tensor and list"),
         (torch.zeros(3), torch.tensor([0, 0, 0]), r"logits \[B, C\]"),
         (torch.zeros(2, 3, dtype=torch.long), torch.tensor([0, 0]), "of floats"),
     ],

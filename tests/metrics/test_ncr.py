@@ -2,6 +2,7 @@
 
 from math import exp, log
 
+import numpy as np
 import pytest
 import torch
 
@@ -177,6 +178,39 @@ def test_wrong_input_is_one_clear_line(logits, labels, options, words):
 def test_merging_needs_the_same_settings():
     with pytest.raises(SparringError, match="same thresholds"):
         NCR().merge(NCR((0.5,)))
+
+
+@pytest.mark.parametrize("thresholds", [0.9, np.float32(0.5), (0.9,), [0.5], np.array([0.9])])
+def test_one_threshold_arrays_and_lists_are_taken_as_they_come(thresholds):
+    logits, labels = np.array([[2.0, 0.0], [0.0, 3.0], [0.1, 0.0]]), [0, 1, -1]
+    found = ncr(logits, labels, thresholds)
+    assert found == ncr(torch.tensor(logits), torch.tensor(labels), tuple(np.atleast_1d(thresholds).tolist()))
+    assert found == ncr(logits, np.array(labels, dtype=np.int16), thresholds)
+
+
+def test_a_threshold_that_was_not_measured_is_named_with_those_that_were():
+    found = ncr(torch.zeros(2, 3), torch.tensor([-1, 0]), (0.4, 0.9))
+    with pytest.raises(SparringError, match=r"^NCR was measured at 0\.4, 0\.9, not at 0\.5: name it in thresholds$"):
+        found[0.5]
+    assert 0.5 not in found and found.get(0.5) is None and 0.4 in found
+
+
+@pytest.mark.parametrize(
+    ("logits", "labels", "thresholds", "words"),
+    [
+        ([[1.0, 2.0], [1.0]], [0, -1], 0.9, "logits are a tensor, or an array or list that becomes one"),
+        (torch.zeros(1, 2), ["cat"], 0.9, "labels are a tensor, or an array or list"),
+        (torch.zeros(1, 2), None, 0.9, "labels are a tensor, or an array or list"),
+        (torch.zeros(1, 2), [-1.0], 0.9, "labels are integers"),
+        (torch.zeros(1, 2), [-1], None, "thresholds are probabilities.*got None"),
+        (torch.zeros(1, 2), [-1], "high", "thresholds are probabilities.*got 'high'"),
+        (torch.zeros(1, 2), [-1], 1.0, "thresholds are probabilities.*got 1.0"),
+    ],
+)
+def test_misuse_in_python_is_one_line(logits, labels, thresholds, words):
+    with pytest.raises(SparringError, match=words) as caught:
+        ncr(logits, labels, thresholds)
+    assert "\n" not in str(caught.value)
 
 
 def test_the_result_reads_like_a_mapping_and_is_plain_data_when_asked():

@@ -49,9 +49,8 @@ class ExtraClass(nn.Module):
         super().__init__()
 
     def forward(self, logits: Tensor, target: Tensor) -> Tensor:
-        extra = logits.shape[1] - 1
-        check_target(logits, target, "extra_class", num_classes=extra)
-        return F.cross_entropy(logits.float(), target.long().where(target >= 0, extra))
+        check_target(logits, target, "extra_class", extra=1)
+        return F.cross_entropy(logits.float(), target.long().where(target >= 0, logits.shape[1] - 1))
 
 
 def takes_negatives(kind: str) -> bool:

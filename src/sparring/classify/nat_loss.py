@@ -20,6 +20,7 @@ Deviations
 
 from __future__ import annotations
 
+from numbers import Real
 from typing import Literal
 
 import torch
@@ -70,7 +71,8 @@ class NATLoss(nn.Module):
         ):
             if value not in allowed:
                 raise SparringError(f"NATLoss: unknown {name} {value!r}: {nearest(str(value), allowed)}")
-        if isinstance(neg_weight, bool) or not 0 <= neg_weight < float("inf"):
+        number = isinstance(neg_weight, Real) and not isinstance(neg_weight, bool)
+        if not number or not 0 <= neg_weight < float("inf"):
             raise SparringError(f"NATLoss: neg_weight is a finite number from 0, got {neg_weight!r}")
         self.reduction = reduction or "none"
         self.neg_weight, self.normalize, self.divergence = float(neg_weight), normalize, divergence
@@ -82,11 +84,11 @@ class NATLoss(nn.Module):
         )
 
     def forward(self, logits: Tensor, target: Tensor) -> Tensor:
-        """The loss for logits [B, c], c >= 2, and integer target [B]: a class from 0 to c - 1, or below 0 for a negative.
+        """The loss for logits [B, c] and integer target [B]: a class from 0 to c - 1, or below 0 for a negative.
 
         Further axes after the first two, as segmentation has them, are further samples: logits [B, c, H, W] go with target
         [B, H, W]. Half precision is computed, and returned, in float32. The result has a gradient, perhaps all zeros, also
-        where positives, negatives or both are missing.
+        where positives, negatives or both are missing. With one class, c = 1, there is nothing to be unsure of: 0 for all.
 
         Raises SparringError for other shapes and types, and for classes out of range where that can be seen without
         waiting for another device (on a GPU torch's own assertion says so).
@@ -109,11 +111,16 @@ class NATLoss(nn.Module):
         return pos_sum / n_pos.clamp(min=1) + neg_sum / n_neg.clamp(min=1)
 
 
-def check_target(logits: Tensor, target: Tensor, what: str = "NATLoss", num_classes: int | None = None) -> None:
-    """Raise SparringError where logits [B, c, ...] and target [B, ...] do not belong together, in one line."""
-    if not logits.is_floating_point() or logits.ndim < 2 or logits.shape[1] < 2:
+def check_target(logits: Tensor, target: Tensor, what: str = "NATLoss", extra: int = 0) -> None:
+    """Raise SparringError where logits [B, c + extra, ...] and target [B, ...] do not belong together, in one line."""
+    if not (isinstance(logits, Tensor) and isinstance(target, Tensor)):
         raise SparringError(
-            f"{what} takes logits [B, C] of floats with at least 2 classes, got {logits.dtype} {list(logits.shape)}"
+            f"{what} takes tensors, logits and target, got {type(logits).__name__} and {type(target).__name__}"
+        )
+    if not logits.is_floating_point() or logits.ndim < 2 or logits.shape[1] <= extra:
+        raise SparringError(
+            f"{what} takes logits [B, C] of floats with at least {extra + 1} column(s), got {logits.dtype} "
+            f"{list(logits.shape)}"
         )
     expected = [logits.shape[0], *logits.shape[2:]]
     if target.is_floating_point() or target.is_complex() or target.dtype == torch.bool:
@@ -124,7 +131,7 @@ def check_target(logits: Tensor, target: Tensor, what: str = "NATLoss", num_clas
         raise SparringError(
             f"{what}: logits {list(logits.shape)} go with a target {expected}, got {list(target.shape)}"
         )
-    classes = num_classes or logits.shape[1]
+    classes = logits.shape[1] - extra
     if target.device.type == "cpu" and target.numel() and int(target.max()) >= classes:
         raise SparringError(
             f"{what}: label {int(target.max())} is out of range: logits of {classes} classes allow 0 to {classes - 1}, and "

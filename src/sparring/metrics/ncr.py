@@ -21,6 +21,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from numbers import Real
 from typing import Any
 
 import torch
@@ -30,6 +31,12 @@ from sparring.errors import SparringError
 
 THRESHOLDS = (0.4, 0.6, 0.8, 0.9)  # the paper's, section 3.1
 ECE_BINS = 15  # of Guo et al.
+
+
+class UnknownThresholdError(SparringError, KeyError):
+    """A threshold that was not measured; a KeyError, too, so that `in` and `get` work."""
+
+    __str__ = Exception.__str__  # KeyError's own puts the line in quotes
 
 
 @dataclass(frozen=True)
@@ -46,6 +53,9 @@ class NCRResult(Mapping[float, float]):
     ece: float | None
 
     def __getitem__(self, threshold: float) -> float:
+        if threshold not in self.ncr:
+            measured = ", ".join(f"{t:g}" for t in self.ncr)
+            raise UnknownThresholdError(f"NCR was measured at {measured}, not at {threshold}: name it in thresholds")
         return self.ncr[threshold]
 
     def __iter__(self) -> Iterator[float]:
@@ -72,12 +82,13 @@ class NCRResult(Mapping[float, float]):
 def ncr(
     logits: Tensor,
     labels: Tensor,
-    thresholds: Sequence[float] = THRESHOLDS,
+    thresholds: float | Sequence[float] = THRESHOLDS,
     *,
     num_classes: int | None = None,
 ) -> NCRResult:
     """Negative Confidence Rate of logits [N, C] with integer labels [N], below 0 for a negative, and its companions.
 
+    logits, labels: with C >= 2; tensors, or what becomes one (NumPy arrays, lists). thresholds: several, or one.
     num_classes: how many of the C columns are classes of the data, where a classifier has a further one for negatives: it
         takes part in the softmax, is never the confidence, and is wrong for a positive.
 
@@ -95,12 +106,14 @@ class NCR:
     It keeps a few bytes per sample, as AUROC and FPR95 need all confidences.
     """
 
-    def __init__(self, thresholds: Sequence[float] = THRESHOLDS, *, num_classes: int | None = None) -> None:
-        self.thresholds = tuple(float(t) for t in thresholds)
+    def __init__(self, thresholds: float | Sequence[float] = THRESHOLDS, *, num_classes: int | None = None) -> None:
+        given: Any = [thresholds] if isinstance(thresholds, Real) else thresholds
+        try:
+            self.thresholds = tuple(float(t) for t in given)
+        except (TypeError, ValueError):
+            self.thresholds = ()
         if not self.thresholds or any(not 0 <= t < 1 for t in self.thresholds):
-            raise SparringError(
-                f"thresholds are probabilities from 0 and below 1, at least one, got {list(thresholds)}"
-            )
+            raise SparringError(f"thresholds are probabilities from 0 and below 1, at least one, got {thresholds!r}")
         if num_classes is not None and num_classes < 2:
             raise SparringError(f"a classifier has at least 2 classes, got num_classes={num_classes}")
         self.num_classes = num_classes
@@ -114,6 +127,7 @@ class NCR:
 
     def update(self, logits: Tensor, labels: Tensor) -> NCR:
         """Add a batch: logits [B, C] and integer labels [B], below 0 for negatives."""
+        logits, labels = _tensor(logits, "logits"), _tensor(labels, "labels")
         confidences, predicted = confidence(logits, self.num_classes)
         if labels.is_floating_point() or labels.dtype == torch.bool or labels.shape != (len(logits),):
             raise SparringError(
@@ -160,6 +174,13 @@ class NCR:
             fpr95=fpr_at_95(pos, neg) if n_pos else None,
             ece=expected_calibration_error(pos, correct) if n_pos else None,
         )
+
+
+def _tensor(values: Any, what: str) -> Tensor:
+    try:
+        return torch.as_tensor(values)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise SparringError(f"{what} are a tensor, or an array or list that becomes one: {error}") from None
 
 
 def confidence(logits: Tensor, num_classes: int | None = None) -> tuple[Tensor, Tensor]:
