@@ -1,7 +1,8 @@
 """A classifier for other programs: safetensors, torch.export or ONNX, each checked before it is called done.
 
 The graph takes float images [B, C, H, W] in [-1, 1] (x / 127.5 - 1 of 8-bit levels), any B, normalises them itself and
-returns plain logits [B, K]. Classes, threshold and the like stand in a JSON file beside it.
+returns plain logits [B, K]. Classes, threshold and the like stand in a JSON file beside it, model.onnx.json beside
+model.onnx.
 """
 
 from __future__ import annotations
@@ -19,11 +20,12 @@ from torch import Tensor, nn
 
 from sparring.classify.networks import Classifier
 from sparring.classify.saved import DESCRIPTION, WEIGHTS, SavedClassifier, load_classifier, save_classifier
-from sparring.errors import SparringError
-from sparring.files import write_json
+from sparring.errors import SparringError, one_line
+from sparring.files import one_line_for_disk_errors, write_json
 from sparring.randomness import generator_for
 
 TOLERANCE = 1e-4  # of a logit, relative to the largest: float32 in another order of summation
+A_RUNS_OWN = ("classifier", "generator", "recipe", "results")  # what a run's JSON files are called
 INPUT, OUTPUT = "images", "logits"
 
 
@@ -39,11 +41,13 @@ class _Plain(nn.Module):
 
 
 def export_classifier(classifier: str | Path | SavedClassifier, out: str | Path) -> dict[str, Any]:
-    """Write a classifier to `out`, by its ending: .safetensors, .pt2 (torch.export) or .onnx, and a .json beside it.
+    """Write a classifier to `out`, by its ending: .safetensors, .pt2 (torch.export) or .onnx, and a JSON file beside it:
+    NAME.json for .safetensors, which `load_classifier` reads, NAME.pt2.json and NAME.onnx.json for the others.
 
     Returns the path, the kind, and `largest_difference`: of a logit here and as the written file's own runtime computes it
     (onnxruntime for .onnx), in batches of 1 and 5 images, relative to the largest. Raises SparringError where they disagree,
-    for another ending, and where an extra is not installed.
+    for another ending or a place that cannot be written to, where an extra is not installed, where the exporter does not
+    know the network's operations, and for .safetensors that would replace a run's own file.
     """
     loaded = classifier if isinstance(classifier, SavedClassifier) else load_classifier(classifier)
     out = Path(out)
@@ -54,26 +58,36 @@ def export_classifier(classifier: str | Path | SavedClassifier, out: str | Path)
     }
     if out.suffix not in writers:
         raise SparringError(f"cannot export to '{out}': it ends in one of {', '.join(writers)}")
-    out.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}.") as scratch:
-        written = Path(scratch) / out.name
-        run = writers[out.suffix](loaded, written)
-        difference = _largest_difference(loaded, run)
-        if not difference <= TOLERANCE:
-            raise SparringError(
-                f"{out.name} computes other logits than the classifier, by up to {difference:.2g} of the largest: it is not "
-                "written"
-            )
-        if out.suffix != ".safetensors":
-            facts = {
-                "file": out.name,
-                "input": {INPUT: loaded.description["input"]},
-                "output": {OUTPUT: "logits [B, K]"},
-            }
-            write_json(written.with_suffix(".json"), facts | loaded.description)
-        for path in Path(scratch).iterdir():
-            os.replace(path, out.parent / path.name)
+    if out.suffix == ".safetensors" and out.stem in A_RUNS_OWN and (out.parent / "recipe.json").is_file():
+        raise SparringError(
+            f"{out} would replace {out.stem}.json of the run in {out.parent}: choose another name or folder"
+        )
+    with one_line_for_disk_errors("choose another --out"):
+        out.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}.") as scratch:
+            written = Path(scratch) / out.name
+            with one_line(f"cannot export this network as {out.suffix}: "):
+                run = writers[out.suffix](loaded, written)
+                difference = _largest_difference(loaded, run)
+            if not difference <= TOLERANCE:
+                raise SparringError(
+                    f"{out.name} computes other logits than the classifier, by up to {difference:.2g} of the largest: it is "
+                    "not written"
+                )
+            if out.suffix != ".safetensors":
+                write_json(f"{written}.json", loaded.description | _interface(loaded, out))
+            for path in Path(scratch).iterdir():
+                os.replace(path, out.parent / path.name)
     return {"out": str(out), "kind": out.suffix[1:], "largest_difference": difference}
+
+
+def _interface(loaded: SavedClassifier, out: Path) -> dict[str, Any]:
+    """What goes into the graph of a file, and what comes out, by name."""
+    return {
+        "file": out.name,
+        "input": {INPUT: loaded.description["input"]},
+        "output": {OUTPUT: "logits [B, K]"},
+    }
 
 
 def _write_safetensors(loaded: SavedClassifier, out: Path) -> Callable[[Tensor], Tensor]:
@@ -119,7 +133,7 @@ def _write_onnx(loaded: SavedClassifier, out: Path) -> Callable[[Tensor], Tensor
 
 @torch.no_grad()
 def _largest_difference(loaded: SavedClassifier, run: Callable[[Tensor], Tensor]) -> float:
-    differences = []
+    differences: list[float] = []
     for count in (1, 5):
         images = _images(loaded, count)
         here, there = loaded.module(images), run(images)
@@ -128,7 +142,7 @@ def _largest_difference(loaded: SavedClassifier, run: Callable[[Tensor], Tensor]
                 f"the written file returns {list(there.shape)} for {count} images, not {list(here.shape)}"
             )
         differences.append(float((here - there).abs().max() / here.abs().max().clamp(min=1)))
-    return max(differences)
+    return float(torch.tensor(differences).double().max())  # NaN is the largest
 
 
 def _images(loaded: SavedClassifier, count: int) -> Tensor:
