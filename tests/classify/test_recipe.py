@@ -22,6 +22,29 @@ def test_one_line_makes_it_a_baseline_nat_or_an_extra_class():
         assert rest == {key: value for key, value in load().to_dict().items() if key != "criterion"}
 
 
+@pytest.mark.parametrize("kind", ["baseline", "nat", "extra_class"])
+def test_one_line_of_the_demo_makes_it_any_of_them(kind):
+    recipe = ClassifierRecipe.load("nat/demo", [f"criterion={kind}"])
+    assert [c.kind for c in recipe.classifiers] == (["baseline"] if kind == "baseline" else ["baseline", kind])
+
+
+def test_other_negatives_join_the_batch_as_the_old_ones_did():
+    """And are otherwise nothing of the old ones: neither their classes nor their split."""
+    old = {"negatives": {"source": "x", "split": "test", "classes": ["a"], "per_batch": 7, "placement": "inside"}}
+    for values in ({**TINY, **old}, ClassifierRecipe.load({**TINY, **old})):
+        found = ClassifierRecipe.load(values, ["negatives=noise:normal"]).negatives
+        assert (found.source, found.per_batch, found.placement) == ("noise:normal", 7, "inside")
+        assert found.split is None and found.classes is None
+    demo = ClassifierRecipe.load("nat/demo", ["negatives.per_batch=3", "negatives=noise:normal"]).negatives
+    assert (demo.source, demo.per_batch, demo.classes) == ("noise:normal", 3, None)
+    assert ClassifierRecipe.load({**TINY, "negatives": "x"}, ["negatives=y"]).negatives.source == "y"
+
+
+def test_a_range_of_negatives_may_be_written_with_a_dash():
+    assert ClassifierRecipe.load(TINY, ["negatives.per_batch=5-25"]).negatives.range == (5, 25)
+    assert ClassifierRecipe.load(TINY, ["negatives.per_batch=[5, 25]"]).negatives.range == (5, 25)
+
+
 def test_options_of_the_criterion_can_be_set_and_another_criterion_keeps_none_of_them():
     weighted = ClassifierRecipe.load(TINY, ["criterion.neg_weight=0.5", "criterion.kind=nat"])
     assert weighted.criterion.options == {"neg_weight": 0.5}
@@ -82,7 +105,9 @@ def test_the_papers_settings_are_the_defaults():
             "inside a batch of 12 leaves no positives: at most 11",
         ),
         ({"negatives.placement": "ontop"}, "negatives.placement takes one of 'on_top' or 'inside'"),
-        ({"beside": ["nat"]}, "each classifier of a run has another criterion"),
+        ({"beside": ["baseline", "baseline"]}, "each classifier of a run has another criterion"),
+        ({"beside": [{"kind": "nat", "neg_weight": 2}]}, "each classifier of a run has another criterion"),
+        ({"negatives.per_batch": "5 to 25"}, "such as"),
         ({"negatvies": "x"}, "unknown key negatvies: did you mean 'negatives'"),
         ({"probes.a.splitt": "x"}, "unknown key probes.a.splitt"),
         ({"data.size": "big"}, "data.size takes a whole number"),

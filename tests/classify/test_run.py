@@ -100,6 +100,14 @@ def test_another_recipe_or_other_images_are_refused_on_resume(run, without_repor
         train_classifier(run.folder, resume=True)
 
 
+def test_a_criterion_that_stands_beside_itself_is_trained_once(tmp_path, without_report):
+    notes = []
+    changes = {"beside": ["baseline"], "criterion": "baseline", "steps": 1}
+    made = train_classifier(TINY, changes, out=tmp_path / "r", note=notes.append, **given())
+    assert list(made.results) == ["baseline"] and not (made.folder / "beside").exists()
+    assert "beside names baseline, the recipe's own criterion: it is trained once" in notes
+
+
 def test_a_trained_classifier_can_stand_beside_another(run, tmp_path, without_report):
     made = train_classifier(
         TINY, {"steps": 1, "seed": 5}, out=tmp_path / "r", beside={"the older one": run.folder}, **given()
@@ -223,7 +231,10 @@ def test_the_command_line_trains_predicts_and_exports(cli, album, tmp_path, with
         (["classify", "nat/dmo"], "did you mean 'nat/demo'"),
         (["classify", "nat/demo", "negatives=null"], "criterion nat needs negatives"),
         (["classify", "nat/demo", "criterion=nad"], "did you mean 'nat'"),
-        (["classify", "nat/demo", "beside=[nat]"], "each classifier of a run has another criterion"),
+        (["classify", "nat/demo", "beside=[baseline, baseline]"], "each classifier of a run has another criterion"),
+        (["classify", "nat/demo", "--beside", "a=x", "--beside", "a=y"], "two classifiers are called 'a'"),
+        (["classify", "nat/demo", "--beside", "baseline=x"], "trains a classifier called 'baseline' itself"),
+        (["classify", "nat/demo", "--beside", "nat=x"], "give the one beside it another NAME"),
         (["classify", "nat/demo", "--beside", "runs/x"], "write NAME=RUN"),
         (["classify", "nat/demo", "--beside", "a=nowhere"], "there is no classifier 'nowhere'"),
         (["predict", "nowhere", "x.png"], "there is no classifier 'nowhere'"),

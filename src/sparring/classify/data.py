@@ -253,7 +253,7 @@ def _silent(line: str) -> None:
 def _check_negatives(
     recipe: ClassifierRecipe, negatives: PackedImages, train: PackedImages, tested: PackedImages, warn: Note
 ) -> None:
-    if not any(takes_negatives(criterion.kind) for criterion in (*recipe.beside, recipe.criterion)):
+    if not any(takes_negatives(criterion.kind) for criterion in recipe.classifiers):
         return
     most = recipe.negatives.range[1] if recipe.negatives else 1
     if len(negatives) < most:
@@ -281,24 +281,39 @@ def shared_classes(others: PackedImages, positives: PackedImages) -> list[str]:
     lines = []
     present = set() if others.labels is None else set(others.labels.unique().tolist())
     for number, name in enumerate(others.class_names):
-        matching = [p for p in positives.class_names if number in present and _names_contain(name, p)]
+        if number not in present:
+            continue
+        matching = [(p, "looks like") for p in positives.class_names if _names_contain(name, p)]
+        matching += [(p, "may contain") for p in positives.class_names if _names_contain(p, name)]
         if matching:
+            positive, how = matching[0]
             lines.append(
-                f"class '{name}' of {others.name} looks like the positive class '{matching[0]}': leave it out with "
+                f"class '{name}' of {others.name} {how} the positive class '{positive}': leave it out with "
                 "classes=[...] unless it is something else"
             )
     return lines
 
 
-def _names_contain(name: str, positive: str) -> bool:
-    """Whether all words of the positive class's name are among those of `name`, singular or plural, in any case."""
-    wanted = _words(positive)
-    return bool(wanted) and wanted <= _words(name)
+def _names_contain(name: str, part: str) -> bool:
+    """Whether all words of `part` are among those of `name`, singular or plural, in any case."""
+    wanted, words = _words(part), _words(name)
+    return bool(wanted) and all(any(_singulars(w) & _singulars(word) for word in words) for w in wanted)
 
 
-def _words(name: str) -> set[str]:
-    words = re.findall(r"[^\W_]+", name.lower())
-    return {word[:-1] if len(word) > 3 and word.endswith("s") and not word.endswith("ss") else word for word in words}
+def _words(name: str) -> list[str]:
+    """pickup_truck, pickup truck, PickupTruck: two words."""
+    apart = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", " ", name)
+    return re.findall(r"[^\W_]+", apart.lower())
+
+
+def _singulars(word: str) -> set[str]:
+    """What a word may be the plural of, and itself: buses -> buses, buse, bus."""
+    found = {word}
+    if len(word) > 3 and word.endswith("s") and not word.endswith("ss"):
+        found.add(word[:-1])
+        found |= {word[:-2]} if word.endswith("es") else set()
+        found |= {word[:-3] + "y"} if word.endswith("ies") else set()
+    return found
 
 
 def image_hashes(packed: PackedImages) -> list[bytes]:

@@ -8,6 +8,7 @@ with an extra class.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable, Mapping
 from functools import cache
 from importlib import resources
@@ -54,12 +55,22 @@ class Positives(Images):
 class Negatives(Images):
     """Images that belong to none of the classes, and how they join a batch.
 
-    per_batch   how many, or a range [5, 25] from which each batch draws its number
+    per_batch   how many, or a range [5, 25] (or 5-25) from which each batch draws its number
     placement   "on_top" of a batch's positives, or "inside" the batch, in the place of some
     """
 
     per_batch: int | tuple[int, int] = (5, 25)  # the paper's, section 3.1
     placement: Literal["on_top", "inside"] = "on_top"
+
+    @field_validator("per_batch", mode="before")
+    @classmethod
+    def _range(cls, value: Any) -> Any:
+        if not isinstance(value, str) or value.isdecimal():
+            return value
+        found = re.fullmatch(r"\s*(\d+)\s*-\s*(\d+)\s*", value)
+        if not found:
+            raise ValueError(f"takes a whole number from 1, or a range such as [5, 25] or 5-25, got '{value}'")
+        return [int(found[1]), int(found[2])]
 
     @field_validator("per_batch")
     @classmethod
@@ -72,6 +83,9 @@ class Negatives(Images):
     @property
     def range(self) -> tuple[int, int]:
         return (self.per_batch, self.per_batch) if isinstance(self.per_batch, int) else self.per_batch
+
+
+HOW_THEY_JOIN = ("per_batch", "placement")  # of Negatives; the other fields say what they are
 
 
 class Augment(Part):
@@ -150,7 +164,7 @@ class ClassifierRecipe(Part):
 
     @model_validator(mode="after")
     def _negatives_fit(self) -> ClassifierRecipe:
-        wanting = [c.kind for c in (*self.beside, self.criterion) if takes_negatives(c.kind)]
+        wanting = [c.kind for c in self.classifiers if takes_negatives(c.kind)]
         if wanting and self.negatives is None:
             raise ValueError(
                 f"criterion {wanting[-1]} needs negatives: name them, such as negatives=FOLDER, negatives=noise:normal or "
@@ -163,10 +177,16 @@ class ClassifierRecipe(Part):
                     f"negatives.per_batch {most} inside a batch of {self.batch_size} leaves no positives: at most "
                     f"{self.batch_size - 1}, and best a minority"
                 )
-        kinds = [c.kind for c in (*self.beside, self.criterion)]
+        kinds = [c.kind for c in self.classifiers]
         if len(set(kinds)) < len(kinds):
             raise ValueError(f"beside and criterion name {kinds}: each classifier of a run has another criterion")
         return self
+
+    @property
+    def classifiers(self) -> tuple[Network, ...]:
+        """The criterion of each classifier of the run, the recipe's own last: it is not trained twice where `beside` names
+        it, too, so that `criterion` alone can be changed."""
+        return (*(c for c in self.beside if c != self.criterion), self.criterion)
 
     @property
     def most_positives(self) -> int:
@@ -240,6 +260,10 @@ def _merged(values: dict[str, Any], change: dict[str, Any]) -> dict[str, Any]:
     for key, field in short.items():
         if isinstance(values.get(key), str) and isinstance(change.get(key), Mapping):
             values = {**values, key: {field: values[key]}}
+    if isinstance(values.get("negatives"), Mapping) and isinstance(change.get("negatives"), str):
+        joining = {key: values["negatives"][key] for key in HOW_THEY_JOIN if key in values["negatives"]}
+        change = {**change, "negatives": {"source": change["negatives"]}}
+        values = {**values, "negatives": joining}  # another source keeps nothing of the old one's splits and classes
     if isinstance(change.get("criterion"), str):
         change = {
             **change,

@@ -90,6 +90,9 @@ def train_classifier(
     chosen = _with_python_sources(recipe, overrides, data, negatives)
     folder = _folder(chosen, recipe, out, resume=resume)
     chosen = _resolved(chosen, folder)
+    if chosen.criterion in chosen.beside:
+        note(f"beside names {chosen.criterion.kind}, the recipe's own criterion: it is trained once")
+    _check_names(beside or (), chosen)
     others = {name: load_classifier(path) for name, path in (beside or {}).items()}
     with _one_process(device) as chosen_device, process_as_before():
         assert chosen.threads is not None
@@ -103,7 +106,7 @@ def train_classifier(
             evaluations: dict[str, Evaluation] = {}
             for name, other in others.items():
                 evaluations[name] = _evaluate(chosen, other, images)
-            for criterion in (*chosen.beside, chosen.criterion):
+            for criterion in chosen.classifiers:
                 target = folder if criterion is chosen.criterion else folder / "beside" / folder_name(criterion.kind)
                 saved = _train_one(chosen, criterion, images, target, chosen_device, progress, note)
                 evaluations[criterion.kind] = _evaluate(chosen, saved, images)
@@ -174,6 +177,17 @@ def _too_many_false_alarms(results: Mapping[str, dict[str, Any]]) -> list[str]:
     ]
 
 
+def _check_names(names: Iterable[str], recipe: ClassifierRecipe) -> None:
+    """Raise SparringError where a classifier from elsewhere is called as one that this run trains."""
+    trained = [criterion.kind for criterion in recipe.classifiers]
+    for name in names:
+        if name in trained:
+            raise SparringError(
+                f"this run trains a classifier called '{name}' itself: give the one beside it another NAME"
+                + (", or set beside=[]" if name != recipe.criterion.kind else "")
+            )
+
+
 def _check_beside(name: str, other: SavedClassifier, data: ClassifierData) -> None:
     train = data.train
     wanted = (train.size, train.channels, train.num_classes)
@@ -194,6 +208,8 @@ def named_classifiers(given: Iterable[str]) -> dict[str, str]:
             raise SparringError(
                 f"'{word}' names no classifier: write NAME=RUN, such as baseline=runs/nat-baseline-cifar10"
             )
+        if name in found:
+            raise SparringError(f"two classifiers are called '{name}': give each a NAME of its own")
         found[name] = path
     return found
 

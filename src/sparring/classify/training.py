@@ -189,7 +189,7 @@ def check_parts(recipe: ClassifierRecipe, num_classes: int, size: int, channels:
     a criterion that returns no scalar to differentiate for (logits [2, K], target [2]).
     """
     with torch.random.fork_rng(devices=[]):
-        for criterion in (*recipe.beside, recipe.criterion):
+        for criterion in recipe.classifiers:
             outputs, kind = outputs_of(criterion, num_classes), criterion.kind
             network = recipe.network
             build_classifier(
