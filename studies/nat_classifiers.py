@@ -211,10 +211,13 @@ def tables(rows: list[Row]) -> str:
     first, last = rows[0], rows[-1]
     cpu = statistics.median(row["cpu_seconds"] for row in rows)
     commits = " and ".join(sorted({f"`{row['commit']}`" for row in rows}))
+    counts = {method: found[0]["n_negatives"] for method, found in by_method.items()}
+    other = [f"{n:,} for '{method}'" for method, n in counts.items() if n != first["n_negatives"]]
+    others = f" ({', '.join(other)})" if other else ""
     planned = sum(seeds for seeds, _ in METHODS.values())
     lines = [
         f"{len(rows)} of {planned} runs: {first['steps']} steps of 128 positives, network `{json.dumps(first['network'])}`, "
-        f"{first['n_train']:,} training images, {first['n_negatives']:,} negatives, of which "
+        f"{first['n_train']:,} training images, {first['n_negatives']:,} negatives{others}, of which "
         f"{first['negatives_that_are_positives']} are positives pixel by pixel; {first['hardware']}, {cpu:.0f} CPU seconds "
         f"a run; {last['date']}, commits {commits}. Mean ± standard deviation over seeds; differences to the baseline "
         "are paired by seed, with 95% intervals by Student's t where there are 3 or 5 pairs.",
