@@ -1,0 +1,32 @@
+"""What the command line prints of names is what the names are."""
+
+from sparring.classify.tables import print_classifier
+from sparring.diagnose.report import print_tables
+from sparring.report.tables import print_differences, print_metrics, print_recipes
+
+NAMES = ("old[copy]", "x[/b]", ":cat:")
+
+
+def test_brackets_and_colons_in_names_are_no_markup(capsys):
+    print_metrics(
+        [{"metric": name, "value": 1.0, "data": name, "extractor": name, "notes": [f"of {name}"]} for name in NAMES]
+    )
+    print_differences("old[copy]", "x[/b]", {":cat:": {"this": "a[/b]", "other": None}})
+    facts = {"run_in_full": False, "parameters": None, "recipe": {}}
+    print_recipes([{**facts, "name": name, "about": name, "paper": {"title": name}} for name in NAMES], [])
+    for name in NAMES:
+        print_classifier({**facts, "name": name, "about": f"about {name}"})
+    out = capsys.readouterr().out
+    assert all(out.count(name) >= 7 for name in NAMES) and "a[/b]" in out
+
+
+def test_a_diagnosis_shows_names_as_they_are(capsys):
+    class Part:
+        title, tables, missing = "t[/b]", (([":cat:"], [["old[copy]"]]),), ("m[/b]",)
+
+    class Found:
+        sections = (Part,)
+
+    print_tables(Found)
+    out = capsys.readouterr().out
+    assert all(text in out for text in ("t[/b]", ":cat:", "old[copy]", "not shown: m[/b]"))
