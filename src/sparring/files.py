@@ -73,6 +73,17 @@ def one_line_for_disk_errors(cure: str) -> Iterator[None]:
         raise SparringError(f"{what}: {error.strerror}; {cure}") from None
 
 
+def check_writable(folder: Path, cure: str) -> None:
+    """Make a folder and try it, before work whose end is to be written there. Raises SparringError with the cure."""
+    with one_line_for_disk_errors(cure):
+        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            with tempfile.TemporaryFile(dir=folder):
+                pass
+        except OSError as error:
+            raise OSError(error.errno, error.strerror, str(folder)) from None  # name the folder, not a file of the test
+
+
 def content_hash(value: Any) -> str:
     """A hash of nested dicts, lists, tensors and plain values: of names, types, shapes and bits; not of a dict's order."""
     import torch

@@ -140,11 +140,14 @@ def test_diagnosing_changes_nothing_of_a_run(folder: Path, found) -> None:
         ([], {}, "nothing to diagnose"),
         (["bare"], {}, "has no checkpoint"),
         (["rich"], {"out": "plain/recipe.json"}, "is a file"),
+        (["rich"], {"out": "plain/recipe.json/below"}, "Not a directory; choose another folder"),
         (["rich"], {"data": None}, "came from Python"),
     ],
 )
 def test_mistakes_get_one_line(runs, options, words, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(folder)
+    if "out" in options:
+        monkeypatch.setattr("sparring.diagnose.report.section", lambda name: pytest.fail("it had begun its work"))
     (folder / "bare").mkdir(exist_ok=True)
     shutil.copy(folder / "rich" / "recipe.json", folder / "bare" / "recipe.json")
     with pytest.raises(SparringError, match=words) as error:

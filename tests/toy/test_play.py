@@ -16,6 +16,7 @@ from sparring.errors import SparringError
 from sparring.toy import play
 from sparring.toy.film import HOLD, film_kind, find_ffmpeg, write_film
 from sparring.toy.scene import Scene
+from sparring.toy.session import ToySession
 
 QUICK = {"batch_size": 16}
 
@@ -141,7 +142,9 @@ def test_the_command_writes_what_it_says(sparring_command: Any, tmp_path: Path) 
     assert (tmp_path / "runs" / "toy" / "moons" / "still.png").is_file()
 
 
-def test_mistakes_end_in_one_line_and_exit_code_2(sparring_command: Any, tmp_path: Path) -> None:
+def test_mistakes_end_in_one_line_and_exit_code_2(
+    sparring_command: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "text.csv").write_text("1,2\nthree,4\n")
     (tmp_path / "one.csv").write_text("1,2\n")
     Image.new("L", (9, 9), 7).save(tmp_path / "blank.png")
@@ -157,9 +160,24 @@ def test_mistakes_end_in_one_line_and_exit_code_2(sparring_command: Any, tmp_pat
         (["ring-8", "--versus", "hinge world.std=1"], "share the world"),
         (["ring-8", "--steps", 0], "steps"),
         (["ring-8", "--seeds", 3], "--seeds is a study's"),
+        (["ring-8", "--versus", "hinge 'x"], "close its quotes"),
+        (["ring-8", "--versus", ""], "--versus is empty"),
+        (["ring-8", "seed=abc"], "seed takes a whole number, got 'abc'"),
+        (["ring-8", "seed=null"], "seed takes a whole number, got None"),
+        (["ring-8", "--out", "one.csv"], "cannot write one.csv: File exists; choose another folder"),
+        (["ring-8", "--out", "one.csv/below"], "one.csv/below: Not a directory; choose another folder"),
+        (["study", "--out", "one.csv/study.jsonl"], "cannot write one.csv: File exists; choose another file"),
+        (["study", "--out", "."], ". is a folder"),
+        (["study", "--seed", 0], "a study makes no film, and its seeds are"),
+        (["study", "--film", "auto"], "a study makes no film, and its seeds are"),
         (["study", "sdp"], "a study has its own methods"),
         (["study", "--seeds", 0], "at least 1 seed"),
     ]
+
+    def too_late(*args: Any) -> None:
+        pytest.fail("a mistake was said only after training")
+
+    monkeypatch.setattr(ToySession, "step", too_late)
     for words, message in cases:
         code, out, err = sparring_command("toy", *words)
         assert code == 2 and message in err and err.count("\n") == 1 and not out, (words, err)

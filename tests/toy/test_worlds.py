@@ -119,6 +119,47 @@ def test_points_of_a_file_are_standardised_together(tmp_path: Path) -> None:
     assert world("points", file=tmp_path / "line.npy").dimensions == 1
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "1,2\n{}",
+        "x,y\n1,2\n{}",
+        "\n# made on a Monday\n\nx,y\n1,2\n{}",
+        "x (a; b),y\n1,2\n{}",
+        '"x","y"\n"1","2"\n{}',
+        "1 , 2\n# between\n\n{}",
+        "x y\n1  2\n{}",
+        "x\ty\n1\t2\n{}",
+    ],
+)
+def test_a_table_is_read_whatever_stands_above_it(text: str, tmp_path: Path) -> None:
+    mark = "\t" if "\t" in text else "," if "," in text else " "
+    (tmp_path / "mine.csv").write_text(text.format("".join(f"{i}{mark}{i + 0.5}\n" for i in range(10))))
+    assert read_points(tmp_path / "mine.csv").tolist() == [[1, 2], *([i, i + 0.5] for i in range(10))]
+
+
+def test_points_of_a_sorted_file_come_in_an_order_of_the_seed(tmp_path: Path) -> None:
+    np.save(tmp_path / "sorted.npy", np.arange(4000.0))
+    drawn = world("points", file=tmp_path / "sorted.npy").data.points
+    assert drawn[:1000].mean().abs() < 0.1 and drawn[:500].std() == pytest.approx(1, abs=0.1)
+    again, other = (world("points", file=tmp_path / "sorted.npy", seed=seed).data.points for seed in (0, 1))
+    assert torch.equal(again, drawn) and not torch.equal(other, drawn)
+    assert torch.equal(other.sort(0).values, drawn.sort(0).values)
+
+
+@pytest.mark.parametrize("kind", [np.uint16, np.int32, np.float32])
+def test_an_image_of_more_than_8_bits_has_its_own_darkest_and_lightest_pixel(kind: Any, tmp_path: Path) -> None:
+    shades = np.full((10, 20), 900, kind)
+    shades[1, 3], shades[8, 15] = 300, 600
+    file = tmp_path / ("deep.png" if kind is np.uint16 else "deep.tif")
+    Image.fromarray(shades).save(file)
+    drawn = points_of_image(file, 3000, seed=0)
+    left = drawn[:, 0] < 0
+    assert drawn[left].amin(0).tolist() == pytest.approx([(3 - 10) * 0.2, (5 - 2) * 0.2], abs=0.01)
+    assert drawn[~left].amin(0).tolist() == pytest.approx([(15 - 10) * 0.2, (5 - 9) * 0.2], abs=0.01)
+    assert left.float().mean() == pytest.approx(2 / 3, abs=0.03)  # twice as dark
+
+
 def test_an_images_dark_pixels_are_where_points_fall(tmp_path: Path) -> None:
     shades = np.full((10, 20), 255, np.uint8)
     shades[1, 3] = 0
@@ -142,8 +183,29 @@ def _wrong(folder: Path) -> list[tuple[str, str]]:
     (folder / "bad.npy").write_bytes(b"no array")
     np.save(folder / "text.npy", np.array(["a"] * 12))
     (folder / "mine.xlsx").write_bytes(b"PK")
+    (folder / "rounding.csv").write_text("\n".join(["0.1,0.3"] * 12))  # whose mean is not exactly 0.1
+    (folder / "offset.csv").write_text("\n".join(f"{1e15 + i % 2 * 0.125!r},1e15" for i in range(12)))
+    (folder / "huge.csv").write_text("\n".join(f"{i}e200,1" for i in range(12)))
+    (folder / "first.csv").write_text("1,2x\n" + "3,4\n5,6\n" * 8)
+    (folder / "gap.csv").write_text("x,y\n" + "3,4\n" * 12 + "5,\n")
+    (folder / "underscore.csv").write_text("3,4\n" * 12 + "1_05,3\n")
+    (folder / "commas.csv").write_text("1,5;2,5\n" * 12)
+    (folder / "quote.csv").write_text('x,y\n1,2\n"3,4\n' + "5,6\n" * 12)
+    np.savez(folder / "many.npz", np.zeros((12, 2)))
+    (folder / "many.npz").rename(folder / "many.npy")
+    (folder / "cut.npy").write_bytes((folder / "many.npy").read_bytes()[:60])
     return [
-        ("words.csv", "line 3: '3,four' is no point"),
+        ("words.csv", "line 3: 'four' is no number"),
+        ("rounding.csv", "all points are the same"),
+        ("offset.csv", "which is rounding"),
+        ("huge.csv", "too large to compute with"),
+        ("first.csv", "line 1: '2x' is no number"),
+        ("gap.csv", "line 14: a value is missing"),
+        ("underscore.csv", "line 13: '1_05' is no number"),
+        ("commas.csv", "line 1: '1,5' is no number: write decimals with a point, 1.5"),
+        ("quote.csv", "line 3: .* a stray quote"),
+        ("many.npy", "an archive of arrays"),
+        ("cut.npy", "no readable .npy"),
         ("ragged.csv", "line 13: 1 numbers"),
         ("one.csv", "1 point"),
         ("wide.csv", r"\[12, 3\]"),
@@ -167,7 +229,17 @@ def test_wrong_files_of_points_are_named_in_one_line(tmp_path: Path) -> None:
 def test_wrong_images_are_named_in_one_line(tmp_path: Path) -> None:
     Image.new("L", (8, 8), 200).save(tmp_path / "blank.png")
     (tmp_path / "text.png").write_text("no image")
-    cases = (("blank.png", "blank"), ("text.png", "no readable image"), ("missing.png", "there is no image"))
+    Image.new("1", (20_000, 20_000)).save(tmp_path / "vast.png")
+    Image.fromarray(np.full((9, 9), np.nan, np.float32)).save(tmp_path / "nan.tif")
+    Image.fromarray(np.full((9, 9), 70_000, np.int32)).save(tmp_path / "deep.tif")
+    cases = (
+        ("vast.png", "too many pixels"),
+        ("nan.tif", "not finite"),
+        ("deep.tif", "blank"),
+        ("blank.png", "blank"),
+        ("text.png", "no readable image"),
+        ("missing.png", "there is no image"),
+    )
     for name, message in cases:
         with pytest.raises(SparringError, match=message):
             world("image", file=tmp_path / name)

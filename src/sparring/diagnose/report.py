@@ -13,13 +13,14 @@ from sparring import __version__
 from sparring.diagnose.opened import OpenedRun
 from sparring.diagnose.sections import SECTIONS, Section, section
 from sparring.errors import SparringError, nearest
-from sparring.files import write_atomically, write_json
+from sparring.files import check_writable, one_line_for_disk_errors, write_atomically, write_json
 from sparring.report.html import page, table
 from sparring.report.html import section as heading
 from sparring.report.plots import render
 
 Note = Callable[[str], None]
 DEFAULT_N = 256
+CURE = "choose another folder with --out"
 
 
 class Diagnosis:
@@ -70,12 +71,14 @@ def diagnose(
     folder = opened[0].folder / "diagnosis" if out is None else Path(out)
     if folder.exists() and not folder.is_dir():
         raise SparringError(f"{folder} is a file: give a folder with --out")
+    check_writable(folder, CURE)
     sections = []
     for name in chosen or SECTIONS:
         note(f"looking at {name}")
         sections.append(section(name)(opened, n))
     found = Diagnosis(folder, sections)
-    _write(found, opened, n)
+    with one_line_for_disk_errors(CURE):
+        _write(found, opened, n)
     return found
 
 

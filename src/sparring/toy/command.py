@@ -32,12 +32,12 @@ def toy(
         typer.Option(help='A second run beside it, from the same seed: a METHOD or "[METHOD] key=value ...".'),
     ] = None,
     steps: Annotated[Optional[int], typer.Option(help="Generator updates; 1000, and 500 in a study.")] = None,  # noqa: UP045
-    seed: Annotated[int, typer.Option(help="The same seed gives the same bits.")] = 0,
+    seed: Annotated[Optional[int], typer.Option(help="0; the same seed gives the same bits.")] = None,  # noqa: UP045
     out: Annotated[
         Optional[Path],  # noqa: UP045
         typer.Option(help="A folder for the pictures, runs/toy/WORLD by default; a study's .jsonl."),
     ] = None,
-    film: Annotated[str, typer.Option(help="auto, mp4, gif, apng or none.")] = "auto",
+    film: Annotated[Optional[str], typer.Option(help="auto, mp4, gif, apng or none.")] = None,  # noqa: UP045
     seeds: Annotated[Optional[int], typer.Option(help="Of a study: how many; 20.")] = None,  # noqa: UP045
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")] = False,
 ) -> None:
@@ -45,6 +45,8 @@ def toy(
     from sparring.errors import SparringError
 
     if world == STUDY:
+        if seed is not None or film is not None:
+            raise SparringError("a study makes no film, and its seeds are 0 to N - 1: sparring toy study --seeds N")
         if words or versus is not None:
             raise SparringError(
                 "a study has its own methods: sparring toy study [--seeds 20] [--steps 500] [--out FILE]"
@@ -61,7 +63,7 @@ def toy(
     rest = list(words or [])
     file = rest.pop(0) if world in FILE_WORLDS and rest and "=" not in rest[0] else None
     folder = out or Path("runs/toy") / world
-    steps = STEPS if steps is None else steps
+    steps, seed, film = STEPS if steps is None else steps, seed or 0, film or "auto"
     result = run(world, rest, file=file, versus=versus, steps=steps, seed=seed, out=folder, film=film, note=note)
     print_json(result.to_dict()) if as_json else print_lines(*result_lines(result))
 

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import csv
+import math
 from pathlib import Path
+from typing import TYPE_CHECKING
+from warnings import catch_warnings, simplefilter
+from zipfile import BadZipFile
 
 import numpy as np
 import torch
@@ -12,15 +16,21 @@ from torch import Tensor
 from sparring.errors import SparringError
 from sparring.randomness import generator_for
 
+if TYPE_CHECKING:
+    from PIL import Image
+
 FEWEST = 10  # points: a batch is drawn from them
 LONGEST_SIDE = 512  # pixels of an image that is made a density; larger ones are shrunk to it
+FINEST = 1e-12  # of the largest value: points that differ by less are one point and rounding
 BLANK = 1 / 255  # images whose lightest and darkest pixels are nearer than this have no shape to learn
 
 
 def read_points(file: Path) -> Tensor:
-    """Points [N, 1] or [N, 2] float64 of a .csv (a first row of names is skipped) or a .npy.
+    """Points [N, 1] or [N, 2] float64 of a .csv or a .npy.
 
-    Raises SparringError for text between the numbers, other shapes, values that are not finite, and fewer than 10 points.
+    Of a .csv empty lines and those that begin with # are skipped, and a first one without any number: the columns' names.
+    Raises SparringError for text between the numbers, missing values, other shapes, values that are not finite, and fewer
+    than 10 points.
     """
     if not file.is_file():
         raise SparringError(f"there is no file {file}")
@@ -44,9 +54,12 @@ def read_points(file: Path) -> Tensor:
 
 def _read_npy(file: Path) -> np.ndarray:
     try:
-        values = np.load(file, allow_pickle=False)
-    except (ValueError, OSError, EOFError) as error:
+        with file.open("rb") as opened:
+            values = np.load(opened, allow_pickle=False)
+    except (ValueError, OSError, EOFError, BadZipFile) as error:
         raise SparringError(f"{file} is no readable .npy: {str(error).splitlines()[0]}") from None
+    if not isinstance(values, np.ndarray):
+        raise SparringError(f"{file} is an archive of arrays, an .npz: save the one array of points as .npy")
     if values.dtype.kind not in "iuf":
         raise SparringError(f"{file} holds {values.dtype}, and points are numbers")
     return values.astype(np.float64)
@@ -57,33 +70,73 @@ def _read_table(file: Path) -> np.ndarray:
         text = file.read_text(encoding="utf-8-sig")
     except (UnicodeDecodeError, OSError) as error:
         raise SparringError(f"{file} is no text file: {str(error).splitlines()[0]}") from None
-    separator = next((mark for mark in (";", "\t", ",") if mark in text), None)
+    lines = [(number, line.strip(" ")) for number, line in enumerate(text.splitlines(), start=1)]
+    lines = [(number, line) for number, line in lines if line.strip() and not line.startswith("#")]
+    separator = _separator([line for _, line in lines])
     rows: list[list[float]] = []
-    for number, cells in enumerate(csv.reader(text.splitlines(), delimiter=separator or " "), start=1):
-        cells = [cell.strip() for cell in cells if cell.strip()]
-        if not cells:
-            continue
-        try:
-            rows.append([float(cell) for cell in cells])
-        except ValueError:
-            if number == 1:
-                continue  # the columns' names
-            raise SparringError(
-                f"{file}, line {number}: '{','.join(cells)[:40]}' is no point: write one or two numbers per line, by commas"
-            ) from None
+    for i, (number, line) in enumerate(lines):
+        where = f"{file}, line {number}"
+        cells = _cells(line, separator, where)
+        if i == 0 and not any(_is_number(cell.replace(",", ".")) for cell in cells):
+            continue  # the columns' names
+        rows.append(_point(cells, where))
         if len(rows[-1]) != len(rows[0]):
-            raise SparringError(
-                f"{file}, line {number}: {len(rows[-1])} numbers, and the lines before have {len(rows[0])}"
-            )
+            raise SparringError(f"{where}: {len(rows[-1])} numbers, and the lines before have {len(rows[0])}")
     return np.array(rows, dtype=np.float64)
 
 
+def _separator(lines: list[str]) -> str | None:
+    """What stands between the cells of most lines, so that a header with a mark of its own decides nothing; None: spaces."""
+    counts = {mark: sum(mark in line for line in lines) for mark in (";", "\t", ",")}  # of two as common, the first
+    mark = max(counts, key=lambda found: counts[found])
+    return mark if counts[mark] else None
+
+
+def _cells(line: str, separator: str | None, where: str) -> list[str]:
+    """A line's cells without the spaces around them; no quoted cell goes over the end of its line."""
+    if separator is None:
+        return line.split()
+    try:
+        return [cell.strip() for cell in next(csv.reader([line], delimiter=separator, strict=True))]
+    except csv.Error as error:
+        raise SparringError(f"{where}: '{line[:40]}' cannot be read, {error}: look for a stray quote") from None
+
+
+def _is_number(cell: str) -> bool:
+    try:
+        float(cell)
+    except ValueError:
+        return False
+    return "_" not in cell  # 1_05 is a number to Python alone
+
+
+def _point(cells: list[str], where: str) -> list[float]:
+    for cell in cells:
+        if not cell:
+            raise SparringError(f"{where}: a value is missing: fill it in, or leave the point out")
+        if not _is_number(cell):
+            cure = "write one or two numbers per line, by commas"
+            if _is_number(cell.replace(",", ".", 1)):
+                cure = f"write decimals with a point, {cell.replace(',', '.', 1)}"
+            raise SparringError(f"{where}: '{cell[:40]}' is no number: {cure}")
+    return [float(cell) for cell in cells]
+
+
 def standardised(values: Tensor, file: Path) -> Tensor:
-    """Mean 0 and root mean square 1, over both coordinates together, so that shapes stay; float32."""
-    centred = values - values.mean(0)
-    size = float(centred.square().mean().sqrt())
-    if size == 0:
+    """Mean 0 and root mean square 1, over both coordinates together, so that shapes stay; float32.
+
+    Raises SparringError where all points are the same, or differ by too little or too much for float64.
+    """
+    if (values == values[0]).all():
         raise SparringError(f"{file}: all points are the same, {values[0].tolist()}: there is nothing to learn")
+    centred = values - values.mean(0)
+    size, largest = float(centred.square().mean().sqrt()), float(values.abs().max())
+    if not math.isfinite(size):
+        raise SparringError(f"{file}: values up to {largest:.3g} are too large to compute with: scale them down")
+    if size <= FINEST * largest:
+        raise SparringError(
+            f"{file}: the points differ by {size:.3g} around {largest:.3g}, which is rounding: subtract an offset first"
+        )
     return (centred / size).float()
 
 
@@ -98,10 +151,12 @@ def points_of_image(file: Path, count: int, seed: int) -> Tensor:
     if not file.is_file():
         raise SparringError(f"there is no image {file}")
     try:
-        with Image.open(file) as opened:
-            opened.thumbnail((LONGEST_SIDE, LONGEST_SIDE))
-            coloured = opened.convert("RGBA")
-            flat = Image.alpha_composite(Image.new("RGBA", coloured.size, "white"), coloured).convert("L")
+        with catch_warnings():
+            simplefilter("ignore", Image.DecompressionBombWarning)  # of large images, which are refused if twice that
+            with Image.open(file) as opened:
+                flat = _grey(opened)
+    except Image.DecompressionBombError:
+        raise SparringError(f"{file} has too many pixels: shrink it, {LONGEST_SIDE} a side are used") from None
     except (UnidentifiedImageError, OSError, ValueError, SyntaxError) as error:
         raise SparringError(f"{file} is no readable image: {str(error).splitlines()[0]}") from None
     light = torch.from_numpy(np.asarray(flat, dtype=np.float64) / 255)
@@ -115,3 +170,21 @@ def points_of_image(file: Path, count: int, seed: int) -> Tensor:
     x = chosen % width + within[:, 0] - width / 2
     y = height / 2 - (chosen // width + within[:, 1])
     return (torch.stack([x, y], 1) * (4 / max(height, width))).float()
+
+
+def _grey(opened: Image.Image) -> Image.Image:
+    """A picture of at most `LONGEST_SIDE` in 8 bits of grey; one of 16 or 32 bits by its own darkest and lightest pixel."""
+    from PIL import Image
+
+    if opened.mode == "F" or opened.mode.startswith("I"):
+        values = np.asarray(opened, dtype=np.float64)
+        if not np.isfinite(values).all():
+            raise ValueError("it has pixels that are not finite")
+        low, high = values.min(), values.max()
+        shades = (values - low) * (255 / (high - low)) if high > low else values * 0
+        opened = Image.fromarray(shades.astype(np.float32))
+    opened.thumbnail((LONGEST_SIDE, LONGEST_SIDE))
+    if opened.mode == "F":
+        return Image.fromarray(np.asarray(opened).round().clip(0, 255).astype(np.uint8))
+    coloured = opened.convert("RGBA")
+    return Image.alpha_composite(Image.new("RGBA", coloured.size, "white"), coloured).convert("L")

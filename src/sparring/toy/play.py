@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from sparring.errors import SparringError
-from sparring.files import one_line_for_disk_errors, write_atomically, write_json
+from sparring.files import check_writable, one_line_for_disk_errors, write_atomically, write_json
 from sparring.recipe import Recipe
 from sparring.report.plots import curves, render
 from sparring.toy import yardsticks
@@ -25,6 +25,7 @@ from sparring.toy.worlds import world as make_world
 FRAMES = 40  # looks at a run, the first before it begins; closer together early on
 EARLY = 1.6  # look i is at the share (i / last) ** EARLY of the run
 SIGMOID_HOSTS = ("NonSaturating", "Minimax")
+CURE = "choose another folder with --out"
 
 
 @dataclass(frozen=True)
@@ -98,20 +99,22 @@ def run(
     """
     kind = film_kind(film) if out is not None else "none"
     method, changes, options = _read(words)
-    world = make_world(name, options, file=file, seed=int(changes.get("seed", seed)))
+    world = make_world(name, options, file=file, seed=_whole_seed(changes.get("seed", seed)))
     recipes = [(method or default_method(world), toy_recipe(world, method, changes, steps=steps, seed=seed))]
     if versus is not None:
-        other, other_changes, other_options = _read(shlex.split(versus) if isinstance(versus, str) else versus)
+        other, other_changes, other_options = _read(_split(versus))
         if other_options or "seed" in other_changes:
             raise SparringError("both runs share the world and the seed: set them before --versus, once")
         both = {**({"seed": changes["seed"]} if "seed" in changes else {}), **other_changes}
         recipe = toy_recipe(world, other, both, steps=steps, seed=seed)
         recipes.append((other or default_method(world), recipe))
     sessions = [ToySession(world, recipe) for _, recipe in recipes]  # what does not fit is said before training
+    if out is not None:
+        check_writable(Path(out), CURE)
     runs = [_train(label, session, note) for (label, _), session in zip(recipes, sessions, strict=True)]
     if out is None:
         return ToyResult(world, runs, None, None, None)
-    with one_line_for_disk_errors("choose another folder with --out"):
+    with one_line_for_disk_errors(CURE):
         return _write(world, runs, Path(out), kind)
 
 
@@ -121,6 +124,24 @@ def _read(words: Iterable[str] | Mapping[str, Any]) -> tuple[str | None, dict[st
     changes = dict(words)
     method = changes.pop("method", None)
     return check_words(method, changes)
+
+
+def _split(versus: str | Iterable[str]) -> list[str]:
+    """The words of the second run; none at all are a mistake and not the default method."""
+    try:
+        words = shlex.split(versus) if isinstance(versus, str) else list(versus)
+    except ValueError as error:
+        raise SparringError(f"--versus '{versus}' cannot be read, {error}: close its quotes") from None
+    if not words:
+        raise SparringError("--versus is empty: name a method, or write key=value")
+    return words
+
+
+def _whole_seed(value: Any) -> int:
+    """A seed, before the world is drawn from it; the recipe checks its own copy later."""
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise SparringError(f"seed takes a whole number, got {value!r}")
+    return value
 
 
 def _train(label: str, session: ToySession, note: Callable[[str], None]) -> ToyRun:

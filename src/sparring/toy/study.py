@@ -16,7 +16,7 @@ from typing import Any
 import torch
 
 from sparring.errors import NonFiniteLossError, SparringError, nearest
-from sparring.files import content_hash
+from sparring.files import check_writable, content_hash, one_line_for_disk_errors
 from sparring.randomness import generator_for
 from sparring.recipe import Recipe
 from sparring.toy import yardsticks
@@ -27,6 +27,7 @@ from sparring.toy.worlds import World, world
 SEEDS, STEPS, LOOKS = 20, 500, 20
 RESAMPLES = 10_000  # of the bootstrap
 CONFIDENCE = 0.95
+CURE = "choose another file with --out"
 
 UNLABELLED = ("non_saturating", "negatives", "sdp", "as_gan")
 PLAN: dict[str, tuple[str, ...]] = {
@@ -94,7 +95,10 @@ def run_study(
     for name in [n for methods in plan.values() for n in methods]:
         if name not in METHODS:
             raise SparringError(f"unknown method '{name}': {nearest(name, METHODS)}")
+    if out.is_dir():
+        raise SparringError(f"{out} is a folder, and a study is one file, a .jsonl: {CURE}")
     done = {(row["world"], row["method"], row["seed"], row["recipe"]): row for row in read_lines(out)}
+    check_writable(out.parent, CURE)
     found: list[dict[str, Any]] = []
     for seed in range(seeds):
         for world_name, methods in plan.items():
@@ -104,7 +108,8 @@ def run_study(
                 key = (world_name, method, seed, content_hash(recipe.to_dict())[:16])
                 if key not in done:
                     row = one_run(here, method, recipe)
-                    append_line(out, row)
+                    with one_line_for_disk_errors(CURE):
+                        append_line(out, row)
                     done[key] = row
                     note(f"{world_name:8s} {method:18s} seed {seed:2d}: {_in_short(row)}")
                 found.append(done[key])

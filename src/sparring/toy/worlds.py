@@ -215,10 +215,15 @@ def image(*, file: Path, seed: int = 0) -> World:
 
 
 def points(*, file: Path, seed: int = 0) -> World:
-    """Points of a .csv or .npy file, [N, 1] or [N, 2], standardised: mean 0, root mean square 1."""
+    """Points of a .csv or .npy file, [N, 1] or [N, 2], standardised: mean 0, root mean square 1.
+
+    In an order drawn from the seed: yardsticks and pictures take the first of a world's points, and a file may be sorted.
+    """
     from sparring.toy.files import read_points, standardised
 
-    return _plain("points", standardised(read_points(file), file), about=f"{file.name}, standardised")
+    found = standardised(read_points(file), file)
+    order = torch.randperm(len(found), generator=generator_for(seed, "world", "points"))
+    return _plain("points", found[order], about=f"{file.name}, standardised")
 
 
 WORLDS: dict[str, Callable[..., World]] = {
