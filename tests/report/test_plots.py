@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 
 from sparring.errors import SparringError
-from sparring.report.plots import GUTTER, bars, curves, from_zero, image_grid, picture_rows, render, shrunk
+from sparring.report.plots import COLOURS, GUTTER, bars, curves, from_zero, image_grid, picture_rows, render, shrunk
 
 IMAGES = torch.randint(0, 256, (5, 3, 4, 6), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
 
@@ -103,3 +103,49 @@ def test_an_axis_is_logarithmic_where_asked() -> None:
 
 def test_an_axis_from_zero_has_room_for_the_highest_value() -> None:
     assert from_zero(curves({"": ([0, 1], [2.0, 5.0])})).axes[0].get_ylim() == (0, pytest.approx(5.3))
+
+
+# Machado, Oliveira and Fernandes, "A Physiologically-based Model for Simulation of Color Vision Deficiency", 2009,
+# at full severity; on linear RGB
+EYES = {
+    "usual": np.eye(3),
+    "protanopia": [[0.152286, 1.052583, -0.204868], [0.114503, 0.786281, 0.099216], [-0.003882, -0.048116, 1.051998]],
+    "deuteranopia": [[0.367322, 0.860646, -0.227968], [0.280085, 0.672501, 0.047413], [-0.011820, 0.042940, 0.968881]],
+    "tritanopia": [[1.255528, -0.076749, -0.178779], [-0.078411, 0.930809, 0.147602], [0.004733, 0.691367, 0.303900]],
+}
+TO_XYZ = np.array(
+    [[0.4124564, 0.3575761, 0.1804375], [0.2126729, 0.7151522, 0.0721750], [0.0193339, 0.1191920, 0.9503041]]
+)
+
+
+def _linear(colour: str) -> np.ndarray:
+    channels = np.array([int(colour[i : i + 2], 16) for i in (1, 3, 5)]) / 255
+    return np.where(channels <= 0.04045, channels / 12.92, ((channels + 0.055) / 1.055) ** 2.4)
+
+
+def _lab(linear: np.ndarray) -> np.ndarray:
+    """CIE L*a*b* under D65."""
+    share = TO_XYZ @ linear.clip(0, 1) / [0.95047, 1.0, 1.08883]
+    x, y, z = np.where(share > (6 / 29) ** 3, np.cbrt(share), share / (3 * (6 / 29) ** 2) + 4 / 29)
+    return np.array([116 * y - 16, 500 * (x - y), 200 * (y - z)])
+
+
+@pytest.mark.parametrize("eyes", EYES)
+def test_colours_stay_apart_for_colour_blind_eyes(eyes: str) -> None:
+    assert _lab(np.array([1.0, 0.0, 0.0])) == pytest.approx([53.24, 80.09, 67.20], abs=0.02)  # the known values of red
+    seen = [_lab(np.array(EYES[eyes]) @ _linear(colour)) for colour in COLOURS]
+    for i, a in enumerate(seen):
+        for j, b in enumerate(seen[:i]):
+            assert np.linalg.norm(a - b) > 15, (COLOURS[j], COLOURS[i])  # CIE76
+
+
+def test_colours_are_readable_on_white_and_on_near_black() -> None:
+    for colour in COLOURS:
+        light, dark = TO_XYZ[1] @ _linear(colour) + 0.05, TO_XYZ[1] @ _linear("#111418") + 0.05
+        assert 1.05 / light > 2.8 and light / dark > 2.8, colour
+
+
+def test_no_two_curves_are_alike_and_the_fifth_differs_by_more_than_its_colour() -> None:
+    lines = curves({str(i): ([0, 1, 2], [0, 1, i]) for i in range(18)}).axes[0].lines
+    assert len({(line.get_color(), line.get_linestyle()) for line in lines}) == 18
+    assert [line.get_linestyle() for line in lines[:9]] == ["-"] * 4 + ["--"] * 4 + [":"]

@@ -23,7 +23,14 @@ Points = tuple[Sequence[float], Sequence[float]]  # (steps, values)
 TARGET_PIXELS = 64  # an image is enlarged to about this size on a screen
 GUTTER = 96  # gray between images: tells black and white ones apart, in light and dark surroundings
 SCALE_KEY = "sparring:scale"  # in the PNG: how often each pixel was repeated, so that it can be undone exactly
-COLOURS = ("#3b7ddd", "#e0823d", "#2f9e77", "#c2498f", "#8a6fd1", "#a08a1f")  # readable on white and on near-black
+# readable on white and on near-black, and apart for colour-blind eyes
+COLOURS = ("#3b7ddd", "#e0823d", "#2f9e77", "#c2498f", "#7a45f5", "#c8283c")
+LINES = (
+    "-",
+    "--",
+    ":",
+    "-.",
+)  # each for four curves: from the fifth on more than colours tells them apart
 INK = "#808488"  # likewise, for axes and words
 UNSAID = {"png": ("Software",), "svg": ("Date", "Creator", "Format", "Type")}  # which matplotlib would add, by format
 BESIDE = 3  # more curves than this have their legend beside the axes
@@ -105,14 +112,14 @@ def curves(
     if "y" in logarithmic:
         _logarithmic(axes, "y")
     for i, (name, (steps, values)) in enumerate(series.items()):
-        colour = COLOURS[i % len(COLOURS)]
+        colour, line = COLOURS[i % len(COLOURS)], LINES[i // 4 % len(LINES)]
         x, y = np.asarray(steps, float), np.asarray(values, float)
         y = np.where(np.isfinite(y), y, np.nan)
         marker = "o" if len(x) < 3 else None
         if len(x) > SMOOTH_ABOVE:
             axes.plot(x, y, color=colour, linewidth=0.8, alpha=0.3)
             y = _running_mean(y, len(y) // 50)
-        axes.plot(x, y, color=colour, linewidth=1.7, label=name, marker=marker, markersize=4)
+        axes.plot(x, y, color=colour, linestyle=line, linewidth=1.7, label=name, marker=marker, markersize=4)
     if beside:
         figure.legend(loc="outside right upper", frameon=False, fontsize=8, labelcolor=INK)
     elif any(series):
