@@ -17,6 +17,7 @@ from sparring.toy import play
 from sparring.toy.film import HOLD, film_kind, find_ffmpeg, write_film
 from sparring.toy.scene import Scene
 from sparring.toy.session import ToySession
+from sparring.toy.tables import result_lines
 
 QUICK = {"batch_size": 16}
 
@@ -65,6 +66,17 @@ def test_versus_shares_world_seed_and_beginning() -> None:
     assert not np.array_equal(ours.looks[-1].samples, theirs.looks[-1].samples)
     assert [look.step for look in ours.looks] == [0, 1, 3, 6]  # closer together early on
     assert result.folder is None and result.still is None
+
+
+def test_the_first_look_as_near_as_a_level_is_among_the_numbers() -> None:
+    plain = sparring.toy.run("nat-1d", QUICK, steps=9)
+    at = {look.step: look.numbers["wasserstein"] for look in plain.runs[0].looks if look.step}
+    assert len(at) == 3 and "reached" not in plain.numbers
+    for level in (*at.values(), min(at.values()) / 2):
+        result = sparring.toy.run("nat-1d", QUICK, steps=9, level=level)
+        expected = next((step for step, distance in at.items() if distance <= level), None)
+        assert result.numbers["reached"] == expected
+        assert result_lines(result)[-1].split()[-1] == ("never" if expected is None else str(expected))
 
 
 def test_the_picture_shows_the_curve_of_d_and_the_middle(tmp_path: Path) -> None:
@@ -168,8 +180,10 @@ def test_mistakes_end_in_one_line_and_exit_code_2(
         (["ring-8", "--out", "one.csv/below"], "one.csv/below: Not a directory; choose another folder"),
         (["study", "--out", "one.csv/study.jsonl"], "cannot write one.csv: File exists; choose another file"),
         (["study", "--out", "."], ". is a folder"),
-        (["study", "--seed", 0], "a study makes no film, and its seeds are"),
-        (["study", "--film", "auto"], "a study makes no film, and its seeds are"),
+        (["ring-8", "--level", 0], "level, a distance to the data, is above 0"),
+        (["study", "--seed", 0], "a study makes no film, its seeds are"),
+        (["study", "--film", "auto"], "a study makes no film, its seeds are"),
+        (["study", "--level", 1], "its levels fixed"),
         (["study", "sdp"], "a study has its own methods"),
         (["study", "--seeds", 0], "at least 1 seed"),
     ]

@@ -64,8 +64,25 @@ def test_a_summary_by_hand() -> None:
     assert sdp["distance_difference"].mean == sdp["distance_difference"].low == -0.5
     assert sdp["modes_difference"].mean == -1 and sdp["modes_difference"].high == 0
     table = study_markdown([plain, sdp])
-    assert "| sdp - non_saturating | **-0.500 [-0.500, -0.500]** | -1.0 [-2.0, +0.0] |" in table
+    assert "| sdp - non_saturating | -0.500 | -1.0 |" in table  # two seeds have no interval
     assert "| sdp | 3, 1 failed |" in table and "300 ± 283 (50% did)" in table
+
+
+def test_a_difference_has_its_interval_from_5_seeds_on_and_is_bold_where_that_leaves_0_out() -> None:
+    def line(seeds: int) -> str:
+        rows = [_row("non_saturating", i, 1.0 + i) for i in range(seeds)]
+        rows += [_row("sdp", i, 0.5 + i, modes=8 - 2 * (i % 2)) for i in range(seeds)]
+        return next(text for text in study_markdown(summarise(rows)).splitlines() if text.startswith("| sdp - "))
+
+    assert line(4).startswith("| sdp - non_saturating | -0.500 | -1.0 |")
+    assert line(5).startswith("| sdp - non_saturating | **-0.500 [-0.500, -0.500]** | -0.8 [-1.6, +0.0] |")
+
+
+@pytest.mark.parametrize("steps", [4, 7])
+def test_a_study_looks_as_often_as_it_says(steps: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(study, "LOOKS", 4)
+    (row,) = run_study(tmp_path / "study.jsonl", seeds=1, steps=steps, plan={"nat-1d": ("hinge",)})
+    assert len(row["distances"]) == 4
 
 
 def test_a_study_goes_on_where_it_was_cut_off(tmp_path: Path) -> None:

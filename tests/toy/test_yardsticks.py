@@ -10,6 +10,8 @@ import torch
 from sparring.errors import SparringError
 from sparring.randomness import normal
 from sparring.toy.gaussians import Mixture
+from sparring.toy.session import numbers_of
+from sparring.toy.worlds import world
 from sparring.toy.yardsticks import (
     high_quality_share,
     modes_covered,
@@ -34,6 +36,17 @@ def test_modes_are_counted_where_samples_are_near_enough() -> None:
     assert modes_covered(samples, MODES, 0.1, at_least=2) == 1
     assert modes_covered(samples, MODES, 0.1, near=3.2) == 3
     assert high_quality_share(samples, MODES, 0.1) == pytest.approx(3 / 5)
+    assert torch.equal(nearest_modes(samples, MODES, torch.full((len(MODES),), 0.1))[0], mode)
+
+
+def test_each_mode_has_a_deviation_of_its_own() -> None:
+    modes, stds = torch.tensor([[0.0], [10.0]]), torch.tensor([0.1, 2.0], dtype=torch.float64)
+    samples = torch.tensor([[0.29], [0.31], [4.5], [15.9], [3.9]])
+    mode, good = nearest_modes(samples, modes, stds)
+    assert mode.tolist() == [0, 0, 1, 1, 1] and good.tolist() == [True, False, True, True, False]
+    assert modes_covered(samples[:2], modes, stds) == 1
+    wide = world("gaussians", {"means": [0, 10], "stds": [0.1, 2.0]})
+    assert numbers_of(wide, torch.full((50, 1), 1.0))["high_quality"] == 0  # ten deviations from the narrow one
 
 
 def test_a_sample_midway_counts_for_no_mode() -> None:

@@ -33,6 +33,10 @@ def toy(
     ] = None,
     steps: Annotated[Optional[int], typer.Option(help="Generator updates; 1000, and 500 in a study.")] = None,  # noqa: UP045
     seed: Annotated[Optional[int], typer.Option(help="0; the same seed gives the same bits.")] = None,  # noqa: UP045
+    level: Annotated[
+        Optional[float],  # noqa: UP045
+        typer.Option(help="Also say at which look the distance to the data was first at most this."),
+    ] = None,
     out: Annotated[
         Optional[Path],  # noqa: UP045
         typer.Option(help="A folder for the pictures, runs/toy/WORLD by default; a study's .jsonl."),
@@ -45,8 +49,10 @@ def toy(
     from sparring.errors import SparringError
 
     if world == STUDY:
-        if seed is not None or film is not None:
-            raise SparringError("a study makes no film, and its seeds are 0 to N - 1: sparring toy study --seeds N")
+        if seed is not None or film is not None or level is not None:
+            raise SparringError(
+                "a study makes no film, its seeds are 0 to N - 1, its levels fixed: sparring toy study --seeds N"
+            )
         if words or versus is not None:
             raise SparringError(
                 "a study has its own methods: sparring toy study [--seeds 20] [--steps 500] [--out FILE]"
@@ -64,7 +70,18 @@ def toy(
     file = rest.pop(0) if world in FILE_WORLDS and rest and "=" not in rest[0] else None
     folder = out or Path("runs/toy") / world
     steps, seed, film = STEPS if steps is None else steps, seed or 0, film or "auto"
-    result = run(world, rest, file=file, versus=versus, steps=steps, seed=seed, out=folder, film=film, note=note)
+    result = run(
+        world,
+        rest,
+        file=file,
+        versus=versus,
+        steps=steps,
+        seed=seed,
+        level=level,
+        out=folder,
+        film=film,
+        note=note,
+    )
     print_json(result.to_dict()) if as_json else print_lines(*result_lines(result))
 
 

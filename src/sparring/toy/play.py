@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shlex
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -18,7 +19,7 @@ from sparring.toy import yardsticks
 from sparring.toy.film import film_kind, write_film
 from sparring.toy.methods import STEPS, check_words, default_method, split_words, toy_recipe
 from sparring.toy.scene import Panel, Scene, png_bytes
-from sparring.toy.session import Look, ToySession
+from sparring.toy.session import Look, ToySession, distance_of
 from sparring.toy.worlds import World
 from sparring.toy.worlds import world as make_world
 
@@ -30,12 +31,16 @@ CURE = "choose another folder with --out"
 
 @dataclass(frozen=True)
 class ToyRun:
-    """One run: its recipe, the session at its end, every look at it, and its yardsticks."""
+    """One run: its recipe, the session at its end, every look at it, and its yardsticks.
+
+    level: of the distance to the data, whose first look is then among the numbers.
+    """
 
     method: str
     recipe: Recipe
     session: ToySession
     looks: list[Look] = field(repr=False)
+    level: float | None = None
 
     @property
     def title(self) -> str:
@@ -43,12 +48,20 @@ class ToyRun:
         return " + ".join(self.recipe.objective.terms)
 
     @property
-    def numbers(self) -> dict[str, float]:
-        """The yardsticks of the last look, and how much the boundary moved between looks."""
+    def numbers(self) -> dict[str, float | None]:
+        """The yardsticks of the last look, how much the boundary moved between looks, and when the level was reached.
+
+        `reached` is the step of the first look at which the distance was at most the level, None where it never was.
+        """
         seen = [look for look in self.looks if look.step]
         moved = [yardsticks.verdicts(torch.from_numpy(k.realness), k.of_data, k.of_samples) for k in seen]
         restless = {"oscillation": yardsticks.oscillation(torch.stack(moved))} if len(moved) > 1 else {}
-        return {**self.looks[-1].numbers, **restless}
+        found: dict[str, float | None] = {**self.looks[-1].numbers, **restless}
+        if self.level is not None:
+            measure = distance_of(self.session.world)
+            values = [look.numbers[measure] for look in seen]
+            found["reached"] = yardsticks.steps_to_reach([look.step for look in seen], values, self.level)
+        return found
 
     def to_dict(self) -> dict[str, Any]:
         looks = [{"step": k.step, "of_data": k.of_data, "of_samples": k.of_samples, **k.numbers} for k in self.looks]
@@ -66,7 +79,7 @@ class ToyResult:
     film: Path | None
 
     @property
-    def numbers(self) -> dict[str, float]:
+    def numbers(self) -> dict[str, float | None]:
         """The yardsticks of the first run."""
         return self.runs[0].numbers
 
@@ -85,6 +98,7 @@ def run(
     versus: str | Iterable[str] | None = None,
     steps: int = STEPS,
     seed: int = 0,
+    level: float | None = None,
     out: Path | str | None = None,
     film: str = "auto",
     note: Callable[[str], None] = lambda text: None,
@@ -93,11 +107,14 @@ def run(
 
     name: a world; file: for the worlds `image` and `points`. words: a method's name and `key=value` changes of the recipe,
     `world.*` of the world; or a mapping of keys. versus: the same for a second run from the same seed on the same points.
+    level: of the distance to the data; the step of the first look that is as near is then among the numbers.
     out: a folder for still.png, a film (auto, mp4, gif, apng, none), curves.png and toy.json; None writes nothing.
 
     The same words and seed give the same bits. Raises SparringError for whatever does not fit.
     """
     kind = film_kind(film) if out is not None else "none"
+    if level is not None and not 0 < level < math.inf:
+        raise SparringError(f"level, a distance to the data, is above 0, got {level}")
     method, changes, options = _read(words)
     world = make_world(name, options, file=file, seed=_whole_seed(changes.get("seed", seed)))
     recipes = [(method or default_method(world), toy_recipe(world, method, changes, steps=steps, seed=seed))]
@@ -111,7 +128,7 @@ def run(
     sessions = [ToySession(world, recipe) for _, recipe in recipes]  # what does not fit is said before training
     if out is not None:
         check_writable(Path(out), CURE)
-    runs = [_train(label, session, note) for (label, _), session in zip(recipes, sessions, strict=True)]
+    runs = [_train(label, session, level, note) for (label, _), session in zip(recipes, sessions, strict=True)]
     if out is None:
         return ToyResult(world, runs, None, None, None)
     with one_line_for_disk_errors(CURE):
@@ -144,7 +161,7 @@ def _whole_seed(value: Any) -> int:
     return value
 
 
-def _train(label: str, session: ToySession, note: Callable[[str], None]) -> ToyRun:
+def _train(label: str, session: ToySession, level: float | None, note: Callable[[str], None]) -> ToyRun:
     """The whole run, looked at on the way."""
     steps = session.recipe.steps
     at = sorted({round(steps * (i / (FRAMES - 1)) ** EARLY) for i in range(FRAMES)})
@@ -152,8 +169,9 @@ def _train(label: str, session: ToySession, note: Callable[[str], None]) -> ToyR
     for step in at:
         session.step(step - session.state.step)
         looks.append(session.look())
-    done = ToyRun(label, session.recipe, session, looks)
-    note(f"{done.title}: {steps} steps, " + ", ".join(f"{key} {value:.3g}" for key, value in done.numbers.items()))
+    done = ToyRun(label, session.recipe, session, looks, level)
+    known = {key: value for key, value in done.numbers.items() if value is not None}
+    note(f"{done.title}: {steps} steps, " + ", ".join(f"{key} {value:.3g}" for key, value in known.items()))
     return done
 
 
@@ -166,7 +184,7 @@ def _write(world: World, runs: list[ToyRun], folder: Path, kind: str) -> ToyResu
     still = folder / "still.png"
     write_atomically(still, png_bytes(frames[-1]))
     film = write_film(frames, folder / "film", kind) if kind != "none" else None
-    measure = "wasserstein" if world.dimensions == 1 else "sliced_wasserstein"
+    measure = distance_of(world)
     series = {
         f"{i + 1}: {run.title}": ([k.step for k in run.looks], [k.numbers[measure] for k in run.looks])
         for i, run in enumerate(runs)

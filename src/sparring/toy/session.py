@@ -124,6 +124,11 @@ class ToySession:
         return getattr(self.state.evaluated_generator, "conditioning", "none") != "none"
 
 
+def distance_of(world: World) -> str:
+    """The name of the yardstick that is the distance to the data."""
+    return "wasserstein" if world.dimensions == 1 else "sliced_wasserstein"
+
+
 def numbers_of(world: World, samples: Tensor) -> dict[str, float]:
     """All yardsticks that a world allows, of samples [N, D]."""
     found: dict[str, float] = {}

@@ -21,7 +21,7 @@ from sparring.randomness import generator_for
 from sparring.recipe import Recipe
 from sparring.toy import yardsticks
 from sparring.toy.methods import METHODS, toy_recipe
-from sparring.toy.session import ToySession
+from sparring.toy.session import ToySession, distance_of
 from sparring.toy.worlds import World, world
 
 SEEDS, STEPS, LOOKS = 20, 500, 20
@@ -37,7 +37,6 @@ PLAN: dict[str, tuple[str, ...]] = {
 }
 LEVELS = {"nat-1d": 0.25, "ring-8": 0.2, "grid-25": 0.3}  # of the distance, set before the first run
 
-DISTANCE = ("wasserstein", "sliced_wasserstein")  # on a line, in a plane
 LOWER, HIGHER = "lower", "higher"
 COLUMNS: dict[str, tuple[str, str]] = {  # what a row holds, its heading, which way is better
     "distance": ("Wasserstein-1", LOWER),
@@ -121,15 +120,15 @@ def one_run(here: World, method: str, recipe: Recipe) -> dict[str, Any]:
     session = ToySession(here, recipe)
     started = time.process_time()
     at, distances, looks = [], [], []
-    every = max(1, recipe.steps // LOOKS)
+    moments = [round(recipe.steps * (i + 1) / LOOKS) for i in range(LOOKS)]
     failed, numbers = False, {}
     try:
-        while session.state.step < recipe.steps:
-            session.step(min(every, recipe.steps - session.state.step))
+        for moment in moments:
+            session.step(moment - session.state.step)
             look = session.look(pictures=False)
             numbers = look.numbers
             at.append(look.step)
-            distances.append(next(numbers[name] for name in DISTANCE if name in numbers))
+            distances.append(numbers[distance_of(here)])
             looks.append(yardsticks.verdicts(torch.from_numpy(look.realness), look.of_data, look.of_samples))
     except NonFiniteLossError:
         failed = True

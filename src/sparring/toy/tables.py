@@ -15,7 +15,9 @@ WORDS = {
     "modes": "modes covered",
     "high_quality": "high quality",
     "oscillation": "oscillation",
+    "reached": "steps to the level",
 }
+FEWEST = 5  # seeds, below which a bootstrap's interval is far too narrow to be shown
 DIGITS = {"distance": 3, "modes": 1, "high_quality": 3, "reached": 0, "oscillation": 3}
 
 
@@ -25,11 +27,15 @@ def result_lines(result: ToyResult) -> list[str]:
     width = max(len(run.title) for run in result.runs) + 2
     lines = [" " * 22 + "".join(f"{run.title:>{max(width, 12)}}" for run in result.runs)]
     for name in names:
-        values = "".join(f"{run.numbers[name]:>{max(width, 12)}.3g}" for run in result.runs)
+        values = "".join(f"{_short(run.numbers[name]):>{max(width, 12)}}" for run in result.runs)
         lines.append(f"{WORDS[name]:<22}{values}")
     if result.folder is not None:
         lines += [f"still      {result.still}"] + ([f"film       {result.film}"] if result.film else [])
     return lines
+
+
+def _short(value: float | None) -> str:
+    return "never" if value is None else f"{value:.3g}" if isinstance(value, float) else str(value)
 
 
 def study_markdown(summary: Iterable[Mapping[str, Any]]) -> str:
@@ -76,8 +82,10 @@ def _cell(entry: Mapping[str, Any], column: str) -> str:
 
 
 def _difference(estimate: Estimate | None, digits: int) -> str:
-    """Bold where the interval leaves 0 out."""
+    """Bold where the interval leaves 0 out; of fewer than 5 seeds the mean alone."""
     if estimate is None:
         return ""
+    if estimate.n < FEWEST:
+        return f"{estimate.mean:+.{digits}f}"
     text = f"{estimate.mean:+.{digits}f} [{estimate.low:+.{digits}f}, {estimate.high:+.{digits}f}]"
     return f"**{text}**" if estimate.low > 0 or estimate.high < 0 else text

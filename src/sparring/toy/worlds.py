@@ -53,7 +53,7 @@ class World:
     data        the points, with labels where the world has classes
     negatives   points that are known not to be data, or None
     mixture     the distribution that the data are from, where it is a mixture of Gaussians: densities, quantiles, modes
-    modes       centres [M, D] of the clusters that a good generator covers, with their standard deviation; or None
+    modes       centres [M, D] of the clusters that a good generator covers, with their standard deviations [M]; or None
     view        the limits of each coordinate, for pictures
     """
 
@@ -63,7 +63,7 @@ class World:
     mixture: Mixture | None
     negative_mixture: Mixture | None
     modes: Tensor | None
-    mode_std: float | None
+    mode_std: Tensor | None
     view: tuple[Limits, ...]
     about: str = ""
 
@@ -266,7 +266,7 @@ def _of_mixture(
         mixture=mixture,
         negative_mixture=negatives,
         modes=mixture.means.float(),
-        mode_std=float(mixture.stds.max()),
+        mode_std=mixture.stds,
         view=view or _view_of(everything),
         about=about,
     )

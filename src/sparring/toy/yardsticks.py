@@ -15,19 +15,24 @@ NEAR = 3.0  # standard deviations from a mode within which a sample is of high q
 DIRECTIONS = 64  # of the sliced distance, evenly over half a turn
 
 
-def nearest_modes(samples: Tensor, modes: Tensor, std: float, *, near: float = NEAR) -> tuple[Tensor, Tensor]:
-    """For samples [N, D]: the nearest of modes [M, D] by number [N], and whether it is within `near` * std [N]."""
-    distance, mode = torch.cdist(samples.double(), modes.double(), compute_mode="donot_use_mm_for_euclid_dist").min(1)
-    return mode, distance <= near * std
+def nearest_modes(samples: Tensor, modes: Tensor, std: float | Tensor, *, near: float = NEAR) -> tuple[Tensor, Tensor]:
+    """For samples [N, D]: the nearest of modes [M, D] by number [N], and whether it is within `near` * std [N].
+
+    std: of all modes, or [M] of each; the nearest is then the one that is the fewest of its own deviations away.
+    """
+    deviations = torch.as_tensor(std, dtype=torch.float64).expand(len(modes))
+    distance = torch.cdist(samples.double(), modes.double(), compute_mode="donot_use_mm_for_euclid_dist")
+    mode = (distance * (deviations.min() / deviations)).argmin(1)  # times 1 exactly where all are equal
+    return mode, distance.gather(1, mode[:, None])[:, 0] <= near * deviations[mode]
 
 
-def modes_covered(samples: Tensor, modes: Tensor, std: float, *, near: float = NEAR, at_least: int = 1) -> int:
+def modes_covered(samples: Tensor, modes: Tensor, std: float | Tensor, *, near: float = NEAR, at_least: int = 1) -> int:
     """The modes that are nearest to `at_least` samples of high quality."""
     mode, good = nearest_modes(samples, modes, std, near=near)
     return int((torch.bincount(mode[good], minlength=len(modes)) >= at_least).sum())
 
 
-def high_quality_share(samples: Tensor, modes: Tensor, std: float, *, near: float = NEAR) -> float:
+def high_quality_share(samples: Tensor, modes: Tensor, std: float | Tensor, *, near: float = NEAR) -> float:
     """The share of samples within `near` standard deviations of a mode. Of a plane's own Gaussians 98.9%, a line's 99.7%."""
     return float(nearest_modes(samples, modes, std, near=near)[1].double().mean())
 
