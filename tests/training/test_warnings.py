@@ -8,8 +8,8 @@ import torch
 import sparring
 from sparring.training.ledger import gradient_norm
 from sparring.training.log import read_rows
-from sparring.training.vitals import _difference
-from sparring.training.warnings import Watch, diversity
+from sparring.training.vitals import Vitals, _difference
+from sparring.training.warnings import Watch, diversity, pairs_within
 from tiny import same_bits, tiny_images, tiny_recipe
 
 
@@ -19,36 +19,56 @@ def _tick(loss: float, real: float = 5.0, fake: float = -5.0) -> dict[str, float
 
 
 def test_a_saturated_discriminator_is_reported_once_until_it_recovers():
-    watch = Watch()
+    watch = Watch("hinge", 100)
     found = [bool(watch.tick(_tick(loss))) for loss in (0.5, 0.01, 0.0, 0.019, 0.0, 0.5, 0.0, 0.0, 0.0)]
     assert found == [False, False, False, True, False, False, False, False, True]
-    text = Watch([_tick(0.0)] * 2).tick(_tick(0.004))["saturated"]
+    text = Watch("hinge", 100, [_tick(0.0)] * 2).tick(_tick(0.004))["saturated"]
     assert "its loss is 0.004" in text and "10 apart" in text and "People try: a lower learning rate" in text
 
 
 @pytest.mark.parametrize("row", [_tick(0.02), _tick(0.0, 0.2, 0.0), _tick(-8.0), {"generator/hinge": 0.0}])
 def test_a_loss_of_nothing_without_a_gap_or_below_zero_is_no_saturation(row):
-    watch = Watch()
+    watch = Watch("hinge", 100)
     assert not any(watch.tick(row) for _ in range(9))
 
 
 def test_a_collapse_is_a_fall_from_the_best_diversity():
-    watch = Watch()
+    watch = Watch("hinge", 100)
     values = (0.01, 0.005, 0.29, 0.1, 0.8, 0.41, 0.39, 0.2, 0.5, 0.3)
-    found = [watch.samples({"diversity": value}).get("collapse", "") for value in values]
+    found = [watch.samples({"step": 0, "diversity": value}).get("collapse", "") for value in values]
     assert [bool(text) for text in found] == [False] * 6 + [True, False, False, True]
-    assert "0.39 of real images', from 0.80" in found[6]
+    assert "0.39 of real images', and was 0.80 at its best" in found[6]
+
+
+def test_noise_more_diverse_than_images_is_no_best_to_fall_from():
+    watch = Watch("hinge", 100)
+    found = [bool(watch.samples({"step": i, "diversity": d})) for i, d in enumerate((2.1, 1.0, 0.51, 0.49))]
+    assert found == [False, False, False, True]
+
+
+def test_a_generator_that_never_was_diverse_has_collapsed_after_a_quarter_of_the_run():
+    watch = Watch("hinge", 100)
+    rows = [(0, 0.01), (24, 0.02), (25, 0.05), (50, 0.01), (75, 0.1), (100, 0.09)]
+    found = [bool(watch.samples({"step": step, "diversity": d})) for step, d in rows]
+    assert found == [False, False, True, False, False, True]
+
+
+def test_saturation_is_read_off_the_hosts_own_loss():
+    row = {"discriminator/sdp": 0.0, "generator/sdp": 0.0, **_tick(0.8)}  # a term of both players before the host
+    watch = Watch("hinge", 100)
+    assert not any(watch.tick(row) for _ in range(5))
+    assert Watch("hinge", 100, [{**row, **_tick(0.0)}] * 2).tick({**row, **_tick(0.0)})
 
 
 def test_a_generator_is_stuck_where_its_samples_stay():
-    watch = Watch()
+    watch = Watch("hinge", 100)
     moved = (None, 12.0, 0.1, 0.0, 3.0, 0.2)
-    found = ["stuck" in watch.samples({"diversity": 1.0, "moved": m}) for m in moved]
+    found = ["stuck" in watch.samples({"step": 0, "diversity": 1.0, "moved": m}) for m in moved]
     assert found == [False, False, True, False, False, True]
 
 
 def test_overfitting_is_the_widest_gap_to_held_out_images():
-    watch = Watch()
+    watch = Watch("hinge", 100)
     fine = {"train": {"real": 0.9, "classifier": 0.6}, "held_out": {"real": 0.75, "classifier": 0.6}}
     over = {"train": {"real": 0.9, "classifier": 0.98}, "held_out": {"real": 0.75, "classifier": 0.5}}
     assert watch.accuracies(fine) == {}
@@ -57,9 +77,9 @@ def test_overfitting_is_the_widest_gap_to_held_out_images():
 
 
 def test_a_watch_goes_on_from_the_rows_of_a_resumed_run():
-    vitals = [{"diversity": 0.9, "moved": None}, over := {"train": {"real": 1.0}, "held_out": {"real": 0.5}}]
-    watch = Watch([_tick(0.0)] * 2, vitals)
-    assert "saturated" in watch.tick(_tick(0.0)) and "collapse" in watch.samples({"diversity": 0.3})
+    vitals = [{"step": 0, "diversity": 0.9, "moved": None}, over := {"train": {"real": 1.0}, "held_out": {"real": 0.5}}]
+    watch = Watch("hinge", 100, [_tick(0.0)] * 2, vitals)
+    assert "saturated" in watch.tick(_tick(0.0)) and "collapse" in watch.samples({"step": 5, "diversity": 0.3})
     assert not watch.accuracies(over)
 
 
@@ -68,6 +88,21 @@ def test_diversity_counts_pairs_of_one_class():
     assert diversity(images, None) == pytest.approx((4 + 10 + 30 + 6 + 26 + 20) / 6)
     assert diversity(images, torch.tensor([0, 0, 1, 1])) == pytest.approx((4 + 20) / 2)
     assert diversity(images[:1], None) == 0
+    assert pairs_within(torch.tensor([0, 0, 1, 1])) == 2 and pairs_within(torch.tensor([4, 2, 4, 4, 0])) == 3
+
+
+@pytest.mark.parametrize(("classes", "within"), [(2, True), (64, False)])
+def test_without_pairs_of_one_class_diversity_is_that_of_all_images(classes, within):
+    """64 samples of 64 classes in turn: no two of them are alike, and the distance within classes would be 0."""
+    g = torch.Generator().manual_seed(0)
+    real, fake = (torch.randint(256, (64, 1, 4, 4), generator=g, dtype=torch.uint8) for _ in range(2))
+    labels = torch.arange(64) % classes
+    vitals = Vitals.__new__(Vitals)
+    vitals._known, vitals.__dict__["_real"] = {}, (real, labels)
+    chosen = labels if within else None
+    expected = diversity(fake, chosen) / diversity(real, chosen)
+    assert vitals._share_of_real(fake, labels) == pytest.approx(expected) and expected > 0.5
+    assert vitals._share_of_real(fake, None) == pytest.approx(diversity(fake, None) / diversity(real, None))
 
 
 def test_the_gradient_norm_is_that_of_all_gradients_together():
@@ -117,6 +152,13 @@ def test_a_run_writes_what_it_saw_and_its_training_stays_the_same(tmp_path, imag
     from sparring.training.checkpoint import load_checkpoint
 
     same_bits(*(load_checkpoint(run.folder / "checkpoints" / "step-000006.pt") for run in (watched, alone)))
+
+
+@pytest.mark.usefixtures("without_reports")
+def test_the_last_picture_is_not_compared_where_it_comes_soon_after_another(tmp_path, images):
+    run = sparring.train(tiny_recipe(samples_every=2, steps=5), out=tmp_path / "run", data=images)
+    rows = [row for row in read_rows(run.folder / "vitals.jsonl") if "diversity" in row]
+    assert [(row["step"], row["moved"] is None) for row in rows] == [(0, True), (2, False), (4, False), (5, True)]
 
 
 @pytest.mark.usefixtures("without_reports")

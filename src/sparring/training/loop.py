@@ -196,7 +196,8 @@ class Training:
         shown = images[: len(images) // columns * columns]
         step, every, folder = self.state.step, self.recipe.samples_every, self.folder / "samples"
         picture = image_grid(shown, folder / f"step-{step:06d}.png", columns=columns)
-        before = folder / f"step-{(step - 1) // every * every:06d}.png" if step else None
+        regular = step > 0 and step % every == 0  # a run's end may come soon after the picture before it
+        before = folder / f"step-{step - every:06d}.png" if regular else None
         self.vitals.samples(images, labels if conditional else None, picture, before)
         for tracker in self.trackers:
             tracker.images("samples", images, self.state.step)

@@ -20,7 +20,7 @@ from torch import Tensor
 from sparring.errors import SparringError
 from sparring.randomness import generator_for
 from sparring.training.log import JsonLines, read_rows
-from sparring.training.warnings import Watch, diversity
+from sparring.training.warnings import FEWEST_PAIRS, Watch, diversity, pairs_within
 
 if TYPE_CHECKING:
     from sparring.data.packed import PackedImages
@@ -48,7 +48,7 @@ class Vitals:
         self._file = JsonLines(folder / FILE, after=after, keep=self._is_regular)
         rows = [] if after is None else read_rows(folder / FILE)
         self._known: dict[bool, float] = {}  # diversity of the real images, overall and within classes
-        self._watch = Watch(log, rows)
+        self._watch = Watch(state.objective.host_name, state.recipe.steps, log, rows)
 
     def _is_regular(self, row: Mapping[str, Any]) -> bool:
         """Whether the recipe writes such a row at its step; a shorter run's end is no such step."""
@@ -66,9 +66,9 @@ class Vitals:
 
     def samples(self, images: Tensor, labels: Tensor | None, picture: Image, before: Path | None) -> None:
         """Samples uint8 [N, C, H, W] of fixed latents, and of what classes; their picture, and that of the time before."""
-        values: dict[str, Any] = {"diversity": diversity(images, labels) / self._real_diversity(labels is not None)}
+        values: dict[str, Any] = {"step": self.state.step, "diversity": self._share_of_real(images, labels)}
         values["moved"] = None if before is None or not before.is_file() else _difference(picture, before)
-        self._write({"step": self.state.step, **values}, self._watch.samples(values))
+        self._write(values, self._watch.samples(values))
 
     def accuracies(self) -> None:
         """The discriminator's accuracies on training and on held-out images, where the data have any."""
@@ -76,11 +76,11 @@ class Vitals:
 
         if self._held_out is None:
             return
-        found = {}
+        found, boundary = {}, self.state.objective.host(self.state.step).boundary
         for name, images in (("train", self.data.real), ("held_out", self._held_out)):
             pixels, labels = images.uint8_batch(_some(images), "cpu")
             try:
-                found[name] = discriminator_accuracies(self.state.discriminator, pixels, labels)
+                found[name] = discriminator_accuracies(self.state.discriminator, pixels, labels, boundary=boundary)
             except SparringError:
                 return  # images without labels for a discriminator of classes
         self._write({"step": self.state.step, **found}, self._watch.accuracies(found))
@@ -93,11 +93,19 @@ class Vitals:
             self.note(f"warning, step {values['step']}: {text}")
         self._file.write(values | ({"warnings": begun} if begun else {}))
 
-    def _real_diversity(self, in_classes: bool) -> float:
+    def _share_of_real(self, images: Tensor, labels: Tensor | None) -> float:
+        """Diversity as a share of real images': within classes, but overall where either has too few pairs within them."""
+        real, real_labels = self._real
+        if labels is None or real_labels is None or min(map(pairs_within, (labels, real_labels))) < FEWEST_PAIRS:
+            labels = real_labels = None
+        in_classes = labels is not None
         if in_classes not in self._known:
-            images, labels = self.data.real.uint8_batch(_some(self.data.real), "cpu")
-            self._known[in_classes] = max(diversity(images, labels if in_classes else None), 1e-6)
-        return self._known[in_classes]
+            self._known[in_classes] = max(diversity(real, real_labels), 1e-6)
+        return diversity(images, labels) / self._known[in_classes]
+
+    @cached_property
+    def _real(self) -> tuple[Tensor, Tensor | None]:
+        return self.data.real.uint8_batch(_some(self.data.real), "cpu")
 
     @cached_property
     def _held_out(self) -> PackedImages | None:

@@ -1,6 +1,7 @@
 """What a run's numbers say about its health while it trains: each warning says what was seen and what people try.
 
-    collapse      the samples of fixed latents differ less from one another than half of what they did at their best
+    collapse      the samples of fixed latents differ less from one another than half of what they did at their best, or,
+                  after a quarter of the run, than a tenth of what real images do
     saturated     the discriminator's loss is next to nothing while it tells reals from fakes by a wide gap
     overfitting   the discriminator accepts far more of its training images than of held-out ones
     stuck         the samples of fixed latents are the same pictures as when they were last drawn
@@ -18,7 +19,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-COLLAPSED = 0.5  # share of the best diversity so far
+COLLAPSED = 0.5  # share of the best diversity so far, of which more than the real images' does not count
+NEVER_DIVERSE, FAIR_SHARE = 0.1, 0.25  # share of the real images' diversity, share of the run after which it counts
+FEWEST_PAIRS = 16  # of images of one class, for a diversity within classes
 DIVERSE = 0.3  # a diversity that counts as a best one: share of the real images'
 SATURATED_LOSS, SATURATED_GAP, SATURATED_TICKS = 0.02, 0.5, 3
 OVERFITTED = 0.2  # of accuracy on train images above that on held-out ones
@@ -35,8 +38,15 @@ CURES = {
 class Watch:
     """Takes numbers in the order of their steps; each method returns the warnings that begin with them, by kind."""
 
-    def __init__(self, log: Iterable[Mapping[str, Any]] = (), vitals: Iterable[Mapping[str, Any]] = ()):
-        """log, vitals: the rows that a resumed run keeps."""
+    def __init__(
+        self,
+        host: str,
+        steps: int,
+        log: Iterable[Mapping[str, Any]] = (),
+        vitals: Iterable[Mapping[str, Any]] = (),
+    ):
+        """host: the adversarial loss by its name in the objective; steps: the run's; log, vitals: the rows that it keeps."""
+        self._host_loss, self._steps = f"discriminator/{host}", steps
         self._on: set[str] = set()
         self._saturated_ticks = 0
         self._best = 0.0
@@ -51,22 +61,23 @@ class Watch:
     def tick(self, values: Mapping[str, Any]) -> dict[str, str]:
         """The means of a log tick, by `player/term`."""
         gap = values.get("discriminator/real_score", 0.0) - values.get("discriminator/fake_score", 0.0)
-        losses = [value for key, value in values.items() if _is_host_loss(key, values)]
+        loss = values.get(self._host_loss)
         # an unbounded loss is negative then
-        sign = bool(losses) and 0 <= losses[0] < SATURATED_LOSS and gap > SATURATED_GAP
+        sign = loss is not None and 0 <= loss < SATURATED_LOSS and gap > SATURATED_GAP
         self._saturated_ticks = self._saturated_ticks + 1 if sign else 0
-        seen = f"its loss is {losses[0] if losses else 0:.2g}, and its scores of reals and fakes are {gap:.3g} apart"
+        seen = f"its loss is {loss or 0:.2g}, and its scores of reals and fakes are {gap:.3g} apart"
         return self._begun(
             "saturated", self._saturated_ticks >= SATURATED_TICKS, f"the discriminator is saturated: {seen}"
         )
 
     def samples(self, values: Mapping[str, Any]) -> dict[str, str]:
-        """`diversity` of the samples, as a share of real images', and by how many grey levels they `moved` (or None)."""
+        """At a `step`: `diversity` of the samples, a share of real images', and the grey levels they `moved` (or None)."""
         diversity, moved = values["diversity"], values.get("moved")
-        collapsed = self._best >= DIVERSE and diversity < COLLAPSED * self._best
-        seen = f"the samples' diversity has fallen to {diversity:.2f} of real images', from {self._best:.2f}"
-        found = self._begun("collapse", collapsed, f"the samples collapse: {seen}")
-        self._best = max(self._best, diversity)
+        fallen = self._best >= DIVERSE and diversity < COLLAPSED * self._best
+        never = values["step"] >= FAIR_SHARE * self._steps and diversity < NEVER_DIVERSE
+        seen = f"the samples' diversity is {diversity:.2f} of real images', and was {self._best:.2f} at its best"
+        found = self._begun("collapse", fallen or never, f"the samples collapse: {seen}")
+        self._best = max(self._best, min(diversity, 1.0))  # of noise it is above 1
         still = moved is not None and moved < STUCK_LEVELS
         seen = f"samples of the same latents changed by {moved or 0:.2g} grey levels since they were last drawn"
         return found | self._begun("stuck", still, f"the generator is stuck: {seen}")
@@ -86,13 +97,6 @@ class Watch:
         return {kind: f"{seen}. People try: {CURES[kind]}"} if sign and not before else {}
 
 
-def _is_host_loss(key: str, values: Mapping[str, Any]) -> bool:
-    """Whether this is the discriminator's adversarial loss: the first term that both players have."""
-    player, _, term = key.partition("/")
-    plain = "/" not in term and not term.endswith("_score") and term != "gradient_norm"
-    return player == "discriminator" and plain and f"generator/{term}" in values
-
-
 @torch.no_grad()
 def diversity(images: Tensor, labels: Tensor | None) -> float:
     """The mean distance between two images uint8 [N, C, H, W] of one class (of all where there are no labels [N])."""
@@ -101,3 +105,9 @@ def diversity(images: Tensor, labels: Tensor | None) -> float:
     alike = torch.ones_like(distances) if labels is None else (labels[:, None] == labels[None]).float()
     alike.fill_diagonal_(0)
     return float((distances * alike).sum() / alike.sum().clamp_min(1))
+
+
+def pairs_within(labels: Tensor) -> int:
+    """How many pairs of images with labels [N] are of one class."""
+    counts = labels.unique(return_counts=True)[1]
+    return int((counts * (counts - 1) // 2).sum())
