@@ -8,18 +8,24 @@ import pytest
 import torch
 from torch import nn
 
+from sparring.data.packed import to_float, to_uint8
 from sparring.diagnose.gradients import histogram, l1_norms, maps, sparsity, structure, summary
 from sparring.diagnose.neighbours import copies, mean_distance, nearest
+from sparring.diagnose.opened import Batch
 from sparring.diagnose.realistic import realistic_pairs
 from sparring.diagnose.robustness import LEVELS, accuracy_under_attack, attack
+from sparring.diagnose.sections.diversity import _ratios
 from sparring.diagnose.spectrum import describe, spectra
 from sparring.diagnose.subject import Subject
+from sparring.metrics.accuracy import discriminator_accuracies
 from sparring.networks.discriminator import Discriminator
 from sparring.networks.spectral import spectral_norm
 from sparring.terms.base import AdversarialLoss
 from sparring.terms.hinge import Hinge
 from sparring.terms.least_squares import LeastSquares
+from sparring.terms.minimax import Minimax
 from sparring.terms.non_saturating import NonSaturating
+from sparring.terms.relativistic_pairing import RelativisticPairing
 from sparring.terms.sdp import SDP
 from sparring.terms.wasserstein import Wasserstein
 from sparring.testing import round_of
@@ -140,6 +146,13 @@ def test_what_is_called_real_depends_on_the_losses_own_boundary():
     x = pictures(60)
     assert torch.equal(linear(Hinge()).called_real(x, None), scores(x) > 0)
     assert torch.equal(linear(LeastSquares()).called_real(x, None), scores(x) > 0.5)
+    for host in (Hinge(), NonSaturating(), Minimax(), LeastSquares(), LeastSquares(a=-1.0, b=0.5)):
+        assert host.boundary is not None
+        assert torch.equal(linear(host).called_real(x, None), scores(x) > host.boundary)
+        share = discriminator_accuracies(linear(host).judge, to_uint8(x), None, boundary=host.boundary)["real"]
+        assert share == float((scores(to_float(to_uint8(x))) > host.boundary).double().mean())
+    assert Wasserstein().boundary is RelativisticPairing().boundary is LeastSquares(a=1.0, b=0.0).boundary is None
+    assert discriminator_accuracies(linear().judge, to_uint8(x), None, boundary=None) == {}
     fakes = pictures(60, seed=1) - 0.4
     assert linear(Hinge()).boundary_between(x, None, fakes, None) is None
     middle = linear(Wasserstein()).boundary_between(x, None, fakes, None)
@@ -210,6 +223,22 @@ def test_the_mean_distance_between_samples_counts_pairs_and_classes():
     assert mean_distance(x, torch.tensor([0, 0, 1, 1])) == pytest.approx((1 + 7) / 2)
     assert mean_distance(x, torch.tensor([0, 0, 0, 5])) == pytest.approx(2)
     assert mean_distance(torch.ones(4, 2)) == 0
+    assert mean_distance(x[:1]) is None and mean_distance(x, torch.arange(4)) is None
+
+
+def test_shares_of_diversity_are_none_where_nothing_can_be_compared():
+    def side(*shades: float, labels: list[int]) -> Batch:
+        return Batch(torch.tensor(shades).float().view(-1, 1, 1, 1), torch.tensor(labels))
+
+    real, fake = side(-1, 0, 1, 1, labels=[0, 0, 1, 1]), side(-1, -1, 1, 1, labels=[0, 1, 0, 1])
+    found = _ratios(to_float, (real, fake), (real, fake))
+    assert found["overall"] == pytest.approx((4 * 2 / 6) / ((1 + 2 + 2 + 1 + 1) / 6), abs=0.01)
+    assert found["within_class"] == pytest.approx(2 / 0.5, abs=0.05)
+    lone = side(-1, 0, labels=[0, 1])
+    assert _ratios(to_float, (real, lone), (real, lone))["within_class"] is None
+    assert _ratios(to_float, (lone, fake), (lone, fake))["within_class"] is None
+    alike = side(0, 0, labels=[0, 0])
+    assert _ratios(to_float, (alike, fake), None) == {"overall": None}
 
 
 # --- realistic pairs ---
@@ -229,14 +258,15 @@ def test_equation_11_on_a_linear_discriminator():
         assert float(pairs.gradient[row]) == pytest.approx(float(W.norm()), rel=1e-5)
 
 
-def test_gaps_are_those_that_the_term_itself_penalises():
-    real, fake = pictures(6), pictures(6, seed=2)
-    pairs = realistic_pairs(linear(), real, None, fake, None, k=2)
+@pytest.mark.parametrize("own", [{}, {"aggregate": "average"}, {"squared_norm": True}])
+def test_gaps_are_those_that_the_term_itself_penalises(own):
+    real, fake, term = pictures(6), pictures(6, seed=2), SDP(t=0, k=2, **own)
+    pairs = realistic_pairs(linear(), real, None, fake, None, k=2, features=term.features if own else None)
     sides = {
         name: {"images": x, "score": scores(x), "blocks": [x]} for name, x in (("real", real), ("fake", fake))
     }  # fmt: skip
     r = round_of(**sides, host=Hinge())
-    SDP(t=0, k=2).discriminator_loss(r)
+    term.discriminator_loss(r)
     assert pairs.means()["score_gap"] == pytest.approx(float(r.logs["term/score_gap"]), rel=1e-5)
     assert pairs.means()["feature_gap"] == pytest.approx(float(r.logs["term/feature_gap"]), rel=1e-5)
 

@@ -18,7 +18,9 @@ from sparring.data.arrays import write_npz
 from sparring.data.packed import to_float
 from sparring.diagnose.opened import OpenedRun
 from sparring.diagnose.report import diagnose
-from sparring.diagnose.sections import SECTIONS
+from sparring.diagnose.sections import SECTIONS, Section
+from sparring.diagnose.sections.conditioning import _draw_layers
+from sparring.diagnose.sections.diversity import _classes, _pairs
 from sparring.errors import SparringError
 from tiny import CLASSES, tiny_images, tiny_recipe
 
@@ -119,6 +121,47 @@ def test_fakes_are_the_generators_own(folder: Path) -> None:
     latents = sparring.randomness.normal((100, 6), "diagnose", "latents")
     torch.testing.assert_close(generator(latents, torch.arange(100) % CLASSES)[:30], many.images)
     assert to_float(many.pixels).sub(many.images).abs().max() <= 0.5 / 127.5 + 1e-6
+
+
+def test_one_boundary_for_real_in_the_whole_report(found) -> None:
+    over = {name: found.numbers["conditioning"][name]["over_training"] for name in ("rich", "plain")}
+    assert "real, train" in over["rich"] and "real, generated" in over["rich"] and set(over["plain"]) == {"step"}
+    assert found.numbers["robustness"]["plain"]["boundary"] is not None
+    assert any("share of images that plain calls real" in line for line in found.missing["conditioning"])
+
+
+def test_samples_that_nobody_asked_a_class_of_have_no_self_accuracy(folder: Path, tmp_path: Path) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("sparring.report.html.write_report", lambda run: None)
+        patch.setattr("sparring.diagnose.report.render", lambda figure, kind: b"<svg></svg>")
+        sparring.train(tiny_recipe(objective={"am_gan": {}}, steps=1), out=tmp_path / "am", data=tiny_images())
+        found = diagnose(tmp_path / "am", folder / "rich", only="conditioning", n=16, data=tiny_images())
+    over = {name: found.numbers["conditioning"][name]["over_training"] for name in ("am", "rich")}
+    assert "classifier, train" in over["am"] and "classifier, generated" not in over["am"]
+    assert "projection, generated" in over["rich"]
+    assert "self-accuracy: the generator of am is not asked for classes" in found.missing["conditioning"]
+
+
+def test_every_layers_spectrum_is_in_some_figure() -> None:
+    drawn = Section("conditioning")
+    _draw_layers(drawn, "run", {f"backbone.{i}": [2.0, 1.0] for i in range(14)} | {"embedding": [1.0, 1.0]})
+    assert [name for name, _, _ in drawn.figures] == [f"spectrum-layers-run{end}" for end in ("", "-2", "-3")]
+    lines = [line.get_label() for _, figure, _ in drawn.figures for line in figure.axes[0].lines]
+    assert lines == [str(i) for i in range(14)]
+    assert "13 to 14 of 14" in drawn.figures[2][2]
+
+
+def test_many_classes_are_looked_at_in_some_of_them(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run, part = OpenedRun(folder / "rich", data=tiny_images()), Section("diversity")
+    assert _classes(part, run, 16) == list(range(CLASSES)) and not part.missing
+    monkeypatch.setattr("sparring.diagnose.sections.diversity.FEWEST", 9)  # as if 16 images were few for all classes
+    assert _classes(part, run, 16) == [0] and "are of 1; give a larger --n" in part.missing[0]
+    (real, fake), (few_real, few_fake) = _pairs(run, [0, 2], 8, 6)
+    assert few_fake.labels.tolist() == [0, 2] * 4 and set(few_real.labels.tolist()) == {0, 2} and len(few_real) == 8
+    assert torch.equal(few_fake.images[0], fake.images[0]) and fake.labels.tolist() == [i % CLASSES for i in range(8)]
+    assert not torch.equal(few_fake.images[1], fake.images[1])  # of another class
+    everything = run.real(len(tiny_images()))
+    assert torch.equal(few_real.images, everything.images[(everything.labels != 1)][:8]) and len(real) == 8
 
 
 def test_diagnosing_changes_nothing_of_a_run(folder: Path, found) -> None:

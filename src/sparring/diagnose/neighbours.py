@@ -59,14 +59,17 @@ def copies(sample_distances: Tensor, real_distances: Tensor) -> dict[str, float]
     }
 
 
-def mean_distance(images: Tensor, labels: Tensor | None = None) -> float:
+def mean_distance(images: Tensor, labels: Tensor | None = None) -> float | None:
     """The mean distance between two different ones of images [N, ...], of the same label where there are labels [N].
 
-    Classes weigh the same; one with fewer than two images is left out. 0: all are equal.
+    Classes weigh the same; one with fewer than two images is left out. 0: all are equal; None: there is no pair.
     """
     if labels is not None:
-        found = [mean_distance(images[labels == k]) for k in labels.unique() if int((labels == k).sum()) > 1]
-        return sum(found) / max(len(found), 1)
+        of_classes = [mean_distance(images[labels == k]) for k in labels.unique()]
+        found = [distance for distance in of_classes if distance is not None]
+        return sum(found) / len(found) if found else None
+    if len(images) < 2:
+        return None
     flat = images.flatten(1).double()
     total = torch.cdist(flat, flat, compute_mode="donot_use_mm_for_euclid_dist").sum()
     return float(total / (len(flat) * (len(flat) - 1)) / flat.shape[1] ** 0.5)

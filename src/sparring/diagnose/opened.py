@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -110,6 +110,14 @@ class OpenedRun:
         order = torch.randperm(len(images), generator=generator_for("diagnose", "real"))[:n]
         return Batch(*images.batch(order))
 
+    def real_of(self, classes: Sequence[int], n: int) -> Batch:
+        """As `real`, of some classes alone."""
+        images = self.data.real
+        labels = images.require_labels("drawing images of a class")
+        order = torch.randperm(len(images), generator=generator_for("diagnose", "real")).to(labels.device)
+        chosen = torch.isin(labels[order], torch.tensor(classes, device=labels.device))
+        return Batch(*images.batch(order[chosen][:n]))
+
     @property
     def negatives(self) -> PackedImages | None:
         return self.data.negatives
@@ -140,16 +148,17 @@ class OpenedRun:
         return takes_labels(self._at(self.last)[2], self.data.real.num_classes)
 
     @torch.no_grad()
-    def fake(self, n: int, step: int | None = None) -> Batch:
-        """n samples of the generator at a step, of its moving average where there is one; classes come in turn.
+    def fake(self, n: int, step: int | None = None, *, of: Sequence[int] | None = None) -> Batch:
+        """n samples of the generator at a step, of its moving average where there is one; classes, all or `of`, in turn.
 
         They are not rounded to 8 bits: the discriminator never saw them so. Image i depends on i alone.
         """
-        generator, classes = self._at(step)[2], self.data.real.num_classes
+        generator, classes = self._at(step)[2], range(self.data.real.num_classes) if of is None else of
         rows = BATCH_STATISTICS_ROWS if getattr(generator, "batch_statistics", False) else ROWS
         made = -(-n // rows) * rows
         latents = normal((made, self.recipe.generator.latent_size), "diagnose", "latents").to(self.device)
-        labels = torch.arange(made, device=self.device) % classes if classes else None
+        turn = torch.arange(made, device=self.device) % max(len(classes), 1)
+        labels = torch.tensor(list(classes), device=self.device)[turn] if classes else None
         generator.train(bool(getattr(generator, "batch_statistics", False)))
         with frozen(generator), torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)

@@ -1,7 +1,8 @@
 """SDP's own view of a batch: the fakes called most realistic, the nearest real of each, and what lies between them.
 
     score gap        (D(G(z')) - D(x'))^2
-    feature gap      sum_j ||D^_j(G(z')) - D^_j(x')||^2, with D^_j the block's maximum over the pixels at length 1
+    feature gap      sum_j ||D^_j(G(z')) - D^_j(x')||^2, with D^_j as the run's own `sdp` has it, or else the block's maximum
+                     over the pixels at length 1
     slope            |D(x') - D(G(z'))| / ||x' - G(z')||_2, what Eq. 11 has before its limit
     derivative       |grad D(x') . l|, l the unit vector from G(z') to x': the limit itself
     gradient         ||grad D(x')||_2, the bound on it, which Eq. 14 sees explode
@@ -12,6 +13,7 @@ slope and derivative are equal.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -19,6 +21,8 @@ from torch import Tensor
 
 from sparring.diagnose.subject import Subject
 from sparring.training.side import Side
+
+Features = Callable[[Sequence[Tensor]], Sequence[Tensor]]  # of blocks
 
 
 @dataclass(frozen=True)
@@ -42,16 +46,28 @@ class Pairs:
 
 
 def realistic_pairs(
-    subject: Subject, real: Tensor, real_labels: Tensor | None, fake: Tensor, fake_labels: Tensor | None, k: int
+    subject: Subject,
+    real: Tensor,
+    real_labels: Tensor | None,
+    fake: Tensor,
+    fake_labels: Tensor | None,
+    k: int,
+    features: Features | None = None,
 ) -> Pairs:
-    """The k most realistic of fakes [B, C, H, W] and their nearest reals of [M, C, H, W], which may come again."""
+    """The k most realistic of fakes [B, C, H, W] and their nearest reals of [M, C, H, W], which may come again.
+
+    features: each D^_j [B, C_j] of the discriminator's blocks, `SDP.features`; None: the paper's.
+    """
     fake_scores = subject.realness(fake, fake_labels)
     top = fake_scores.topk(min(k, len(fake))).indices
     flat = torch.cdist(fake[top].flatten(1), real.flatten(1), compute_mode="donot_use_mm_for_euclid_dist")
     distance, partner = flat.min(1)
     real_scores = subject.realness(real, real_labels)[partner]
     gap = fake_scores[top] - real_scores
-    seen = [subject.read(x, y, _blocks) for x, y in ((fake, fake_labels), (real, real_labels))]
+    seen = [
+        subject.read(x, y, lambda side: _joined(side, features or _highest))
+        for x, y in ((fake, fake_labels), (real, real_labels))
+    ]
     gradients = subject.gradients(real, real_labels)[partner].flatten(1)
     way = (real[partner] - fake[top]).flatten(1)
     length = distance.clamp_min(1e-30)
@@ -69,11 +85,17 @@ def realistic_pairs(
     )
 
 
-def _blocks(side: Side) -> Tensor:
-    """Each block's maximum over its pixels, at length 1, all blocks in one row: [B, sum of C_j]; [B, 0] without blocks."""
+def _joined(side: Side, features: Features) -> Tensor:
+    """The features of all blocks in one row, [B, sum of C_j]; [B, 0] without blocks."""
+    rows = features(side.evidence.blocks)
+    return torch.cat(list(rows), 1) if len(rows) else side.evidence.features.new_zeros(len(side), 0)
+
+
+def _highest(blocks: Sequence[Tensor]) -> list[Tensor]:
+    """Each block's maximum over its pixels, at length 1."""
     rows = []
-    for block in side.evidence.blocks:
+    for block in blocks:
         pooled = block.flatten(2).amax(2) if block.ndim > 2 else block
         norm = torch.linalg.vector_norm(pooled, dim=1, keepdim=True)
         rows.append(pooled / torch.where(norm > 0, norm, 1.0))
-    return torch.cat(rows, 1) if rows else side.evidence.features.new_zeros(len(side), 0)
+    return rows

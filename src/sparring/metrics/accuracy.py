@@ -4,7 +4,7 @@ MHGAN (sections 2.1 and 3.2) watches these for memorisation and collapse. On rea
 
     classifier   share with argmax_k C(x)_k = y, over the classes of the data
     projection   share with argmax_k D(x, k) = y
-    real         share with D(x, y) > 0: the boundary of the hinge and of the non-saturating loss; other losses have none
+    real         share with D(x, y) > 0: the boundary of the hinge and the non-saturating loss; others have another or none
 
 On generated ones, with y the class asked for, the first two are called self-accuracy. A wide gap between train and held-out
 says that the discriminator has memorised its training images.
@@ -30,9 +30,12 @@ BATCH = 250
 
 
 @torch.no_grad()
-def discriminator_accuracies(discriminator: Discriminator, images: Tensor, labels: Tensor | None) -> dict[str, float]:
+def discriminator_accuracies(
+    discriminator: Discriminator, images: Tensor, labels: Tensor | None, *, boundary: float | None = 0.0
+) -> dict[str, float]:
     """Those of "classifier", "projection" and "real" that this discriminator can have; shares in [0, 1].
 
+    boundary: the score above which "real" is counted, such as a loss's own; None leaves "real" out.
     images: uint8 [N, C, H, W], as everywhere between generators and metrics. labels: int64 [N], or None without classes.
     Classifier heads beside "class_logits" are called by their own names. Nothing of the discriminator changes. Raises
     SparringError for labels that are missing or do not fit.
@@ -58,14 +61,14 @@ def discriminator_accuracies(discriminator: Discriminator, images: Tensor, label
             for start in range(0, len(images), BATCH):
                 x = to_float(images[start : start + BATCH]).to(device)
                 y = None if labels is None else labels[start : start + BATCH].to(device)
-                for name, count in _hits(discriminator, x, y, heads).items():
+                for name, count in _hits(discriminator, x, y, heads, boundary).items():
                     hits[name] = hits.get(name, 0.0) + count
     finally:
         discriminator.train(was_training)
     return {name: count / len(images) for name, count in hits.items()}
 
 
-def _hits(d: Discriminator, x: Tensor, y: Tensor | None, heads: list[str]) -> dict[str, float]:
+def _hits(d: Discriminator, x: Tensor, y: Tensor | None, heads: list[str], boundary: float | None) -> dict[str, float]:
     found = {}
     evidence = d.extract(x, y if d.uses_labels else None)
     for head in heads:
@@ -73,8 +76,8 @@ def _hits(d: Discriminator, x: Tensor, y: Tensor | None, heads: list[str]) -> di
         name = "classifier" if head == "class_logits" else head
         logits = d.read(head, evidence)[:, : d.num_classes]
         found[name] = logits.argmax(1).eq(y).sum().item()
-    if "score" in d.asked:
-        found["real"] = (d.read("score", evidence, y) > 0).sum().item()
+    if "score" in d.asked and boundary is not None:
+        found["real"] = (d.read("score", evidence, y) > boundary).sum().item()
     if "score" in d.asked and d.embedding is not None:
         scores = []
         for k in range(d.num_classes):

@@ -180,6 +180,11 @@ class AdversarialLoss(Term):
         """How real the discriminator finds each sample [B], larger is more; what SDP ranks and penalties differentiate."""
         return side.score
 
+    @property
+    def boundary(self) -> float | None:
+        """The score above which a sample's loss as a real one is below that as a fake one; None where there is none."""
+        return None
+
     def discriminator_loss(self, r: Round) -> Tensor:
         return self.on_real(r.real).mean() + self.on_fake(r.fake).mean()
 

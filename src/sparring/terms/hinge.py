@@ -26,6 +26,10 @@ if TYPE_CHECKING:
 class Hinge(AdversarialLoss):
     """A margin of 1 on the score; the generator raises its mean score."""
 
+    @property
+    def boundary(self) -> float | None:
+        return 0.0
+
     def on_real(self, side: Side) -> Tensor:
         return F.relu(1 - side.score)
 

@@ -35,6 +35,10 @@ class LeastSquares(AdversarialLoss):
     b: float = 1.0
     c: float = 1.0
 
+    @property
+    def boundary(self) -> float | None:
+        return (self.a + self.b) / 2 if self.b > self.a else None
+
     def on_real(self, side: Side) -> Tensor:
         return half_square(side.score, self.b)
 

@@ -36,6 +36,10 @@ def log_fake(score: Tensor) -> Tensor:
 class Minimax(AdversarialLoss):
     """Cross-entropy on the score; the generator minimises log(1 - sigmoid(D(G(z)))), a loss that is never positive."""
 
+    @property
+    def boundary(self) -> float | None:
+        return 0.0
+
     def on_real(self, side: Side) -> Tensor:
         return -log_real(side.score)
 

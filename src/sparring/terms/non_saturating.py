@@ -36,6 +36,10 @@ def minus_log_fake(score: Tensor) -> Tensor:
 class NonSaturating(AdversarialLoss):
     """Cross-entropy on the score; the generator maximises log sigmoid(D(G(z)))."""
 
+    @property
+    def boundary(self) -> float | None:
+        return 0.0
+
     def on_real(self, side: Side) -> Tensor:
         return minus_log_real(side.score)
 

@@ -26,6 +26,7 @@ Deviations
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 import torch
@@ -87,6 +88,10 @@ class SDP(Term):
         """The number of pairs at a step, before the batch limits it."""
         return self.k + step // self.I_p
 
+    def features(self, blocks: Sequence[Tensor]) -> list[Tensor]:
+        """Each D^_j [B, C_j] of a discriminator's blocks."""
+        return [attention(block, self.aggregate, self.squared_norm) for block in blocks]
+
     def discriminator_loss(self, r: Round) -> Tensor | None:
         return self._penalty(r) if r.step >= self.t else None
 
@@ -114,5 +119,4 @@ class SDP(Term):
 
     def _seen(self, r: Round, side: Side) -> list[Tensor]:
         """D [k] and each D^_j [k, C_j] of some samples."""
-        features = [attention(block, self.aggregate, self.squared_norm) for block in side.blocks]
-        return [r.host.realness(side), *features]
+        return [r.host.realness(side), *self.features(side.blocks)]

@@ -14,6 +14,7 @@ from sparring.diagnose.spectrum import EMBEDDING, spectra
 from sparring.errors import SparringError
 from sparring.metrics.accuracy import discriminator_accuracies
 from sparring.metrics.extractors import extractor_for
+from sparring.networks.discriminator import Discriminator
 from sparring.report.plots import bars, curves, from_zero
 
 MOST_LAYERS = 6  # in one figure
@@ -43,16 +44,30 @@ def _accuracies(found: Section, run: OpenedRun, n: int) -> dict[str, list[Any]]:
         found.lack(one_checkpoint(run, "accuracies"))
     over: dict[str, list[Any]] = {"step": run.course()}
     for step in run.course():
-        judge = run.subject(step).judge
+        judge, boundary = run.subject(step).judge, run.subject(step).host.boundary
+        if boundary is None and "score" in judge.asked:
+            found.lack(f"share of images that {run.name} calls real: its loss has no boundary of its own")
         for which, batch in (sets | {"generated": run.fake(n, step)}).items():
             try:
-                accuracies = discriminator_accuracies(judge, batch.pixels, batch.labels)
+                accuracies = discriminator_accuracies(judge, batch.pixels, batch.labels, boundary=boundary)
             except SparringError as error:
                 found.lack(f"accuracies of {run.name}: {error}")
                 return {}
+            if which == "generated" and not run.conditional:
+                accuracies = _without_classes(found, run, judge, accuracies)
             for name, share in accuracies.items():
                 over.setdefault(f"{name}, {which}", []).append(share)
     return over
+
+
+def _without_classes(
+    found: Section, run: OpenedRun, judge: Discriminator, accuracies: dict[str, float]
+) -> dict[str, float]:
+    """Accuracies on samples that nobody asked a class of: what does not depend on labels."""
+    if set(accuracies) <= {"real"} and judge.embedding is None:
+        return accuracies
+    found.lack(f"self-accuracy: the generator of {run.name} is not asked for classes")
+    return {name: share for name, share in accuracies.items() if name == "real" and judge.embedding is None}
 
 
 def _classes(found: Section, run: OpenedRun, n: int) -> dict[str, Any] | None:
@@ -91,16 +106,7 @@ def _draw_spectra(found: Section) -> None:
         if EMBEDDING in layers:
             values = layers[EMBEDDING]["singular_values"]
             embeddings[run] = (list(range(1, len(values) + 1)), values)
-        backbone = [name for name in layers if name != EMBEDDING and len(layers[name]["singular_values"]) > 1][
-            :MOST_LAYERS
-        ]
-        lines = {name.removeprefix("backbone."): _ranked(layers[name]["singular_values"]) for name in backbone}
-        title, caption = (
-            f"{run}: singular values",
-            f"Weights of {run} as they are used, by rank relative to the number of ranks",
-        )
-        figure = curves(lines, title=title, xlabel="rank / ranks", ylabel="singular value", size=(4.8, 2.7))
-        found.draw(f"spectrum-layers-{run}", figure, caption)
+        _draw_layers(found, run, {name: layer["singular_values"] for name, layer in layers.items()})
     if embeddings:
         figure = curves(
             embeddings, title="spectrum of the projection's class embedding", xlabel="rank", ylabel="singular value"
@@ -111,6 +117,20 @@ def _draw_spectra(found: Section) -> None:
         found.lack("the projection's spectrum: no run has discriminator.conditioning=projection")
     columns = ("run", "weight", "matrix", "spectral norm", "largest", "effective rank", "stable rank")
     found.tables.append((columns, tables))
+
+
+def _draw_layers(found: Section, run: str, values: dict[str, list[float]]) -> None:
+    """All weights that have more than one singular value, a few in each figure."""
+    shown = [name for name in values if name != EMBEDDING and len(values[name]) > 1]
+    for start in range(0, len(shown), MOST_LAYERS):
+        some = shown[start : start + MOST_LAYERS]
+        lines = {name.removeprefix("backbone."): _ranked(values[name]) for name in some}
+        which = f"{start + 1} to {start + len(some)} of {len(shown)}"
+        figure = curves(
+            lines, title=f"{run}: singular values", xlabel="rank / ranks", ylabel="singular value", size=(4.8, 2.7)
+        )
+        caption = f"Weights {which} of {run} as they are used, by rank relative to the number of ranks"
+        found.draw(f"spectrum-layers-{run}" + (f"-{start // MOST_LAYERS + 1}" if start else ""), figure, caption)
 
 
 def _ranked(values: list[float]) -> tuple[list[float], list[float]]:
@@ -125,7 +145,7 @@ def _draw_accuracies(found: Section) -> None:
         table += [(run, name, f"{values[-1]:.3f}") for name, values in over.items()]
         if len(steps) < 2:
             continue
-        for kind, words in (("real", "share with a score above 0"), ("class", "classification accuracy")):
+        for kind, words in (("real", "share called real"), ("class", "classification accuracy")):
             lines = {
                 name.removeprefix("real, "): (steps, values)
                 for name, values in over.items()

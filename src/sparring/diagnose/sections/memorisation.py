@@ -27,6 +27,10 @@ def measure(runs: Sequence[OpenedRun], n: int) -> Section:
         held = None if run.held_out is None else run.real(n, run.held_out)
         if held is None:
             found.lack(f"{run.name} has no held-out images: other training images stand in for them")
+        if len(train) < len(run.data.real):
+            found.lack(
+                f"copies of all {len(run.data.real)} training images of {run.name}: {len(train)} of them are searched"
+            )
         features = Features(run)
         spaces: dict[str, Callable[[Tensor], Tensor]] = {"pixels": to_float, features.name: features}
         found.numbers[run.name] = {"n": n, "n_train": len(train), "step": run.last, "spaces": {}}

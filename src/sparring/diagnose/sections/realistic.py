@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from sparring.diagnose.opened import OpenedRun
-from sparring.diagnose.realistic import Pairs, realistic_pairs
+from sparring.diagnose.realistic import Features, Pairs, realistic_pairs
 from sparring.diagnose.sections import Section, one_checkpoint
 from sparring.report.plots import curves, picture_rows
 
@@ -56,13 +56,21 @@ def _pairs(run: OpenedRun, step: int) -> Pairs:
     """The pairs of one batch, as large as in training."""
     size = run.recipe.batch_size
     real, fake = run.real(size), run.fake(size, step)
-    return realistic_pairs(run.subject(step), real.images, real.labels, fake.images, fake.labels, _k(run, step))
+    sides = real.images, real.labels, fake.images, fake.labels
+    return realistic_pairs(run.subject(step), *sides, _k(run, step), _features(run, step))
 
 
 def _k(run: OpenedRun, step: int) -> int:
     """The number of pairs that a term with `k_at` had at a step; the paper's first where there is none."""
     counts = [term.k_at(step) for term in run.recipe.objective.terms.values() if hasattr(term, "k_at")]
     return int(counts[0]) if counts else DEFAULT_K
+
+
+def _features(run: OpenedRun, step: int) -> Features | None:
+    """Those of the same term, None where there is none."""
+    return next(
+        (term.at(step).features for term in run.recipe.objective.terms.values() if hasattr(term, "features")), None
+    )
 
 
 def _draw_pairs(found: Section, run: OpenedRun, pairs: Pairs) -> None:

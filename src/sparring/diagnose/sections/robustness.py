@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from sparring.data.packed import to_uint8
@@ -58,7 +59,8 @@ def _course(run: OpenedRun, n: int) -> dict[str, list[Any]]:
         sides["adversarial real"] = Batch(attack(subject, real.images, real.labels, EPS / 255), real.labels)
         if run.negatives is not None:
             images = run.real(n, run.negatives).images
-            sides["negative"] = Batch(images, None if real.labels is None else real.labels[: len(images)] * 0 - 1)
+            no_class = None if real.labels is None else torch.full((len(images),), -1)
+            sides["negative"] = Batch(images, no_class)
         for name, side in sides.items():
             realness = subject.realness(side.images, side.labels)
             found.setdefault(name, []).append(float(subject.confidence(realness).mean()))
