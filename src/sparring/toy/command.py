@@ -61,27 +61,29 @@ def toy(
         return
     if seeds is not None:
         raise SparringError("--seeds is a study's; one run takes --seed")
+    _run(
+        world,
+        list(words or []),
+        as_json,
+        versus=versus,
+        steps=steps,
+        seed=seed or 0,
+        level=level,
+        out=out,
+        film=film or "auto",
+    )
+
+
+def _run(world: str, words: list[str], as_json: bool, *, steps: int | None, out: Path | None, **options: Any) -> None:
     from sparring.toy.methods import STEPS
     from sparring.toy.play import run
     from sparring.toy.tables import result_lines
     from sparring.toy.worlds import FILE_WORLDS
 
-    rest = list(words or [])
-    file = rest.pop(0) if world in FILE_WORLDS and rest and "=" not in rest[0] else None
+    file = words.pop(0) if world in FILE_WORLDS and words and "=" not in words[0] else None
     folder = out or Path("runs/toy") / world
-    steps, seed, film = STEPS if steps is None else steps, seed or 0, film or "auto"
-    result = run(
-        world,
-        rest,
-        file=file,
-        versus=versus,
-        steps=steps,
-        seed=seed,
-        level=level,
-        out=folder,
-        film=film,
-        note=note,
-    )
+    steps = STEPS if steps is None else steps
+    result = run(world, words, file=file, steps=steps, out=folder, note=note, **options)
     print_json(result.to_dict()) if as_json else print_lines(*result_lines(result))
 
 
