@@ -155,6 +155,17 @@ def test_a_run_writes_what_it_saw_and_its_training_stays_the_same(tmp_path, imag
 
 
 @pytest.mark.usefixtures("without_reports")
+@pytest.mark.parametrize(("loss", "kinds"), [("hinge", {"real"}), ("wasserstein", set())])
+def test_a_loss_without_a_boundary_has_no_share_called_real(loss, kinds, tmp_path, images, monkeypatch):
+    _held(monkeypatch)
+    monkeypatch.setattr("sparring.training.loop.measure", lambda *a, **k: [])
+    recipe = tiny_recipe(objective={loss: {}}, evaluation={"every": 2, "n": 12}, steps=2)
+    run = sparring.train(recipe, out=tmp_path / "run", data=images)
+    (row,) = (row for row in read_rows(run.folder / "vitals.jsonl") if "train" in row)
+    assert set(row["train"]) == set(row["held_out"]) == kinds
+
+
+@pytest.mark.usefixtures("without_reports")
 def test_the_last_picture_is_not_compared_where_it_comes_soon_after_another(tmp_path, images):
     run = sparring.train(tiny_recipe(samples_every=2, steps=5), out=tmp_path / "run", data=images)
     rows = [row for row in read_rows(run.folder / "vitals.jsonl") if "diversity" in row]
