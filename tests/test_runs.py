@@ -56,53 +56,6 @@ def test_with_batch_statistics_a_sample_does_not_depend_on_how_many_are_asked_fo
     assert not torch.equal(running.sample(130), many)
 
 
-class Noisy(torch.nn.Module):
-    """Draws noise in its forward, and shows each image all images of its batch."""
-
-    def __init__(self):
-        super().__init__()
-        self.map = torch.nn.Linear(2, 4)
-        self.norm = torch.nn.BatchNorm1d(4)
-        self.batch_statistics = True
-
-    def forward(self, z, labels=None):
-        return (self.norm(self.map(z)) / 3 + torch.randn(len(z), 4) / 9).view(-1, 1, 2, 2)
-
-
-def test_measured_samples_do_not_depend_on_batches_or_ranks():
-    from sparring.sampling import sampler_of
-
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        network = Noisy()
-    n = 530
-
-    def in_batches(size, first=0, last=n):
-        generate = sampler_of(network, 2, 0, seed=3)
-        return torch.cat([generate(i, min(size, last - i)) for i in range(first, last, size)])
-
-    whole = in_batches(n)
-    assert whole.shape == (n, 1, 2, 2) and len(whole.unique(dim=0)) == n
-    for size in (1, 64, 100, 250):
-        assert torch.equal(in_batches(size), whole), size
-    ranks = [in_batches(64, n * rank // 2, n * (rank + 1) // 2) for rank in (0, 1)]
-    assert torch.equal(torch.cat(ranks), whole)
-    assert not torch.equal(sampler_of(network, 2, 0, seed=4)(0, n), whole)
-    torch.nn.init.zeros_(network.map.weight)
-    noise = in_batches(n)  # alone
-    assert not torch.equal(noise[:100], noise[100:200])
-
-
-def test_a_sampler_shows_what_the_generator_has_become():
-    from sparring.sampling import sampler_of
-
-    network = Noisy()
-    generate = sampler_of(network, 2, 0, seed=3)
-    before = generate(0, 30)
-    network.map.weight.data.neg_()
-    assert not torch.equal(generate(0, 30), before)
-
-
 def test_plain_generators_are_measured_by_the_images_that_sampling_shows(run):
     from sparring.sampling import load_generator, sampler_of
 

@@ -11,7 +11,6 @@ import pytest
 
 from sparring.recipe import Recipe, differences
 from sparring.recipe_files import quoted_rows, shipped_recipes
-from sparring.terms.base import Build
 from sparring.training.state import build_networks
 
 NAMES = list(shipped_recipes())
@@ -369,35 +368,3 @@ def test_every_recipe_is_built_with_its_real_counts() -> None:
         shape = {"image_size": r.data.size, "image_channels": r.data.channels, "num_classes": r.data.num_classes}
         D, G = build_networks(r, **shape, device="meta")
         assert (sum(p.numel() for p in G.parameters()), sum(p.numel() for p in D.parameters())) == counts, name
-
-
-# --- shortened ---
-
-
-@pytest.mark.parametrize("factor", [0.01, 0.1, 1])
-def test_a_shortened_recipe_still_acts(factor: float) -> None:
-    """`scale=` shrinks starts, warm-ups and decay with the length, so that no term ends up beyond it."""
-    for name in ROWS:
-        r = load(name).scaled(factor)
-        classes = r.data.num_classes or 0
-        r.objective.check(
-            Build(
-                steps=r.steps,
-                d_steps=r.d_steps,
-                updates_per_epoch=781,
-                num_classes=classes,
-                has_labels=classes > 0,
-                sides=frozenset({"real", "fake", "negative", "unlabelled"}),
-            )
-        )
-        for part in (r.generator, r.discriminator):
-            lr = part.optimizer.lr
-            if not isinstance(lr, float):
-                assert lr.knots[-1][0] == r.steps, name
-
-
-def test_scaled_to_a_hundredth() -> None:
-    r = Recipe.load("as-gan/as-dcgan-cifar10", ["scale=0.01"])
-    assert (r.steps, r.objective.terms["as_gan"].warmup, r.evaluation and r.evaluation.every) == (1564, 3, 8)
-    r = Recipe.load("sdp/hinge-sdp-cifar10", ["scale=0.01"])
-    assert (r.steps, r.objective.terms["sdp"].t, r.objective.terms["sdp"].I_p) == (1000, 30, 50)
