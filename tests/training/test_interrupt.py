@@ -8,6 +8,14 @@ import pytest
 from sparring.training.interrupt import Interrupts
 
 
+@pytest.fixture(autouse=True)
+def in_the_foreground():
+    """Ctrl-C as in a terminal: a shell's background jobs start with it ignored."""
+    inherited = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, inherited)
+
+
 def test_the_first_of_a_kind_is_noted_and_the_second_interrupts():
     before = signal.getsignal(signal.SIGINT)
     with pytest.raises(KeyboardInterrupt), Interrupts() as interrupts:
