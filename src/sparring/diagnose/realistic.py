@@ -20,6 +20,7 @@ import torch
 from torch import Tensor
 
 from sparring.diagnose.subject import Subject
+from sparring.terms.sdp import SDP
 from sparring.training.side import Side
 
 Features = Callable[[Sequence[Tensor]], Sequence[Tensor]]  # of blocks
@@ -64,10 +65,8 @@ def realistic_pairs(
     distance, partner = flat.min(1)
     real_scores = subject.realness(real, real_labels)[partner]
     gap = fake_scores[top] - real_scores
-    seen = [
-        subject.read(x, y, lambda side: _joined(side, features or _highest))
-        for x, y in ((fake, fake_labels), (real, real_labels))
-    ]
+    rows = features or SDP().features
+    seen = [subject.read(x, y, lambda side: _joined(side, rows)) for x, y in ((fake, fake_labels), (real, real_labels))]
     gradients = subject.gradients(real, real_labels)[partner].flatten(1)
     way = (real[partner] - fake[top]).flatten(1)
     length = distance.clamp_min(1e-30)
@@ -89,13 +88,3 @@ def _joined(side: Side, features: Features) -> Tensor:
     """The features of all blocks in one row, [B, sum of C_j]; [B, 0] without blocks."""
     rows = features(side.evidence.blocks)
     return torch.cat(list(rows), 1) if len(rows) else side.evidence.features.new_zeros(len(side), 0)
-
-
-def _highest(blocks: Sequence[Tensor]) -> list[Tensor]:
-    """Each block's maximum over its pixels, at length 1."""
-    rows = []
-    for block in blocks:
-        pooled = block.flatten(2).amax(2) if block.ndim > 2 else block
-        norm = torch.linalg.vector_norm(pooled, dim=1, keepdim=True)
-        rows.append(pooled / torch.where(norm > 0, norm, 1.0))
-    return rows

@@ -18,11 +18,7 @@ OPTIONS = {  # of `evaluate` that a comparison class by class has no use for
     **{"metrics": "--metrics", "is_splits": "--is-splits", "images_split": "--images-split"},
     **{"neighbours": "neighbours", "overrides": "key=value"},
 }
-WHERE_KNOWN = (
-    "size_real",
-    "size_fake",
-    "data_hash",
-)  # what they must share, too, where both say it: old records do not
+WHERE_KNOWN = ("size_real", "size_fake", "data_hash")  # must be shared, too, where both say it: old records do not
 
 
 @dataclass(frozen=True)

@@ -145,10 +145,9 @@ def evaluate_sets(
         fake, extractor, batch_size, tick,
         rows=rows_of_fake, logits=bool(wanted & NEED_LOGITS), real=real, rank=rank, world=world,
     )  # fmt: skip
-    known = (
-        {"size": seen.size} if isinstance(real, GaussianStats) else {}
-    )  # two sets of images may differ in it, with a note
-    seen.stats.provenance.update(settings, **known)
+    seen.stats.provenance.update(settings)
+    if isinstance(real, GaussianStats):  # two sets of images may differ in size, with a note
+        seen.stats.provenance["size"] = seen.size
     records = list(values_of(wanted, extractor, reference, seen, (fake, real), splits=splits, neighbours=neighbours))
     return _with_provenance(
         records, {**settings, "batch_size": batch_size}, fake, real, seen, reference, extractor.dimensions
