@@ -27,7 +27,7 @@ Deviations
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar
 
 import torch
 from pydantic import Field
@@ -35,27 +35,17 @@ from torch import Tensor
 
 from sparring.errors import SparringError
 from sparring.terms import _checks
+from sparring.terms._features import Aggregate, attention
 from sparring.terms.base import Build, Player, Scheduled, Term
 
 if TYPE_CHECKING:
     from sparring.training.round import Round, Side
-
-Aggregate = Literal["max", "average"]
 
 
 def nearest_real(fakes: Tensor, reals: Tensor) -> Tensor:
     """For each of fakes [k, ...] the index [k] of the real sample of [B, ...] at the least Euclidean distance."""
     distances = torch.cdist(fakes.flatten(1), reals.flatten(1), compute_mode="donot_use_mm_for_euclid_dist")
     return distances.argmin(1)
-
-
-def attention(block: Tensor, aggregate: Aggregate, squared_norm: bool) -> Tensor:
-    """D^_j [B, C] of activations [B, C, H, W] (or [B, C], which need no pooling)."""
-    f = block.flatten(2) if block.ndim > 2 else block[..., None]
-    f = f.amax(2) if aggregate == "max" else f.mean(2)
-    norm = torch.linalg.vector_norm(f, dim=1, keepdim=True)
-    norm = torch.where(norm > 0, norm, 1.0)
-    return f / (norm.square() if squared_norm else norm)
 
 
 class SDP(Term):
