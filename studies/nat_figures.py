@@ -16,7 +16,7 @@ from sparring.classify.figures import confidence_histogram
 from sparring.classify.run import train_classifier
 from sparring.classify.saved import judge
 from sparring.data import PackedImages
-from sparring.report.plots import COLOURS, INK
+from sparring.report.plots import COLOURS, INK, dress
 from sparring.toy import ToyResult, ToyRun
 from sparring.toy import run as toy_run
 from sparring.toy.yardsticks import steps_to_reach
@@ -59,16 +59,12 @@ def predictions(path: Path) -> dict[str, Any]:
         picture.imshow(pixels[row, 0], cmap="gray")
         picture.axis("off")
         for axes, (word, probabilities), colour in zip(panels, found.items(), COLOURS, strict=False):
-            axes.patch.set_alpha(0)
+            dress(axes, title="" if row else f"{word}: probabilities")
+            axes.grid(False)
             axes.bar(range(len(names)), probabilities[row], color=colour)
             axes.axhline(1 / len(names), color=INK, linewidth=1, linestyle=":")
             axes.set_ylim(0, 1)
-            axes.tick_params(colors=INK, labelsize=7)
             axes.set_xticks(range(len(names)), names, rotation=45, ha="right")
-            for spine in axes.spines.values():
-                spine.set_color(INK)
-            if row == 0:
-                axes.set_title(f"{word}: probabilities", loc="left", fontsize=9, color=INK)
     figure.savefig(path, dpi=160)
     return {
         "largest probability, mean over all bags": {
@@ -105,9 +101,12 @@ def moments(path: Path) -> dict[str, Any]:
     for row, (word, run) in enumerate((("original", original), ("NAT", nat))):
         for axes, step in zip(parts[row], MOMENTS, strict=True):
             _moment(axes, result.world, run, step)
-        parts[row, 0].set_ylabel(f"{word}: density, D(x)", color=INK, fontsize=9)
-    for axes in parts[1]:
-        axes.set_xlabel("x", color=INK, fontsize=9)
+            dress(
+                axes,
+                title=f"step {step}, W1 {_look(run, step).numbers['wasserstein']:.2f}",
+                xlabel="x" if row else "",
+                ylabel="" if step > MOMENTS[0] else f"{word}: density, D(x)",
+            )
     handles, labels = parts[1, 0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside upper center", ncols=4, frameon=False, fontsize=9, labelcolor=INK)
     figure.savefig(path, dpi=160)
@@ -135,12 +134,6 @@ def _moment(axes: Any, world: Any, run: ToyRun, step: int) -> None:
     believed = torch.from_numpy(look.realness).double().sigmoid()
     axes.plot(look.places[:, 0], believed, color=INK, linewidth=1.8, label="D(x), probability of real")
     axes.set(xlim=world.view[0], ylim=(0, 1.7))
-    axes.patch.set_alpha(0)
-    axes.set_title(f"step {look.step}, W1 {look.numbers['wasserstein']:.2f}", loc="left", fontsize=8.5, color=INK)
-    axes.tick_params(colors=INK, labelsize=8)
-    axes.grid(color=INK, alpha=0.2, linewidth=0.6)
-    for spine in axes.spines.values():
-        spine.set_color(INK)
 
 
 def comparison(still: Path, distances: Path) -> dict[str, Any]:

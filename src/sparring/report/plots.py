@@ -153,6 +153,12 @@ def panel(
     figure = Figure(figsize=size, layout="constrained")
     figure.patch.set_alpha(0)
     axes = figure.add_subplot()
+    dress(axes, title=title, xlabel=xlabel, ylabel=ylabel)
+    return figure, axes
+
+
+def dress(axes: "Axes", *, title: str = "", xlabel: str = "", ylabel: str = "") -> None:
+    """Transparent axes in the colours of pages light and dark, with their words, a faint grid and two spines."""
     axes.patch.set_alpha(0)
     axes.set_title(title, loc="left", fontsize=10, color=INK)
     axes.set_xlabel(xlabel, color=INK, fontsize=9)
@@ -163,7 +169,6 @@ def panel(
     for side, spine in axes.spines.items():
         spine.set_visible(side in ("left", "bottom"))
         spine.set_color(INK)
-    return figure, axes
 
 
 def bars(
