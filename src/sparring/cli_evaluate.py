@@ -71,7 +71,8 @@ def _compare(
 
     with measuring() as progress:
         compared = compare_runs(images, versus, real, out, progress=progress, **options)
-    print_json(compared.to_dict()) if as_json else print_lines(compared.table().rstrip(), f"pictures  {out}")
+    if _is_first():
+        print_json(compared.to_dict()) if as_json else print_lines(compared.table().rstrip(), f"pictures  {out}")
 
 
 def _measure(images: str, options: dict[str, Any], as_json: bool) -> None:
@@ -80,5 +81,10 @@ def _measure(images: str, options: dict[str, Any], as_json: bool) -> None:
 
     with measuring() as progress:
         records = measure(images, progress=progress, **options)
-    if os.environ.get("RANK", "0") == "0":
+    if _is_first():
         print_json(records) if as_json else tables.print_metrics(records)
+
+
+def _is_first() -> bool:
+    """Whether this process is the one that prints, where torchrun started several."""
+    return os.environ.get("RANK", "0") == "0"

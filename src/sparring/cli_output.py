@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -10,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from rich.console import Console
+
+UNSEEN_WIDTH = 150  # columns of a table that goes into a file or a pipe, where names should be whole
 
 
 def note(text: str) -> None:
@@ -20,7 +23,10 @@ def plain_console() -> Console:
     """Where tables for people are printed: what stands in them is shown as it is, also [brackets] and :colons: in names."""
     from rich.console import Console
 
-    return Console(soft_wrap=False, highlight=False, markup=False, emoji=False)
+    console = Console(soft_wrap=False, highlight=False, markup=False, emoji=False)
+    if not console.is_terminal and "COLUMNS" not in os.environ:
+        console.width = UNSEEN_WIDTH
+    return console
 
 
 def print_json(values: Any) -> None:

@@ -1,5 +1,6 @@
 """Two runs class by class: the counting by hand, the files, and what is refused."""
 
+import json
 import sys
 from pathlib import Path
 
@@ -8,7 +9,7 @@ from PIL import Image
 
 import sparring
 from sparring.errors import SparringError
-from sparring.metrics.compare import compare_classes, compare_runs
+from sparring.metrics.compare import class_scatter, compare_classes, compare_runs
 
 sys.path.insert(0, str(Path(__file__).parent))
 from two_sets import Corners
@@ -28,6 +29,41 @@ def test_counts_and_changes_by_hand():
     assert found.by_change() == [0, 2, 1]
     assert "1 of 3 classes improved, mean x-intra-FD -25.0%" in found.table()
     assert "| a | 4 | 1 | -3 |" in found.table()
+
+
+def test_a_comparison_says_what_was_measured_and_with_what():
+    said = {"n_real": 90, "data": "shirts", "split": "test", "extractor": "x", "weights_sha256": "0123456789abcdef"}
+    rows = [record([4.0, 2.0], value=m, seed=3, version="1", notes=notes, **said) for m, notes in ((3, ["a"]), (2, []))]
+    found = compare_classes(*rows, runs=("old", "new"))
+    lines = found.table().splitlines()
+    assert lines[2] == (
+        "8 generated images, 90 real images, against shirts test, extractor x 0123456789ab, seed 3, sparring 1"
+    )
+    assert lines[3] == "note: a" and lines[5] == "| class | old | new | change |"
+    plain = json.loads(json.dumps(found.to_dict()))
+    assert plain["runs"] == ["old", "new"] and plain["metric"] == "x-intra-FD"
+    assert [row["value"] for row in plain["records"]] == [3, 2]
+    assert all(row | said == row and "per_class" not in row for row in plain["records"])
+
+
+def test_the_scatter_names_its_classes_and_no_name_covers_another():
+    found = compare_classes(record([4.0, 4.1, 4.2, 1.0]), record([2.0, 2.0, 2.0, 3.0]))
+    names = class_scatter(found).axes[0].texts
+    assert {text.get_text() for text in names} == {"a", "b", "c", "d"}
+    heights = sorted(text.get_position()[1] for text in names if text.get_text() != "d")
+    assert min(b - a for a, b in zip(heights, heights[1:], strict=False)) > 0.1
+    (left,) = [text for text in names if text.get_text() == "d"]
+    assert left.get_ha() == "right" and left.get_position()[0] < 1  # above the line: away from it
+    many = compare_classes(*(record([float(k + i) for k in range(40)], class_names=None) for i in (0, 1)))
+    assert len(class_scatter(many).axes[0].texts) == 8
+
+
+def test_a_folder_that_cannot_be_written_is_said_before_anything_is_measured(tmp_path, without_reports, monkeypatch):
+    monkeypatch.setattr("sparring.metrics.compare._check_conditional", lambda run: None)
+    monkeypatch.setattr("sparring.metrics.pairs.evaluate_pair", lambda *a, **k: pytest.fail("measured"))
+    (tmp_path / "file").write_text("")
+    with pytest.raises(SparringError, match="cannot write .*file.*choose another folder with --out"):
+        compare_runs("a", "b", tiny_images(), tmp_path / "file")
 
 
 def test_a_first_run_at_distance_zero_has_no_relative_change():
@@ -66,6 +102,7 @@ def test_two_runs_leave_a_table_a_scatter_and_samples(tmp_path, without_reports)
     found = compare_runs(tmp_path / "run-0", tmp_path / "run-1", tiny_images(), tmp_path / "out", **options)
     assert len(found.classes) == 3 and found.first != found.second
     assert (tmp_path / "out" / "classes.md").read_text() == found.table()
+    assert found.runs == ("run-0", "run-1") and found.records[0]["extractor"] == "corners"
     for name in ("classes.png", "samples.png"):
         with Image.open(tmp_path / "out" / name) as picture:
             assert min(picture.size) > 50

@@ -30,3 +30,16 @@ def test_a_diagnosis_shows_names_as_they_are(capsys):
     print_tables(Found)
     out = capsys.readouterr().out
     assert all(text in out for text in ("t[/b]", ":cat:", "old[copy]", "not shown: m[/b]"))
+
+
+def test_names_in_a_pipe_are_whole_and_in_a_narrow_window_no_word_is_dropped(capsys, monkeypatch):
+    monkeypatch.delenv("COLUMNS", raising=False)
+    row = {"metric": "efficientnet-lite0-smallest-class-share", "value": 0.5, "std": 0.25, "n_fake": 10000}
+    row |= {"data": "fashion-mnist-10k", "split": "train", "extractor": "efficientnet-lite0", "n_real": 8000}
+    print_metrics([row])
+    (_, line) = capsys.readouterr().out.splitlines()
+    assert "0.5 ± 0.250" in line and "fashion-mnist-10k train  efficientnet-lite0" in line
+    monkeypatch.setenv("COLUMNS", "80")
+    print_metrics([row])
+    out = capsys.readouterr().out
+    assert "…" not in out and max(map(len, out.splitlines())) <= 80 and "0.5 ± 0.250" in out

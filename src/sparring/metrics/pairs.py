@@ -70,7 +70,7 @@ def evaluate_pair(
     chosen = None if metrics is None else tuple(metrics)
     if chosen and ACCURACIES in chosen:
         raise SparringError(f"metric '{ACCURACIES}' is of a run's own discriminator on its own data: leave --real out")
-    rank, world = _join_ranks()
+    rank, world = join_ranks()
     where = device or ("cuda" if torch.cuda.is_available() else "cpu")
     options: dict[str, Any] = {"seed": seed, "size": size, "channels": channels, "skip_unreadable": skip_unreadable}
     options |= {"note": say, "device": where}
@@ -211,7 +211,7 @@ def _example(images: ImageSet) -> Any:
     return PackedImages(images.take(0, 2), class_names=images.class_names, name=images.name)
 
 
-def _join_ranks() -> tuple[int, int]:
+def join_ranks() -> tuple[int, int]:
     """This process's rank and how many there are, where torchrun started it."""
     import torch.distributed as dist
 

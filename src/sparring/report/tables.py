@@ -15,7 +15,10 @@ def print_metrics(records: list[dict[str, Any]]) -> None:
     if not records:
         return
     table = Table("metric", "value", "n fake", "n real", "against", "extractor", box=None, pad_edge=False)
-    table.columns[0].no_wrap = True  # the name says what the number is
+    for column in table.columns:
+        column.overflow = "fold"  # a narrow terminal breaks words, and drops none of them
+    for number in table.columns[:2]:
+        number.no_wrap = True  # the name says what the number is
     notes: list[str] = []
     for record in records:
         value = record["value"]
@@ -41,8 +44,6 @@ def print_metrics(records: list[dict[str, Any]]) -> None:
 def print_recipes(found: list[dict[str, Any]], quoted: list[dict[str, Any]]) -> None:
     """The shipped recipes, by paper, then the rows that the papers quote; one that nobody has run in full says so."""
     console = plain_console()
-    if not console.is_terminal:
-        console.width = 150  # names in a file or a pipe are whole
     groups: dict[str, list[dict[str, Any]]] = {}
     for recipe in sorted(found, key=lambda r: "/" in r["name"]):
         groups.setdefault(recipe["name"].rpartition("/")[0], []).append(recipe)
