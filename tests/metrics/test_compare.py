@@ -62,7 +62,7 @@ def test_a_folder_that_cannot_be_written_is_said_before_anything_is_measured(tmp
     monkeypatch.setattr("sparring.metrics.compare._check_conditional", lambda run: None)
     monkeypatch.setattr("sparring.metrics.pairs.evaluate_pair", lambda *a, **k: pytest.fail("measured"))
     (tmp_path / "file").write_text("")
-    with pytest.raises(SparringError, match="cannot write .*file.*choose another folder with --out"):
+    with pytest.raises(SparringError, match=r"cannot write .*file.*choose another folder with --out"):
         compare_runs("a", "b", tiny_images(), tmp_path / "file")
 
 
