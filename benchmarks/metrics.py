@@ -1,6 +1,6 @@
 """Timings of the Frechet distance beside the formulas of torch-fidelity and pytorch-fid, in one process and as ratios.
 
-    python benchmarks/metrics.py [--d 2048] [--n 2000 4200] [--threads 1] [--classes 1000] [--per-class 500]
+    python benchmarks/metrics.py [--d 2048] [--n 2000 4200] [--threads 1] [--classes 1000] [--per-class 500] [--out FILE]
 
 The references are the published formulas written
 here: the eigenvalues of the product S_a S_b (torch-fidelity), and scipy's square root of it (pytorch-fid). Memory of
@@ -23,6 +23,8 @@ from threadpoolctl import threadpool_limits
 from torch import Tensor
 
 from sparring.metrics import GaussianStats, frechet_distance, frechet_distance_of, intra_class_distances
+from sparring.metrics.gaussian import _congruence as congruence
+from sparring.metrics.gaussian import _fit as fit
 from sparring.training.run_folder import commit
 
 
@@ -84,6 +86,7 @@ def main() -> None:
     found["memory"] = memory(arguments.d)
     with threadpool_limits(arguments.threads):
         found["frechet"] = {f"n = {n}": frechet(n, arguments.d, arguments.pairs) for n in arguments.n}
+        found["parts"] = {f"n = {n}": parts(n, arguments.d, arguments.pairs) for n in arguments.n if n > arguments.d}
     found["intra_class"] = within_classes(arguments.classes, arguments.per_class, arguments.d)
     arguments.out.write_text(json.dumps(found, indent=2) + "\n")
     print(json.dumps(found, indent=2))
@@ -122,6 +125,22 @@ def beside(ways: dict[str, Callable[[], float]], pairs: int) -> dict[str, Any]:
         }
         for name in ways
     }
+
+
+def parts(n: int, d: int, rounds: int) -> dict[str, float]:
+    """Median seconds of what ours is made of, from n > d features."""
+    a, b = (features(n, d, seed).double() for seed in (0, 1))
+    one, other = fit(a).covariance, fit(b).covariance
+    assert one is not None and other is not None
+    lower = torch.linalg.cholesky(one)
+    product = congruence(lower, other)
+    work: dict[str, Callable[[], Any]] = {
+        "two covariances": lambda: (fit(a), fit(b)),
+        "Cholesky": lambda: torch.linalg.cholesky_ex(one),
+        "symmetric product": lambda: congruence(lower, other),
+        "eigenvalues": lambda: torch.linalg.eigvalsh(product),
+    }
+    return {name: round(statistics.median(seconds(way)[0] for _ in range(rounds + 1)), 3) for name, way in work.items()}
 
 
 def within_classes(classes: int, per_class: int, d: int) -> dict[str, Any]:
