@@ -10,10 +10,11 @@ from torch import Tensor
 
 from sparring.errors import SparringError
 from sparring.recipe import Recipe
-from sparring.toy.methods import METHODS, split_words, toy_recipe
+from sparring.toy.methods import METHODS, OF_THE_WORLD, READ, UNREAD, split_words, toy_recipe
 from sparring.toy.session import MESH, PLANE, ToySession, background, numbers_of
 from sparring.toy.worlds import World, world
-from sparring.training.step import train_step
+from sparring.training.state import TrainingState
+from sparring.training.step import train_step, update_discriminator
 from tiny import same_bits
 
 
@@ -154,7 +155,7 @@ def test_terms_begin_at_the_papers_share_of_a_run() -> None:
     sdp = _recipe("objective.sdp.k=7").objective.terms["sdp"]
     assert (sdp.t, sdp.I_p, sdp.k) == (30, 50, 7)
     assert _recipe("sdp", "objective.sdp.t=5").objective.terms["sdp"].t == 5
-    assert _recipe("sdp", "steps=200").objective.terms["sdp"].t == 6
+    assert _recipe("sdp", steps=200).objective.terms["sdp"].t == 6
     attack = _recipe("as_gan").objective.terms["as_gan"]
     assert attack.warmup == 2 and attack.eps == pytest.approx(0.008 * 2**0.5, rel=0.01)  # the ring's scale is sqrt 2
 
@@ -167,12 +168,16 @@ def test_another_loss_replaces_the_methods_own() -> None:
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["spd"], "unknown method 'spd': did you mean 'sdp'"),
+        (["spd"], "unknown method 'spd', and no key=value: did you mean 'sdp'"),
         (["sdp", "hinge"], "two methods"),
         (["objective.sdp.kk=5"], "unknown key objective.sdp.kk"),
         (["stepz=5"], "unknown key stepz"),
         (["objective.spd={}"], "did you mean 'sdp'"),
         (["data=mine.csv"], "data are its world"),
+        (["steps=7"], "steps=7 and --steps 1000 differ"),
+        (["seed=3"], "seed=3 and --seed 0 differ"),
+        (["threads=4"], "does not read threads: it takes one thread"),
+        (["evaluation.every=5"], "does not read evaluation.every"),
         (["objective=5"], "mapping"),
         (["objective.hinge={}", "objective.wasserstein={}"], "exactly one adversarial loss"),
     ],
@@ -180,6 +185,35 @@ def test_another_loss_replaces_the_methods_own() -> None:
 def test_wrong_words(words: list[str], message: str) -> None:
     with pytest.raises(SparringError, match=message):
         _recipe(*words)
+
+
+def test_every_key_of_a_recipe_is_followed_or_refused() -> None:
+    keys = set(Recipe.model_fields) | {"extends"}
+    assert sorted(keys) == sorted((*READ, *OF_THE_WORLD, *UNREAD))
+    for key in (*OF_THE_WORLD, *UNREAD):
+        with pytest.raises(SparringError, match=f"{key}( |:)"):
+            toy_recipe(world("ring-8"), None, {key: 1}, steps=5, seed=0)
+
+
+def slower_step(s: TrainingState) -> None:
+    """A user's own: two discriminator updates."""
+    update_discriminator(s)
+    train_step(s)
+
+
+def stuck_step(s: TrainingState) -> None:
+    """A user's own, in which nothing happens."""
+
+
+def test_a_run_follows_the_recipes_step_and_precision() -> None:
+    own, plain, coarse = a_session(step=f"{__name__}:slower_step"), a_session(), a_session(precision="bfloat16")
+    for session in (own, plain, coarse):
+        session.step(3)
+    assert (own.state.updates, plain.state.updates) == (6, 3)
+    weights = [session.state.generator.state_dict()["to_point.weight"] for session in (plain, coarse)]
+    assert not torch.equal(*weights) and torch.allclose(*weights, atol=0.05) and weights[1].dtype == torch.float32
+    with pytest.raises(SparringError, match="went from step 0 to 0: call s.update_generator once"):
+        a_session(step=f"{__name__}:stuck_step").step()
 
 
 def test_classes_are_asked_for_where_a_method_needs_them() -> None:

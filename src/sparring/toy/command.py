@@ -67,7 +67,7 @@ def toy(
         as_json,
         versus=versus,
         steps=steps,
-        seed=seed or 0,
+        seed=seed,
         level=level,
         out=out,
         film=film or "auto",
@@ -75,14 +75,12 @@ def toy(
 
 
 def _run(world: str, words: list[str], as_json: bool, *, steps: int | None, out: Path | None, **options: Any) -> None:
-    from sparring.toy.methods import STEPS
     from sparring.toy.play import run
     from sparring.toy.tables import result_lines
     from sparring.toy.worlds import FILE_WORLDS
 
     file = words.pop(0) if world in FILE_WORLDS and words and "=" not in words[0] else None
     folder = out or Path("runs/toy") / world
-    steps = STEPS if steps is None else steps
     result = run(world, words, file=file, steps=steps, out=folder, note=note, **options)
     print_json(result.to_dict()) if as_json else print_lines(*result_lines(result))
 

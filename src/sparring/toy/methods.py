@@ -15,6 +15,15 @@ from sparring.recipe import Recipe
 from sparring.recipe_files import merge, parse_overrides
 from sparring.toy.worlds import World
 
+READ = (  # keys of a recipe that a toy run follows, or that are its words about itself
+    *("name", "about", "generator", "discriminator", "objective", "augment", "step", "precision"),
+    *("steps", "batch_size", "d_steps", "accumulate", "seed"),
+)
+OF_THE_WORLD = ("data", "negatives", "unlabelled")
+UNREAD = (  # it takes one thread, starts anew, is measured by its yardsticks, and leaves pictures and toy.json alone
+    *("threads", "start_from", "evaluation", "log_every", "samples_every", "checkpoint_every", "keep_checkpoints"),
+    *("paper", "run_in_full", "extends"),
+)
 STEPS = 1000
 BATCH = 128
 SDP_START, SDP_GROWTH = 0.03, 0.05  # of a run's length: the paper's 3,000 and 5,000 of 100,000
@@ -87,12 +96,9 @@ def split_words(words: Iterable[str]) -> tuple[str | None, dict[str, Any], dict[
 def check_words(method: Any, changes: Mapping[str, Any]) -> tuple[str | None, dict[str, Any], dict[str, Any]]:
     """As `split_words`, of a method's name and keys that are still mixed."""
     if method is not None and method not in METHODS:
-        raise SparringError(f"unknown method '{method}': {nearest(str(method), METHODS)} Or write key=value")
+        raise SparringError(f"unknown method '{method}', and no key=value: {nearest(str(method), METHODS)}")
     changes = dict(changes)
     options = {key.removeprefix("world."): changes.pop(key) for key in list(changes) if key.startswith("world.")}
-    for key in changes:
-        if key.split(".")[0] in ("data", "negatives", "unlabelled"):
-            raise SparringError(f"a toy run's data are its world: {key} cannot be set, world.* can")
     return method, changes, options
 
 
@@ -103,8 +109,12 @@ def toy_recipe(
 
     Terms that begin late (`sdp.t`, `sdp.I_p`, `as_gan.warmup`) begin at the papers' share of the run, and `as_gan.eps` is
     measured in the data's scale, unless the changes say otherwise. Raises SparringError where the method does not fit the
-    world.
+    world, for keys that a toy run does not follow, and where the changes give other steps or another seed.
     """
+    changes = changes or {}
+    _check_followed(changes)
+    for key, value in (("steps", steps), ("seed", seed)):
+        agreed(changes, key, value)
     name = method or default_method(world)
     chosen = METHODS[name]
     if chosen.labelled and not world.data.num_classes:
@@ -131,7 +141,7 @@ def toy_recipe(
         "evaluation": None,
         **chosen.changes,
     }
-    for key, value in (changes or {}).items():
+    for key, value in changes.items():
         values = merge(values, _nested(key, value))
     objective = _timed(_of_one_host(values["objective"], chosen), values, world)
     values["objective"] = objective
@@ -140,6 +150,28 @@ def toy_recipe(
     ):
         values["negatives"] = {"source": f"toy:{world.name}:negatives"}
     return Recipe.load(values)
+
+
+def _check_followed(changes: Mapping[str, Any]) -> None:
+    """Nothing is ignored in silence, and no recipe in toy.json says what was not so."""
+    for key in changes:
+        first = key.split(".")[0]
+        if first in OF_THE_WORLD:
+            raise SparringError(f"a toy run's data are its world: {key} cannot be set, world.* can")
+        if first in UNREAD:
+            raise SparringError(
+                f"a toy run does not read {key}: it takes one thread, starts anew, and keeps its pictures and numbers alone; "
+                "leave it out"
+            )
+
+
+def agreed(changes: Mapping[str, Any], key: str, option: Any, default: Any = None) -> Any:
+    """What the changes or an option say, else the default. Raises SparringError where both do and differ."""
+    if key not in changes:
+        return default if option is None else option
+    if option is not None and changes[key] != option:
+        raise SparringError(f"{key}={changes[key]} and --{key} {option} differ: give one of them")
+    return changes[key]
 
 
 def _nested(key: str, value: Any) -> dict[str, Any]:

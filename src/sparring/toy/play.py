@@ -17,7 +17,7 @@ from sparring.recipe import Recipe
 from sparring.report.plots import curves, render
 from sparring.toy import yardsticks
 from sparring.toy.film import film_kind, write_film
-from sparring.toy.methods import STEPS, check_words, default_method, split_words, toy_recipe
+from sparring.toy.methods import STEPS, agreed, check_words, default_method, split_words, toy_recipe
 from sparring.toy.scene import Panel, Scene, png_bytes
 from sparring.toy.session import Look, ToySession, distance_of
 from sparring.toy.worlds import World
@@ -96,8 +96,8 @@ def run(
     *,
     file: Path | str | None = None,
     versus: str | Iterable[str] | None = None,
-    steps: int = STEPS,
-    seed: int = 0,
+    steps: int | None = None,
+    seed: int | None = None,
     level: float | None = None,
     out: Path | str | None = None,
     film: str = "auto",
@@ -107,6 +107,7 @@ def run(
 
     name: a world; file: for the worlds `image` and `points`. words: a method's name and `key=value` changes of the recipe,
     `world.*` of the world; or a mapping of keys. versus: the same for a second run from the same seed on the same points.
+    steps, seed: 1000 and 0, unless the words give them; where both do, they are the same.
     level: of the distance to the data; the step of the first look that is as near is then among the numbers.
     out: a folder for still.png, a film (auto, mp4, gif, apng, none), curves.png and toy.json; None writes nothing.
 
@@ -116,14 +117,16 @@ def run(
     if level is not None and not 0 < level < math.inf:
         raise SparringError(f"level, a distance to the data, is above 0, got {level}")
     method, changes, options = _read(words)
-    world = make_world(name, options, file=file, seed=_whole_seed(changes.get("seed", seed)))
-    recipes = [(method or default_method(world), toy_recipe(world, method, changes, steps=steps, seed=seed))]
+    seed = _whole_seed(agreed(changes, "seed", seed, 0))
+    world = make_world(name, options, file=file, seed=seed)
+    length = agreed(changes, "steps", steps, STEPS)
+    recipes = [(method or default_method(world), toy_recipe(world, method, changes, steps=length, seed=seed))]
     if versus is not None:
         other, other_changes, other_options = _read(_split(versus))
         if other_options or "seed" in other_changes:
             raise SparringError("both runs share the world and the seed: set them before --versus, once")
-        both = {**({"seed": changes["seed"]} if "seed" in changes else {}), **other_changes}
-        recipe = toy_recipe(world, other, both, steps=steps, seed=seed)
+        length = agreed(other_changes, "steps", steps, STEPS)
+        recipe = toy_recipe(world, other, other_changes, steps=length, seed=seed)
         recipes.append((other or default_method(world), recipe))
     sessions = [ToySession(world, recipe) for _, recipe in recipes]  # what does not fit is said before training
     if out is not None:

@@ -16,9 +16,8 @@ from sparring.toy.worlds import Points, World
 from sparring.training.frozen import frozen
 from sparring.training.process import threads
 from sparring.training.round import Moment, Round
-from sparring.training.runtime import Runtime
 from sparring.training.state import TrainingState, build
-from sparring.training.step import train_step
+from sparring.training.step import step_of
 
 SAMPLES = 1000  # of each look's numbers, from the same latents throughout a run
 LINE, PLANE = 241, 48  # places at which D is read: along a line, along each side of a plane
@@ -57,16 +56,17 @@ class ToySession:
             negatives = world.negatives or background(world, recipe.seed)
         self.negatives = negatives
         with threads(1):
-            self.state: TrainingState = build(recipe, world.data, negatives=negatives, runtime=Runtime())
+            self.state: TrainingState = build(recipe, world.data, negatives=negatives)
             self._latents, self._labels = self.state.feed.latents(SAMPLES, "toy")
             self.places = places_of(world)
         self._data = world.data.points[:SAMPLES]
+        self._step = step_of(recipe)
 
     def step(self, count: int = 1) -> None:
         """Train for some steps, and stop where a loss or a weight became infinite."""
         with threads(1):
             for _ in range(count):
-                train_step(self.state)
+                self._step(self.state)
             self.state.check_finite()
             self.state.ledger.tick()
 

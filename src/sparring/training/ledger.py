@@ -57,7 +57,7 @@ class Ledger:
                 if term != "gradient_norm":
                     what = f"{term} became {value} in the {player}'s loss"
                 raise NonFiniteLossError(
-                    f"{what} at step {step}: the run stops; the last checkpoint is from before. "
+                    f"{what} at step {step}: the run stops; checkpoints, if any, are from before. "
                     "Lower the learning rate or the term's weight"
                 )
 

@@ -10,7 +10,6 @@ from pathlib import Path
 
 from sparring.errors import SparringError
 from sparring.files import content_hash, remove_unfinished
-from sparring.plugins import find
 from sparring.recipe_options import given_to
 from sparring.report.plots import image_grid
 from sparring.sampling import generate_uint8, sampler_of, save_generator, takes_labels
@@ -22,6 +21,7 @@ from sparring.training.progress import Progress
 from sparring.training.run_folder import RunData, check_fingerprints, write_recipe
 from sparring.training.start_from import start_from
 from sparring.training.state import TrainingState
+from sparring.training.step import step_of
 from sparring.training.vitals import Vitals
 
 Note = Callable[[str], None]
@@ -35,7 +35,7 @@ class Training:
         self.state, self.folder, self.data, self.trackers, self.note = state, folder, data, trackers, note
         self.recipe, self.runtime = state.recipe, state.runtime
         self.checkpoints = CheckpointFolder(folder / "checkpoints", self.recipe.keep_checkpoints)
-        self.step_function = find(self.recipe.step, {}, "step")
+        self.step_function = step_of(self.recipe)
         self._before = 0.0  # seconds that earlier sessions of this run took
         self._aside = 0.0  # seconds of this session that were not training steps
         self._since = (0, 0.0)  # step and training time at the last tick
@@ -102,12 +102,7 @@ class Training:
             if s.step == 0:
                 self._aside_from_training(self.save_samples)
             while s.step < recipe.steps:
-                at = s.step
                 self.step_function(s)
-                if s.step != at + 1:
-                    raise SparringError(
-                        f"step {recipe.step} went from step {at} to {s.step}: call s.update_generator once"
-                    )
                 progress.step(s.step)
                 self._after_step(progress)
                 if self.runtime.agree(interrupts.requested) and s.step < recipe.steps:

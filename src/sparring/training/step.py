@@ -5,15 +5,32 @@ This page is the whole algorithm; what the losses are is the objective's busines
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import torch
 
+from sparring.errors import SparringError
 from sparring.networks.spectral import held
+from sparring.plugins import find
 from sparring.training.frozen import frozen
 
 if TYPE_CHECKING:
+    from sparring.recipe import Recipe
     from sparring.training.state import TrainingState
+
+
+def step_of(recipe: Recipe) -> Callable[[TrainingState], None]:
+    """The recipe's own step. It raises SparringError where one call of it is not one step."""
+    function = find(recipe.step, {}, "step")
+
+    def step(s: TrainingState) -> None:
+        at = s.step
+        function(s)
+        if s.step != at + 1:
+            raise SparringError(f"step {recipe.step} went from step {at} to {s.step}: call s.update_generator once")
+
+    return step
 
 
 def train_step(s: TrainingState) -> None:
