@@ -173,8 +173,11 @@ def test_places_where_a_run_cannot_go(command, recipe, trained, tmp_path):
     one_line(command("train", recipe, "seed=3", "--out", trained, "--resume"), "another recipe", "seed was 0 and is 3")
     one_line(command("train", recipe, "--device", "gpu"), "cannot use device 'gpu'")
     one_line(command("train", recipe, "--device", "meta"), "cannot use device 'meta'")
+    for verb in (("evaluate", trained), ("diagnose", trained), ("evaluate", trained, "--real", tmp_path)):
+        one_line(command(*verb, "--device", "cudaa"), "cannot use device 'cudaa'")
     if not torch.cuda.is_available():
         one_line(command("train", recipe, "--device", "cuda"), "cannot use device 'cuda'")
+        one_line(command("diagnose", trained, "--device", "cuda"), "cannot use device 'cuda'")
 
 
 def test_folders_of_images(command, recipe, tmp_path):

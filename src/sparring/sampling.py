@@ -24,6 +24,7 @@ from sparring.networks import GENERATORS
 from sparring.plugins import find_class
 from sparring.randomness import generator_for, seed_for
 from sparring.recipe_options import network_options
+from sparring.training.device import usable_device
 from sparring.training.frozen import frozen
 
 WEIGHTS, DESCRIPTION = "generator.safetensors", "generator.json"
@@ -189,9 +190,9 @@ def save_generator(folder: Path, generator: nn.Module, description: dict[str, An
 def load_generator(path: str | Path | os.PathLike[str], device: torch.device | str = "cpu") -> SavedGenerator:
     """A generator from a run's folder, or from a lone generator.safetensors wherever that was copied to.
 
-    Raises SparringError where the file is missing, damaged or something else.
+    Raises SparringError where the file is missing, damaged or something else, and for a device that cannot be used.
     """
-    path = Path(path)
+    path, device = Path(path), usable_device(device)
     if not path.exists():
         raise SparringError(f"there is no run or generator file '{path}'")
     weights = path / WEIGHTS if path.is_dir() else path.with_suffix(".safetensors") if path.suffix == ".json" else path

@@ -185,6 +185,8 @@ def test_diagnosing_changes_nothing_of_a_run(folder: Path, found) -> None:
         (["rich"], {"out": "plain/recipe.json"}, "is a file"),
         (["rich"], {"out": "plain/recipe.json/below"}, "Not a directory; choose another folder"),
         (["rich"], {"data": None}, "came from Python"),
+        (["rich"], {"device": "cudaa"}, "cannot use device 'cudaa'"),
+        (["rich"], {"device": "meta"}, "cannot use device 'meta'"),
     ],
 )
 def test_mistakes_get_one_line(runs, options, words, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

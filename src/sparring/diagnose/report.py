@@ -17,6 +17,7 @@ from sparring.files import check_writable, one_line_for_disk_errors, write_atomi
 from sparring.report.html import page, table
 from sparring.report.html import section as heading
 from sparring.report.plots import render
+from sparring.training.device import usable_device
 
 Note = Callable[[str], None]
 DEFAULT_N = 256
@@ -66,7 +67,8 @@ def diagnose(
         raise SparringError(f"n, the images that each number is of, must be at least 16, got {n}")
     if not runs:
         raise SparringError("nothing to diagnose: give the folder of a run")
-    opened = [OpenedRun(run, data=data, device=device, note=note) for run in runs]
+    where = usable_device(device)
+    opened = [OpenedRun(run, data=data, device=where, note=note) for run in runs]
     _name_apart(opened)
     folder = opened[0].folder / "diagnosis" if out is None else Path(out)
     if folder.exists() and not folder.is_dir():

@@ -18,7 +18,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
-from sparring.errors import SparringError
+from sparring.training.device import usable_device
 
 LONGEST_WAIT = timedelta(hours=12)  # of the other ranks for the main one, which measures the generator alone
 
@@ -42,14 +42,7 @@ class Runtime:
         rank, local_rank = int(os.environ.get("RANK", "0")), int(os.environ.get("LOCAL_RANK", "0"))
         if device is None:
             device = f"cuda:{local_rank}" if torch.cuda.is_available() else "cpu"
-        try:
-            chosen = torch.device(device)
-            if chosen.type == "meta":
-                raise RuntimeError("it has no memory; a dry run is `sparring show`")
-            torch.empty(0, device=chosen)
-        except (RuntimeError, AssertionError, ImportError, AttributeError, ValueError) as error:
-            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-            raise SparringError(f"cannot use device '{device}': {reason}") from None
+        chosen = usable_device(device)
         if chosen.type == "cuda":
             torch.cuda.set_device(chosen)
         if world > 1 and not dist.is_initialized():

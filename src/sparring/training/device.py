@@ -1,0 +1,20 @@
+"""The device that a user names, found usable before any work is done on it."""
+
+from __future__ import annotations
+
+import torch
+
+from sparring.errors import SparringError
+
+
+def usable_device(device: torch.device | str) -> torch.device:
+    """The device of that name. Raises SparringError where it does not exist, or holds no memory."""
+    try:
+        chosen = torch.device(device)
+        if chosen.type == "meta":
+            raise RuntimeError("it has no memory; a dry run is `sparring show`")
+        torch.empty(0, device=chosen)
+    except (RuntimeError, AssertionError, ImportError, AttributeError, ValueError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise SparringError(f"cannot use device '{device}': {reason}") from None
+    return chosen
