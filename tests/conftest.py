@@ -68,7 +68,7 @@ def command_line(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[st
 
     def run(*words: Any, **options: Any) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [sys.executable, "-m", "sparring.cli", *map(str, words)],
+            [sys.executable, "-m", "sparring", *map(str, words)],
             cwd=tmp_path,
             capture_output=True,
             text=True,

@@ -197,6 +197,7 @@ def test_folders_of_images(command, recipe, tmp_path):
 def test_words_that_the_command_does_not_know(command, recipe):
     one_line(command("trian", recipe), "trian")
     one_line(command("train"), "Missing argument")
+    one_line(command("train", recipe, "--out", ""), "'--out': it is empty")
     one_line(command("train", recipe, "--outt", "x"), "--outt")
     one_line(command("sample", "x", "--out", "y.png", "--n", "many"), "--n", "integer")
 

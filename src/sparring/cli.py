@@ -12,7 +12,7 @@ from typing import Annotated, Optional
 import typer
 
 from sparring.cli_evaluate import evaluate
-from sparring.cli_output import note, print_json, print_lines
+from sparring.cli_output import note, path_option, print_json, print_lines
 from sparring.diagnose.command import diagnose
 from sparring.toy.command import toy
 
@@ -67,7 +67,7 @@ def _fail(message: str) -> None:
 def train(
     recipe: RecipeArgument,
     overrides: Overrides = None,
-    out: Annotated[Optional[Path], typer.Option(help="The run's folder; runs/NAME by default.")] = None,  # noqa: UP045
+    out: Annotated[Optional[Path], path_option("The run's folder; runs/NAME by default.")] = None,  # noqa: UP045
     resume: Annotated[bool, typer.Option("--resume", help="Continue the run in that folder.")] = False,
     resume_from: Annotated[Optional[int], typer.Option(help="Continue from this step's checkpoint.")] = None,  # noqa: UP045
     start_from: Annotated[
@@ -118,7 +118,7 @@ def train(
 @app.command()
 def sample(
     run: Annotated[str, typer.Argument(help="A run's folder or a generator.safetensors.")],
-    out: Annotated[Path, typer.Option(help="A .png of all, an .npz, or a folder for one PNG each.")],
+    out: Annotated[Path, path_option("A .png of all, an .npz, or a folder for one PNG each.")],
     n: Annotated[int, typer.Option("--n", help="How many images.")] = 64,
     seed: Annotated[int, typer.Option(help="The same seed gives the same images.")] = 0,
     label: Annotated[Optional[str], typer.Option(help="A class, by name or number; all in turn by default.")] = None,  # noqa: UP045
@@ -180,7 +180,7 @@ def show(
 @app.command()
 def pack(
     source: Annotated[str, typer.Argument(help="A folder, zip, npz or named data set.")],
-    out: Annotated[Optional[Path], typer.Option(help="The packed .npz; in this folder by default.")] = None,  # noqa: UP045
+    out: Annotated[Optional[Path], path_option("The packed .npz; in this folder by default.")] = None,  # noqa: UP045
     split: Annotated[Optional[str], typer.Option(help="Which split of a source that has some.")] = None,  # noqa: UP045
     size: Annotated[Optional[int], typer.Option(help="Crop to a square and resize to this many pixels.")] = None,  # noqa: UP045
     channels: Annotated[Optional[int], typer.Option(help="1 for grayscale, 3 for colour.")] = None,  # noqa: UP045
@@ -214,7 +214,7 @@ def pack(
 def classify(
     recipe: RecipeArgument,
     overrides: Overrides = None,
-    out: Annotated[Optional[Path], typer.Option(help="The run's folder; runs/NAME by default.")] = None,  # noqa: UP045
+    out: Annotated[Optional[Path], path_option("The run's folder; runs/NAME by default.")] = None,  # noqa: UP045
     resume: Annotated[bool, typer.Option("--resume", help="Continue the run in that folder.")] = False,
     beside: Annotated[
         Optional[list[str]],  # noqa: UP045
@@ -274,7 +274,7 @@ def predict(
 @app.command()
 def export(
     classifier: Annotated[str, typer.Argument(help="A classifier's run, or its classifier.safetensors.")],
-    out: Annotated[Path, typer.Option(help="The file: .safetensors, .pt2 (torch.export) or .onnx.")],
+    out: Annotated[Path, path_option("The file: .safetensors, .pt2 (torch.export) or .onnx.")],
     as_json: AsJson = False,
 ) -> None:
     """Write a classifier for other programs, and check that they compute the same numbers."""

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Optional
 
 import typer
 
-from sparring.cli_output import measuring, note, print_json, print_lines
+from sparring.cli_output import measuring, note, path_option, print_json, print_lines
 
 
 def evaluate(
@@ -47,7 +47,7 @@ def evaluate(
         bool, typer.Option("--skip-unreadable", help="Count bad images of data and go on. With --real.")
     ] = False,
     versus: Annotated[Optional[str], typer.Option(help="A second run, class by class; with --real and --out.")] = None,  # noqa: UP045
-    out: Annotated[Optional[Path], typer.Option(help="The folder for --versus: a table, a scatter, samples.")] = None,  # noqa: UP045
+    out: Annotated[Optional[Path], path_option("The folder for --versus: a table, a scatter, samples.")] = None,  # noqa: UP045
     device: Annotated[Optional[str], typer.Option(help="cpu, cuda, cuda:1, ...")] = None,  # noqa: UP045
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")] = False,
 ) -> None:

@@ -160,6 +160,7 @@ def test_mistakes_end_in_one_line_and_exit_code_2(
     (tmp_path / "text.csv").write_text("1,2\nthree,4\n")
     (tmp_path / "one.csv").write_text("1,2\n")
     Image.new("L", (9, 9), 7).save(tmp_path / "blank.png")
+    (tmp_path / "taken" / "still.png").mkdir(parents=True)
     cases: list[tuple[list[object], str]] = [
         (["rign-8"], "did you mean 'ring-8'"),
         (["points", "text.csv"], "line 2"),
@@ -187,6 +188,12 @@ def test_mistakes_end_in_one_line_and_exit_code_2(
         (["study", "--out", "one.csv/study.jsonl"], "cannot write one.csv: File exists; choose another file"),
         (["study", "--out", "."], ". is a folder"),
         (["ring-8", "--level", 0], "level, a distance to the data, is above 0"),
+        (["ring-8", "--out", ""], "'--out': it is empty"),
+        (
+            ["ring-8", "--out", "taken"],
+            "taken/still.png is a folder, and a file is to be written there; choose another",
+        ),
+        (["gaussians", "world.stds=1e-30"], "scale them"),
         (["study", "--seed", 0], "a study makes no film, its seeds are"),
         (["study", "--film", "auto"], "a study makes no film, its seeds are"),
         (["study", "--level", 1], "its levels fixed"),

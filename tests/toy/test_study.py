@@ -126,5 +126,14 @@ def test_wrong_studies(tmp_path: Path) -> None:
     damaged.write_text('{"a": 1}\n{"b": 2}\n')
     with pytest.raises(SparringError, match="line 1 is no run"):
         run_study(damaged, seeds=1, steps=4, plan=PLAN)
+    for content, message in (
+        (b"\xff\xfe\x00\n", "no study"),
+        (b"hello", "line 1 is no run"),
+        (b"[1]\n", "line 1 is no run"),
+    ):
+        damaged.write_bytes(content)
+        with pytest.raises(SparringError, match=message):
+            run_study(damaged, seeds=1, steps=4, plan=PLAN)
+        assert damaged.read_bytes() == content
     with pytest.raises(SparringError, match="did you mean 'sdp'"):
         run_study(tmp_path / "new.jsonl", seeds=1, steps=4, plan={"nat-1d": ("spd",)})

@@ -172,6 +172,17 @@ def test_an_images_dark_pixels_are_where_points_fall(tmp_path: Path) -> None:
     assert torch.equal(drawn, points_of_image(file, 500, seed=0))
 
 
+def test_an_images_orientation_is_honoured(tmp_path: Path) -> None:
+    shades = np.full((10, 20), 255, np.uint8)
+    shades[1, 3] = 0
+    exif = Image.Exif()
+    exif[0x0112] = 6  # to be turned clockwise by a quarter
+    Image.fromarray(shades).save(tmp_path / "turned.png", exif=exif)
+    Image.fromarray(np.rot90(shades, -1).copy()).save(tmp_path / "upright.png")
+    turned, upright = (points_of_image(tmp_path / name, 50, seed=0) for name in ("turned.png", "upright.png"))
+    assert torch.equal(turned, upright)
+
+
 def _wrong(folder: Path) -> list[tuple[str, str]]:
     (folder / "words.csv").write_text("x,y\n1,2\n3,four\n")
     (folder / "ragged.csv").write_text("\n".join(["1,2"] * 12 + ["3"]))
@@ -251,9 +262,16 @@ def test_wrong_images_are_named_in_one_line(tmp_path: Path) -> None:
         ("ring8", {}, "did you mean 'ring-8'"),
         ("ring-8", {"sdt": 1}, "did you mean 'std'"),
         ("nat-1d", {"std": 1}, "it has none"),
-        ("ring-8", {"std": 0}, "above 0"),
-        ("ring-8", {"std": "wide"}, "above 0"),
+        ("ring-8", {"std": 0}, "above 0 and up to 1000, got 0"),
+        ("ring-8", {"std": "wide"}, "above 0 and up to 1000, got 'wide'"),
+        ("ring-8", {"radius": 1e30}, "up to 1000"),
         ("ring-8", {"modes": 2.5}, "whole number"),
+        ("ring-8", {"modes": 10**9}, "from 1 to 10000"),
+        ("grid-25", {"side": 2000}, "from 1 to 100, got 2000"),
+        ("checkerboard", {"side": 2000}, "from 2 to 100"),
+        ("gaussians", {"stds": 1e-30}, "stds from 0.001 to 1000; got means up to 3 and stds from 1e-30"),
+        ("gaussians", {"means": [1e200, 0]}, "got means up to 1e.200"),
+        ("gaussians", {"negatives": {"means": [1e30]}}, "got means up to 1e.30"),
         ("gaussians", {"means": "many"}, "lists of numbers"),
         ("gaussians", {"means": [[1, 2, 3]]}, "pairs"),
         ("gaussians", {"means": []}, "means is a list"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import pytest
 import torch
@@ -107,6 +108,42 @@ def test_sliced_wasserstein_of_a_shift() -> None:
 def test_sliced_wasserstein_takes_samples_of_unlike_sizes() -> None:
     x = normal((60, 2), "sizes").double()
     assert sliced_wasserstein(x, torch.cat([x, x]) + 1) == pytest.approx(sliced_wasserstein(x, x + 1))
+
+
+LINE, PLANE = torch.rand(5), torch.rand(5, 2)
+ON_A_LINE, IN_A_PLANE = Mixture.of([0.0, 2.0], 0.5), Mixture.of([[0.0, 1.0]], 0.5)
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: wasserstein_to_mixture(torch.empty(0, 1), ON_A_LINE), r"at least one, got \[0, 1\]"),
+        (lambda: wasserstein_to_mixture(PLANE, ON_A_LINE), r"\[N\] or \[N, 1\] and at least one, got \[5, 2\]"),
+        (lambda: wasserstein_to_mixture(LINE, IN_A_PLANE), "mixture lies in a plane"),
+        (lambda: wasserstein_1d(PLANE, PLANE), r"got \[5, 2\]"),
+        (lambda: wasserstein_1d(LINE, torch.empty(0)), r"got \[0\]"),
+        (lambda: wasserstein_1d(LINE, torch.tensor([1.0, math.nan])), r"finite, got 1 value\(s\) that are not"),
+        (lambda: sliced_wasserstein(LINE, LINE), r"\[N, 2\] and at least one, got \[5\]"),
+        (lambda: sliced_wasserstein(PLANE, torch.rand(5, 3)), r"got \[5, 3\]"),
+        (lambda: sliced_wasserstein(PLANE, torch.empty(0, 2)), r"got \[0, 2\]"),
+        (lambda: sliced_wasserstein(PLANE, PLANE, directions=0), "directions are at least 1"),
+        (lambda: high_quality_share(torch.empty(0, 2), MODES, 0.1), r"got \[0, 2\]"),
+        (lambda: modes_covered(LINE, MODES, 0.1), r"\[N, D\]"),
+        (lambda: modes_covered(torch.rand(5, 1), MODES, 0.1), "samples have 1 coordinates and modes 2"),
+        (lambda: nearest_modes(PLANE, MODES, torch.ones(2)), "one for each of the 3 modes"),
+        (lambda: nearest_modes(PLANE, MODES, 0.0), "above 0"),
+        (lambda: verdicts(LINE, math.inf, 0.0), "mean answers are finite"),
+        (lambda: oscillation(torch.empty(3, 0)), "T at least 2"),
+    ],
+)
+def test_what_is_no_sample_has_no_number(call: Callable[[], object], message: str) -> None:
+    with pytest.raises(SparringError, match=message):
+        call()
+
+
+def test_a_line_may_stand_in_a_column() -> None:
+    assert wasserstein_1d(LINE[:, None], LINE + 1) == pytest.approx(1)
+    assert wasserstein_to_mixture(LINE[:, None], ON_A_LINE) == wasserstein_to_mixture(LINE, ON_A_LINE)
 
 
 def test_steps_to_reach_a_level() -> None:

@@ -41,7 +41,7 @@ def decode(data: bytes, channels: int | None, size: int | None) -> tuple[np.ndar
     """
     with Image.open(io.BytesIO(data)) as image:
         if image.format == "TIFF" or _ORIENTED & image.info.keys():
-            image = _upright(image)
+            image = upright(image)
         return convert(image, channels, size)
 
 
@@ -61,7 +61,8 @@ def convert(image: Image.Image, channels: int | None, size: int | None) -> tuple
     return (pixels[:, :, None] if pixels.ndim == 2 else pixels), colour
 
 
-def _upright(image: Image.Image) -> Image.Image:
+def upright(image: Image.Image) -> Image.Image:
+    """The image as viewers show it, by its EXIF orientation."""
     try:
         return ImageOps.exif_transpose(image)
     except Exception:  # a damaged EXIF block is no damaged picture; what is wrong with that shows in what follows

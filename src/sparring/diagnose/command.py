@@ -7,12 +7,12 @@ from typing import Annotated, Optional
 
 import typer
 
-from sparring.cli_output import note, print_json, print_lines
+from sparring.cli_output import note, path_option, print_json, print_lines
 
 
 def diagnose(
     runs: Annotated[list[str], typer.Argument(metavar="RUN...", help="Folders of runs, or checkpoint files.")],
-    out: Annotated[Optional[Path], typer.Option(help="The folder of the report; RUN/diagnosis by default.")] = None,  # noqa: UP045
+    out: Annotated[Optional[Path], path_option("The folder of the report; RUN/diagnosis by default.")] = None,  # noqa: UP045
     only: Annotated[
         Optional[list[str]],  # noqa: UP045
         typer.Option(

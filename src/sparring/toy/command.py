@@ -7,7 +7,7 @@ from typing import Annotated, Any, Optional
 
 import typer
 
-from sparring.cli_output import note, print_json, print_lines
+from sparring.cli_output import note, path_option, print_json, print_lines
 
 STUDY = "study"
 
@@ -39,7 +39,7 @@ def toy(
     ] = None,
     out: Annotated[
         Optional[Path],  # noqa: UP045
-        typer.Option(help="A folder for the pictures, runs/toy/WORLD by default; a study's .jsonl."),
+        path_option("A folder for the pictures, runs/toy/WORLD by default; a study's .jsonl."),
     ] = None,
     film: Annotated[Optional[str], typer.Option(help="auto, mp4, gif, apng or none.")] = None,  # noqa: UP045
     seeds: Annotated[Optional[int], typer.Option(help="Of a study: how many; 20.")] = None,  # noqa: UP045

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from sparring.data.decode import upright
 from sparring.errors import SparringError
 from sparring.randomness import generator_for
 
@@ -143,8 +144,8 @@ def standardised(values: Tensor, file: Path) -> Tensor:
 def points_of_image(file: Path, count: int, seed: int) -> Tensor:
     """Points [count, 2] drawn where the image is dark, each anywhere in its pixel; the longer side spans -2 to 2.
 
-    A picture that is darker than middle grey on average is read as light on dark. Transparent pixels count as white.
-    Raises SparringError where the image cannot be read or is blank.
+    A picture that is darker than middle grey on average is read as light on dark. Transparent pixels count as white, and
+    its orientation is honoured. Raises SparringError where the image cannot be read or is blank.
     """
     from PIL import Image, UnidentifiedImageError
 
@@ -176,6 +177,7 @@ def _grey(opened: Image.Image) -> Image.Image:
     """A picture of at most `LONGEST_SIDE` in 8 bits of grey; one of 16 or 32 bits by its own darkest and lightest pixel."""
     from PIL import Image
 
+    opened = upright(opened)
     if opened.mode == "F" or opened.mode.startswith("I"):
         values = np.asarray(opened, dtype=np.float64)
         if not np.isfinite(values).all():

@@ -160,8 +160,7 @@ def _check_followed(changes: Mapping[str, Any]) -> None:
             raise SparringError(f"a toy run's data are its world: {key} cannot be set, world.* can")
         if first in UNREAD:
             raise SparringError(
-                f"a toy run does not read {key}: it takes one thread, starts anew, and keeps its pictures and numbers alone; "
-                "leave it out"
+                f"a toy run does not read {key}: it takes one thread, starts anew and keeps no log; leave it out"
             )
 
 

@@ -16,7 +16,7 @@ from sparring.files import check_writable, one_line_for_disk_errors, write_atomi
 from sparring.recipe import Recipe
 from sparring.report.plots import curves, render
 from sparring.toy import yardsticks
-from sparring.toy.film import film_kind, write_film
+from sparring.toy.film import ENDINGS, film_kind, write_film
 from sparring.toy.methods import STEPS, agreed, check_words, default_method, split_words, toy_recipe
 from sparring.toy.scene import Panel, Scene, png_bytes
 from sparring.toy.session import Look, ToySession, distance_of
@@ -26,6 +26,7 @@ from sparring.toy.worlds import world as make_world
 FRAMES = 40  # looks at a run, the first before it begins; closer together early on
 EARLY = 1.6  # look i is at the share (i / last) ** EARLY of the run
 SIGMOID_HOSTS = ("NonSaturating", "Minimax")
+STILL, CURVES, NUMBERS = "still.png", "curves.png", "toy.json"
 CURE = "choose another folder with --out"
 
 
@@ -131,6 +132,7 @@ def run(
     sessions = [ToySession(world, recipe) for _, recipe in recipes]  # what does not fit is said before training
     if out is not None:
         check_writable(Path(out), CURE)
+        _check_free(Path(out), kind)
     runs = [_train(label, session, level, note) for (label, _), session in zip(recipes, sessions, strict=True)]
     if out is None:
         return ToyResult(world, runs, None, None, None)
@@ -178,13 +180,21 @@ def _train(label: str, session: ToySession, level: float | None, note: Callable[
     return done
 
 
+def _check_free(folder: Path, kind: str) -> None:
+    """What would only be found after training: a folder in the place of a file."""
+    film = () if kind == "none" else (f"film{ENDINGS[kind]}",)
+    for name in (STILL, CURVES, NUMBERS, *film):
+        if (folder / name).is_dir():
+            raise SparringError(f"{folder / name} is a folder, and a file is to be written there; {CURE}")
+
+
 def _write(world: World, runs: list[ToyRun], folder: Path, kind: str) -> ToyResult:
     """The still, the film, the curves and the numbers."""
     scene = Scene([_panel(world, run) for run in runs])
     length = max(len(run.looks) for run in runs)
     moments = range(length) if kind != "none" else [length - 1]
     frames = [scene.draw([run.looks[min(i, len(run.looks) - 1)] for run in runs]) for i in moments]
-    still = folder / "still.png"
+    still = folder / STILL
     write_atomically(still, png_bytes(frames[-1]))
     film = write_film(frames, folder / "film", kind) if kind != "none" else None
     measure = distance_of(world)
@@ -193,9 +203,9 @@ def _write(world: World, runs: list[ToyRun], folder: Path, kind: str) -> ToyResu
         for i, run in enumerate(runs)
     }
     figure = curves(series, title="distance to the data", ylabel=measure.replace("_", " ") + "-1")
-    write_atomically(folder / "curves.png", render(figure, "png"))
+    write_atomically(folder / CURVES, render(figure, "png"))
     result = ToyResult(world, runs, folder, still, film)
-    write_json(folder / "toy.json", result.to_dict())
+    write_json(folder / NUMBERS, result.to_dict())
     return result
 
 

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from sparring.errors import NonFiniteLossError
 from sparring.networks.spectral import held
 from sparring.randomness import generator_for
 from sparring.recipe import Recipe
@@ -71,7 +72,10 @@ class ToySession:
             self.state.ledger.tick()
 
     def look(self, *, pictures: bool = True) -> Look:
-        """The run as it stands; nothing of it changes. Without `pictures` neither arrows nor mesh are made."""
+        """The run as it stands; nothing of it changes. Without `pictures` neither arrows nor mesh are made.
+
+        Raises NonFiniteLossError where a sample or an answer is not finite.
+        """
         s = self.state
         with threads(1), frozen(s.discriminator), frozen(s.evaluated_generator), held(s.discriminator, iterate=False):
             with torch.no_grad(), held(s.evaluated_generator, iterate=False):
@@ -79,6 +83,7 @@ class ToySession:
                 mesh = self._mesh() if pictures else None
                 realness = self.realness(self.places)
                 of_data, of_samples = float(self.realness(self._data).mean()), float(self.realness(samples).mean())
+            _check_finite(s.step, samples, realness)
             arrows = self._arrows(samples[:ARROWS]) if pictures else (np.zeros((0, 1)), np.zeros((0, 1)))
             numbers = numbers_of(self.world, samples)
         return Look(
@@ -122,6 +127,15 @@ class ToySession:
     @property
     def _takes_labels(self) -> bool:
         return getattr(self.state.evaluated_generator, "conditioning", "none") != "none"
+
+
+def _check_finite(step: int, samples: Tensor, realness: Tensor) -> None:
+    """Finite weights can still answer with infinity."""
+    for what, values in (("the generator's samples", samples), ("the discriminator's answers", realness)):
+        if not torch.isfinite(values).all():
+            raise NonFiniteLossError(
+                f"{what} became infinite or NaN by step {step}: the run stops. Lower the learning rate"
+            )
 
 
 def distance_of(world: World) -> str:

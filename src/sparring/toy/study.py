@@ -202,10 +202,17 @@ def _provenance() -> dict[str, Any]:
 
 
 def read_lines(path: Path) -> list[dict[str, Any]]:
-    """The runs in a study's file; a last line that was cut off is dropped."""
+    """The runs in a study's file; a last line that was cut off is dropped. Raises SparringError for any other file."""
     if not path.is_file():
         return []
-    lines = path.read_text(encoding="utf-8").splitlines()
+    try:
+        text = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError:
+        raise SparringError(f"{path} is no study, but a file of something else: {CURE}") from None
+    except OSError as error:
+        raise SparringError(f"cannot read {path}: {error.strerror}; {CURE}") from None
+    lines = text.splitlines()
+    cut_off = len(lines) if lines and lines[-1].startswith("{") and not text.endswith("\n") else None
     rows = []
     for number, line in enumerate(lines, start=1):
         try:
@@ -213,7 +220,7 @@ def read_lines(path: Path) -> list[dict[str, Any]]:
             if not isinstance(row, dict) or not {"world", "method", "seed", "recipe"} <= set(row):
                 raise ValueError
         except ValueError:
-            if number == len(lines):
+            if number == cut_off:
                 continue
             raise SparringError(f"{path}, line {number} is no run of a study: move the file away, or mend it") from None
         rows.append(row)

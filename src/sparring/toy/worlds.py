@@ -21,6 +21,7 @@ from sparring.randomness import generator_for
 from sparring.toy.gaussians import Mixture
 
 COUNT = 10_000  # points in a world, and in its negatives
+SMALLEST, LARGEST = 1e-3, 1e3  # deviations and lengths of a world: networks learn points of about 1
 FILE_WORLDS = ("image", "points")  # worlds that are made from the user's file
 Limits = tuple[float, float]
 
@@ -161,7 +162,7 @@ def nat_2d(*, seed: int = 0) -> World:
 
 def ring_8(*, radius: float = 2.0, std: float = 0.02, modes: int = 8, seed: int = 0) -> World:
     """Gaussians on a circle; 8 of standard deviation 0.02 at radius 2 are those of Metz et al., Unrolled GANs, 2017."""
-    count = _whole(modes, "modes", 1)
+    count = _whole(modes, "modes", 1, COUNT)
     angle = torch.arange(count, dtype=torch.float64) * 2 * math.pi / count
     means = _positive(radius, "radius") * torch.stack([angle.cos(), angle.sin()], 1)
     return _of_mixture("ring-8", Mixture.of(means, _positive(std, "std")), seed, about=f"{count} Gaussians on a circle")
@@ -169,7 +170,7 @@ def ring_8(*, radius: float = 2.0, std: float = 0.02, modes: int = 8, seed: int 
 
 def grid_25(*, side: int = 5, spacing: float = 2.0, std: float = 0.05, seed: int = 0) -> World:
     """Gaussians on a square grid; 5x5, 2 apart, of standard deviation 0.05 are those of VEEGAN and PacGAN."""
-    side = _whole(side, "side", 1)
+    side = _whole(side, "side", 1, math.isqrt(COUNT))
     line = (torch.arange(side, dtype=torch.float64) - (side - 1) / 2) * _positive(spacing, "spacing")
     means = torch.cartesian_prod(line, line)
     return _of_mixture("grid-25", Mixture.of(means, _positive(std, "std")), seed, about=f"{side}x{side} Gaussians")
@@ -199,7 +200,7 @@ def spiral(*, noise: float = 0.03, turns: float = 1.25, seed: int = 0) -> World:
 
 def checkerboard(*, side: int = 4, seed: int = 0) -> World:
     """Every other square of a board from -2 to 2, evenly filled."""
-    side = _whole(side, "side", 2)
+    side = _whole(side, "side", 2, math.isqrt(COUNT))
     g = generator_for(seed, "world", "checkerboard")
     cells = torch.tensor([(i, j) for i in range(side) for j in range(side) if (i + j) % 2 == 0])
     chosen = cells[torch.randint(len(cells), (COUNT,), generator=g)]
@@ -254,6 +255,9 @@ def _of_mixture(
     about: str = "",
 ) -> World:
     """A world of Gaussians, each of which is a mode and, where there are several, a class."""
+    for each in (mixture, negatives):
+        if each is not None:
+            _check_size(each)
     drawn, component = mixture.sample(COUNT, seed, "world", name, "data")
     labelled = labelled and len(mixture.means) > 1
     data = Points(drawn, component, len(mixture.means)) if labelled else Points(drawn)
@@ -270,6 +274,16 @@ def _of_mixture(
         view=view or _view_of(everything),
         about=about,
     )
+
+
+def _check_size(mixture: Mixture) -> None:
+    """Far larger or smaller Gaussians are beyond float32, the networks and the pictures."""
+    low, high, far = float(mixture.stds.min()), float(mixture.stds.max()), float(mixture.means.abs().max())
+    if low < SMALLEST or max(high, far) > LARGEST:
+        raise SparringError(
+            f"a world's means lie within {LARGEST:g} of 0, and its stds from {SMALLEST:g} to {LARGEST:g}; got means up to "
+            f"{far:g} and stds from {low:g} to {high:g}: scale them"
+        )
 
 
 def _plain(name: str, drawn: Tensor, labels: Tensor | None = None, *, about: str) -> World:
@@ -292,12 +306,12 @@ def _view_of(drawn: Tensor) -> tuple[Limits, ...]:
 
 
 def _positive(value: Any, name: str) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < math.inf:
-        raise SparringError(f"world.{name} takes a number above 0, got {value!r}")
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= LARGEST:
+        raise SparringError(f"world.{name} takes a number above 0 and up to {LARGEST:g}, got {value!r}")
     return float(value)
 
 
-def _whole(value: Any, name: str, least: int) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or value < least:
-        raise SparringError(f"world.{name} takes a whole number of {least} or more, got {value!r}")
+def _whole(value: Any, name: str, least: int, most: int) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
+        raise SparringError(f"world.{name} takes a whole number from {least} to {most}, got {value!r}")
     return value

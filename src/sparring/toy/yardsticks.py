@@ -1,4 +1,7 @@
-"""How near samples on a line or in a plane are to what they should be: exact numbers, where images have only estimates."""
+"""How near samples on a line or in a plane are to what they should be: exact numbers, where images have only estimates.
+
+All raise SparringError for samples of another shape, for none at all, and for values that are not finite.
+"""
 
 from __future__ import annotations
 
@@ -15,13 +18,34 @@ NEAR = 3.0  # standard deviations from a mode within which a sample is of high q
 DIRECTIONS = 64  # of the sliced distance, evenly over half a turn
 
 
+def _of_shape(values: Tensor, what: str, *shapes: str) -> Tensor:
+    """Values as float64, where they have one of some shapes such as "N" and "N, 2", are finite, and there are some."""
+    wanted = " or ".join(f"[{shape}]" for shape in shapes)
+    fits = any(
+        len(sides := shape.split(", ")) == values.ndim
+        and all(not side.isdigit() or int(side) == size for side, size in zip(sides, values.shape, strict=True))
+        for shape in shapes
+    )
+    if not fits or not values.numel():
+        raise SparringError(f"{what} are {wanted} and at least one, got {list(values.shape)}")
+    if not torch.isfinite(values).all():
+        raise SparringError(f"{what} are finite, got {int((~torch.isfinite(values)).sum())} value(s) that are not")
+    return values.double()
+
+
 def nearest_modes(samples: Tensor, modes: Tensor, std: float | Tensor, *, near: float = NEAR) -> tuple[Tensor, Tensor]:
     """For samples [N, D]: the nearest of modes [M, D] by number [N], and whether it is within `near` * std [N].
 
     std: of all modes, or [M] of each; the nearest is then the one that is the fewest of its own deviations away.
     """
-    deviations = torch.as_tensor(std, dtype=torch.float64).expand(len(modes))
-    distance = torch.cdist(samples.double(), modes.double(), compute_mode="donot_use_mm_for_euclid_dist")
+    x, centres = _of_shape(samples, "samples", "N, D"), _of_shape(modes, "modes", "M, D")
+    if x.shape[1] != centres.shape[1]:
+        raise SparringError(f"samples have {x.shape[1]} coordinates and modes {centres.shape[1]}: give both the same")
+    deviations = torch.as_tensor(std, dtype=torch.float64)
+    if deviations.shape not in ((), (len(modes),)) or not ((deviations > 0) & torch.isfinite(deviations)).all():
+        raise SparringError(f"std is one number above 0, or one for each of the {len(modes)} modes, got {std}")
+    deviations = deviations.expand(len(modes))
+    distance = torch.cdist(x, centres, compute_mode="donot_use_mm_for_euclid_dist")
     mode = (distance * (deviations.min() / deviations)).argmin(1)  # times 1 exactly where all are equal
     return mode, distance.gather(1, mode[:, None])[:, 0] <= near * deviations[mode]
 
@@ -38,8 +62,8 @@ def high_quality_share(samples: Tensor, modes: Tensor, std: float | Tensor, *, n
 
 
 def wasserstein_1d(a: Tensor, b: Tensor) -> float:
-    """The exact Wasserstein-1 distance between two samples [N] and [M] on a line: the area between their quantiles."""
-    x, y = a.double().flatten().sort().values, b.double().flatten().sort().values
+    """The exact Wasserstein-1 distance between two samples on a line, [N] or [N, 1]: the area between their quantiles."""
+    x, y = _on_a_line(a).sort().values, _on_a_line(b).sort().values
     if len(x) == len(y):
         return float((x - y).abs().mean())
     ends = torch.cat([_steps(len(x)), _steps(len(y))]).sort().values
@@ -50,18 +74,24 @@ def wasserstein_1d(a: Tensor, b: Tensor) -> float:
     return float((widths * (x[i] - y[j]).abs()).sum())
 
 
+def _on_a_line(samples: Tensor) -> Tensor:
+    return _of_shape(samples, "samples on a line", "N", "N, 1").flatten()
+
+
 def _steps(n: int) -> Tensor:
     return torch.arange(1, n + 1, dtype=torch.float64) / n
 
 
 def wasserstein_to_mixture(samples: Tensor, mixture: Mixture) -> float:
-    """The exact Wasserstein-1 distance between a sample [N] on a line and a mixture of Gaussians: no second sample.
+    """The exact Wasserstein-1 distance between a sample on a line, [N] or [N, 1], and a mixture of Gaussians on it.
 
     It is the area between the two distribution functions. Between neighbouring samples that of the sample is a constant c,
     so the area is a difference of the mixture's integrated distribution function, split where the two cross, at the
     quantile of c.
     """
-    x = samples.double().flatten().sort().values
+    if mixture.dimensions != 1:
+        raise SparringError("the mixture lies in a plane: `sliced_wasserstein` compares with samples of it")
+    x = _on_a_line(samples).sort().values
     n, integral = len(x), mixture.cdf_integral
     below = integral(x[:1])  # left of all samples: the integral of the mixture's own
     mean = (mixture.weights * mixture.means[:, 0]).sum()
@@ -83,9 +113,12 @@ def sliced_wasserstein(a: Tensor, b: Tensor, *, directions: int = DIRECTIONS) ->
 
     A shift by t alone gives 2 |t| / pi, the mean of |t cos|.
     """
+    if directions < 1:
+        raise SparringError(f"directions are at least 1, got {directions}")
+    points = [_of_shape(samples, "samples in a plane", "N, 2") for samples in (a, b)]
     angle = (torch.arange(directions, dtype=torch.float64) + 0.5) * math.pi / directions
     axes = torch.stack([angle.cos(), angle.sin()])
-    seen_a, seen_b = (a.double() @ axes).T, (b.double() @ axes).T
+    seen_a, seen_b = ((samples @ axes).T for samples in points)
     if len(a) == len(b):
         return float((seen_a.sort(1).values - seen_b.sort(1).values).abs().mean())
     return sum(wasserstein_1d(p, q) for p, q in zip(seen_a, seen_b, strict=True)) / directions
@@ -106,11 +139,13 @@ def verdicts(realness: Tensor, of_data: float, of_samples: float) -> Tensor:
 
     The boundary is the middle of its mean answers to either. So every loss has one, on whatever scale its scores are.
     """
+    _of_shape(realness, "answers", "G")
+    _of_shape(torch.tensor([of_data, of_samples]), "mean answers", "2")
     return realness > (of_data + of_samples) / 2
 
 
 def oscillation(looks: Tensor) -> float:
     """The mean share of places whose verdict changed from one look to the next, for looks [T, G] of bool, T >= 2."""
-    if looks.ndim != 2 or len(looks) < 2:
+    if looks.ndim != 2 or len(looks) < 2 or not looks.numel():
         raise SparringError(f"oscillation compares looks [T, G], T at least 2, got {list(looks.shape)}")
     return float((looks[1:] != looks[:-1]).double().mean())
