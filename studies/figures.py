@@ -35,7 +35,7 @@ from figure_parts import (
 )
 from figure_runs import COLLAPSING, NEGATIVES, RUNS, train
 
-from sparring.diagnose.gradients import REACH, histogram, maps, summary
+from sparring.diagnose.gradients import common_reach, histogram, maps, summary
 from sparring.diagnose.sections import section
 from sparring.diagnose.spectrum import spectra as spectra_of
 from sparring.files import write_json
@@ -260,16 +260,15 @@ def as_gan_8() -> Numbers:
 
 def as_gan_9() -> Numbers:
     runs = {"GAN": opened(PLAIN), "AS-GAN": opened(AS)}
-    shares: Lines = {}
     norms: Lines = {}
-    reach = None
+    entries = {}
     for word, run in runs.items():
         real = run.real(N)
-        gradients = run.subject().gradients(real.images, real.labels)
-        reach = reach or float(REACH * gradients.std())
-        shares[word] = histogram(gradients, reach=reach)
+        entries[word] = run.subject().gradients(real.images, real.labels)
         found = [summary(run.subject(step).gradients(real.images[:128], None)) for step in run.course()]
         norms[word] = (run.course(), [f["l1"] for f in found])  # type: ignore[assignment]
+    reach = common_reach(entries.values())
+    shares: Lines = {word: histogram(gradients, reach=reach) for word, gradients in entries.items()}
     save(
         "as-gan-9a", curves(shares, title="entries of the gradient", xlabel="gradient", ylabel="share", logarithmic="y")
     )

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from sparring.data.packed import to_float, to_uint8
-from sparring.diagnose.gradients import histogram, l1_norms, maps, sparsity, structure, summary
+from sparring.diagnose.gradients import common_reach, histogram, l1_norms, maps, sparsity, structure, summary
 from sparring.diagnose.neighbours import copies, mean_distance, nearest
 from sparring.diagnose.opened import Batch
 from sparring.diagnose.realistic import realistic_pairs
@@ -88,6 +88,14 @@ def test_sparsity_is_0_for_equal_entries_and_1_for_a_lone_one():
     assert summary(torch.stack([lone, two]))["l2"] == pytest.approx((3 + math.sqrt(2)) / 2)
 
 
+def test_a_tiny_gradient_has_the_shape_of_a_large_one():
+    gradient = torch.randn(2, 3, 8, 8, generator=torch.Generator().manual_seed(0))
+    tiny = gradient.double() * 1e-35
+    assert sparsity(tiny.float()).tolist() == pytest.approx(sparsity(gradient).tolist(), rel=1e-5)
+    assert summary(tiny.float())["l2"] == pytest.approx(1e-35 * summary(gradient)["l2"], rel=1e-5)
+    torch.testing.assert_close(maps(tiny.float()), maps(gradient), atol=1e-5, rtol=0)
+
+
 def test_a_map_clips_at_three_deviations_and_averages_the_channels():
     g = torch.zeros(1, 2, 8, 8)
     g[0, 0, 0, 0], g[0, 1, 2, 3] = 100.0, -4.0
@@ -109,6 +117,11 @@ def test_structure_tells_noise_from_shapes():
 def test_a_histogram_gives_shares_of_all_entries():
     centres, shares = histogram(torch.tensor([-9.0, -1.0, -0.9, 0.0, 0.1, 1.0, 5.0, 5.0]), bins=3, reach=1.5)
     assert centres == pytest.approx([-1, 0, 1]) and shares == pytest.approx([2 / 8, 2 / 8, 1 / 8])
+
+
+def test_histograms_beside_one_another_reach_as_far_as_the_widest():
+    narrow, wide = torch.tensor([-1.0, 1.0]), torch.tensor([-3.0, 3.0])
+    assert common_reach([narrow, wide]) == common_reach([wide, narrow]) == pytest.approx(12)
 
 
 # --- robustness ---
@@ -172,6 +185,13 @@ def test_a_known_spectrum_and_its_ranks():
     shares = [4 / 7, 2 / 7, 1 / 7]
     assert found["effective_rank"] == pytest.approx(math.exp(-sum(s * math.log(s) for s in shares)), rel=1e-5)
     assert describe(torch.ones(5))["effective_rank"] == pytest.approx(5)
+
+
+def test_a_zero_matrix_has_rank_0_and_a_tiny_one_its_own():
+    for dtype in (torch.float32, torch.float64):
+        zero, tiny = describe(torch.zeros(3, dtype=dtype)), describe(torch.full((3,), 1e-38, dtype=dtype))
+        assert zero["effective_rank"] == zero["stable_rank"] == 0
+        assert tiny["effective_rank"] == pytest.approx(3) and tiny["stable_rank"] == pytest.approx(3)
 
 
 def test_a_normalised_weights_spectrum_is_that_of_the_weight_in_use():

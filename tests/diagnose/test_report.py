@@ -8,6 +8,8 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import torch
@@ -17,10 +19,13 @@ import sparring
 from sparring.data.arrays import write_npz
 from sparring.data.packed import to_float
 from sparring.diagnose.opened import OpenedRun
-from sparring.diagnose.report import diagnose
+from sparring.diagnose.report import _name_apart, diagnose
 from sparring.diagnose.sections import SECTIONS, Section
 from sparring.diagnose.sections.conditioning import _draw_layers
+from sparring.diagnose.sections.curves import measure as curves_of
 from sparring.diagnose.sections.diversity import _classes, _pairs
+from sparring.diagnose.sections.diversity import measure as diversity_of
+from sparring.diagnose.sections.gradients import measure as gradients_of
 from sparring.errors import SparringError
 from tiny import CLASSES, tiny_images, tiny_recipe
 
@@ -104,6 +109,52 @@ def test_numbers_are_those_of_the_checkpoint_asked_for(folder: Path, monkeypatch
     )
 
 
+def test_no_two_runs_have_one_name_or_one_file() -> None:
+    def named(*given: tuple[str, list[int]]) -> list[str]:
+        runs: list[Any] = [
+            SimpleNamespace(name=Path(folder).name, folder=Path(folder), steps=steps, last=steps[-1])
+            for folder, steps in given
+        ]
+        _name_apart(runs)
+        return [run.name for run in runs]
+
+    assert named(("a/x", [6]), ("b/x", [6])) == ["x (1)", "x (2)"]
+    assert named(("a/x", [4, 6]), ("a/x", [6])) == ["x, step 6 (1)", "x, step 6 (2)"]
+    assert named(("a/x", [4]), ("a/x", [6]), ("b/x", [6])) == ["x, step 4", "x, step 6", "x"]
+    assert named(("a/x", [6]), ("b/x", [6]), ("c/x (1)", [6])) == ["x (2)", "x (3)", "x (1)"]
+    assert named(("x y", [6]), ("x-y", [6])) == ["x y (1)", "x-y (2)"]
+
+
+def test_a_section_asked_for_twice_is_looked_at_once(folder: Path) -> None:
+    found = diagnose(folder / "rich", out=folder / "once", only=["curves", "curves"], n=16, data=tiny_images())
+    assert [part.name for part in found.sections] == ["curves"]
+
+
+def test_curves_of_a_run_that_was_never_measured_and_of_a_damaged_line(folder: Path, tmp_path: Path) -> None:
+    rich, damaged = folder / "rich", tmp_path / "damaged"
+    shutil.copytree(rich, damaged)
+    good = {"step": 6, "metric": "fd", "value": 2.0, "better": "lower"}
+    lines = [good, {"step": 6, "metric": "kd"}, {"step": 6, "value": 1.0}]
+    (damaged / "metrics.jsonl").write_text("".join(f"{json.dumps(line)}\n" for line in lines))
+    found = curves_of([OpenedRun(rich), OpenedRun(damaged)], 16)
+    assert found.numbers["damaged"]["last"]["fd"] == 2
+    assert found.missing == [
+        "measurements over training: rich was never measured; set evaluation.every",
+        "a measurement of damaged: a line of its metrics.jsonl, of step 6, is damaged",
+        "measurements over training: damaged was measured at its end alone; set evaluation.every",
+    ]
+
+
+def test_the_range_of_a_histogram_does_not_depend_on_the_order_of_runs(folder: Path) -> None:
+    runs = [OpenedRun(folder / name, data=tiny_images()) for name in ("rich", "plain")]
+    figures = []
+    for order in (runs, runs[::-1]):
+        drawn = {name: figure for name, figure, _ in gradients_of(order, 16).figures}
+        figures.append({line.get_label(): line for line in drawn["gradient-histogram"].axes[0].lines})
+    for name in ("rich", "plain"):
+        assert figures[0][name].get_xdata().tolist() == figures[1][name].get_xdata().tolist()
+
+
 def test_the_gradient_of_a_run_is_that_of_its_networks_by_hand(folder: Path) -> None:
     run = OpenedRun(folder / "plain", data=tiny_images())
     real, judge = run.real(6), run.subject().judge
@@ -164,6 +215,12 @@ def test_many_classes_are_looked_at_in_some_of_them(folder: Path, monkeypatch: p
     assert torch.equal(few_real.images, everything.images[(everything.labels != 1)][:8]) and len(real) == 8
 
 
+def test_a_number_says_how_many_reals_there_were(folder: Path) -> None:
+    run = OpenedRun(folder / "plain", data=tiny_images())
+    for measure in (diversity_of, gradients_of):
+        assert measure([run], 64).numbers["plain"]["n"] == len(tiny_images()) == 40
+
+
 def test_diagnosing_changes_nothing_of_a_run(folder: Path, found) -> None:
     before = {path: path.read_bytes() for path in (folder / "rich").rglob("*") if path.is_file()}
     state = torch.random.get_rng_state()
@@ -185,6 +242,8 @@ def test_diagnosing_changes_nothing_of_a_run(folder: Path, found) -> None:
         (["rich"], {"out": "plain/recipe.json"}, "is a file"),
         (["rich"], {"out": "plain/recipe.json/below"}, "Not a directory; choose another folder"),
         (["rich"], {"data": None}, "came from Python"),
+        (["rich", "plain/../rich"], {}, "rich is given 2 times: give each run, or checkpoint, once"),
+        (["rich/checkpoints/step-000004.pt"] * 2, {}, "given 2 times"),
         (["rich"], {"device": "cudaa"}, "cannot use device 'cudaa'"),
         (["rich"], {"device": "meta"}, "cannot use device 'meta'"),
     ],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import itertools
 import re
 from collections.abc import Callable, Iterable, Sequence
 from datetime import date
@@ -59,7 +60,7 @@ def diagnose(
     runs, where they came from Python. Nothing of the runs changes. Raises SparringError for mistakes.
     """
     note = note or (lambda text: None)
-    chosen = [only] if isinstance(only, str) else list(only)
+    chosen = [only] if isinstance(only, str) else list(dict.fromkeys(only))
     for name in chosen:
         if name not in SECTIONS:
             raise SparringError(f"unknown section '{name}': {nearest(name, SECTIONS)}")
@@ -85,15 +86,24 @@ def diagnose(
 
 
 def _name_apart(runs: Sequence[OpenedRun]) -> None:
-    """Runs of one name get numbers; a checkpoint's step is part of its name where one run is given more than once."""
-    names = [run.name for run in runs]
-    for i, run in enumerate(runs):
-        if names.count(names[i]) > 1:
-            run.name = f"{names[i]} ({names[: i + 1].count(names[i])})"
+    """A checkpoint's step is part of its name where one run is given more than once; runs still of one name get numbers.
+
+    Names are apart as files', too. Raises SparringError for the same run, or the same checkpoint, given twice.
+    """
     folders = [run.folder.resolve() for run in runs]
-    for i, run in enumerate(runs):
-        if folders.count(folders[i]) > 1:
-            run.name = f"{names[i]}, step {run.last}"
+    given = [(folder, tuple(run.steps)) for folder, run in zip(folders, runs, strict=True)]
+    for run, what in zip(runs, given, strict=True):
+        if given.count(what) > 1:
+            raise SparringError(f"{run.name} is given {given.count(what)} times: give each run, or checkpoint, once")
+        if folders.count(what[0]) > 1:
+            run.name = f"{run.name}, step {run.last}"
+    names = [file_name(run.name) for run in runs]
+    taken = {name for name in names if names.count(name) == 1}
+    for run, name in zip(runs, names, strict=True):
+        if name not in taken:
+            numbered = (f"{run.name} ({i})" for i in itertools.count(1))
+            run.name = next(new for new in numbered if file_name(new) not in taken)
+            taken.add(file_name(run.name))
 
 
 def _write(found: Diagnosis, runs: Sequence[OpenedRun], n: int) -> None:

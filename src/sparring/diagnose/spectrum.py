@@ -59,11 +59,11 @@ def spectra(judge: Discriminator) -> dict[str, dict[str, Any]]:
 
 
 def describe(values: Tensor) -> dict[str, Any]:
-    """Singular values [r], largest first, and the ranks that they amount to."""
-    share = values / values.sum().clamp_min(1e-300)
-    entropy = -torch.special.xlogy(share, share).sum()
-    return {
-        "singular_values": values.tolist(),
-        "effective_rank": float(entropy.exp()),
-        "stable_rank": float(values.square().sum() / values.max().square().clamp_min(1e-300)),
-    }
+    """Singular values [r], largest first, and the ranks that they amount to: 0 of a matrix that is zero."""
+    found: dict[str, Any] = {"singular_values": values.tolist(), "effective_rank": 0.0, "stable_rank": 0.0}
+    if values.max() > 0:
+        relative = values.double() / values.double().max()
+        share = relative / relative.sum()
+        found["effective_rank"] = float(torch.special.entr(share).sum().exp())
+        found["stable_rank"] = float(relative.square().sum())
+    return found

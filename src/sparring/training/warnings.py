@@ -1,7 +1,7 @@
 """What a run's numbers say about its health while it trains: each warning says what was seen and what people try.
 
-    collapse      the samples of fixed latents differ less from one another than half of what they did at their best, or,
-                  after a quarter of the run, than a tenth of what real images do
+    collapse      the samples of fixed latents differ less from one another than half of what they did at their best, if that
+                  was 0.3 of what real images do or more; or, after a quarter of the run, than a tenth of what those do
     saturated     the discriminator's loss is next to nothing while it tells reals from fakes by a wide gap
     overfitting   the discriminator accepts far more of its training images than of held-out ones
     stuck         the samples of fixed latents are the same pictures as when they were last drawn

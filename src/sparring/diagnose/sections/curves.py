@@ -22,13 +22,15 @@ def measure(runs: Sequence[OpenedRun], n: int) -> Section:
     table: list[Sequence[Any]] = []
     for run in runs:
         found.numbers[run.name] = {"steps": run.log[-1]["step"] if run.log else run.last, "last": {}, "best": {}}
-        for metric, (steps, values, better) in _measurements(run).items():
+        lines = _measurements(found, run)
+        for metric, (steps, values, better) in lines.items():
             measured.setdefault(metric, {})[run.name] = (steps, values)
             best = BEST[better](values)
             found.numbers[run.name]["last"][metric], found.numbers[run.name]["best"][metric] = values[-1], best
             table.append((run.name, metric, f"{values[-1]:.4g}", f"{best:.4g}", steps[values.index(best)]))
-        if not any(len(steps) > 1 for steps, _, _ in _measurements(run).values()):
-            found.lack(f"measurements over training: {run.name} was measured at its end alone; set evaluation.every")
+        if not any(len(steps) > 1 for steps, _, _ in lines.values()):
+            often = "was measured at its end alone" if lines else "was never measured"
+            found.lack(f"measurements over training: {run.name} {often}; set evaluation.every")
         for key, line in _log(run).items():
             logged.setdefault(key, {})[run.name] = line
             found.numbers[run.name]["last"][key] = line[1][-1]
@@ -49,14 +51,16 @@ def measure(runs: Sequence[OpenedRun], n: int) -> Section:
     return found
 
 
-def _measurements(run: OpenedRun) -> dict[str, tuple[list[float], list[float], str]]:
-    found: dict[str, tuple[list[float], list[float], str]] = {}
+def _measurements(found: Section, run: OpenedRun) -> dict[str, tuple[list[float], list[float], str]]:
+    lines: dict[str, tuple[list[float], list[float], str]] = {}
     for row in run.metrics:
-        if isinstance(row["value"], int | float) and row.get("better") in BEST:
-            steps, values, _ = found.setdefault(row["metric"], ([], [], row["better"]))
+        if not {"metric", "value"} <= set(row):
+            found.lack(f"a measurement of {run.name}: a line of its metrics.jsonl, of step {row['step']}, is damaged")
+        elif isinstance(row["value"], int | float) and row.get("better") in BEST:
+            steps, values, _ = lines.setdefault(row["metric"], ([], [], row["better"]))
             steps.append(row["step"])
             values.append(row["value"])
-    return found
+    return lines
 
 
 def _log(run: OpenedRun) -> Lines:

@@ -31,7 +31,7 @@ def measure(runs: Sequence[OpenedRun], n: int) -> Section:
     for run in runs:
         classes, features = _classes(found, run, n), Features(run)
         overall, within = _pairs(run, classes, n, run.last)
-        numbers: dict[str, Any] = {"n": n, "step": run.last, "pixels": _ratios(to_float, overall, within)}
+        numbers: dict[str, Any] = {"n": len(overall[0]), "step": run.last, "pixels": _ratios(to_float, overall, within)}
         numbers["features"] = _ratios(features, overall, within) | {"of": features.name}
         prdc = precision_recall_density_coverage(features(overall[0].pixels), features(overall[1].pixels))
         numbers |= {name: float(getattr(prdc, name)) for name in ("precision", "recall", "density", "coverage")}

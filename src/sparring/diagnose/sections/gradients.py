@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from torch import Tensor
 
-from sparring.diagnose.gradients import REACH, histogram, maps, summary
+from sparring.diagnose.gradients import common_reach, histogram, maps, summary
 from sparring.diagnose.opened import OpenedRun
 from sparring.diagnose.sections import Section, one_checkpoint
 from sparring.report.plots import curves, picture_rows
@@ -18,9 +18,8 @@ def measure(runs: Sequence[OpenedRun], n: int) -> Section:
     """See `sparring.diagnose.gradients` for what the numbers are."""
     found = Section("gradients")
     rows: dict[str, Tensor] = {}
-    shares: dict[str, tuple[list[float], list[float]]] = {}
     course: dict[str, dict[str, tuple[list[int], list[float]]]] = {}
-    reach = None
+    entries: dict[str, Tensor] = {}
     for run in runs:
         real = run.real(n)
         gradients = run.subject().gradients(real.images, real.labels)
@@ -29,8 +28,7 @@ def measure(runs: Sequence[OpenedRun], n: int) -> Section:
         ):
             rows["real" if len(rows) == 0 else f"real, {run.name}"] = real.pixels[:SHOWN]
         rows[run.name] = maps(gradients[:SHOWN])
-        reach = reach or float(REACH * gradients.std())
-        shares[run.name] = histogram(gradients, reach=reach)
+        entries[run.name] = gradients
         steps = run.course()
         found.numbers[run.name] = summary(gradients) | {
             "n": len(real),
@@ -58,6 +56,8 @@ def measure(runs: Sequence[OpenedRun], n: int) -> Section:
         picture_rows(rows, title="real images, and |gradient| of the score there"),
         "Gradients clipped to 3 standard deviations, the mean of their absolute values over the channels (AS-GAN, Figure 2)",
     )
+    reach = common_reach(entries.values())
+    shares = {name: histogram(gradients, reach=reach) for name, gradients in entries.items()}
     found.draw(
         "gradient-histogram",
         curves(shares, title="histogram of the gradient's entries", xlabel="gradient", ylabel="share", logarithmic="y"),
