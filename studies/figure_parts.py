@@ -11,6 +11,7 @@ from PIL import Image
 from sparring.diagnose.opened import OpenedRun
 from sparring.diagnose.sections import section
 from sparring.files import write_atomically
+from sparring.metrics.compare import ClassComparison
 from sparring.report.plots import curves, image_grid, picture_rows, render
 from sparring.training.log import read_rows
 
@@ -65,6 +66,11 @@ def samples(name: str, run: str, *, rows: int = 4) -> Numbers:
     images = opened(run).fake(rows * COLUMNS).pixels
     image_grid(images, OUT / f"{name}.png", columns=COLUMNS, scale=2)
     return {}
+
+
+def gained(both: ClassComparison) -> list[int]:
+    """Places of the classes that came nearer to their images, up to three, the most improved first."""
+    return [place for place in both.by_change()[:3] if both.second[place] < both.first[place]]
 
 
 def diversity(run: OpenedRun) -> Numbers:

@@ -5,9 +5,11 @@ Each is a recipe made of parts, as `sparring train` takes it. What is trained al
 
 from __future__ import annotations
 
+import argparse
 import json
 import sys
 import time
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +17,20 @@ import torch
 
 import sparring
 from sparring.errors import SparringError
+from sparring.recipe import Recipe
+from sparring.training.run_folder import load_run_data
+
+Places = dict[str, str]
 
 ROOT = Path(__file__).resolve().parents[1]
 RUNS = ROOT / "runs" / "figures"
-CIFAR = "../shared/data/cifar10.zip"
+CIFAR, TINY_IMAGENET = "cifar10", "tiny-imagenet"
+PLACES: Places = {  # of images that the package does not hold
+    CIFAR: "../shared/data/cifar10.zip",
+    TINY_IMAGENET: "../shared/data/tiny-imagenet-32.zip",
+}
 STEPS = 720  # of most runs; those that others are compared with or start from take LONG
 LONG = 1200
-TINY_IMAGENET = "../shared/data/tiny-imagenet-32.zip"
 EPS = 1 / 255
 NEGATIVES = (0, 3, 10)  # of NAT-GAN's Figure 6, in a batch of 32
 
@@ -32,7 +41,9 @@ def _recipe(name: str, objective: dict[str, Any], *, cifar: bool = False, **chan
     optimizer = {"lr": 4e-4, "betas": [0.5, 0.99]}
     recipe: dict[str, Any] = {
         "name": name,
-        "data": {"source": str(ROOT / CIFAR), "split": "train", "size": 32, "channels": 3} if cifar else garments,
+        "data": {"source": str(ROOT / PLACES[CIFAR]), "split": "train", "size": 32, "channels": 3}
+        if cifar
+        else garments,
         "generator": {"network": {"kind": "dcgan", "width": 24}, "latent_size": 64, "optimizer": dict(optimizer)},
         "discriminator": {"network": {"kind": "dcgan", "width": 16}, "optimizer": dict(optimizer)},
         "objective": objective,
@@ -104,7 +115,7 @@ def _learning(generator: float, discriminator: float, beta_1: float) -> dict[str
 def _nat(name: str, negatives: int, *, cifar: bool) -> dict[str, Any]:
     """NAT-GAN on the narrowed networks of AM-GAN; negatives are bags, or classes of Tiny ImageNet that CIFAR-10 has not."""
     bags = {"source": "fashion-mnist-10k", "split": "train", "classes": ["bag"], "size": 32, "channels": 1}
-    others = {"source": str(ROOT / TINY_IMAGENET), "split": "train", "classes": OTHERS}
+    others = {"source": str(ROOT / PLACES[TINY_IMAGENET]), "split": "train", "classes": OTHERS}
     recipe = _recipe(
         name,
         {"nat_gan": {}} | ({"negatives": {"per_batch": negatives}} if negatives else {}),
@@ -187,17 +198,52 @@ RECIPES: dict[str, dict[str, Any]] = {
 }  # fmt: skip
 
 
-def train(name: str) -> Path | None:
-    """The folder of a run, trained if it is not there; None, with the reason on stderr, where that cannot be."""
-    recipe, folder = dict(RECIPES[name]), RUNS / name
-    if (folder / "report.html").is_file():
-        return folder
-    if recipe["data"]["source"].endswith("cifar10.zip") and not (ROOT / CIFAR).is_file():
-        sys.stderr.write(f"{name} is skipped: there is no {CIFAR}\n")
+def outside(name: str) -> list[str]:
+    """Which of `PLACES` a run is trained on."""
+    sources = {RECIPES[name].get(part, {}).get("source") for part in ("data", "negatives")}
+    return [key for key, place in PLACES.items() if str(ROOT / place) in sources]
+
+
+def recipe_of(name: str, places: Places) -> dict[str, Any]:
+    """A run's recipe, with its images from other places where these are given."""
+    recipe = dict(RECIPES[name])
+    for key in set(outside(name)) & set(places):
+        for part in ("data", "negatives"):
+            if recipe.get(part, {}).get("source") == str(ROOT / PLACES[key]):
+                fetched = {"download": True} if places[key].startswith("torchvision:") else {}
+                recipe[part] = recipe[part] | {"source": places[key]} | fetched
+    return recipe
+
+
+def is_trained(name: str) -> bool:
+    return (RUNS / name / "report.html").is_file()
+
+
+def lacking(name: str, places: Places) -> str | None:
+    """Why a run cannot be trained, with the cure; None where it is there, or its images are."""
+    if is_trained(name) or not outside(name):
         return None
+    recipe = recipe_of(name, places)
+    recipe.pop("start_from", None)
+    try:
+        load_run_data(Recipe.load(recipe), print_note)
+    except SparringError as error:
+        return f"{error}; give images with {' and '.join(f'--{key}' for key in outside(name))}, see docs/figures.md"
+    return None
+
+
+def print_note(text: str) -> None:
+    sys.stderr.write(f"{text}\n")
+
+
+def train(name: str, places: Places) -> Path | None:
+    """The folder of a run, trained if it is not there; None, with the reason on stderr, where that cannot be."""
+    recipe, folder = recipe_of(name, places), RUNS / name
+    if is_trained(name):
+        return folder
     start = recipe.pop("start_from", None)
     if start is not None:
-        start = train(start)
+        start = train(start, places)
     began = time.time()
     try:
         sparring.train(
@@ -208,7 +254,7 @@ def train(name: str) -> Path | None:
             command=f"studies/figures.py {name}",
         )
     except SparringError as error:
-        sys.stderr.write(f"{name} is skipped: {error}\n")
+        print_note(f"{name} is not trained: {error}")
         return None
     seconds = round(time.time() - began)
     last = json.loads((folder / "log.jsonl").read_text().splitlines()[-1])
@@ -216,12 +262,30 @@ def train(name: str) -> Path | None:
     return folder
 
 
-def main() -> None:
-    """Train the named runs, all by default, one after the other on one thread."""
+def asked(words: Sequence[str] | None, about: str, names: Iterable[str]) -> tuple[list[str], Places]:
+    """The names on a command line, all where there are none, and the places of images that it gives."""
+    names = list(names)
+    parser = argparse.ArgumentParser(description=about)
+    parser.add_argument("names", nargs="*", metavar="NAME", choices=names, help=f"{', '.join(names)}; all by default")
+    for key, place in PLACES.items():
+        parser.add_argument(f"--{key}", metavar="SOURCE", help=f"a folder, zip or named data set for {place}")
+    found = vars(parser.parse_args(words))
+    chosen = found.pop("names") or names
+    places = {key.replace("_", "-"): place for key, place in found.items() if place is not None}
+    return chosen, {key: str(Path(place).resolve()) if Path(place).exists() else place for key, place in places.items()}
+
+
+def main(words: Sequence[str] | None = None) -> int:
+    """Train the named runs, all by default, one after the other on one thread; 1 where one could not be trained."""
     torch.set_num_threads(1)
-    for name in sys.argv[1:] or RECIPES:
-        train(name)
+    names, places = asked(words, "Train the runs behind docs/figures.md.", RECIPES)
+    reasons = {name: lacking(name, places) for name in names}
+    for name, reason in reasons.items():
+        if reason is not None:
+            print_note(f"{name} is not trained: {reason}")
+    trained = [train(name, places) for name, reason in reasons.items() if reason is None]
+    return int(None in trained or len(trained) < len(names))
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -2,6 +2,7 @@
 
     python studies/figures.py                 # trains what is missing (about an hour on a core), draws all
     python studies/figures.py as-gan-2        # one figure, with the runs that it needs
+    python studies/figures.py --help          # all names, and where images that the package does not hold are taken from
 
 Goes on where it was stopped; runs stand in runs/figures. Then `python studies/figures_page.py` writes docs/figures.md anew.
 """
@@ -11,7 +12,7 @@ from __future__ import annotations
 import json
 import platform
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import date
 from typing import Any
 
@@ -25,6 +26,7 @@ from figure_parts import (
     Numbers,
     diversity,
     diversity_beside,
+    gained,
     last,
     logged,
     measured,
@@ -33,13 +35,14 @@ from figure_parts import (
     samples,
     save,
 )
-from figure_runs import COLLAPSING, NEGATIVES, RUNS, train
+from figure_runs import COLLAPSING, NEGATIVES, RUNS, asked, lacking, print_note, train
 
 from sparring.diagnose.gradients import common_reach, histogram, maps, summary
 from sparring.diagnose.sections import section
 from sparring.diagnose.spectrum import spectra as spectra_of
+from sparring.errors import SparringError
 from sparring.files import write_json
-from sparring.metrics.compare import compare_classes
+from sparring.metrics.compare import ClassComparison, compare_classes
 from sparring.report.plots import COLOURS, bars, curves, from_zero, panel, picture_rows
 from sparring.training.log import read_rows
 from sparring.training.run_folder import commit
@@ -75,7 +78,7 @@ def mhgan_1() -> Numbers:
     return samples("mhgan-1", "mhgan")
 
 
-def _intra() -> Any:
+def _intra() -> ClassComparison:
     rows = [[r for r in read_rows(RUNS / run / "metrics.jsonl") if "per_class" in r][-1] for run in ("sagan", "mhgan")]
     return compare_classes(*rows)
 
@@ -101,13 +104,15 @@ def _classes_that(name: str, order: list[int]) -> Numbers:
     for place in order:
         for word, fake in of_run.items():
             distance = (both.first if word == "SAGAN" else both.second)[place]
-            rows[f"{both.names[place]}, {word}: {distance:.0f}"] = fake.pixels[fake.labels == both.classes[place]]
+            rows[f"{both.names[place]}, {word}: {distance:.1f}"] = fake.pixels[fake.labels == both.classes[place]]
     save(name, picture_rows(rows, title="samples of a class, and its distance", side=0.5))
     return {both.names[i]: [round(both.first[i], 2), round(both.second[i], 2)] for i in order}
 
 
 def mhgan_5() -> Numbers:
-    return _classes_that("mhgan-5", _intra().by_change()[:3])
+    if not (order := gained(_intra())):
+        raise SparringError("no class gained from MHGAN")
+    return _classes_that("mhgan-5", order)
 
 
 def mhgan_6() -> Numbers:
@@ -351,24 +356,43 @@ FIGURES: dict[str, tuple[Callable[[], Numbers], tuple[str, ...]]] = {
 }
 
 
-def main() -> None:
-    """Draw the named figures, all by default; numbers go to docs/figures/numbers.json with date, commit and hardware."""
+def main(words: Sequence[str] | None = None) -> int:
+    """Draw the named figures, all by default; numbers go to docs/figures/numbers.json with date, commit and hardware.
+
+    Images that are missing are found before anything is trained. 1 where a figure was not drawn.
+    """
     torch.set_num_threads(1)
+    names, places = asked(words, "Draw the counterparts of the papers' figures.", FIGURES)
+    reasons = {run: lacking(run, places) for run in dict.fromkeys(run for name in names for run in FIGURES[name][1])}
+    failed = {}
+    for name in names:
+        runs = FIGURES[name][1]
+        reason = next((reasons[run] for run in runs if reasons[run] is not None), None)
+        try:
+            if reason is None and None not in [train(run, places) for run in runs]:
+                draw_one(name)
+                continue
+        except SparringError as error:
+            reason = str(error)
+        failed[name] = reason or "a run of it could not be trained"
+    for name, reason in failed.items():
+        print_note(f"{name} is not drawn: {reason}")
+    return int(bool(failed))
+
+
+def draw_one(name: str) -> None:
+    """Draw a figure whose runs are there, and keep its numbers."""
+    draw, runs = FIGURES[name]
+    numbers = draw()
     path = OUT / "numbers.json"
     known: Numbers = json.loads(path.read_text()) if path.is_file() else {}
-    for name in sys.argv[1:] or FIGURES:
-        draw, runs = FIGURES[name]
-        if None in [train(run) for run in runs]:
-            print(f"{name} is skipped: a run is missing")
-            continue
-        numbers = draw()
-        steps = {run: opened(run).last for run in runs}
-        facts = {"date": date.today().isoformat(), "hardware": f"{platform.machine()}, 1 thread"}
-        at = trained_at(runs or TRAINED_APART.get(name, ()))
-        known[name] = facts | {"commit": at, "steps": steps, "numbers": numbers}
-        write_json(path, known)
-        print(name, json.dumps(known[name]["numbers"], ensure_ascii=False)[:300], flush=True)
+    steps = {run: opened(run).last for run in runs}
+    facts = {"date": date.today().isoformat(), "hardware": f"{platform.machine()}, 1 thread"}
+    at = trained_at(runs or TRAINED_APART.get(name, ()))
+    known[name] = facts | {"commit": at, "steps": steps, "numbers": numbers}
+    write_json(path, known)
+    print(name, json.dumps(numbers, ensure_ascii=False)[:300], flush=True)
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from figure_runs import RECIPES, ROOT
+from figure_runs import PLACES, RECIPES, ROOT, outside
+from figures import FIGURES
 from PIL import Image
 
 NARROW = 850  # pixels; pictures below that stand side by side
@@ -24,10 +25,30 @@ python studies/figures.py         # trains what is missing on one thread, draws 
 python studies/figures_page.py    # writes this page from docs/figures/numbers.json
 ```
 
+Most figures need nothing but the package. Some need images of 32x32 pixels that are looked for beside the checkout:
+
+| images | for | place | what lies in it | another place |
+|---|---|---|---|---|
+| CIFAR-10 | {} | `{}` | `train/<class>/*.jpg`, `test/<class>/*.jpg` | `--cifar10 SOURCE` |
+| Tiny ImageNet | {} | `{}` | `train/<wnid>/*.JPEG` | `--tiny-imagenet SOURCE` |
+
+SOURCE is a folder or a zip with images in such folders, or for CIFAR-10 `torchvision:CIFAR10`, which torchvision fetches; of
+Tiny ImageNet the ten classes that `studies/figure_runs.py` names are enough. For a figure whose images are not there nothing
+is trained; the command says what it lacks and ends with exit code 1.
+
 The same figures of your own runs: `sparring diagnose RUN [RUN ...]` ([docs](diagnose.md)), `sparring evaluate RUN --versus
 RUN` ([docs](measuring.md)), `sparring classify` ([docs](classify.md)), `sparring toy` ([docs](toy.md)). Figures that explain
 a method and have no result in them (NAT 2; SDP 1; MHGAN 2, 3, 9; AS-GAN 3) have no counterpart here.
 """
+
+
+def head() -> str:
+    """The page's first part, with the figures that need images from outside."""
+    words = []
+    for key, place in PLACES.items():
+        needing = [name for name, (_, runs) in FIGURES.items() if any(key in outside(run) for run in runs)]
+        words += [", ".join(f"`{name}`" for name in needing), place]
+    return HEAD.format(*words)
 
 
 def _words() -> dict[str, tuple[str, str, list[str], str, str]]:
@@ -42,11 +63,10 @@ def _words() -> dict[str, tuple[str, str, list[str], str, str]]:
 WORDS = _words()
 
 
-def main() -> None:
+def page() -> str:
+    """All of docs/figures.md."""
     numbers = json.loads((PAGE.parent / "figures" / "numbers.json").read_text(encoding="utf-8"))
-    parts = [HEAD]
-    parts += [_part(name, numbers.get(name)) for name in WORDS]
-    PAGE.write_text("\n".join(parts), encoding="utf-8")
+    return "\n".join([head(), *(_part(name, numbers.get(name)) for name in WORDS)])
 
 
 def _part(name: str, found: dict[str, Any] | None) -> str:
@@ -77,4 +97,4 @@ def _shown(value: Any) -> str:
 
 
 if __name__ == "__main__":
-    main()
+    PAGE.write_text(page(), encoding="utf-8")
