@@ -17,7 +17,10 @@ from sparring.errors import SparringError
 UNFINISHED = ".unfinished"  # how a file ends while it is being written
 _FAULTS_OF_THE_DISK = {
     getattr(errno, name)
-    for name in ("ENOSPC", "EDQUOT", "EFBIG", "EROFS", "EACCES", "EPERM", "EIO", "ENOTDIR", "EEXIST", "ENAMETOOLONG")
+    for name in (
+        *("ENOSPC", "EDQUOT", "EFBIG", "EROFS", "EACCES", "EPERM", "EIO"),
+        *("ENOTDIR", "EEXIST", "ENAMETOOLONG", "ELOOP"),
+    )
     if hasattr(errno, name)
 }
 

@@ -160,6 +160,7 @@ def test_mistakes_end_in_one_line_and_exit_code_2(
     (tmp_path / "text.csv").write_text("1,2\nthree,4\n")
     (tmp_path / "one.csv").write_text("1,2\n")
     Image.new("L", (9, 9), 7).save(tmp_path / "blank.png")
+    (tmp_path / "loop").symlink_to("loop")
     (tmp_path / "taken" / "still.png").mkdir(parents=True)
     cases: list[tuple[list[object], str]] = [
         (["rign-8"], "did you mean 'ring-8'"),
@@ -194,6 +195,7 @@ def test_mistakes_end_in_one_line_and_exit_code_2(
             "taken/still.png is a folder, and a file is to be written there; choose another",
         ),
         (["gaussians", "world.stds=1e-30"], "scale them"),
+        (["ring-8", "--out", "loop/below"], "Too many levels of symbolic links; choose another folder"),
         (["study", "--seed", 0], "a study makes no film, its seeds are"),
         (["study", "--film", "auto"], "a study makes no film, its seeds are"),
         (["study", "--level", 1], "its levels fixed"),

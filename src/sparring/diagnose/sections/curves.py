@@ -22,14 +22,14 @@ def measure(runs: Sequence[OpenedRun], n: int) -> Section:
     table: list[Sequence[Any]] = []
     for run in runs:
         found.numbers[run.name] = {"steps": run.log[-1]["step"] if run.log else run.last, "last": {}, "best": {}}
-        lines = _measurements(found, run)
-        for metric, (steps, values, better) in lines.items():
+        measurements = _measurements(found, run)
+        for metric, (steps, values, better) in measurements.items():
             measured.setdefault(metric, {})[run.name] = (steps, values)
             best = BEST[better](values)
             found.numbers[run.name]["last"][metric], found.numbers[run.name]["best"][metric] = values[-1], best
             table.append((run.name, metric, f"{values[-1]:.4g}", f"{best:.4g}", steps[values.index(best)]))
-        if not any(len(steps) > 1 for steps, _, _ in lines.values()):
-            often = "was measured at its end alone" if lines else "was never measured"
+        if not any(len(steps) > 1 for steps, _, _ in measurements.values()):
+            often = "was measured at its end alone" if measurements else "was never measured"
             found.lack(f"measurements over training: {run.name} {often}; set evaluation.every")
         for key, line in _log(run).items():
             logged.setdefault(key, {})[run.name] = line
