@@ -42,8 +42,8 @@ from sparring.diagnose.sections import section
 from sparring.diagnose.spectrum import spectra as spectra_of
 from sparring.errors import SparringError
 from sparring.files import write_json
-from sparring.metrics.compare import ClassComparison, compare_classes
-from sparring.report.plots import COLOURS, bars, curves, from_zero, panel, picture_rows
+from sparring.metrics.compare import ClassComparison, class_scatter, compare_classes
+from sparring.report.plots import bars, curves, from_zero, picture_rows
 from sparring.training.log import read_rows
 from sparring.training.run_folder import commit
 
@@ -80,18 +80,14 @@ def mhgan_1() -> Numbers:
 
 def _intra() -> ClassComparison:
     rows = [[r for r in read_rows(RUNS / run / "metrics.jsonl") if "per_class" in r][-1] for run in ("sagan", "mhgan")]
-    return compare_classes(*rows)
+    return compare_classes(*rows, runs=("SAGAN", "MHGAN"))
 
 
 def mhgan_4() -> Numbers:
     found = plotted("mhgan-4a", measured(TRIO, "fashion-IS"), "score over training", "fashion-IS")
     found |= plotted("mhgan-4b", measured(TRIO, "fashion-FD"), "distance over training", "fashion-FD", logarithmic="y")
     both = _intra()
-    figure, axes = panel(title="distance within each class", xlabel="SAGAN", ylabel="MHGAN", size=(3.2, 2.9))
-    most = 1.05 * max(*both.first, *both.second)
-    axes.plot([0, most], [0, most], color=COLOURS[1], linewidth=1)
-    axes.scatter(both.first, both.second, s=16, color=COLOURS[0])
-    save("mhgan-4c", figure)
+    save("mhgan-4c", class_scatter(both))
     return found | {
         "classes improved": f"{both.improved} of {len(both.classes)}",
         "mean change": None if both.mean_change is None else round(both.mean_change, 4),

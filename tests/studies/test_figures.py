@@ -8,7 +8,7 @@ from types import ModuleType
 import pytest
 import torch
 
-from sparring.metrics.compare import ClassComparison
+from sparring.metrics.compare import compare_classes
 from sparring.report.plots import image_grid
 
 STUDIES = Path(__file__).resolve().parents[2] / "studies"
@@ -84,7 +84,8 @@ def test_images_of_ones_own_take_the_place_of_cifar(figures: ModuleType, picture
 
 
 def test_classes_that_lost_are_not_among_those_that_gained(figures: ModuleType) -> None:
-    both = ClassComparison((0, 1, 2, 3), ("a", "b", "c", "d"), (5.0, 9.0, 1.0, 7.0), (4.0, 3.0, 1.04, 7.0), "fd")
+    rows = ([5.0, 9.0, 1.0, 7.0], [4.0, 3.0, 1.04, 7.0])
+    both = compare_classes(*({"metric": "fd", "per_class": values} for values in rows))
     assert figures.gained(both) == [1, 0]
 
 

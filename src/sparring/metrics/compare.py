@@ -191,7 +191,7 @@ def class_scatter(found: ClassComparison) -> Figure:
         size=(4.8, 4.6),
     )
     both = [*found.first, *found.second]
-    margin = 0.08 * (max(both) - min(both)) or 1.0
+    margin = 0.14 * (max(both) - min(both)) or 1.0
     low, high = min(both) - margin, max(both) + margin
     axes.plot([low, high], [low, high], color=COLOURS[1], linewidth=1)
     axes.scatter(found.first, found.second, s=16, color=COLOURS[0])
