@@ -15,7 +15,16 @@ import yaml
 
 from sparring.errors import SparringError, nearest
 
-SHORT_FORMS = {"data": "source", "negatives": "source", "unlabelled": "source", "network": "kind", "ema": "decay"}
+SHORT_FORMS = {
+    "data": "source",
+    "negatives": "source",
+    "unlabelled": "source",
+    "test": "source",
+    "network": "kind",
+    "criterion": "kind",
+    "ema": "decay",
+}
+SOURCES_BY_NAME = ("probes",)  # each value of these mappings may be short for its source
 PROTOCOL = ("title", "protocol", "checkpoint")  # of `paper`: how its numbers were made
 
 
@@ -156,18 +165,21 @@ def _base_path(base: str, path: Path) -> Path:
     )
 
 
-def merge(base: Mapping[str, Any], change: Mapping[str, Any]) -> dict[str, Any]:
-    """`change` laid over `base`: mappings merge key by key, all else is replaced. A new `kind` replaces its mapping."""
+def merge(base: Mapping[str, Any], change: Mapping[str, Any], *, of_sources: bool = False) -> dict[str, Any]:
+    """`change` laid over `base`: mappings merge key by key, all else is replaced. A new `kind` replaces its mapping.
+
+    A short form, such as data: FOLDER, is written out where a mapping refines it. of_sources: every value is a source.
+    """
     merged = dict(base)
     for key, value in change.items():
         old = merged.get(key)
         if isinstance(old, Mapping) and isinstance(value, Mapping):
             other_kind = "kind" in value and "kind" in old and value["kind"] != old["kind"]
-            merged[key] = dict(value) if other_kind else merge(old, value)
+            merged[key] = dict(value) if other_kind else merge(old, value, of_sources=key in SOURCES_BY_NAME)
         elif isinstance(old, Mapping) and "source" in old and isinstance(value, str):
             merged[key] = {"source": value}  # data=FOLDER is another source, not the old one's split and classes
-        elif isinstance(value, Mapping) and key in SHORT_FORMS and isinstance(old, str | int | float):
-            merged[key] = {SHORT_FORMS[key]: old, **value}
+        elif isinstance(value, Mapping) and isinstance(old, str | int | float) and (of_sources or key in SHORT_FORMS):
+            merged[key] = {"source" if of_sources else SHORT_FORMS[key]: old, **value}
         else:
             merged[key] = value
     return merged
@@ -180,7 +192,7 @@ def parse_overrides(overrides: list[str] | tuple[str, ...] | Mapping[str, Any]) 
     parsed = {}
     for override in overrides:
         key, equals, value = override.partition("=")
-        if not equals or not re.fullmatch(r"[\w/-]+(\.[\w/-]+)*", key):
+        if not equals or not re.fullmatch(r"[\w/-]+(\.[^.\n]+)*", key):  # names of probes may hold spaces
             raise SparringError(
                 f"'{override}' is no override: write key=value, such as steps=100 or objective.r1.weight=5"
             )

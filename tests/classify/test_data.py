@@ -1,5 +1,7 @@
 """What a classifier's run is made of: splits, negatives that are none, probes, and what is suspicious about them."""
 
+import re
+
 import numpy as np
 import pytest
 import torch
@@ -11,6 +13,8 @@ from sparring.classify.recipe import ClassifierRecipe
 from sparring.data.negatives import noise_batch
 from sparring.data.packed import PackedImages
 from sparring.errors import SparringError
+from sparring.recipe import Recipe
+from sparring.training.run_folder import load_run_data
 
 
 def load(recipe, notes=None, **given):
@@ -202,3 +206,46 @@ def test_data_that_do_not_fit_are_one_line(changes, given, words, recipe, positi
 def test_more_negatives_than_positives_is_doubted(recipe, positives, negatives):
     data = load(recipe(**{"negatives.per_batch": 20}), data=positives, negatives=negatives)
     assert "up to 20 negatives beside 12 positives in a batch" in data.warnings[0]
+
+
+@pytest.fixture
+def torchvisions_sets(monkeypatch, tmp_path):
+    """Stand-ins for CIFAR-10 and CIFAR-100, which are not there unless fetched; what was fetched, with its split."""
+    datasets = pytest.importorskip("torchvision.datasets")
+    monkeypatch.setenv("SPARRING_DATA", str(tmp_path))
+    fetched = []
+
+    def stand_in(name, classes):
+        def __init__(self, root, train=True, download=False):
+            if not download:
+                raise RuntimeError("Dataset not found")
+            fetched.append((name, train))
+            self.data = np.random.default_rng(len(fetched)).integers(0, 256, (4 * classes, 8, 8, 3), np.uint8)
+            self.targets = list(range(classes)) * 4
+
+        return type(name, (datasets.VisionDataset,), {"__init__": __init__})
+
+    for name, classes in (("CIFAR10", 10), ("CIFAR100", 100)):
+        monkeypatch.setattr(datasets, name, stand_in(name, classes))
+    return fetched
+
+
+def test_the_cure_for_missing_data_is_accepted_by_both_kinds_of_recipe(torchvisions_sets):
+    gan, classifier = "nat-gan/nat-gan-3-cifar10", "nat/nat-cifar10"
+    changes = ["probes.ILSVRC=null", "batch_size=8", "negatives.per_batch=3"]
+    with pytest.raises(SparringError, match="finds no CIFAR10") as missing:
+        load(ClassifierRecipe.load(classifier, changes))
+    cure = re.findall(r"[a-z.]+download=true", str(missing.value))
+    assert cure == ["data.download=true", "negatives.download=true"]
+    load(ClassifierRecipe.load(classifier, [*changes, *cure]))
+    wanted = {("CIFAR10", True), ("CIFAR10", False), ("CIFAR100", True), ("CIFAR100", False)}
+    assert set(torchvisions_sets) == wanted  # data, test images, negatives and probes
+    torchvisions_sets.clear()
+    load_run_data(Recipe.load(gan, cure), print)
+    assert ("CIFAR10", True) in torchvisions_sets and ("CIFAR100", True) in torchvisions_sets
+
+
+def test_a_probe_is_fetched_alone_where_it_alone_says_so(torchvisions_sets, recipe, positives, negatives):
+    chosen = recipe(**{"probes.others": {"source": "torchvision:CIFAR100", "download": True}})
+    assert len(load(chosen, data=positives, negatives=negatives).probes[0]) == 400
+    assert torchvisions_sets == [("CIFAR100", True)]

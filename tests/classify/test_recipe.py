@@ -53,6 +53,27 @@ def test_options_of_the_criterion_can_be_set_and_another_criterion_keeps_none_of
     assert ClassifierRecipe.load(refined, ["criterion=baseline"]).criterion.options == {}
 
 
+def test_refining_a_probe_keeps_the_source_that_its_short_form_names():
+    values = {**TINY, "probes": {"a": "elsewhere", "two words": "sklearn:digits"}}
+    overrides = ["probes.a.classes=[cat]", "probes.two words.split=test", "probes.new.source=b"]
+    probes = ClassifierRecipe.load(values, overrides).probes
+    assert (probes["a"].source, probes["a"].classes) == ("elsewhere", ["cat"])
+    assert (probes["two words"].source, probes["two words"].split) == ("sklearn:digits", "test")
+    assert probes["new"].source == "b"
+
+
+def test_a_recipe_that_extends_another_refines_its_short_forms(tmp_path):
+    base = "data: pictures\ntest: others\ncriterion: extra_class\nnegatives: bags\nprobes: {a: elsewhere}\nsteps: 1\n"
+    (tmp_path / "base.yaml").write_text(base)
+    refined = "extends: base\ntest: {split: b}\ncriterion: {kind: nat, neg_weight: 2}\nprobes: {a: {split: c}}\n"
+    (tmp_path / "refined.yaml").write_text(refined)
+    recipe = ClassifierRecipe.load(tmp_path / "refined.yaml")
+    assert (recipe.test.source, recipe.test.split) == ("others", "b")
+    assert (recipe.probes["a"].source, recipe.probes["a"].split) == ("elsewhere", "c")
+    (tmp_path / "refined.yaml").write_text("extends: base\nbeside: []\ncriterion: {}\n")
+    assert ClassifierRecipe.load(tmp_path / "refined.yaml").criterion.kind == "extra_class"
+
+
 def test_it_reads_back_what_it_writes():
     recipe = load(
         **{"beside": ["baseline"], "probes.a": "noise:normal", "negatives.per_batch": [2, 5], "test": {"split": "x"}}

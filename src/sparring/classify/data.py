@@ -179,6 +179,7 @@ def _load(images: Images, note: Note, given: Any, size: int | None, channels: in
         classes=images.classes,
         class_order=images.class_order,
         skip_unreadable=images.skip_unreadable,
+        download=images.download,
         note=note,
     )
 
@@ -193,6 +194,7 @@ def _load_others(
     same_classes: bool = False,
 ) -> PackedImages:
     """Images that fit beside the positives; without a source of their own they come from the positives' source."""
+    images = images.model_copy(update={"download": images.download or recipe.data.download})
     if images.source is None and given is None:
         classes = images.classes or (recipe.data.classes if same_classes else None)
         if classes is None and not same_classes:

@@ -41,10 +41,14 @@ class Images(Part):
     classes: str | list[str | int] | None = None
     class_order: str | list[str] | None = None
     skip_unreadable: bool = False
+    download: bool = False  # let torchvision fetch a data set of its own
 
 
 class Positives(Images):
-    """The images that are classified. size and channels are found in the data where they are not given."""
+    """The images that are classified. size and channels are found in the data where they are not given.
+
+    `download` of these counts for test images, negatives and probes, too.
+    """
 
     source: str
     size: int | None = Field(None, ge=1)
@@ -255,11 +259,7 @@ def _values(source: Any) -> dict[str, Any]:
 
 
 def _merged(values: dict[str, Any], change: dict[str, Any]) -> dict[str, Any]:
-    """One override laid over the values; a short form is written out first, so that it can be refined."""
-    short = {"network": "kind", "criterion": "kind", "data": "source", "negatives": "source", "test": "source"}
-    for key, field in short.items():
-        if isinstance(values.get(key), str) and isinstance(change.get(key), Mapping):
-            values = {**values, key: {field: values[key]}}
+    """One override laid over the values."""
     if isinstance(values.get("negatives"), Mapping) and isinstance(change.get("negatives"), str):
         joining = {key: values["negatives"][key] for key in HOW_THEY_JOIN if key in values["negatives"]}
         change = {**change, "negatives": {"source": change["negatives"]}}
