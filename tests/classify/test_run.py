@@ -10,6 +10,7 @@ import torch
 from tiny_classifiers import CHANGES, TINY, given, pictures, save
 from torch import nn
 
+from sparring.classify.export import export_classifier
 from sparring.classify.recipe import ClassifierRecipe
 from sparring.classify.run import ClassifierRun, train_classifier
 from sparring.classify.training import Training
@@ -141,6 +142,53 @@ class NoGradient(nn.Module):
         return (logits.argmax(1) == target).float().mean()
 
 
+class Views(nn.Module):
+    """A user's network with `view`, as many tutorials have it, straight and after a convolution."""
+
+    def __init__(self, *, image_size: int, num_classes: int):
+        super().__init__()
+        self.conv = nn.Conv2d(3, 4, 3, padding=1)
+        self.linear = nn.Linear((3 + 4) * image_size**2, num_classes)
+
+    def forward(self, images):
+        n = images.shape[0]
+        return self.linear(torch.cat([images.view(n, -1), self.conv(images).view(n, -1)], 1))
+
+
+class Detached(Views):
+    def forward(self, images):
+        return super().forward(images).detach()
+
+
+class FailsInTraining(Views):
+    def forward(self, images):
+        return super().forward(images) if not self.training else images.no_such_thing
+
+
+class TwoAnswers(Views):
+    def forward(self, images):
+        logits = super().forward(images)
+        return (logits, logits) if self.training else logits
+
+
+class ChangesInPlace(Views):
+    def forward(self, images):
+        h = super().forward(images).exp()
+        h.add_(1)  # exp's backward needs what it returned
+        return h
+
+
+class PerBatch(Views):
+    """Batch norm over the batch alone cannot learn from one image."""
+
+    def __init__(self, *, image_size: int, num_classes: int):
+        super().__init__(image_size=image_size, num_classes=num_classes)
+        self.norm = nn.BatchNorm1d(num_classes)
+
+    def forward(self, images):
+        return self.norm(super().forward(images))
+
+
 class Fragile(nn.Module):
     def __init__(self, *, num_classes: int, deep: int = 1):
         super().__init__()
@@ -159,6 +207,11 @@ class Fragile(nn.Module):
         ({"network": {"kind": "mine:Fragile", "deep": 9}}, "network 'mine:Fragile' cannot be built: too deep"),
         ({"criterion": {"kind": "mine:Fragile", "deep": 9}}, "criterion 'mine:Fragile' cannot be built: too deep"),
         ({"criterion": "mine:pictures"}, "criterion 'mine:pictures'"),
+        ({"network": "mine:Detached"}, "network 'mine:Detached' returns logits without a gradient"),
+        ({"network": "mine:FailsInTraining"}, r"fails in training on images \[2, 3, 8, 8\]: .*no_such_thing"),
+        ({"network": "mine:TwoAnswers"}, r"network 'mine:TwoAnswers' returns tuple for 2 images"),
+        ({"network": "mine:ChangesInPlace"}, "'mine:ChangesInPlace' with criterion 'baseline' fails in the backward pass"),
+        ({"network": "mine:PerBatch", "criterion": "baseline", "batch_size": 1, "negatives": None}, "fails in training"),
     ],
 )
 def test_a_mistake_in_network_or_criterion_stops_the_run_before_it_starts(changes, words, tmp_path, monkeypatch):
@@ -167,6 +220,17 @@ def test_a_mistake_in_network_or_criterion_stops_the_run_before_it_starts(change
     with pytest.raises(SparringError, match=words) as caught:
         train_classifier(TINY, {"beside": ["baseline"], **changes}, out=tmp_path / "r", **given())
     assert "\n" not in str(caught.value) and not list(tmp_path.iterdir())
+
+
+def test_a_users_network_may_call_view_and_resumes_and_predicts(tmp_path, monkeypatch, without_report):
+    monkeypatch.setitem(sys.modules, "mine", sys.modules[__name__])
+    changes = {"network": "mine:Views", "probes.noise": "noise:normal:20", "optimizer.lr": 0.001}
+    made = train_classifier(TINY, changes, out=tmp_path / "r", **given())
+    images = given()["test"]
+    channels_last = images.images.contiguous(memory_format=torch.channels_last)
+    assert torch.equal(made.classifier.logits(images), made.classifier.logits(channels_last))
+    assert made.results["nat"]["probes"]["noise"]["n"] == 20 and len(made.classifier.predict(images, 0.5)) == 24
+    assert export_classifier(made.folder, tmp_path / "m.pt2")["largest_difference"] < 1e-4
 
 
 def test_several_processes_are_refused(tmp_path, monkeypatch):

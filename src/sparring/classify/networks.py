@@ -1,5 +1,5 @@
 """Classifiers by name. Each is built with (*, image_size, image_channels, num_classes, <options>), those that it takes, and
-called with images [B, C, H, W] -> logits [B, num_classes]; a user's own is `package.module:Class`.
+called with images [B, C, H, W] -> logits [B, num_classes]; a user's own is `package.module:Class`, and its images contiguous.
 
     resnet18           the form that is usual for CIFAR's 32x32: a 3x3 first convolution of stride 1 and no max-pooling;
                        `width` and `blocks` make it smaller. He, Zhang, Ren and Sun, "Deep Residual Learning", 2015.
@@ -138,21 +138,26 @@ def network_class(kind: str) -> Any:
 class Classifier(nn.Module):
     """A network and the normalisation of what it sees: images [B, C, H, W], float in [-1, 1] -> logits [B, K].
 
-    mean, std: of each channel over the training images, in the units of [-1, 1]; 0 and 1 where nothing is normalised. Logits
-    are plain, so that detectors of pytorch-ood can wrap this module as it is.
+    mean, std: of each channel over the training images, in the units of [-1, 1]; 0 and 1 where nothing is normalised.
+    channels_last: whether the network takes images of either memory format; one that may call `view` gets contiguous ones.
+    Logits are plain, so that detectors of pytorch-ood can wrap this module as it is.
     """
 
     mean: Tensor
     std: Tensor
 
-    def __init__(self, network: nn.Module, mean: Tensor, std: Tensor):
+    def __init__(self, network: nn.Module, mean: Tensor, std: Tensor, *, channels_last: bool = True):
         super().__init__()
-        self.network = network
+        self.network, self.channels_last = network, channels_last
         self.register_buffer("mean", mean.clone())
         self.register_buffer("std", std.clone())
 
     def forward(self, images: Tensor) -> Tensor:
-        return self.network((images - self.mean[:, None, None]) / self.std[:, None, None])
+        return self.of_normalised((images - self.mean[:, None, None]) / self.std[:, None, None])
+
+    def of_normalised(self, images: Tensor) -> Tensor:
+        """Logits [B, K] of images [B, C, H, W] that are the network's normalised input as they are."""
+        return self.network(images if self.channels_last else images.contiguous())
 
 
 def build_classifier(
@@ -166,7 +171,10 @@ def build_classifier(
     mean: Tensor | None = None,
     std: Tensor | None = None,
 ) -> Classifier:
-    """A classifier with `outputs` logits, initialised from the seed without touching the global generators."""
+    """A classifier with `outputs` logits, initialised from the seed without touching the global generators.
+
+    The library's networks, and torchvision's, run channels-last; a user's own may call `view` and runs contiguous.
+    """
     facts = {"image_size": image_size, "image_channels": image_channels, "num_classes": outputs}
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed_for(seed, "initialisation"))
@@ -180,7 +188,10 @@ def build_classifier(
             network,
             torch.zeros(image_channels) if mean is None else mean,
             torch.ones(image_channels) if std is None else std,
+            channels_last=kind in NETWORKS or kind.startswith(TORCHVISION),
         )
+        if classifier.channels_last:
+            classifier.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         _check(classifier, kind, image_size, image_channels, outputs)
     return classifier
 
@@ -195,9 +206,14 @@ def _check(classifier: Classifier, kind: str, size: int, channels: int, outputs:
             logits = classifier(torch.zeros(2, channels, size, size))
     finally:
         classifier.train()
-    if not isinstance(logits, Tensor) or logits.shape != (2, outputs):
+    check_logits(logits, kind, 2, outputs)
+
+
+def check_logits(logits: object, kind: str, count: int, outputs: int) -> None:
+    """Raise SparringError unless these are the logits [count, outputs] of so many images."""
+    if not isinstance(logits, Tensor) or logits.shape != (count, outputs):
         shape = list(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
         raise SparringError(
-            f"network '{kind}' returns {shape} for 2 images, and a classifier's logits are [2, {outputs}]: it is built with "
-            "num_classes outputs"
+            f"network '{kind}' returns {shape} for {count} images, and a classifier's logits are [{count}, {outputs}]: it is "
+            "built with num_classes outputs"
         )

@@ -152,7 +152,7 @@ def judge(classifier: Classifier, images: PackedImages | Tensor, *, normalised: 
                 batch = images[start : start + BATCH]
                 batch = to_float(batch) if batch.dtype == torch.uint8 else batch
             batch = batch.to(device).contiguous(memory_format=torch.channels_last)
-            parts.append((classifier.network if normalised else classifier)(batch).float().cpu())
+            parts.append((classifier.of_normalised if normalised else classifier)(batch).float().cpu())
     finally:
         classifier.train(was_training)
     return torch.cat(parts[1:]) if len(parts) > 1 else parts[0]
@@ -194,5 +194,4 @@ def load_classifier(path: str | Path, device: torch.device | str = "cpu") -> Sav
         module.load_state_dict(load_safetensors(content))
     except (RuntimeError, SafetensorError) as error:
         raise SparringError(f"{weights} does not fit its network: {str(error).splitlines()[0]}") from None
-    module = module.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    return SavedClassifier(module.eval().requires_grad_(False), description)
+    return SavedClassifier(module.to(device).eval().requires_grad_(False), description)

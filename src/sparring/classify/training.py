@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from sparring.classify.batches import NEGATIVE, Batches
 from sparring.classify.criteria import CRITERIA, takes_negatives
 from sparring.classify.data import ClassifierData, Note
-from sparring.classify.networks import Classifier, build_classifier
+from sparring.classify.networks import Classifier, build_classifier, check_logits
 from sparring.classify.recipe import ClassifierRecipe
 from sparring.data.packed import PackedImages
 from sparring.errors import NonFiniteLossError, SparringError, one_line
@@ -47,7 +47,7 @@ class Training:
             outputs=self.outputs,
             seed=recipe.seed,
             **(channel_statistics(data.train) if recipe.normalise else {}),
-        ).to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        ).to(self.device)
         self.criterion = make_criterion(criterion, self.num_classes)
         self._whole = nn.ModuleDict({"classifier": self.classifier, "criterion": self.criterion.to(self.device)})
         self.optimizer = make_optimizer(self._whole, recipe.optimizer)
@@ -183,16 +183,15 @@ def make_criterion(criterion: Network, num_classes: int) -> nn.Module:
 
 
 def check_parts(recipe: ClassifierRecipe, num_classes: int, size: int, channels: int) -> None:
-    """Build all that the recipe's classifiers are made of, and try it, so that a mistake stops the run before it starts.
+    """Build all that the recipe's classifiers are made of, and try a step, so that a mistake stops the run before it starts.
 
-    Leaves the global generators as they are. Raises SparringError for a network or criterion that cannot be built, and for
-    a criterion that returns no scalar to differentiate for (logits [2, K], target [2]).
+    Leaves the global generators as they are. Raises SparringError for a network or criterion that cannot be built, for a
+    network that cannot be trained on a batch's first images, and for a criterion that returns no scalar to differentiate.
     """
     with torch.random.fork_rng(devices=[]):
         for criterion in recipe.classifiers:
-            outputs, kind = outputs_of(criterion, num_classes), criterion.kind
-            network = recipe.network
-            build_classifier(
+            network, outputs = recipe.network, outputs_of(criterion, num_classes)
+            classifier = build_classifier(
                 network.kind,
                 network.options,
                 image_size=size,
@@ -201,16 +200,32 @@ def check_parts(recipe: ClassifierRecipe, num_classes: int, size: int, channels:
                 seed=recipe.seed,
             )
             made = make_criterion(criterion, num_classes)
-            logits = torch.zeros(2, outputs, requires_grad=True)
-            target = torch.tensor([0, NEGATIVE if takes_negatives(kind) else 1])
-            with one_line(f"criterion '{kind}' fails on (logits [2, {outputs}], target {target.tolist()}): "):
-                loss = made(logits, target)
-            if not (isinstance(loss, Tensor) and loss.ndim == 0 and loss.requires_grad):
-                shape = list(loss.shape) if isinstance(loss, Tensor) else type(loss).__name__
+            target = torch.tensor([0, NEGATIVE] if takes_negatives(criterion.kind) else [0, 1][: recipe.batch_size])
+            images = torch.zeros(len(target), channels, size, size).contiguous(memory_format=torch.channels_last)
+            with one_line(f"network '{network.kind}' fails in training on images {list(images.shape)}: "):
+                logits = classifier(images)
+            check_logits(logits, network.kind, len(target), outputs)
+            if not logits.requires_grad:
                 raise SparringError(
-                    f"criterion '{kind}' returns {shape}, and a loss is a scalar tensor with a gradient: let it reduce its "
-                    "losses to their mean"
+                    f"network '{network.kind}' returns logits without a gradient, so it cannot learn: let its forward do "
+                    "without detach, no_grad and argmax"
                 )
+            loss = _tried(made, criterion.kind, logits, target)
+            with one_line(f"network '{network.kind}' with criterion '{criterion.kind}' fails in the backward pass: "):
+                loss.backward()
+
+
+def _tried(criterion: nn.Module, kind: str, logits: Tensor, target: Tensor) -> Tensor:
+    """The criterion's loss. Raises SparringError where it is no scalar with a gradient."""
+    with one_line(f"criterion '{kind}' fails on (logits {list(logits.shape)}, target {target.tolist()}): "):
+        loss = criterion(logits, target)
+    if not (isinstance(loss, Tensor) and loss.ndim == 0 and loss.requires_grad):
+        shape = list(loss.shape) if isinstance(loss, Tensor) else type(loss).__name__
+        raise SparringError(
+            f"criterion '{kind}' returns {shape}, and a loss is a scalar tensor with a gradient: let it reduce its losses to "
+            "their mean"
+        )
+    return loss
 
 
 def channel_statistics(packed: PackedImages) -> dict[str, Tensor]:
