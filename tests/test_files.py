@@ -9,6 +9,7 @@ import torch
 from sparring.errors import SparringError
 from sparring.files import (
     cache_folder,
+    check_writable,
     content_hash,
     one_line_for_disk_errors,
     remove_unfinished,
@@ -76,6 +77,19 @@ def test_a_full_disk_is_one_line_and_other_errors_pass():
         raise OSError(errno.ENOSPC, "No space left", "log.jsonl")
     with pytest.raises(FileNotFoundError), one_line_for_disk_errors("free some"):
         raise FileNotFoundError(errno.ENOENT, "No such file", "users-own")
+    with pytest.raises(SparringError, match="cannot write a: Is a directory"), one_line_for_disk_errors("free some"):
+        raise IsADirectoryError(errno.EISDIR, "Is a directory", "a")
+
+
+def test_a_folder_where_nothing_can_be_made_is_one_line(tmp_path, monkeypatch):
+    """As below /proc."""
+
+    def refuse(self, *arguments, **options):
+        raise FileNotFoundError(errno.ENOENT, "No such file or directory", str(self))
+
+    monkeypatch.setattr("pathlib.Path.mkdir", refuse)
+    with pytest.raises(SparringError, match=r"cannot write .*new: No such file or directory; elsewhere"):
+        check_writable(tmp_path / "new", "elsewhere")
 
 
 @pytest.mark.parametrize(

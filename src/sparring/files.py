@@ -15,14 +15,9 @@ from typing import Any
 from sparring.errors import SparringError
 
 UNFINISHED = ".unfinished"  # how a file ends while it is being written
-_FAULTS_OF_THE_DISK = {
-    getattr(errno, name)
-    for name in (
-        *("ENOSPC", "EDQUOT", "EFBIG", "EROFS", "EACCES", "EPERM", "EIO"),
-        *("ENOTDIR", "EEXIST", "ENAMETOOLONG", "ELOOP"),
-    )
-    if hasattr(errno, name)
-}
+_OF_THE_DISK = ("ENOSPC", "EDQUOT", "EFBIG", "EROFS", "EACCES", "EPERM", "EIO")
+_OF_THE_PLACE = ("ENOTDIR", "EISDIR", "EEXIST", "ENAMETOOLONG", "ELOOP")
+_FAULTS = {getattr(errno, name) for name in (*_OF_THE_DISK, *_OF_THE_PLACE) if hasattr(errno, name)}
 
 
 def write_atomically(path: Path | str, content: Any | Iterable[Any]) -> None:
@@ -70,16 +65,23 @@ def one_line_for_disk_errors(cure: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno not in _FAULTS_OF_THE_DISK:
+        if error.errno not in _FAULTS:
             raise
-        what = f"cannot write {error.filename}" if error.filename else "cannot write"
-        raise SparringError(f"{what}: {error.strerror}; {cure}") from None
+        raise _cannot_write(error, cure) from None
+
+
+def _cannot_write(error: OSError, cure: str) -> SparringError:
+    what = f"cannot write {error.filename}" if error.filename else "cannot write"
+    return SparringError(f"{what}: {error.strerror}; {cure}")
 
 
 def check_writable(folder: Path, cure: str) -> None:
     """Make a folder and try it, before work whose end is to be written there. Raises SparringError with the cure."""
     with one_line_for_disk_errors(cure):
-        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except FileNotFoundError as error:  # below a folder such as /proc nothing can be made
+            raise _cannot_write(error, cure) from None
         try:
             with tempfile.TemporaryFile(dir=folder):
                 pass

@@ -12,13 +12,16 @@ from sparring.errors import SparringError, nearest
 
 
 def find(kind: str, registry: Mapping[str, str], what: str) -> Any:
-    """The object that `kind` names: a key of the registry, or `package.module:Name`.
+    """The class or function that `kind` names: a key of the registry, or `package.module:Name`.
 
-    what: `term`, `network`, ..., for the error, which names the nearest key.
+    what: `term`, `network`, ..., for the error, which names the nearest key. Raises SparringError for what cannot be called.
     """
     path = registry.get(kind, kind)
     if ":" not in path:
-        raise SparringError(f"unknown {what} '{kind}': {nearest(kind, registry)} Your own is package.module:Name")
+        hint = nearest(kind, registry)
+        raise SparringError(
+            f"unknown {what} '{kind}': {hint}{'' if hint.endswith('?') else '.'} Your own is package.module:Name"
+        )
     module_name, _, attribute = path.partition(":")
     if os.getcwd() not in sys.path:
         sys.path.append(os.getcwd())  # a user's module beside the recipe, as `python -m` would find it
@@ -31,12 +34,15 @@ def find(kind: str, registry: Mapping[str, str], what: str) -> Any:
             raise  # a missing import inside the user's module is theirs to see
         raise SparringError(f"{what} '{kind}': there is no module '{module_name}' to import") from None
     try:
-        return getattr(module, attribute)
+        found = getattr(module, attribute)
     except AttributeError:
         names = [name for name in vars(module) if not name.startswith("_")]
         raise SparringError(
             f"{what} '{kind}': {module_name} has no '{attribute}': {nearest(attribute, names)}"
         ) from None
+    if not callable(found):
+        raise SparringError(f"{what} '{kind}' is no class or function, but {found!r:.100}")
+    return found
 
 
 def find_class(kind: str, registry: Mapping[str, str], what: str, base: type) -> Any:

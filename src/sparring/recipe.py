@@ -257,8 +257,7 @@ class Recipe(Part):
     @field_validator("step")
     @classmethod
     def _known_step(cls, step: str) -> str:
-        if not callable(find(step, {}, "step")):
-            raise SparringError(f"step {step} is no function")
+        find(step, {}, "step")
         return step
 
     @property

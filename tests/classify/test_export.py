@@ -101,6 +101,15 @@ def test_an_export_computes_the_same_numbers(kind, run, tmp_path, pixels):
     torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
 
 
+def test_a_folder_in_the_place_of_the_file_or_of_its_description_is_one_line(run, tmp_path):
+    for folder, out in (("a.pt2", "a.pt2"), ("b.json", "b.safetensors"), ("c.onnx.json", "c.onnx")):
+        (tmp_path / folder).mkdir()
+        with pytest.raises(SparringError, match=rf"{folder} is a folder.*: choose another --out") as caught:
+            sparring.export_classifier(run.folder, tmp_path / out)
+        assert "\n" not in str(caught.value) and not list((tmp_path / folder).iterdir())
+    assert len(list(tmp_path.iterdir())) == 3
+
+
 def test_an_export_that_disagrees_is_not_written(run, tmp_path, monkeypatch):
     monkeypatch.setattr(
         "sparring.classify.export._write_torch_export", lambda loaded, out: lambda x: loaded.module(x) + 0.1

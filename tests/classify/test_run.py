@@ -210,8 +210,14 @@ class Fragile(nn.Module):
         ({"network": "mine:Detached"}, "network 'mine:Detached' returns logits without a gradient"),
         ({"network": "mine:FailsInTraining"}, r"fails in training on images \[2, 3, 8, 8\]: .*no_such_thing"),
         ({"network": "mine:TwoAnswers"}, r"network 'mine:TwoAnswers' returns tuple for 2 images"),
-        ({"network": "mine:ChangesInPlace"}, "'mine:ChangesInPlace' with criterion 'baseline' fails in the backward pass"),
-        ({"network": "mine:PerBatch", "criterion": "baseline", "batch_size": 1, "negatives": None}, "fails in training"),
+        (
+            {"network": "mine:ChangesInPlace"},
+            "'mine:ChangesInPlace' with criterion 'baseline' fails in the backward pass",
+        ),
+        (
+            {"network": "mine:PerBatch", "criterion": "baseline", "batch_size": 1, "negatives": None},
+            "fails in training",
+        ),
     ],
 )
 def test_a_mistake_in_network_or_criterion_stops_the_run_before_it_starts(changes, words, tmp_path, monkeypatch):
@@ -294,7 +300,6 @@ def test_the_command_line_trains_predicts_and_exports(cli, album, tmp_path, with
     [
         (["classify", "nat/dmo"], "did you mean 'nat/demo'"),
         (["classify", "nat/demo", "negatives=null"], "criterion nat needs negatives"),
-        (["classify", "nat/demo", "criterion=nad"], "did you mean 'nat'"),
         (["classify", "nat/demo", "beside=[baseline, baseline]"], "each classifier of a run has another criterion"),
         (["classify", "nat/demo", "--beside", "a=x", "--beside", "a=y"], "two classifiers are called 'a'"),
         (["classify", "nat/demo", "--beside", "baseline=x"], "trains a classifier called 'baseline' itself"),
@@ -303,6 +308,15 @@ def test_the_command_line_trains_predicts_and_exports(cli, album, tmp_path, with
         (["classify", "nat/demo", "--beside", "a=nowhere"], "there is no classifier 'nowhere'"),
         (["predict", "nowhere", "x.png"], "there is no classifier 'nowhere'"),
         (["export", "nowhere", "--out", "x.onnx"], "there is no classifier 'nowhere'"),
+        (["classify", "nat/demo", "network=os:path"], "network 'os:path' is no class or function, but <module"),
+        (["classify", "nat/demo", "criterion=os:path"], "criterion 'os:path' is no class or function, but <module"),
+        (["classify", "nat/demo", "criterion=math:pi"], "criterion 'math:pi' is no class or function, but 3.14"),
+        (
+            ["classify", "nat/demo", "criterion=foo"],
+            "one of baseline, extra_class, nat. Your own is package.module:Name",
+        ),
+        (["classify", "nat/demo", "criterion=nad"], "did you mean 'nat'? Your own is package.module:Name"),
+        (["classify", "nat/demo", "--out", "a" * 300], "name too long; choose another folder with --out"),
     ],
 )
 def test_a_mistake_on_the_command_line_is_one_line_and_2(cli, words, expected, tmp_path, monkeypatch):

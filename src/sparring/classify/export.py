@@ -21,11 +21,12 @@ from torch import Tensor, nn
 from sparring.classify.networks import Classifier
 from sparring.classify.saved import DESCRIPTION, WEIGHTS, SavedClassifier, load_classifier, save_classifier
 from sparring.errors import SparringError, one_line
-from sparring.files import one_line_for_disk_errors, write_json
+from sparring.files import check_writable, one_line_for_disk_errors, write_json
 from sparring.randomness import generator_for
 
 TOLERANCE = 1e-4  # of a logit, relative to the largest: float32 in another order of summation
 A_RUNS_OWN = ("classifier", "generator", "recipe", "results")  # what a run's JSON files are called
+CURE = "choose another --out"
 INPUT, OUTPUT = "images", "logits"
 
 
@@ -62,8 +63,11 @@ def export_classifier(classifier: str | Path | SavedClassifier, out: str | Path)
         raise SparringError(
             f"{out} would replace {out.stem}.json of the run in {out.parent}: choose another name or folder"
         )
-    with one_line_for_disk_errors("choose another --out"):
-        out.parent.mkdir(parents=True, exist_ok=True)
+    check_writable(out.parent, CURE)
+    with one_line_for_disk_errors(CURE):
+        for path in (out, _described(out)):
+            if path.is_dir():
+                raise SparringError(f"{path} is a folder, and a file of that name would be written: {CURE}")
         with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}.") as scratch:
             written = Path(scratch) / out.name
             with one_line(f"cannot export this network as {out.suffix}: "):
@@ -75,10 +79,15 @@ def export_classifier(classifier: str | Path | SavedClassifier, out: str | Path)
                     "not written"
                 )
             if out.suffix != ".safetensors":
-                write_json(f"{written}.json", loaded.description | _interface(loaded, out))
+                write_json(_described(written), loaded.description | _interface(loaded, out))
             for path in Path(scratch).iterdir():
                 os.replace(path, out.parent / path.name)
     return {"out": str(out), "kind": out.suffix[1:], "largest_difference": difference}
+
+
+def _described(out: Path) -> Path:
+    """The JSON file beside it."""
+    return out.with_suffix(".json") if out.suffix == ".safetensors" else Path(f"{out}.json")
 
 
 def _interface(loaded: SavedClassifier, out: Path) -> dict[str, Any]:
@@ -94,7 +103,7 @@ def _write_safetensors(loaded: SavedClassifier, out: Path) -> Callable[[Tensor],
     save_classifier(out.parent, loaded.module, loaded.description)
     if out.name != WEIGHTS:
         os.replace(out.parent / WEIGHTS, out)
-        os.replace(out.parent / DESCRIPTION, out.with_suffix(".json"))
+        os.replace(out.parent / DESCRIPTION, _described(out))
     return load_classifier(out).module
 
 

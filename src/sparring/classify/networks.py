@@ -1,5 +1,5 @@
 """Classifiers by name. Each is built with (*, image_size, image_channels, num_classes, <options>), those that it takes, and
-called with images [B, C, H, W] -> logits [B, num_classes]; a user's own is `package.module:Class`, and its images contiguous.
+called with images [B, C, H, W] -> logits [B, num_classes]; a user's own is `package.module:Class`, its images contiguous.
 
     resnet18           the form that is usual for CIFAR's 32x32: a 3x3 first convolution of stride 1 and no max-pooling;
                        `width` and `blocks` make it smaller. He, Zhang, Ren and Sun, "Deep Residual Learning", 2015.
@@ -214,6 +214,6 @@ def check_logits(logits: object, kind: str, count: int, outputs: int) -> None:
     if not isinstance(logits, Tensor) or logits.shape != (count, outputs):
         shape = list(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
         raise SparringError(
-            f"network '{kind}' returns {shape} for {count} images, and a classifier's logits are [{count}, {outputs}]: it is "
-            "built with num_classes outputs"
+            f"network '{kind}' returns {shape} for {count} images, and a classifier's logits are [{count}, {outputs}]: "
+            "it is built with num_classes outputs"
         )

@@ -19,12 +19,12 @@ from sparring.classify.report import folder_name, write_classifier_report
 from sparring.classify.saved import DESCRIPTION, SavedClassifier, load_classifier, save_classifier
 from sparring.classify.training import Training, check_parts
 from sparring.errors import SparringError
-from sparring.files import one_line_for_disk_errors, write_json
+from sparring.files import check_writable, one_line_for_disk_errors, write_json
 from sparring.recipe import Network, flat
 from sparring.training.log import read_rows
 from sparring.training.process import process_as_before
 from sparring.training.progress import Progress, no_progress
-from sparring.training.run_folder import FROM_PYTHON, commit, versions
+from sparring.training.run_folder import ANOTHER_PLACE, FROM_PYTHON, choose_folder, commit, versions
 from sparring.training.runtime import Runtime
 
 RESULTS = "results.json"
@@ -88,7 +88,7 @@ def train_classifier(
     """
     note = note or (lambda text: None)
     chosen = _with_python_sources(recipe, overrides, data, negatives)
-    folder = _folder(chosen, recipe, out, resume=resume)
+    folder = choose_folder(chosen.name, recipe, out, resume=resume)
     chosen = _resolved(chosen, folder)
     if chosen.criterion in chosen.beside:
         note(f"beside names {chosen.criterion.kind}, the recipe's own criterion: it is trained once")
@@ -101,6 +101,7 @@ def train_classifier(
         for name, other in others.items():
             _check_beside(name, other, images)
         check_parts(chosen, images.train.num_classes, images.train.size, images.train.channels)
+        check_writable(folder, ANOTHER_PLACE)
         with one_line_for_disk_errors("see to it and continue with --resume"):
             facts = _write_facts(folder, chosen, images, command)
             evaluations: dict[str, Evaluation] = {}
@@ -228,21 +229,6 @@ def _with_python_sources(
         if given is not None:
             changes.setdefault(f"{name}.source", f"{FROM_PYTHON}{type(given).__name__}")
     return ClassifierRecipe.load(recipe, changes)
-
-
-def _folder(recipe: ClassifierRecipe, source: Any, out: str | Path | None, *, resume: bool) -> Path:
-    is_run = isinstance(source, str | Path) and (Path(source) / "recipe.json").is_file()
-    usual = Path(source) if is_run and resume else Path("runs") / recipe.name.replace("/", "-")
-    folder = usual if out is None else Path(out)
-    for part in (folder, *folder.parents):
-        if part.exists() and not part.is_dir():
-            raise SparringError(f"{part} is a file: give a folder with --out")
-    started = (folder / "recipe.json").is_file()
-    if started and not resume:
-        raise SparringError(f"{folder} holds a run: continue it with --resume, or choose another folder with --out")
-    if not started and folder.is_dir() and any(folder.iterdir()):
-        raise SparringError(f"{folder} is not empty and holds no run: choose another folder with --out")
-    return folder
 
 
 def _resolved(recipe: ClassifierRecipe, folder: Path) -> ClassifierRecipe:

@@ -222,8 +222,8 @@ def _tried(criterion: nn.Module, kind: str, logits: Tensor, target: Tensor) -> T
     if not (isinstance(loss, Tensor) and loss.ndim == 0 and loss.requires_grad):
         shape = list(loss.shape) if isinstance(loss, Tensor) else type(loss).__name__
         raise SparringError(
-            f"criterion '{kind}' returns {shape}, and a loss is a scalar tensor with a gradient: let it reduce its losses to "
-            "their mean"
+            f"criterion '{kind}' returns {shape}, and a loss is a scalar tensor with a gradient: let it reduce its "
+            "losses to their mean"
         )
     return loss
 

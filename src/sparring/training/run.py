@@ -95,7 +95,7 @@ def train(
     resume = resume or resume_from is not None
     sources = python_sources(data=data, negatives=negatives, unlabelled=unlabelled)
     chosen = Recipe.load(recipe, changes, sources=sources)
-    folder = choose_folder(chosen, recipe, out, resume=resume)
+    folder = choose_folder(chosen.name, recipe, out, resume=resume)
     chosen = resolved(chosen, folder, resume=resume)
     cure = "the checkpoints that are there are intact: see to it and continue with --resume"
     with process_as_before(), one_line_for_disk_errors(cure):

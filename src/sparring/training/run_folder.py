@@ -20,11 +20,12 @@ from sparring.data.packed import PackedImages
 from sparring.data.partial_labels import keep_share_of_labels
 from sparring.data.sources import load
 from sparring.errors import SparringError
-from sparring.files import UNFINISHED, write_json
+from sparring.files import UNFINISHED, one_line_for_disk_errors, write_json
 from sparring.recipe import Data, Recipe, differences
 
 Note = Callable[[str], None]
 MAY_DIFFER = ("name", "about", "paper", "run_in_full", "keep_checkpoints")  # on resume: they change no number
+ANOTHER_PLACE = "choose another folder with --out"
 FROM_PYTHON = "python:"
 
 
@@ -111,26 +112,25 @@ def python_sources(**given: Any) -> dict[str, str]:
     return {name: f"{FROM_PYTHON}{type(images).__name__}" for name, images in given.items() if images is not None}
 
 
-def choose_folder(recipe: Recipe, source: Any, out: str | Path | None, *, resume: bool) -> Path:
-    """The folder of a run that may start there: a new one, or with `resume` one that holds a run. Creates nothing.
+def choose_folder(name: str, source: Any, out: str | Path | None, *, resume: bool) -> Path:
+    """The folder of a run of that name: a new one, or with `resume` one that holds a run. Creates nothing.
 
     Raises SparringError for a file, for a folder that exists without `resume`, and for one that holds something else.
     """
     is_run = isinstance(source, str | os.PathLike) and (Path(source) / "recipe.json").is_file()
-    if out is not None:
-        folder = Path(out)
-    else:
-        folder = Path(source) if is_run and resume else Path("runs") / recipe.name.replace("/", "-")
-    for part in (folder, *folder.parents):
-        if part.exists() and not part.is_dir():
-            raise SparringError(f"{part} is a file: give a folder with --out")
+    usual = Path(source) if is_run and resume else Path("runs") / name.replace("/", "-")
+    folder = usual if out is None else Path(out)
+    with one_line_for_disk_errors(ANOTHER_PLACE):  # such as a name that is too long
+        for part in (folder, *folder.parents):
+            if part.exists() and not part.is_dir():
+                raise SparringError(f"{part} is a file: give a folder with --out")
     started = (folder / "recipe.json").is_file()
     empty = not folder.is_dir() or all(path.name.endswith(UNFINISHED) for path in folder.iterdir())
     if started and not resume:
-        raise SparringError(f"{folder} holds a run: continue it with --resume, or choose another folder with --out")
+        raise SparringError(f"{folder} holds a run: continue it with --resume, or {ANOTHER_PLACE}")
     if not started and not empty:
         what = "holds no run to resume: its recipe.json is missing" if resume else "is not empty"
-        raise SparringError(f"{folder} {what}: choose another folder with --out")
+        raise SparringError(f"{folder} {what}: {ANOTHER_PLACE}")
     return folder
 
 
