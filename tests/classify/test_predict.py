@@ -10,6 +10,7 @@ from PIL import Image
 from tiny_classifiers import TINY, given, pictures, save
 
 from sparring.classify.data import load_classifier_data
+from sparring.classify.export import export_classifier
 from sparring.classify.predict import predict
 from sparring.classify.run import train_classifier
 from sparring.classify.saved import is_unknown, load_classifier
@@ -91,6 +92,10 @@ def test_an_unreadable_image_is_named_or_skipped(run, tmp_path, pixels):
         ([], {}, "no images: name files"),
         ([__file__], {}, "is no image, folder or zip"),
         (["."], {"threshold": 1.5}, "a probability from 0 to 1, got 1.5"),
+        (["."], {"threshold": "x"}, "a probability from 0 to 1, got 'x'"),
+        (3, {}, "images are paths of files, folders or zips, got int: tensors go to"),
+        (torch.zeros(1, 3, 8, 8), {}, "got Tensor: tensors go to"),
+        (["a" * 300], {}, "there is no image or folder 'aaa"),
     ],
 )
 def test_wrong_images_are_one_line(run, images, options, words, tmp_path, monkeypatch):
@@ -106,6 +111,51 @@ def test_an_empty_folder_and_a_classifier_that_is_none(run, tmp_path):
         predict("nowhere", tmp_path)
     with pytest.raises(SparringError, match=r"holds no trained classifier: classifier\.safetensors is missing"):
         predict(tmp_path, tmp_path)
+
+
+@pytest.mark.parametrize("name", ["m.safetensors", "m.json"])
+def test_either_of_its_two_files_names_a_classifier(name, run, tmp_path):
+    export_classifier(run.folder, tmp_path / "m.safetensors")
+    assert load_classifier(tmp_path / name).description["criterion"] == "nat"
+
+
+@pytest.mark.parametrize(
+    ("named", "words"),
+    [
+        ("m.onnx", r"m\.onnx' is a classifier for other programs: give the run .*or its \.safetensors"),
+        ("m.pt2", r"m\.pt2' is a classifier for other programs"),
+        ("m.png", r"m\.png' is no classifier: give the folder of a run of `sparring classify`, or a \.safetensors"),
+        ("m.onnx.json", r"m\.onnx\.json' holds no trained classifier: m\.onnx\.safetensors is missing"),
+        ("m" * 300, "there is no classifier '.*mmm"),
+    ],
+)
+def test_a_file_beside_a_classifier_is_not_taken_for_it(named, words, run, tmp_path):
+    export_classifier(run.folder, tmp_path / "m.safetensors")
+    for name in ("m.onnx", "m.pt2", "m.png", "m.onnx.json"):
+        (tmp_path / name).write_bytes(b"something else")
+    with pytest.raises(SparringError, match=words):
+        load_classifier(tmp_path / named)
+
+
+@pytest.mark.parametrize("given", [None, 3])
+def test_what_is_no_path_is_no_classifier(given):
+    with pytest.raises(SparringError, match=f"the folder of a run or a .safetensors, got {given}"):
+        load_classifier(given)
+
+
+def test_an_answer_says_by_what_rule(run, tmp_path, pixels, capsys):
+    path = save(tmp_path / "a.png", pixels[0])
+    (own,), (other,) = predict(run.folder, path), predict(run.folder, path, threshold=0.5)
+    numbers = run.results["nat"]
+    assert own["threshold"] == numbers["threshold"] and own["false_alarm_rate"] == 0.1
+    assert own["false_alarms_on_validation"] == numbers["false_alarms_on_validation"]
+    assert (other["threshold"], other["false_alarm_rate"], other["false_alarms_on_validation"]) == (0.5, None, None)
+    print_predictions([own])
+    line = f"unknown: below {own['threshold']:.3g}, chosen on validation images so that 10.0% of them may be unknown"
+    reached = f" ({numbers['false_alarms_on_validation']:.1%} of them are)"
+    assert capsys.readouterr().out.endswith(f"{line}{reached}\n")
+    print_predictions([{"image": "b.png", "error": "damaged"}, other])
+    assert capsys.readouterr().out.endswith("unknown: below 0.5, the threshold given\n")
 
 
 def test_damaged_files_are_named(run, tmp_path):
@@ -174,8 +224,9 @@ def test_an_answer_that_is_no_number_is_unknown():
 
 def test_names_are_printed_as_they_are(capsys):
     names = ["photo[copy].png", "x[/b].png", ":cat:.png"]
+    rule = {"threshold": 0.6, "false_alarm_rate": None, "false_alarms_on_validation": None}
     print_predictions(
-        [{"image": n, "label": "[red]a", "confidence": 0.5, "unknown": True, "best": "[b]"} for n in names]
+        [{"image": n, "label": "[red]a", "confidence": 0.5, "unknown": True, "best": "[b]", **rule} for n in names]
     )
     out = capsys.readouterr().out
     assert all(name in out for name in names) and out.count("[red]a") == out.count("[b]") == 3

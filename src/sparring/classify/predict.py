@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
@@ -22,16 +23,18 @@ def predict(
     threshold: float | None = None,
     skip_unreadable: bool = False,
 ) -> list[dict[str, Any]]:
-    """For each image file its label or "unknown", its confidence, and the best class: plain data, in order.
+    """For each image file its label or "unknown", its confidence, the best class, and by what threshold: plain data, in order.
 
     classifier: a run's folder, a classifier.safetensors, or one that is loaded. images: files, folders and zips of images.
         Each image is cropped to its central square and resized as the classifier needs it. threshold: in the place of the
         classifier's own. skip_unreadable: an entry with an `error` for an unreadable image, rather than a stop.
+    threshold, false_alarm_rate and false_alarms_on_validation of an entry: see `SavedClassifier.rule`.
 
     Raises SparringError for what is missing or unreadable, naming it.
     """
     loaded = classifier if isinstance(classifier, SavedClassifier) else load_classifier(classifier)
-    sources = [images] if isinstance(images, str | Path) else list(images)
+    rule = loaded.rule(threshold)
+    sources = _sources(images)
     if not sources:
         raise SparringError("no images: name files, folders or zips")
     found: list[dict[str, Any]] = []
@@ -41,10 +44,9 @@ def predict(
         if waiting:
             predictions = loaded.predict(torch.stack([pixels for _, pixels in waiting]), threshold)
             for (entry, _), prediction in zip(waiting, predictions, strict=True):
-                entry.update(prediction.to_dict())
+                entry.update(prediction.to_dict() | rule)
             waiting.clear()
 
-    loaded.predict(torch.zeros(0, loaded.image_channels, loaded.image_size, loaded.image_size), threshold)
     for name, content in _contents(sources):
         entry: dict[str, Any] = {"image": name}
         try:
@@ -62,10 +64,21 @@ def predict(
     return found
 
 
+def _sources(images: str | Path | Iterable[str | Path]) -> list[str | Path]:
+    found: list[Any] = list(images) if isinstance(images, Iterable) and not isinstance(images, str) else [images]
+    for source in found:
+        if not isinstance(source, str | os.PathLike):
+            raise SparringError(
+                f"images are paths of files, folders or zips, got {type(source).__name__}: tensors go to "
+                "sparring.load_classifier(RUN).predict(images)"
+            )
+    return found
+
+
 def _contents(sources: list[str | Path]) -> Iterable[tuple[str, bytes]]:
     """Each image's name and bytes, one after the other."""
     for source in map(Path, sources):
-        if not source.exists():
+        if not os.path.exists(source):
             raise SparringError(f"there is no image or folder '{source}'")
         if source.is_file() and source.suffix.lower() != ".zip":
             if not is_image(source.name):

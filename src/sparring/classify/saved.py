@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from dataclasses import asdict, dataclass, field
+from numbers import Real
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +22,7 @@ from sparring.errors import SparringError, one_line
 from sparring.files import write_atomically, write_json
 
 WEIGHTS, DESCRIPTION = "classifier.safetensors", "classifier.json"
+RULE = ("threshold", "false_alarm_rate", "false_alarms_on_validation")
 BATCH = 500  # images judged at a time
 ROUNDING = 0.01  # beyond [-1, 1], of images in half precision or resized
 
@@ -71,6 +74,22 @@ class SavedClassifier:
     def image_channels(self) -> int:
         return int(self.description["image_channels"])
 
+    def rule(self, threshold: float | None = None) -> dict[str, float | None]:
+        """By what an answer is "unknown": threshold, false_alarm_rate, and false_alarms_on_validation, the share of the
+        validation images that it calls so. The latter two are None for a `threshold` in the place of its own.
+
+        Raises SparringError where there is no threshold at all, and for one that is no probability.
+        """
+        if threshold is None:
+            if self.threshold is None:
+                raise SparringError(
+                    "this classifier was trained without validation data, so it has no threshold: give one, such as 0.5"
+                )
+            return {key: self.description.get(key) for key in RULE}
+        if not isinstance(threshold, Real) or isinstance(threshold, bool) or not 0 <= threshold <= 1:
+            raise SparringError(f"the threshold is a probability from 0 to 1, got {threshold!r}")
+        return {**dict.fromkeys(RULE), "threshold": float(threshold)}
+
     def logits(self, images: PackedImages | Tensor) -> Tensor:
         """Logits float32 [N, K] on the CPU, of uint8 images or floats in [-1, 1], [N, C, H, W].
 
@@ -90,13 +109,7 @@ class SavedClassifier:
 
         Raises SparringError where there is no threshold at all, and for images that are none (see `logits`).
         """
-        threshold = self.threshold if threshold is None else threshold
-        if threshold is None:
-            raise SparringError(
-                "this classifier was trained without validation data, so it has no threshold: give one, such as 0.5"
-            )
-        if not 0 <= threshold <= 1:
-            raise SparringError(f"the threshold is a probability from 0 to 1, got {threshold}")
+        threshold = self.rule(threshold)["threshold"]
         if not len(images):
             return []
         probabilities = self.logits(images).double().softmax(1)
@@ -166,16 +179,33 @@ def save_classifier(folder: Path, classifier: Classifier, description: dict[str,
     write_json(folder / DESCRIPTION, description | {"weights_sha256": hashlib.sha256(weights).hexdigest()})
 
 
-def load_classifier(path: str | Path, device: torch.device | str = "cpu") -> SavedClassifier:
-    """A classifier from its run's folder, or from a lone classifier.safetensors with its .json beside it; needs no data.
-
-    Raises SparringError where a file is missing, damaged or belongs to another.
-    """
+def _weights_at(path: str | Path) -> Path:
+    """The .safetensors that a folder, a .safetensors or the .json beside it stands for."""
+    if not isinstance(path, str | os.PathLike):
+        raise SparringError(f"a classifier is the folder of a run or a .safetensors, got {path!r:.100}")
     path = Path(path)
-    weights = path / WEIGHTS if path.is_dir() else path.with_suffix(".safetensors")
-    described = weights.with_suffix(".json")
-    if not path.exists():
+    if not os.path.exists(path):  # also where the name is too long to be one
         raise SparringError(f"there is no classifier '{path}': give the folder of a run of `sparring classify`")
+    if path.is_dir():
+        return path / WEIGHTS
+    if path.suffix in (".onnx", ".pt2"):
+        raise SparringError(
+            f"'{path}' is a classifier for other programs: give the run that it was exported from, or its .safetensors"
+        )
+    if path.suffix not in (".safetensors", ".json"):
+        raise SparringError(
+            f"'{path}' is no classifier: give the folder of a run of `sparring classify`, or a .safetensors"
+        )
+    return path.with_suffix(".safetensors")
+
+
+def load_classifier(path: str | Path, device: torch.device | str = "cpu") -> SavedClassifier:
+    """A classifier from its run's folder, or from a lone NAME.safetensors with its NAME.json beside it; needs no data.
+
+    Raises SparringError for any other file, and where a file is missing, damaged or belongs to another.
+    """
+    weights = _weights_at(path)
+    described = weights.with_suffix(".json")
     for needed in (weights, described):
         if not needed.is_file():
             raise SparringError(f"'{path}' holds no trained classifier: {needed.name} is missing")

@@ -8,7 +8,7 @@ from typing import Any
 
 from rich.table import Table
 
-from sparring.cli_output import plain_console
+from sparring.cli_output import plain_console, print_lines
 
 
 def print_classifier(description: dict[str, Any]) -> None:
@@ -33,7 +33,7 @@ def print_table(columns: list[str], rows: list[list[str]], title: str = "") -> N
 
 
 def print_predictions(found: list[dict[str, Any]]) -> None:
-    """A line for each image: its label, confidence, and the best class where the label is "unknown"."""
+    """A line for each image: its label, confidence, and the best class where the label is "unknown"; then by what rule."""
     rows = []
     for entry in found:
         if "error" in entry:
@@ -43,3 +43,18 @@ def print_predictions(found: list[dict[str, Any]]) -> None:
             [entry["image"], entry["label"], f"{entry['confidence']:.3f}", entry["best"] if entry["unknown"] else ""]
         )
     print_table(["image", "label", "confidence", "best guess"], rows)
+    judged = next((entry for entry in found if "error" not in entry), None)
+    if judged is not None:
+        print_lines(_rule(judged))
+
+
+def _rule(entry: dict[str, Any]) -> str:
+    """By what an answer is "unknown"."""
+    rule = f"unknown: below {entry['threshold']:.3g}"
+    if entry["false_alarm_rate"] is None:
+        return f"{rule}, the threshold given"
+    reached = entry["false_alarms_on_validation"]
+    what_came = "" if reached is None else f" ({reached:.1%} of them are)"
+    return (
+        f"{rule}, chosen on validation images so that {entry['false_alarm_rate']:.1%} of them may be unknown{what_came}"
+    )
