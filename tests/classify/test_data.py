@@ -208,6 +208,28 @@ def test_more_negatives_than_positives_is_doubted(recipe, positives, negatives):
     assert "up to 20 negatives beside 12 positives in a batch" in data.warnings[0]
 
 
+@pytest.mark.parametrize(
+    ("relabel", "names", "words"),
+    [
+        (lambda y: y * 2, (), r"2 of the 5 classes of halves have no image to train on \(1, 3\): number them 0 to 2"),
+        (lambda y: y + 1, (), r"1 of the 4 classes of halves has no image to train on \(0\): number them 0 to 2"),
+        (lambda y: y * 10**12, (), r"have no image to train on \(1, 2, 3, \.\.\.\): number them 0 to 2"),
+        (lambda y: y * 2, tuple("abcde"), r"on \(b, d\): choose the others with data\.classes=\[\.\.\.\]"),
+    ],
+)
+def test_classes_without_an_image_are_refused(relabel, names, words, recipe, positives, negatives):
+    holed = PackedImages(positives.images, relabel(positives.labels), names, "halves")
+    with pytest.raises(SparringError, match=words) as caught:
+        load(recipe(), data=holed, negatives=negatives)
+    assert "\n" not in str(caught.value)
+
+
+def test_named_classes_without_an_image_go_where_the_others_are_chosen(recipe, positives, negatives):
+    holed = PackedImages(positives.images, positives.labels * 2, tuple("abcde"), "halves")
+    data = load(recipe(**{"data.classes": ["a", "c", "e"]}), data=holed, negatives=negatives)
+    assert data.train.num_classes == 3 and data.train.class_names == ("a", "c", "e")
+
+
 @pytest.fixture
 def torchvisions_sets(monkeypatch, tmp_path):
     """Stand-ins for CIFAR-10 and CIFAR-100, which are not there unless fetched; what was fetched, with its split."""

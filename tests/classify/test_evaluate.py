@@ -75,6 +75,11 @@ def test_numbers_are_those_of_ncr():
     assert found["ece"] == pytest.approx(expected.ece, abs=1e-9)
 
 
+def test_thresholds_that_are_nearly_alike_stay_apart():
+    found = evaluate(thresholds=(0.1234567, 0.1234568)).numbers
+    assert list(found["coverage"]) == list(found["probes"]["others"]["ncr"]) == ["0.1234567", "0.1234568"]
+
+
 def test_mistakes_are_the_most_confident_first_with_their_probabilities():
     found = evaluate(mistakes=2)
     first, second = found.mistakes["test"]

@@ -281,3 +281,14 @@ def test_wrong_input_is_one_clear_line(logits, target, words):
     with pytest.raises(SparringError, match=words) as caught:
         NATLoss()(logits, target)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("normalize", ["batch", "separate"])
+@pytest.mark.parametrize("divergence", sorted(TO_UNIFORM))
+def test_a_weight_of_0_is_absent_whatever_the_negatives_logits(divergence, normalize):
+    logits = torch.tensor([[1.0, 2.0], [-float("inf"), 3.0]], requires_grad=True)
+    loss = NATLoss(neg_weight=0, divergence=divergence, normalize=normalize)(logits, torch.tensor([0, -1]))
+    loss.backward()
+    count = 2 if normalize == "batch" else 1
+    assert loss.item() == pytest.approx(log(1 + exp(1)) / count, rel=1e-6)
+    assert logits.grad[1].tolist() == [0, 0] and logits.grad[0, 0].item() == pytest.approx(-0.731059 / count, rel=1e-5)

@@ -167,6 +167,9 @@ def test_pieces_on_their_own():
         (torch.zeros(2, 3), torch.tensor([-1, 0]), {"thresholds": (1.5,)}, "from 0 and below 1"),
         (torch.zeros(2, 3), torch.tensor([-1, 0]), {"thresholds": ()}, "at least one"),
         (torch.zeros(2, 3), torch.tensor([-1, 0]), {"num_classes": 4}, "C >= 4"),
+        (torch.zeros(2, 3), torch.tensor([-1, 0]), {"num_classes": 1}, "a whole number of at least 2, got 1"),
+        (torch.zeros(2, 3), torch.tensor([-1, 0]), {"num_classes": 2.5}, "a whole number of at least 2, got 2.5"),
+        (torch.zeros(2, 3), torch.tensor([-1, 0]), {"num_classes": "7"}, "a whole number of at least 2, got '7'"),
     ],
 )
 def test_wrong_input_is_one_clear_line(logits, labels, options, words):
@@ -186,6 +189,21 @@ def test_one_threshold_arrays_and_lists_are_taken_as_they_come(thresholds):
     found = ncr(logits, labels, thresholds)
     assert found == ncr(torch.tensor(logits), torch.tensor(labels), tuple(np.atleast_1d(thresholds).tolist()))
     assert found == ncr(logits, np.array(labels, dtype=np.int16), thresholds)
+
+
+@pytest.mark.parametrize("thresholds", [torch.tensor([0.4, 0.9]), np.array([0.4, 0.9], np.float32)])
+def test_thresholds_in_float32_are_found_again(thresholds):
+    logits, labels = sample()
+    found = ncr(logits, labels, thresholds)
+    assert list(found) == [0.4, 0.9] and found == ncr(logits, labels, (0.4, 0.9))
+    assert found[thresholds[0]] == found[np.float32(0.4)] == found[0.4] and thresholds[1] in found
+    assert ncr(logits, labels, (0.1 + 0.2,))[0.1 + 0.2] >= 0  # a float64 stays as it is
+    assert 1e300 not in found and "high" not in found and None not in found
+
+
+def test_thresholds_that_are_nearly_alike_stay_apart():
+    written = ncr(*sample(), (0.1234567, 0.1234568, 0.1 + 0.2)).to_dict()
+    assert list(written["ncr"]) == list(written["coverage"]) == ["0.1234567", "0.1234568", "0.3"]
 
 
 def test_a_threshold_that_was_not_measured_is_named_with_those_that_were():

@@ -12,7 +12,7 @@ from sparring.classify.data import ClassifierData, Probe
 from sparring.classify.networks import Classifier
 from sparring.classify.saved import is_unknown, judge
 from sparring.data.packed import PackedImages
-from sparring.metrics.ncr import NCR, confidence, expected_calibration_error
+from sparring.metrics.ncr import NCR, confidence, expected_calibration_error, threshold_texts
 
 
 @dataclass(frozen=True)
@@ -61,11 +61,12 @@ def evaluate_classifier(
         threshold = max(0.0, choose_threshold(held_out.masked_fill(answers >= classes, -1), false_alarm_rate))
         reached = _share(is_unknown(held_out, answers, classes, threshold))
         alarms = _share(is_unknown(test_confidence, predicted, classes, threshold))
+    texts = threshold_texts(thresholds)
     numbers: dict[str, Any] = {
         "n_test": len(test),
         "accuracy": float(correct.double().mean()),
         "ece": expected_calibration_error(test_confidence, correct),
-        "coverage": {f"{t:g}": float((test_confidence > t).double().mean()) for t in thresholds},
+        "coverage": {text: float((test_confidence > t).double().mean()) for t, text in texts.items()},
         "threshold": threshold,
         "false_alarm_rate": None if threshold is None else false_alarm_rate,
         "false_alarms_on_validation": reached,

@@ -36,7 +36,8 @@ def nat_losses(logits: Tensor, target: Tensor, neg_weight: float = 1.0, divergen
     """The summands of J_NAT for logits [B, c] and target [B], unreduced: [B]."""
     log_p = logits.log_softmax(1)
     on_positives = -log_p.gather(1, target.clamp(min=0).unsqueeze(1)).squeeze(1)
-    return torch.where(target < 0, neg_weight * TO_UNIFORM[divergence](logits), on_positives)
+    on_negatives = neg_weight * TO_UNIFORM[divergence](logits) if neg_weight else torch.zeros_like(on_positives)
+    return torch.where(target < 0, on_negatives, on_positives)
 
 
 class NATLoss(nn.Module):
@@ -48,7 +49,7 @@ class NATLoss(nn.Module):
     Positives and negatives belong in one forward pass, so that batch normalisation sees them together.
 
     reduction   "mean", "sum", or "none" (None) for one loss per sample
-    neg_weight  the weight of each negative, from 0
+    neg_weight  the weight of each negative, from 0, which leaves out their loss whatever their logits
     normalize   what "mean" divides by: "batch", all samples (Eq. 1), or "separate", the mean over positives plus the mean
                 over negatives; a part without samples counts 0. It has no say in "sum" and "none".
     divergence  "kl" (the paper's), "reverse_kl", "js" or "squared_error"

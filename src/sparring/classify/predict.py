@@ -23,7 +23,7 @@ def predict(
     threshold: float | None = None,
     skip_unreadable: bool = False,
 ) -> list[dict[str, Any]]:
-    """For each image file its label or "unknown", its confidence, the best class, and by what threshold: plain data, in order.
+    """For each image file its label or "unknown", its confidence, the best class, by what threshold: plain data, in order.
 
     classifier: a run's folder, a classifier.safetensors, or one that is loaded. images: files, folders and zips of images.
         Each image is cropped to its central square and resized as the classifier needs it. threshold: in the place of the

@@ -19,11 +19,13 @@ so it never stands alone here:
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from numbers import Real
+from numbers import Integral, Real
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -53,10 +55,13 @@ class NCRResult(Mapping[float, float]):
     ece: float | None
 
     def __getitem__(self, threshold: float) -> float:
-        if threshold not in self.ncr:
-            measured = ", ".join(f"{t:g}" for t in self.ncr)
-            raise UnknownThresholdError(f"NCR was measured at {measured}, not at {threshold}: name it in thresholds")
-        return self.ncr[threshold]
+        try:
+            return self.ncr[_as_written(threshold)]
+        except (TypeError, ValueError, KeyError):
+            measured = ", ".join(threshold_texts(self.ncr).values())
+            raise UnknownThresholdError(
+                f"NCR was measured at {measured}, not at {threshold}: name it in thresholds"
+            ) from None
 
     def __iter__(self) -> Iterator[float]:
         return iter(self.ncr)
@@ -66,9 +71,10 @@ class NCRResult(Mapping[float, float]):
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON data; thresholds become text such as "0.4"."""
+        texts = threshold_texts(self.ncr)
 
         def by_text(values: dict[float, float] | None) -> dict[str, float] | None:
-            return None if values is None else {f"{t:g}": value for t, value in values.items()}
+            return None if values is None else {texts[t]: value for t, value in values.items()}
 
         return {
             "ncr": by_text(self.ncr),
@@ -109,13 +115,13 @@ class NCR:
     def __init__(self, thresholds: float | Sequence[float] = THRESHOLDS, *, num_classes: int | None = None) -> None:
         given: Any = [thresholds] if isinstance(thresholds, Real) else thresholds
         try:
-            self.thresholds = tuple(float(t) for t in given)
+            self.thresholds = tuple(_as_written(t) for t in given)
         except (TypeError, ValueError):
             self.thresholds = ()
         if not self.thresholds or any(not 0 <= t < 1 for t in self.thresholds):
             raise SparringError(f"thresholds are probabilities from 0 and below 1, at least one, got {thresholds!r}")
-        if num_classes is not None and num_classes < 2:
-            raise SparringError(f"a classifier has at least 2 classes, got num_classes={num_classes}")
+        if num_classes is not None and (not isinstance(num_classes, Integral) or num_classes < 2):
+            raise SparringError(f"num_classes is a whole number of at least 2, got {num_classes!r}")
         self.num_classes = num_classes
         self.reset()
 
@@ -174,6 +180,23 @@ class NCR:
             fpr95=fpr_at_95(pos, neg) if n_pos else None,
             ece=expected_calibration_error(pos, correct) if n_pos else None,
         )
+
+
+def threshold_texts(thresholds: Iterable[float]) -> dict[float, str]:
+    """Each threshold as text: 0.4, and all its digits where another would read the same in six."""
+    short = {t: f"{t:g}" for t in thresholds}
+    counts = Counter(short.values())
+    return {t: text if counts[text] == 1 else repr(t) for t, text in short.items()}
+
+
+def _as_written(threshold: Any) -> float:
+    """A threshold as float64; one that float32 holds exactly as the shortest number that it is in float32: 0.4, not
+    0.4000000059604645, so that those of tensors and arrays are found again."""
+    value = float(threshold)
+    if not 0 <= value < 1:
+        return value
+    in_float32 = np.float32(value)
+    return float(str(in_float32)) if float(in_float32) == value else value
 
 
 def _tensor(values: Any, what: str) -> Tensor:
