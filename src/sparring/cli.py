@@ -244,7 +244,9 @@ def classify(
         print_json({"run": str(run.folder), "classifiers": run.results})
         return
     print_table(*positive_rows_of(run.results))
-    print_table(*ncr_rows_of(run.results))
+    columns, rows = ncr_rows_of(run.results)
+    if rows:
+        print_table(columns, rows)
     print_lines(
         f"run        {run.folder}",
         f"report     {run.folder / 'report.html'}",

@@ -104,6 +104,12 @@ def test_wrong_images_are_one_line(run, images, options, words, tmp_path, monkey
         predict(run.folder, images, **options)
 
 
+def test_a_damaged_zip_is_named_with_a_cure_that_predict_takes(run, tmp_path):
+    (tmp_path / "bad.zip").write_bytes(b"no zip")
+    with pytest.raises(SparringError, match=r"bad\.zip' is not a complete zip file .*or give a folder of its images$"):
+        predict(run.folder, tmp_path / "bad.zip")
+
+
 def test_an_empty_folder_and_a_classifier_that_is_none(run, tmp_path):
     with pytest.raises(SparringError, match="no images in"):
         predict(run.folder, tmp_path)

@@ -12,6 +12,7 @@ from torch import nn
 
 from sparring.classify.export import export_classifier
 from sparring.classify.recipe import ClassifierRecipe
+from sparring.classify.report import ncr_rows_of
 from sparring.classify.run import ClassifierRun, train_classifier
 from sparring.classify.training import Training
 from sparring.errors import SparringError
@@ -118,6 +119,23 @@ def test_a_trained_classifier_can_stand_beside_another(run, tmp_path, without_re
     with pytest.raises(SparringError, match="beside this run takes 3 x 8 x 8 images of 3 classes"):
         other = {**given(), "data": pictures(20, ("left", "top")), "test": pictures(8, ("left", "top"), seed=1)}
         train_classifier(TINY, {"steps": 1}, out=tmp_path / "s", beside={"old": run.folder}, **other)
+
+
+def test_only_a_classifier_that_saw_the_negatives_has_seen_a_probe_of_them(run, tmp_path):
+    images = given()
+    images["probes"]["the negatives"] = images["negatives"]
+    others = {"a baseline": run.folder / "beside" / "baseline", "an older one": run.folder}
+    made = train_classifier(TINY, {"steps": 1, "beside": ["baseline"]}, out=tmp_path / "r", beside=others, **images)
+    seen = {name: found["probes"]["the negatives"]["seen_in_training"] for name, found in made.results.items()}
+    assert seen == {"a baseline": 0, "an older one": None, "baseline": 0, "nat": 1}
+    rows = [row[1:3] for row in ncr_rows_of(made.results)[1] if row[0] == "the negatives"]
+    assert rows == [["no", "a baseline"], ["–", "an older one"], ["no", "baseline"], ["yes", "nat"]]
+    page = (made.folder / "report.html").read_text()
+    assert page.count("mean of 1 unseen probes") == 4  # the same probe for all of them
+
+
+def test_one_thread_is_no_threads(run):
+    assert json.loads((run.folder / "recipe.json").read_text())["hardware"].endswith(", 1 thread")
 
 
 def test_the_process_is_as_before(tmp_path, without_report):
@@ -285,6 +303,10 @@ def test_the_command_line_trains_predicts_and_exports(cli, album, tmp_path, with
     assert code == 2 and out == "" and err.startswith("sparring: ") and "--resume" in err and err.count("\n") == 1
     code, out, _ = cli("classify", tmp_path / "mine.yaml", *words, "--out", tmp_path / "run", "--resume")
     assert code == 0 and "NCR 0.9" in out and "accuracy" in out and "report.html" in out
+    code, out, _ = cli(
+        "classify", tmp_path / "mine.yaml", *words, "probes.bottom=null", "--out", tmp_path / "no probes"
+    )
+    assert code == 0 and "accuracy" in out and "NCR" not in out and "seen in training" not in out
     code, out, _ = cli("predict", tmp_path / "run", album / "test" / "left", "--json", "--threshold", "0")
     assert code == 0 and [entry["best"] for entry in json.loads(out)] == [entry["label"] for entry in json.loads(out)]
     code, out, _ = cli("predict", tmp_path / "run", album / "test" / "left" / "0.png")

@@ -36,7 +36,7 @@ def run(tmp_path: Path) -> Path:
         "versions": {"torch": "2.9"},
         "command": "sparring train tiny",
         "commit": "abc123",
-        "hardware": "x86_64, 1 threads",
+        "hardware": "x86_64, 1 thread",
     }
     (tmp_path / "recipe.json").write_text(json.dumps(facts))
     rows = [

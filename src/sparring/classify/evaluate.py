@@ -42,12 +42,16 @@ def evaluate_classifier(
     thresholds: tuple[float, ...],
     false_alarm_rate: float,
     mistakes: int = 12,
+    saw_negatives: bool | None = True,
 ) -> Evaluation:
     """Accuracy, calibration and coverage on the test images; NCR, AUROC and FPR95 for each probe against them.
 
     The threshold for "unknown" is chosen on the validation images, and its false alarms are then counted on the test images.
     What an extra class takes is unknown whatever the threshold, so it is part of the false alarms that are allowed; where it
     alone exceeds them the threshold is 0, and `false_alarms_on_validation` says what is reached.
+
+    saw_negatives: whether it was trained on these negatives; None where nobody knows. `seen_in_training` of a probe is its
+    share of them, 0 and None respectively.
     """
     classes, test = data.train.num_classes, data.test
     labels = test.require_labels("testing a classifier").cpu()
@@ -79,14 +83,16 @@ def evaluate_classifier(
     for probe in data.probes:
         probe_logits = judge(classifier, probe.images, normalised=isinstance(probe.images, Tensor))
         metric = NCR(thresholds, num_classes=classes).update(logits, labels)
-        numbers["probes"][probe.name] = _probe_numbers(probe, probe_logits, metric, threshold)
+        numbers["probes"][probe.name] = _probe_numbers(probe, probe_logits, metric, threshold, saw_negatives)
         found.confidences[probe.name] = confidence(probe_logits, classes)[0].tolist()
         if isinstance(probe.images, PackedImages):
             found.mistakes[probe.name] = _confident_negatives(probe, probe_logits, names, classes, mistakes)
     return found
 
 
-def _probe_numbers(probe: Probe, logits: Tensor, metric: NCR, threshold: float | None) -> dict[str, Any]:
+def _probe_numbers(
+    probe: Probe, logits: Tensor, metric: NCR, threshold: float | None, saw_negatives: bool | None
+) -> dict[str, Any]:
     """What is measured of one probe. metric: has seen the test images."""
     result = metric.update(logits, torch.full((len(probe),), -1)).compute().to_dict()
     caught = None
@@ -96,7 +102,7 @@ def _probe_numbers(probe: Probe, logits: Tensor, metric: NCR, threshold: float |
     return {
         "source": probe.source,
         "n": len(probe),
-        "seen_in_training": probe.seen,
+        "seen_in_training": None if saw_negatives is None else probe.seen * saw_negatives,
         **{key: result[key] for key in ("ncr", "auroc", "fpr95")},
         "caught_as_unknown": caught,
     }

@@ -87,8 +87,8 @@ def _percent(share: float | None) -> str:
     return "–" if share is None else f"{share:.1%}"
 
 
-def _seen(share: float) -> str:
-    return "yes" if share > 0.999 else "no" if share == 0 else f"{share:.0%} of it"
+def _seen(share: float | None) -> str:
+    return "–" if share is None else "yes" if share > 0.999 else "no" if share == 0 else f"{share:.0%} of it"
 
 
 def _rate(value: float | None) -> str:
@@ -107,10 +107,11 @@ def _head(name: str, recipe: Mapping[str, Any], facts: Mapping[str, Any], warnin
 
 def _cards(evaluations: Mapping[str, Evaluation]) -> str:
     cards = []
-    for name, evaluation in evaluations.items():
-        numbers = evaluation.numbers
+    results = _numbers(evaluations)
+    trained_on = {p for numbers in results.values() for p, n in numbers["probes"].items() if n["seen_in_training"]}
+    for name, numbers in results.items():
         cards.append(number_card(f"accuracy, {name}", f"{numbers['accuracy']:.1%}", f"{numbers['n_test']} test images"))
-        unseen = [p for p in numbers["probes"].values() if not p["seen_in_training"]]
+        unseen = [found for probe, found in numbers["probes"].items() if probe not in trained_on]
         if unseen:
             highest = list(unseen[0]["ncr"])[-1]
             mean = sum(probe["ncr"][highest] for probe in unseen) / len(unseen)

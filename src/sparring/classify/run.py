@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import platform
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -12,6 +11,7 @@ from typing import Any
 
 import torch
 
+from sparring.classify.criteria import takes_negatives
 from sparring.classify.data import ClassifierData, Note, load_classifier_data
 from sparring.classify.evaluate import Evaluation, evaluate_classifier
 from sparring.classify.recipe import ClassifierRecipe
@@ -24,7 +24,7 @@ from sparring.recipe import Network, flat
 from sparring.training.log import read_rows
 from sparring.training.process import process_as_before
 from sparring.training.progress import Progress, no_progress
-from sparring.training.run_folder import ANOTHER_PLACE, FROM_PYTHON, choose_folder, commit, versions
+from sparring.training.run_folder import ANOTHER_PLACE, FROM_PYTHON, choose_folder, commit, hardware, versions
 from sparring.training.runtime import Runtime
 
 RESULTS = "results.json"
@@ -106,11 +106,13 @@ def train_classifier(
             facts = _write_facts(folder, chosen, images, command)
             evaluations: dict[str, Evaluation] = {}
             for name, other in others.items():
-                evaluations[name] = _evaluate(chosen, other, images)
+                known = False if other.description.get("criterion") == "baseline" else None
+                evaluations[name] = _evaluate(chosen, other, images, saw_negatives=known)
             for criterion in chosen.classifiers:
                 target = folder if criterion is chosen.criterion else folder / "beside" / folder_name(criterion.kind)
                 saved = _train_one(chosen, criterion, images, target, chosen_device, progress, note)
-                evaluations[criterion.kind] = _evaluate(chosen, saved, images)
+                shown = takes_negatives(criterion.kind)
+                evaluations[criterion.kind] = _evaluate(chosen, saved, images, saw_negatives=shown)
                 _keep_threshold(target, saved, evaluations[criterion.kind])
             numbers = {name: evaluation.numbers for name, evaluation in evaluations.items()}
             warnings = [*images.warnings, *_too_many_false_alarms(numbers)]
@@ -156,9 +158,15 @@ def _train_one(
     return load_classifier(folder, device)
 
 
-def _evaluate(recipe: ClassifierRecipe, saved: SavedClassifier, data: ClassifierData) -> Evaluation:
+def _evaluate(
+    recipe: ClassifierRecipe, saved: SavedClassifier, data: ClassifierData, *, saw_negatives: bool | None
+) -> Evaluation:
     return evaluate_classifier(
-        saved.module, data, thresholds=recipe.thresholds, false_alarm_rate=recipe.false_alarm_rate
+        saved.module,
+        data,
+        thresholds=recipe.thresholds,
+        false_alarm_rate=recipe.false_alarm_rate,
+        saw_negatives=saw_negatives,
     )
 
 
@@ -260,7 +268,7 @@ def _write_facts(folder: Path, recipe: ClassifierRecipe, data: ClassifierData, c
         "versions": started.get("versions") or versions(),
         "commit": started.get("commit") or commit(),
         "command": started.get("command") or command or " ".join(sys.argv),
-        "hardware": started.get("hardware") or f"{platform.machine()}, {recipe.threads} threads",
+        "hardware": started.get("hardware") or hardware(recipe.threads),
         "fingerprints": now,
     }
     if facts != started:

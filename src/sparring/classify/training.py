@@ -87,8 +87,8 @@ class Training:
         """Raise NonFiniteLossError if a loss since the start of this session was no number, naming the first step."""
         if int(self.first_bad) >= 0:
             raise NonFiniteLossError(
-                f"the loss was no finite number at step {int(self.first_bad)}: the run stops, the last checkpoint is from "
-                "before. Lower optimizer.lr"
+                f"the loss was no finite number at step {int(self.first_bad)}: the run stops, and nothing from that step "
+                "on is saved. Lower optimizer.lr"
             )
 
     def tick(self) -> dict[str, float]:

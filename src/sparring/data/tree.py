@@ -88,7 +88,7 @@ def open_tree(path: Path) -> Iterator[Tree]:
         archive = zipfile.ZipFile(path)
     except (zipfile.BadZipFile, EOFError, ValueError) as error:
         raise SparringError(
-            f"'{path}' is not a complete zip file ({error}): fetch it again, or give a folder, .zip or .npz"
+            f"'{path}' is not a complete zip file ({error}): fetch it again, or give a folder of its images"
         ) from error
     except OSError as error:
         raise SparringError(f"cannot read '{path}': {error.strerror}") from error

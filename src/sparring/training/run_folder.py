@@ -112,6 +112,11 @@ def python_sources(**given: Any) -> dict[str, str]:
     return {name: f"{FROM_PYTHON}{type(images).__name__}" for name, images in given.items() if images is not None}
 
 
+def hardware(threads: int | None) -> str:
+    """What a run computes with, such as `x86_64, 2 threads`."""
+    return f"{platform.machine()}, {threads} thread{'' if threads == 1 else 's'}"
+
+
 def choose_folder(name: str, source: Any, out: str | Path | None, *, resume: bool) -> Path:
     """The folder of a run of that name: a new one, or with `resume` one that holds a run. Creates nothing.
 
@@ -180,7 +185,7 @@ def write_recipe(
         "versions": started.get("versions") or versions(),
         "commit": started.get("commit") or commit(),
         "command": started.get("command") or command or " ".join(sys.argv),
-        "hardware": started.get("hardware") or f"{platform.machine()}, {recipe.threads} threads",
+        "hardware": started.get("hardware") or hardware(recipe.threads),
         "fingerprints": data.fingerprints(),
         "origin": origin or started.get("origin"),
     }
