@@ -39,8 +39,8 @@ def official_files(tmp_path, monkeypatch):
     names = ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"]
     parts = {f"data_batch_{i}": 6 for i in range(1, 6)} | {"test_batch": 10}
     listed = [
-        write_pickle(ten / name, {"data": rows(count), "labels": [i % 10 for i in range(count)]})
-        for name, count in parts.items()
+        write_pickle(ten / name, {"data": rows(count), "labels": [(i + 5 * part) % 10 for i in range(count)]})
+        for part, (name, count) in enumerate(parts.items())
     ]
     meta = write_pickle(ten / "batches.meta", {"label_names": names})[1]
     monkeypatch.setattr(datasets.CIFAR10, "train_list", listed[:-1])

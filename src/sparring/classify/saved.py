@@ -109,12 +109,13 @@ class SavedClassifier:
 
         Raises SparringError where there is no threshold at all, and for images that are none (see `logits`).
         """
-        threshold = self.rule(threshold)["threshold"]
+        limit = self.rule(threshold)["threshold"]
+        assert limit is not None
         if not len(images):
             return []
         probabilities = self.logits(images).double().softmax(1)
         best, index = probabilities[:, : self.num_classes].max(1)
-        unknown = is_unknown(best, probabilities.argmax(1), self.num_classes, threshold)
+        unknown = is_unknown(best, probabilities.argmax(1), self.num_classes, limit)
         found = []
         for confidence, number, off in zip(best.tolist(), index.tolist(), unknown.tolist(), strict=True):
             name = self.class_names[number]
