@@ -29,6 +29,7 @@ class Corners:
 
     name, weights_sha256, resize, dimensions = "corners", "abc123", "none", 4
     class_names = ("a", "b", "c")
+    cacheable = True
 
     def __init__(self):
         self.shown = 0

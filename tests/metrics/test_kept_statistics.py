@@ -2,6 +2,7 @@
 
 import sys
 from pathlib import Path
+from pydoc import locate
 
 import torch
 from torch import nn
@@ -10,6 +11,8 @@ import sparring
 from sparring.data.packed import PackedImages
 from sparring.files import cache_folder
 from sparring.metrics import evaluate, evaluate_images
+from sparring.metrics.extractors.base import EXTRACTORS, Features, NetworkExtractor
+from sparring.metrics.extractors.classifier import ClassifierExtractor
 from sparring.metrics.extractors.module import ModuleExtractor
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -40,6 +43,34 @@ def test_a_module_from_python_gets_no_others_statistics():
     torchscript = ModuleExtractor(Scaled(1.0), REALS.images, weights_sha256="of the file")
     assert measure(torchscript)["value"] == values[0]
     assert len(list((cache_folder() / "reference").iterdir())) == 1
+
+
+class Foreign:
+    """An object of a user's, that says the same of itself whatever its code does."""
+
+    name, weights_sha256, resize, dimensions, class_names = "mine", "x", "none", 4, None
+
+    def __init__(self, scale):
+        self.scale = scale
+
+    def __call__(self, images):
+        return Features(images.float().flatten(1)[:, :4] * self.scale)
+
+
+def test_an_object_from_python_gets_no_others_statistics_unless_it_says_that_its_hash_tells_all():
+    values = [measure(Foreign(s))["value"] for s in (1.0, 3.0, 1.0)]
+    assert abs(values[1] / values[0] - 9) < 1e-4 and values[2] == values[0]
+    assert not (cache_folder() / "reference").exists()
+    sure = Foreign(1.0)
+    sure.cacheable = True
+    assert measure(sure)["value"] == values[0]
+    assert len(list((cache_folder() / "reference").iterdir())) == 1
+
+
+def test_statistics_through_the_librarys_own_extractors_are_kept():
+    classes = [locate(place.replace(":", ".")) for place in EXTRACTORS.values()]
+    assert all(each.cacheable for each in [*classes, ClassifierExtractor])
+    assert not ModuleExtractor(Scaled(1.0), REALS.images).cacheable and not NetworkExtractor.cacheable
 
 
 def test_another_version_of_the_package_measures_anew(monkeypatch):

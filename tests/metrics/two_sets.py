@@ -11,6 +11,7 @@ class Corners:
 
     name, weights_sha256, resize, dimensions = "corners", "abc123", "none", 4
     class_names = ("a", "b", "c")
+    cacheable = True
 
     def __call__(self, images):
         features = images[:, 0, (0, 0, -1, -1), (0, -1, 0, -1)].float() / 50

@@ -18,7 +18,7 @@ from torch import Tensor
 from sparring import __version__
 from sparring.errors import SparringError, nearest
 from sparring.files import cache_folder
-from sparring.metrics.extractors.base import Extractor
+from sparring.metrics.extractors.base import Extractor, check_name
 from sparring.metrics.gaussian import GaussianStats
 from sparring.metrics.inception_score import check_groups
 from sparring.metrics.notes import bias_notes, copy_notes, size_notes
@@ -73,9 +73,10 @@ def evaluate_images(
     cache      folder of reference statistics, by default below $SPARRING_CACHE or ~/.cache
     note       called with lines for the user;  generator_hash: of what `generate` draws from; only recorded
 
-    The real set's statistics are kept by content of the images, identity of the extractor and this package's version; not
-    where the extractor's hash does not tell all of it (`cacheable`). Raises SparringError for an unknown metric, one that
-    needs a classifier where the extractor is none, too few images for it, images of the wrong type, n < 2.
+    The real set's statistics are kept by content of the images, identity of the extractor and this package's version; only
+    where the extractor says that its hash tells all of it (`cacheable`). Raises SparringError for an unknown metric, one
+    that needs a classifier where the extractor is none, an extractor under another's name, too few images, images of the
+    wrong type, n < 2.
     """
     _check_metrics(metrics, extractor)
     if n < 2:
@@ -115,6 +116,7 @@ def evaluate_sets(
     rank, world: where several processes of one group share the work; each gets all records. The other arguments and errors
     are those of `evaluate_images`.
     """
+    check_name(extractor)
     wanted = _check_metrics(metrics, extractor)
     _check_pair(fake, real, wanted)
     _check_counts(fake, real, wanted, splits, neighbours)
@@ -303,7 +305,7 @@ def _settings(extractor: Extractor) -> Record:
 
 def _place(settings: Record, extractor: Extractor, real: ImageSet | GaussianStats, cache: Path | None) -> Path | None:
     """Where the real set's statistics are kept; None where what they depend on is not known."""
-    if isinstance(real, GaussianStats) or not real.fingerprint or not getattr(extractor, "cacheable", True):
+    if isinstance(real, GaussianStats) or not real.fingerprint or not getattr(extractor, "cacheable", False):
         return None
     content = json.dumps([settings, real.fingerprint, __version__], sort_keys=True)
     name = "".join(c if c.isalnum() or c in "-_." else "_" for c in str(settings["extractor"]))

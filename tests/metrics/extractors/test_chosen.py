@@ -11,8 +11,9 @@ from torch import nn
 
 from sparring.data.packed import PackedImages
 from sparring.errors import SparringError
-from sparring.metrics.evaluate import metric_name
+from sparring.metrics.evaluate import evaluate_images, metric_name
 from sparring.metrics.extractors import extractor_for, inception
+from sparring.metrics.extractors.base import Features
 from sparring.metrics.extractors.densenet import DenseNetBC
 from sparring.metrics.extractors.module import ModuleExtractor
 
@@ -187,6 +188,25 @@ def test_a_torchscript_file_serves_under_its_own_name(tmp_path):
     assert logits.shape == (6, 2) and found.class_names == ("0", "1")
     assert metric_name(found.name, "FD") == "own-inception.pt-FD"
     assert found.weights_sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+@pytest.mark.parametrize("name", ["inception", "Fashion-2", "efficientnet-lite0"])
+def test_an_object_of_ones_own_cannot_take_a_name_of_the_librarys(name):
+    class Mine:
+        weights_sha256, resize, dimensions, class_names = "x", "none", 3, None
+
+        def __call__(self, images):
+            return Features(images.float().mean((2, 3)))
+
+    mine = Mine()
+    mine.name = name
+    wrong = f"cannot be called '{name}', a name of the library's: call it 'own-{name}'"
+    with pytest.raises(SparringError, match=wrong):
+        extractor_for(mine, REAL)
+    with pytest.raises(SparringError, match=wrong):
+        evaluate_images(lambda i, k: REAL.images[i : i + k], REAL, extractor=mine, n=6, metrics=("fd",))
+    mine.name = f"own-{name}"
+    assert extractor_for(mine, REAL) is mine
 
 
 def test_a_frozen_torchscript_file_serves(tmp_path):

@@ -8,17 +8,12 @@ import torch
 from torch import nn
 
 from sparring.errors import SparringError, nearest
-from sparring.metrics.extractors.base import Extractor, Features
+from sparring.metrics.extractors.base import EXTRACTORS, Extractor, Features, check_name
 from sparring.metrics.extractors.fashion import CLASS_NAMES, FashionExtractor
 
 if TYPE_CHECKING:
     from sparring.data.packed import PackedImages
 
-EXTRACTORS = {
-    "fashion": "sparring.metrics.extractors.fashion:FashionExtractor",
-    "inception": "sparring.metrics.extractors.inception:InceptionExtractor",
-    "efficientnet-lite0": "sparring.metrics.extractors.efficientnet_lite0:EfficientNetLite0Extractor",
-}
 CLASSIFIER = "classifier.safetensors"
 
 __all__ = ["EXTRACTORS", "Extractor", "FashionExtractor", "Features", "extractor_for"]
@@ -65,6 +60,7 @@ def _chosen(
 
         return ModuleExtractor(choice, real.images[:2], device=device)
     if isinstance(choice, Extractor):
+        check_name(choice)
         return choice
     raise SparringError(
         f"an extractor is a name ({', '.join(EXTRACTORS)}), a classifier's folder, a TorchScript file or an nn.Module, got "

@@ -9,6 +9,12 @@ from torch import Tensor, nn
 
 from sparring.errors import SparringError
 
+EXTRACTORS = {  # by their names, which no other extractor's numbers may carry
+    "fashion": "sparring.metrics.extractors.fashion:FashionExtractor",
+    "inception": "sparring.metrics.extractors.inception:InceptionExtractor",
+    "efficientnet-lite0": "sparring.metrics.extractors.efficientnet_lite0:EfficientNetLite0Extractor",
+}
+
 
 class Features(NamedTuple):
     """What an extractor sees in N images."""
@@ -22,7 +28,9 @@ class Extractor(Protocol):
     """A frozen network that turns uint8 images [N, C, H, W] into features.
 
     An extractor is independent of how images are batched, draws no random number, changes no global state, and says
-    exactly what it is: numbers measured through two different extractors cannot be compared.
+    exactly what it is: numbers measured through two different extractors cannot be compared. One with `cacheable = True`
+    says that its name, `weights_sha256` and `resize` tell all that its features depend on, its code too: only then are
+    statistics of real images kept.
     """
 
     name: str  # e.g. "fashion"
@@ -49,7 +57,7 @@ class NetworkExtractor:
     dimensions: int
     class_names: tuple[str, ...] | None = None
     colour = True
-    cacheable = True  # whether `weights_sha256` and the name tell all that features depend on
+    cacheable = False  # see `Extractor`
     batch_size = 50  # images that the network looks at together; results do not depend on it
     net: nn.Module
     device: torch.device
@@ -67,6 +75,22 @@ class NetworkExtractor:
         logits = None if self.class_names is None else torch.cat([part.logits for part in seen]).float()  # type: ignore[misc]
         check_finite(features, self.name)
         return Features(features, logits)
+
+
+def own_name(name: str) -> str:
+    """A name for numbers of a user's extractor that cannot be taken for one of `EXTRACTORS`."""
+    return f"own-{name}" if name.lower().startswith(tuple(EXTRACTORS)) else name
+
+
+def check_name(extractor: Extractor) -> None:
+    """Raise SparringError for a user's extractor under a name of `EXTRACTORS`: its numbers would be taken for theirs."""
+    kind = type(extractor)
+    if f"{kind.__module__}:{kind.__qualname__}" in EXTRACTORS.values():
+        return
+    if (allowed := own_name(extractor.name)) != extractor.name:
+        raise SparringError(
+            f"an extractor of your own cannot be called '{extractor.name}', a name of the library's: call it '{allowed}'"
+        )
 
 
 def check_images(images: Tensor, name: str) -> None:

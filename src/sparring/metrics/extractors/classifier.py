@@ -8,8 +8,7 @@ from torch import Tensor, nn
 from sparring.classify.saved import SavedClassifier, load_classifier
 from sparring.data.packed import to_float
 from sparring.errors import SparringError
-from sparring.metrics.extractors.base import Features, NetworkExtractor
-from sparring.metrics.extractors.module import own_name
+from sparring.metrics.extractors.base import Features, NetworkExtractor, own_name
 
 
 class ClassifierExtractor(NetworkExtractor):
@@ -19,6 +18,7 @@ class ClassifierExtractor(NetworkExtractor):
     """
 
     colour = False
+    cacheable = True
     batch_size = 250
 
     def __init__(self, path: Path | str, device: torch.device | str = "cpu") -> None:

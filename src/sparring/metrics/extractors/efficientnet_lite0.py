@@ -49,6 +49,7 @@ class EfficientNetLite0Extractor(NetworkExtractor):
     name = "efficientnet-lite0"
     resize = f"{SIZE}x{SIZE}, bilinear, antialiased"
     dimensions = HEAD
+    cacheable = True
     class_names: tuple[str, ...] | None = tuple(f"imagenet-{i}" for i in range(1000))
 
     def __init__(

@@ -53,6 +53,7 @@ class FashionExtractor:
     name = "fashion"
     resize = "none (1x32x32 only)"
     dimensions = WIDTHS[-1]
+    cacheable = True
     class_names: tuple[str, ...] | None = CLASS_NAMES
 
     def __init__(self, device: torch.device | str = "cpu", weights: Path | str = WEIGHTS) -> None:

@@ -33,6 +33,7 @@ class InceptionExtractor(NetworkExtractor):
 
     resize = "299x299, bilinear as in TensorFlow 1 (torch-fidelity)"
     dimensions = 2048
+    cacheable = True
     class_names: tuple[str, ...] | None = tuple(f"logit-{i}" for i in range(1008))
 
     def __init__(

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from sparring.data.packed import to_float
 from sparring.errors import SparringError
 from sparring.files import content_hash
-from sparring.metrics.extractors.base import Features, NetworkExtractor, read_weights
+from sparring.metrics.extractors.base import Features, NetworkExtractor, own_name, read_weights
 
 
 class ModuleExtractor(NetworkExtractor):
@@ -86,12 +86,6 @@ class ModuleExtractor(NetworkExtractor):
                 f"for {count}"
             )
         return Features(features.flatten(2).mean(2) if features.ndim > 2 else features, logits)
-
-
-def own_name(name: str) -> str:
-    """A name for numbers that cannot be taken for a known extractor's."""
-    known = ("inception", "fashion", "efficientnet-lite0")
-    return f"own-{name}" if name.lower().startswith(known) else name
 
 
 def torchscript(path: Path | str, sha256: str | None = None) -> tuple[nn.Module, str]:
