@@ -80,6 +80,57 @@ def test_a_mean_far_above_the_deviation_costs_no_digits():
     assert precision_recall_density_coverage(real + 1e7, fake + 1e7) == pytest.approx(want, abs=1e-12)
 
 
+def brute(real, fake, k):
+    """All distances by differences, in float64: no digit is lost, and ties are ties."""
+
+    def between(a, b):
+        return (a.double()[:, None] - b.double()).square().sum(2)
+
+    def reach(x):
+        return between(x, x).fill_diagonal_(torch.inf).kthvalue(k, dim=1).values
+
+    near = between(fake, real)
+    inside = near <= reach(real)
+    return PRDC(
+        precision=inside.any(1).double().mean().item(),
+        recall=(near <= reach(fake)[:, None]).any(0).double().mean().item(),
+        density=inside.sum(1).double().mean().item() / k,
+        coverage=inside.any(0).double().mean().item(),
+    )
+
+
+@pytest.mark.parametrize("block", [17, 2048])
+@pytest.mark.parametrize(("d", "k"), [(1, 3), (2, 5), (5, 1), (8, 1), (8, 3)])
+def test_equal_distances_of_whole_numbers_are_equal(monkeypatch, block, d, k):
+    monkeypatch.setattr(prdc, "BLOCK", block)
+    monkeypatch.setattr(prdc, "GATHERED", 50)
+    generator = torch.Generator().manual_seed(d)
+    for _ in range(5):
+        real = torch.randint(0, 4, (60, d), generator=generator).float()
+        fake = torch.randint(0, 4, (50, d), generator=generator).float()
+        assert precision_recall_density_coverage(real, fake, k) == pytest.approx(brute(real, fake, k), abs=1e-12)
+
+
+@pytest.mark.parametrize("away", [1e6, 1e7, 1e8])
+def test_far_clusters_keep_their_inner_distances(away):
+    real, fake = features(100, 8, 11), features(90, 8, 12)
+    two = torch.tensor([away, -away], dtype=torch.float64)
+    real, fake = real + two.repeat(50)[:, None], fake + two.repeat(45)[:, None]
+    want = brute(real, fake, 3)
+    assert precision_recall_density_coverage(real, fake, 3) == pytest.approx(want, abs=1e-12)
+    assert 0.5 < want.coverage < 1
+    outlier = real.clone()
+    outlier[0] += 1e9
+    assert precision_recall_density_coverage(outlier, fake, 3) == pytest.approx(brute(outlier, fake, 3), abs=1e-12)
+
+
+def test_copies_of_a_few_rows_are_counted_like_others():
+    real, modes = features(60, 8, 13), features(4, 8, 14).repeat(15, 1)
+    again = torch.cat([real[:30], real[:30]])
+    for a, b in ((real, modes), (real, modes[:1].repeat(60, 1)), (again, modes), (again, real), (real, again)):
+        assert precision_recall_density_coverage(a, b, 3) == pytest.approx(brute(a, b, 3), abs=1e-12)
+
+
 def test_users_mistakes_are_named():
     x = features(6, 3, 10)
     with pytest.raises(SparringError, match="k must be"):

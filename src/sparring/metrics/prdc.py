@@ -9,6 +9,9 @@ With B(x) the closed ball around x that reaches its k-th neighbour in its own se
 
 Balls are closed (<=), as Eq. 1 of the former paper prints them; the latter's code takes them open, which
 differs at ties only.
+
+Squared distances are |a|^2 + |b|^2 - 2 a.b, which is fast, and loses digits; those that lie within its rounding of a ball's
+radius are taken again as |a - b|^2. So ties are ties, and far-apart clusters keep their inner distances.
 """
 
 from typing import NamedTuple
@@ -20,6 +23,7 @@ from sparring.errors import SparringError
 from sparring.metrics.features import check_result, checked_pair
 
 BLOCK = 2048  # rows of a distance matrix held at a time
+GATHERED = 2**22  # numbers in the pairs of rows whose differences are taken at a time
 
 
 class PRDC(NamedTuple):
@@ -32,27 +36,30 @@ class PRDC(NamedTuple):
 
 
 def precision_recall_density_coverage(real: Tensor, fake: Tensor, k: int = 5) -> PRDC:
-    """The four numbers of features [N, d] and [M, d]; memory is one block of a distance matrix.
+    """The four numbers of features [N, d] and [M, d]; memory is that of both in float64 and a block of a distance matrix.
 
     k = 5 is Naeem et al.'s choice, Kynkaanniemi et al. take 3. Raises SparringError unless 1 <= k < N and M, d agree, and
     features are finite.
     """
     real, fake = checked_pair(real, fake, "precision and recall")
     check_neighbours(k, len(real), len(fake))
-    centre = real.mean(0)  # distances keep their digits where the mean is far above the standard deviation
-    real, fake = real - centre, fake - centre
-
-    real_reach, fake_reach = _reach(real, k), _reach(fake, k)
+    reals, fakes = _Rows(real), _Rows(fake)
+    real_reach, fake_reach = _reach(reals, k), _reach(fakes, k)
     check_result((real_reach.sum() + fake_reach.sum()).item(), "a neighbour's distance")
     reals_in_fakes = torch.zeros(len(real), dtype=torch.bool, device=real.device)
     covered = torch.zeros_like(reals_in_fakes)
     balls_per_fake = []
-    for fakes, reach in zip(fake.split(BLOCK), fake_reach.split(BLOCK), strict=True):
-        squared = _squared_distances(fakes, real)
+    fakes.centre(reals.middle)
+    rounding_of_reals, rounding_of_fakes = reals.rounding(real_reach), fakes.rounding(fake_reach)
+    for part in _blocks(len(fake)):
+        squared, reach = _squared_distances(fakes, part, reals), fake_reach[part, None]
+        unsure = _within(squared, real_reach, rounding_of_reals)
+        unsure |= _within(squared, reach, rounding_of_fakes[part, None])
+        _take_again(squared, unsure, fakes, part, reals)
         inside_real = squared <= real_reach
         balls_per_fake.append(inside_real.sum(1))
         covered |= inside_real.any(0)
-        reals_in_fakes |= (squared <= reach[:, None]).any(0)
+        reals_in_fakes |= (squared <= reach).any(0)
     balls = torch.cat(balls_per_fake).double()
     return PRDC(
         precision=(balls > 0).double().mean().item(),
@@ -70,17 +77,67 @@ def check_neighbours(k: int, n: int, m: int) -> None:
         )
 
 
-def _reach(x: Tensor, k: int) -> Tensor:
+class _Rows:
+    """Features [N, d] as distances want them: about a centre, with their squared lengths, and with equal rows known."""
+
+    def __init__(self, x: Tensor) -> None:
+        self.x = x
+        # about a row of the set, which is near the mean, few digits are lost, and none where all rows are the same one
+        self.middle = x[(x - x.mean(0)).square_().sum(1).argmin()]
+        self.centre(self.middle)
+        _, which = x.unique(dim=0, return_inverse=True)
+        places = torch.arange(len(x), device=x.device)
+        self.alike = places.scatter(0, which, places)[which]  # [N]: one place for all rows that are equal
+
+    def centre(self, centre: Tensor) -> None:
+        self.centred = self.x - centre
+        self.lengths = torch.einsum("nd,nd->n", self.centred, self.centred)
+
+    def rounding(self, reach: Tensor, part: slice = slice(None)) -> Tensor:
+        """A bound on the rounding of squared distances from each row of a part to rows that are about sqrt(reach) away.
+
+        A sum of d products is known to d eps times the sum of their sizes; |b|^2 <= 2 |a|^2 + 2 |a - b|^2 gives the rest.
+        """
+        return 16 * (self.x.shape[1] + 4) * torch.finfo(self.x.dtype).eps * (self.lengths[part] + reach)
+
+
+def _reach(rows: _Rows, k: int) -> Tensor:
     """Squared distance [N] from each row to its k-th neighbour, itself not counted."""
-    found = []
-    for start in range(0, len(x), BLOCK):
-        squared = _squared_distances(x[start : start + BLOCK], x)
-        rows = torch.arange(len(squared), device=x.device)
-        squared[rows, rows + start] = torch.inf
-        found.append(squared.kthvalue(k, dim=1).values)
+    n, found = len(rows.x), []
+    for part in _blocks(n):
+        squared = _squared_distances(rows, part, rows)
+        own = torch.arange(n, device=squared.device)[part]
+        squared[own - part.start, own] = torch.inf
+        reach, at = squared.kthvalue(k, dim=1)
+        unsure = _within(squared, reach[:, None], rows.rounding(reach, part)[:, None])
+        _take_again(squared, unsure, rows, part, rows)
+        reach = squared.gather(1, at[:, None])[:, 0]
+        several = unsure.sum(1) > 1  # neighbours any of which may be the k-th
+        reach[several] = squared[several].kthvalue(k, dim=1).values
+        found.append(reach)
     return torch.cat(found)
 
 
-def _squared_distances(a: Tensor, b: Tensor) -> Tensor:
-    """[N_a, N_b]."""
-    return (a.square().sum(1)[:, None] + b.square().sum(1) - 2 * a @ b.T).clamp(min=0)
+def _blocks(n: int) -> list[slice]:
+    return [slice(start, min(start + BLOCK, n)) for start in range(0, n, BLOCK)]
+
+
+def _squared_distances(a: _Rows, part: slice, b: _Rows) -> Tensor:
+    """From the rows of a block of `a` to all of `b`."""
+    products = a.centred[part] @ b.centred.T
+    return products.mul_(-2).add_(b.lengths).add_(a.lengths[part, None]).clamp_(min=0)
+
+
+def _within(squared: Tensor, reach: Tensor, rounding: Tensor) -> Tensor:
+    return (squared > reach - rounding) & (squared < reach + rounding)
+
+
+def _take_again(squared: Tensor, unsure: Tensor, a: _Rows, part: slice, b: _Rows) -> None:
+    """Put |a - b|^2 of the unsure pairs in their places; pairs of equal rows are taken once."""
+    i, j = unsure.nonzero(as_tuple=True)
+    n = len(b.x)
+    pairs, place = (a.alike[part][i] * n + b.alike[j]).unique(return_inverse=True)
+    taken = [
+        (a.x[some // n] - b.x[some % n]).square_().sum(1) for some in pairs.split(max(1, GATHERED // a.x.shape[1]))
+    ]
+    squared[i, j] = torch.cat(taken)[place]
