@@ -116,7 +116,7 @@ def test_subsets_that_hold_a_whole_set_have_no_spread(real, monkeypatch):
 
     assert "std" not in record() and "all 30 images" in str(record()["notes"])
     monkeypatch.setattr(values_module, "SUBSET", 20)
-    assert record()["std"] > 0 and "notes" in record() and "spread" not in str(record()["notes"])
+    assert record()["std"] > 0 and "notes" not in record()
     assert (record()["subset_seed"], record()["subset_size"]) == (0, 20)
 
 
@@ -191,13 +191,23 @@ def test_notes_teach(real):
     assert notes(images(40, 5), 40) == ""
 
 
+def test_only_frechet_distances_are_said_to_be_biased(real):
+    labels = torch.arange(40) % 2
+    records = evaluate_images(
+        generate, replace(real, labels=labels), extractor=Corners(), n=30, metrics=tuple(METRICS), labels=labels[:30],
+        splits=3,
+    )  # fmt: skip
+    said = {record["metric"] for record in records if "the bias depends on both" in str(record.get("notes"))}
+    assert said == {"corners-FD", "corners-FD-infinity", "corners-intra-FD"}
+
+
 def test_users_mistakes_are_named(real):
     def run(make=generate, **changes):
         return evaluate_images(make, real, **{"extractor": Corners(), "n": 30, **changes})
 
     with pytest.raises(SparringError, match="unknown metric 'prcd': did you mean 'prdc'"):
         run(metrics=("prcd",))
-    with pytest.raises(SparringError, match="at least 2, got 1"):
+    with pytest.raises(SparringError, match="a whole number of at least 2, got 1"):
         run(n=1)
     with pytest.raises(SparringError, match=r"uint8 images \[30, C, H, W\]"):
         run(lambda start, count: FAKES.float())
@@ -205,6 +215,11 @@ def test_users_mistakes_are_named(real):
         run(lambda start, count: FAKES[:5])
     with pytest.raises(SparringError, match="3 channels and the real ones 1"):
         run(lambda start, count: FAKES.expand(-1, 3, -1, -1))
+    for splits in (0, 1.5, "10", True):
+        with pytest.raises(SparringError, match=f"--is-splits.* whole number of at least 1, got {splits!r}"):
+            run(splits=splits)
+    with pytest.raises(SparringError, match="batch_size must be a whole number of at least 1, got 0"):
+        run(batch_size=0)
     blind = Corners()
     blind.class_names = None
     with pytest.raises(SparringError, match="'is' needs class predictions"):

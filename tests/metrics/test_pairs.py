@@ -78,6 +78,14 @@ def test_statistics_from_a_file_serve_where_they_were_measured_alike(tmp_path):
     other.resize, other.weights_sha256 = "bilinear", "def"
     with pytest.raises(SparringError, match="weights_sha256 'def' against 'abc123'; resize 'bilinear' against 'none'"):
         evaluate_pair(FAKES, path, extractor=other, metrics=("fd",))
+    wide = Counted()
+    wide.name, wide.dimensions = "wide", 5
+    with pytest.raises(SparringError, match=r"extractor 'wide' against 'corners'$"):
+        evaluate_pair(FAKES, path, extractor=wide, metrics=("fd", "fd-infinity"))
+    assert wide.shown == 0
+    for wrong, said in (({"n_real": 10}, "leave --n-real out"), ({"split": "test"}, "leave --split out")):
+        with pytest.raises(SparringError, match=said):
+            of(FAKES, path, **wrong)
     with pytest.raises(SparringError, match="statistics from a file serve fd"):
         of(FAKES, path, metrics=("kd",))
     theirs = GaussianStats(4)
@@ -103,10 +111,14 @@ def test_wrong_input_is_named(tmp_path, run):
         of(colour, REALS)
     with pytest.raises(SparringError, match="asked for 50 images of fakes, which has 31"):
         of(FAKES, REALS, n=50)
-    with pytest.raises(SparringError, match="n, the number of generated images to measure, must be at least 2, got 1"):
+    with pytest.raises(
+        SparringError, match="n, the number of generated images to measure, must be a whole number of at least 2, got 1"
+    ):
         of(run, tiny_images(), n=1)
-    with pytest.raises(SparringError, match="takes at least 2"):
-        of(FAKES, REALS, n=1)
+    with pytest.raises(SparringError, match="one has 1 images, and a distribution takes at least 2"):
+        of(PackedImages(noise(1, 3), name="one"), REALS)
+    with pytest.raises(SparringError, match="batch_size must be a whole number of at least 1, got 0"):
+        of(FAKES, REALS, batch_size=0)
     with pytest.raises(SparringError, match="no extractor fits"):
         evaluate_pair(FAKES, REALS)
     with pytest.raises(SparringError, match="has no split 'test'"):
@@ -147,6 +159,38 @@ def test_sizes_are_recorded_noted_and_refused_of_statistics(tmp_path):
     stats.save(tmp_path / "old.npz")
     (old,) = evaluate_pair(FAKES, tmp_path / "old.npz", extractor=Mean(), metrics=("fd",))
     assert old["value"] == pytest.approx(record["value"]) and old["size_real"] is None
+
+
+def test_grey_images_are_not_measured_against_statistics_of_coloured_ones(tmp_path):
+    colour = PackedImages(REALS.images.expand(-1, 3, -1, -1))
+    evaluate_pair(colour, colour, extractor=Corners(), metrics=("fd",))
+    (path,) = (cache_folder() / "reference").iterdir()
+    with pytest.raises(SparringError, match="channels 1 against 3"):
+        of(FAKES, path)
+    assert of(colour, path)[0]["value"] < 1e-9
+    stats = GaussianStats.load(path)
+    del stats.provenance["channels"]  # as older versions left it
+    stats.save(tmp_path / "old.npz")
+    assert of(FAKES, tmp_path / "old.npz")[0]["value"] > 0
+
+
+def test_options_that_nothing_reads_are_refused(run):
+    for wrong, said in (
+        ({"size": 8}, "--size"),
+        ({"channels": 3, "skip_unreadable": True}, "--channels, --skip-unreadable"),
+    ):
+        with pytest.raises(SparringError, match=f"generators and statistics are taken as they are: leave {said} out"):
+            of(run, run, n=30, n_real=30, **wrong)
+    assert of(run, tiny_images(), n=30, size=8)[0]["n_fake"] == 30
+
+
+@pytest.mark.parametrize("n", [-5, 0, 1, 10.0, True, "5"])
+def test_how_many_images_is_a_whole_number_of_at_least_2(run, n):
+    wrong = f"must be a whole number of at least 2, got {n!r}"
+    for sets in ((FAKES, REALS), (run, tiny_images())):
+        for which in ({"n": n}, {"n_real": n}):
+            with pytest.raises(SparringError, match=wrong):
+                of(*sets, **which)
 
 
 def test_records_name_the_generator_the_data_and_foreign_statistics_by_their_hashes(run, tmp_path):
@@ -264,7 +308,9 @@ def test_a_run_is_measured_alike_in_training_and_afterwards_and_names_its_genera
     description = json.loads((run.folder / "generator.json").read_text())
     assert then["generated_hash"] == description["content_hash"]
     now = next(r for r in sparring.evaluate(run.folder, overrides=["batch_size=33"]) if r["metric"] == "flat.pt-FD")
-    assert now["generated_hash"] == description["content_hash"]
+    assert now["generated_hash"] == description["content_hash"] and now["real_seed"] is None
+    drawn = sparring.evaluate(run.folder, overrides=["n_real=20", "seed=3"])[0]
+    assert (drawn["n_real"], drawn["real_seed"], drawn["seed"]) == (20, 3, 3)
     assert now["value"] == pytest.approx(then["value"], rel=1e-9)
     for wrong in ({"metrics": ["is"], "is_splits": 131}, {"metrics": ["prdc"], "n": 5}):
         with pytest.raises(SparringError, match=r"got 131 for 130|got 5 for 40 and 5"):

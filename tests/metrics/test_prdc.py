@@ -135,8 +135,9 @@ def test_users_mistakes_are_named():
     x = features(6, 3, 10)
     with pytest.raises(SparringError, match="k must be"):
         precision_recall_density_coverage(x, x, k=6)
-    with pytest.raises(SparringError, match="k must be"):
-        precision_recall_density_coverage(x, x, k=0)
+    for k in (0, 1.5):
+        with pytest.raises(SparringError, match=f"k must be a whole number of at least 1, got {k}"):
+            precision_recall_density_coverage(x, x, k=k)
     with pytest.raises(SparringError, match="got 3 and 1"):
         precision_recall_density_coverage(x, x[:, :1])
     with pytest.raises(SparringError, match="finite"):

@@ -69,10 +69,15 @@ def test_held_out_classes_are_the_negatives(tmp_path: Path, monkeypatch: pytest.
 def test_the_reference_is_as_many_images_as_the_protocol_says() -> None:
     images = PackedImages(torch.arange(12, dtype=torch.uint8).view(12, 1, 1, 1), None, (), name="numbers")
     data = RunData(images)
-    assert reference_images(data, Evaluation()) is images
-    drawn = reference_images(data, Evaluation(n_real=5)).images.flatten().tolist()
-    assert len(set(drawn)) == 5 and drawn == reference_images(data, Evaluation(n_real=5)).images.flatten().tolist()
-    assert drawn != reference_images(data, Evaluation(n_real=5, seed=1)).images.flatten().tolist()
+
+    def pixels(**evaluation: int) -> list[int]:
+        found = reference_images(data, Evaluation(**evaluation))
+        assert found.seed == (evaluation.get("seed", 0) if "n_real" in evaluation else None)
+        return found.take(0, found.n).flatten().tolist()
+
+    assert pixels() == images.images.flatten().tolist()
+    drawn = pixels(n_real=5)
+    assert len(set(drawn)) == 5 and drawn == pixels(n_real=5) != pixels(n_real=5, seed=1)
     with pytest.raises(SparringError, match="n_real is 13, and numbers has 12"):
         reference_images(data, Evaluation(n_real=13))
 

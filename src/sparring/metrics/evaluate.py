@@ -19,7 +19,8 @@ from sparring import __version__
 from sparring.errors import SparringError, nearest
 from sparring.files import cache_folder
 from sparring.metrics.extractors.base import Extractor, check_name
-from sparring.metrics.gaussian import GaussianStats
+from sparring.metrics.features import check_same_dimensions, check_whole
+from sparring.metrics.gaussian import GaussianStats, check_same_settings
 from sparring.metrics.inception_score import check_groups
 from sparring.metrics.notes import bias_notes, copy_notes, size_notes
 from sparring.metrics.prdc import check_neighbours
@@ -49,7 +50,7 @@ __all__ = ["METRICS", "NEED_LOGITS", "Generate", "Record", "evaluate_images", "e
 
 def evaluate_images(
     generate: Generate,
-    real: PackedImages,
+    real: PackedImages | ImageSet,
     *,
     extractor: Extractor,
     n: int,
@@ -79,12 +80,11 @@ def evaluate_images(
     wrong type, n < 2.
     """
     _check_metrics(metrics, extractor)
-    if n < 2:
-        raise SparringError(f"n, the number of generated images to measure, must be at least 2, got {n}")
+    check_whole(n, "n, the number of generated images to measure,", 2)
     fake = ImageSet("generated", n, real.channels, generate, labels=labels, seed=seed, content_hash=generator_hash)
     return evaluate_sets(
         fake,
-        of_images(real),
+        real if isinstance(real, ImageSet) else of_images(real),
         extractor=extractor,
         metrics=metrics,
         batch_size=batch_size,
@@ -120,7 +120,11 @@ def evaluate_sets(
     wanted = _check_metrics(metrics, extractor)
     _check_pair(fake, real, wanted)
     _check_counts(fake, real, wanted, splits, neighbours)
+    check_whole(batch_size, "batch_size", 1)
     settings = _settings(extractor)
+    if isinstance(real, GaussianStats):
+        check_same_settings(_like_statistics(settings, fake), real.provenance)
+        check_same_dimensions(extractor.dimensions, real.dimensions)
     path = _place(settings, extractor, real, cache)
     if isinstance(real, GaussianStats):
         reference: Seen | None = Seen(real, None)
@@ -139,7 +143,7 @@ def evaluate_sets(
     if reference is None:
         assert isinstance(real, ImageSet)
         reference = look(real, extractor, batch_size, tick, rows=keep, logits=False, rank=rank, world=world)
-        reference.stats.provenance.update(settings, size=reference.size)
+        reference.stats.provenance.update(settings, size=reference.size, channels=real.channels)
         if path is not None and rank == 0:
             _save(path, reference, real, note)
     rows_of_fake = keep or "fd-infinity" in wanted
@@ -147,13 +151,11 @@ def evaluate_sets(
         fake, extractor, batch_size, tick,
         rows=rows_of_fake, logits=bool(wanted & NEED_LOGITS), real=real, rank=rank, world=world,
     )  # fmt: skip
-    seen.stats.provenance.update(settings)
-    if isinstance(real, GaussianStats):  # two sets of images may differ in size, with a note
-        seen.stats.provenance["size"] = seen.size
-    records = list(values_of(wanted, extractor, reference, seen, (fake, real), splits=splits, neighbours=neighbours))
-    return _with_provenance(
-        records, {**settings, "batch_size": batch_size}, fake, real, seen, reference, extractor.dimensions
+    bias = bias_notes(real.n, fake.n, extractor.dimensions)
+    records = list(
+        values_of(wanted, extractor, reference, seen, (fake, real), bias, splits=splits, neighbours=neighbours)
     )
+    return _with_provenance(records, {**settings, "batch_size": batch_size}, fake, real, seen, reference)
 
 
 def _with_provenance(
@@ -163,14 +165,12 @@ def _with_provenance(
     real: ImageSet | GaussianStats,
     seen: Seen,
     reference: Seen,
-    dimensions: int,
 ) -> list[Record]:
-    n_real = real.n
     size_real = reference.stats.provenance.get("size")
     common: Record = {
         **settings,
         **_provenance_of_real(real),
-        "n_real": n_real,
+        "n_real": real.n,
         "n_fake": fake.n,
         "size_real": size_real,
         "size_fake": seen.size,
@@ -187,11 +187,8 @@ def _with_provenance(
     for record in records:
         own = record.pop("notes", [])
         record.update(common)
-        found = [*notes, *own]  # type: ignore[misc]
-        if record["better"] == "lower":
-            found += bias_notes(n_real, fake.n, dimensions)
-        if found:
-            record["notes"] = found
+        if notes or own:
+            record["notes"] = [*notes, *own]  # type: ignore[misc]
     return records
 
 
@@ -303,6 +300,12 @@ def _settings(extractor: Extractor) -> Record:
     }
 
 
+def _like_statistics(settings: Record, images: ImageSet) -> Record:
+    """What statistics of these images would say of how they were measured."""
+    height, width = images.take(0, 1).shape[2:]
+    return {**settings, "size": f"{height}x{width}", "channels": images.channels}
+
+
 def _place(settings: Record, extractor: Extractor, real: ImageSet | GaussianStats, cache: Path | None) -> Path | None:
     """Where the real set's statistics are kept; None where what they depend on is not known."""
     if isinstance(real, GaussianStats) or not real.fingerprint or not getattr(extractor, "cacheable", False):
@@ -330,8 +333,6 @@ def _save(path: Path, seen: Seen, real: ImageSet, note: Note | None) -> None:
     said = {"data": real.name, "split": real.split, "fingerprint": real.fingerprint, "real_seed": real.seed}
     try:
         seen.stats.save(path, **said, mean_probabilities=mean)
-    except OSError as error:
+    except SparringError as error:
         if note:
-            note(
-                f"cannot keep the real images' statistics in '{path.parent}' ({error.strerror or error}): going on without"
-            )
+            note(f"cannot keep the real images' statistics, going on without: {error}")

@@ -39,6 +39,12 @@ def checked_pair(a: Tensor, b: Tensor, what: str, *, at_least: int = 2) -> tuple
     return checked(a), checked(b)
 
 
+def check_whole(value: object, what: str, at_least: int) -> None:
+    """Raise SparringError unless the value is an int of at least so much."""
+    if not isinstance(value, int) or isinstance(value, bool) or value < at_least:
+        raise SparringError(f"{what} must be a whole number of at least {at_least}, got {value!r}")
+
+
 def check_count(n: int, what: str, at_least: int = 2) -> None:
     if n < at_least:
         raise SparringError(f"{what} needs at least {at_least} samples on each side, got {n}: measure more images")

@@ -20,6 +20,7 @@ by block. Everything is in float64.
 import io
 import json
 import math
+from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -33,7 +34,14 @@ from sparring.files import write_atomically
 from sparring.metrics.features import check_result, check_same_dimensions, checked, checked_pair
 
 EPS = torch.finfo(torch.float64).eps
-SETTINGS = ("extractor", "weights_sha256", "resize", "dtype", "size")  # of a provenance: must agree where known
+SETTINGS = (
+    "extractor",
+    "weights_sha256",
+    "resize",
+    "dtype",
+    "size",
+    "channels",
+)  # of a provenance: must agree where known
 WHAT = "a Frechet distance"
 ROUNDING = 1e-5  # by which a file's covariance may miss symmetry, of its largest variance: some programs write float32
 REFINE_ABOVE = 1e-6  # bound on rounding's share of the answer, above which the slower form is taken
@@ -56,12 +64,17 @@ def frechet_distance_of(stats_a: "GaussianStats", stats_b: "GaussianStats") -> f
     Raises SparringError where both say how they were measured and these differ, naming the differences, and where the
     distance is no finite number.
     """
+    check_same_settings(stats_a.provenance, stats_b.provenance)
     check_same_dimensions(stats_a.dimensions, stats_b.dimensions)
-    both = [(key, stats_a.provenance.get(key), stats_b.provenance.get(key)) for key in SETTINGS]
-    differences = [f"{key} {a!r} against {b!r}" for key, a, b in both if None not in (a, b) and a != b]
+    return _distance(stats_a._fitted(), stats_b._fitted())
+
+
+def check_same_settings(a: Mapping[str, object], b: Mapping[str, object]) -> None:
+    """Raise SparringError where two provenances say that their statistics were measured differently, and how."""
+    both = [(key, a.get(key), b.get(key)) for key in SETTINGS]
+    differences = [f"{key} {x!r} against {y!r}" for key, x, y in both if None not in (x, y) and x != y]
     if differences:
         raise SparringError(f"statistics measured differently cannot be compared: {'; '.join(differences)}")
-    return _distance(stats_a._fitted(), stats_b._fitted())
 
 
 class GaussianStats:
@@ -152,7 +165,10 @@ class GaussianStats:
         self.n, self.mean, self.scatter = total.n, total.mean, total.scatter
 
     def save(self, path: Path | str, **provenance: object) -> None:
-        """Write an .npz with `mu` and `sigma` (the names pytorch-fid reads), `n`, and provenance as JSON; atomically."""
+        """Write an .npz with `mu` and `sigma` (the names pytorch-fid reads), `n`, and provenance as JSON; atomically.
+
+        Raises SparringError where it cannot be written.
+        """
         content = io.BytesIO()
         np.savez(
             content,
@@ -161,7 +177,12 @@ class GaussianStats:
             n=np.int64(-1 if self.n is None else self.n),
             provenance=np.str_(json.dumps({**self.provenance, **provenance})),
         )
-        write_atomically(path, content.getvalue())
+        try:
+            write_atomically(path, content.getvalue())
+        except OSError as error:
+            raise SparringError(
+                f"cannot write statistics to '{path}': {error.strerror or error}; give another path"
+            ) from error
 
     @classmethod
     def load(cls, path: Path | str) -> "GaussianStats":

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from sparring.errors import SparringError
-from sparring.metrics.features import check_matrix
+from sparring.metrics.features import check_matrix, check_whole
 
 SHUFFLE = 2020  # torch-fidelity's default seed
 
@@ -36,9 +36,10 @@ def inception_score_from_logits(logits: Tensor, splits: int = 10, *, shuffle: in
 
 def check_groups(splits: int, n: int) -> None:
     """Raise SparringError unless n images can be split into so many groups."""
-    if not 1 <= splits <= n:
+    check_whole(splits, "the number of groups (splits, --is-splits)", 1)
+    if splits > n:
         raise SparringError(
-            f"a score has between 1 and as many groups (splits, --is-splits) as images, got {splits} for {n} images: lower "
+            f"a score has as many groups (splits, --is-splits) as images at most, got {splits} for {n} images: lower "
             "the one, or raise the other"
         )
 

@@ -7,8 +7,7 @@ any N, and so may come out slightly below 0 for equal distributions.
 import torch
 from torch import Tensor
 
-from sparring.errors import SparringError
-from sparring.metrics.features import check_result, checked_pair
+from sparring.metrics.features import check_result, check_whole, checked_pair
 from sparring.randomness import generator_for
 
 WHAT = "a kernel distance"
@@ -34,10 +33,8 @@ def kernel_distance_subsets(
     of a set's rows, the deviation says nothing of that set. Raises SparringError as `kernel_distance`, and for no subset, or
     subsets of one row or of more than there are.
     """
-    if subsets < 1 or subset_size < 2:
-        raise SparringError(
-            f"a kernel distance takes 1 subset or more, of 2 rows or more, got {subsets} of {subset_size}"
-        )
+    check_whole(subsets, "the number of subsets of a kernel distance", 1)
+    check_whole(subset_size, "the size of a kernel distance's subsets", 2)
     a, b = checked_pair(features_a, features_b, f"{WHAT} of subsets of {subset_size}", at_least=subset_size)
     found = []
     for i in range(subsets):

@@ -16,7 +16,7 @@ from sparring.metrics.evaluate import METRICS, check_channels, evaluate_sets, us
 from sparring.metrics.extractors import EXTRACTORS, extractor_for
 from sparring.metrics.extractors.base import Extractor, sha256_of
 from sparring.metrics.gaussian import GaussianStats
-from sparring.metrics.sets import ImageSet, is_statistics, open_set
+from sparring.metrics.sets import ImageSet, is_generator, is_statistics, open_set
 
 if TYPE_CHECKING:
     from sparring.recipe import Recipe
@@ -70,6 +70,9 @@ def evaluate_pair(
     chosen = None if metrics is None else tuple(metrics)
     if chosen and ACCURACIES in chosen:
         raise SparringError(f"metric '{ACCURACIES}' is of a run's own discriminator on its own data: leave --real out")
+    _check_used(
+        images, real, n_real, split, {"size": size, "channels": channels, "skip_unreadable": skip_unreadable or None}
+    )
     rank, world = join_ranks()
     where = device or ("cuda" if torch.cuda.is_available() else "cpu")
     options: dict[str, Any] = {"seed": seed, "size": size, "channels": channels, "skip_unreadable": skip_unreadable}
@@ -173,6 +176,19 @@ def _check_unused(given: Mapping[str, Any], weights: Any, sha256: Any) -> None:
         raise SparringError(
             f"accuracies need no {', '.join(unused)}: they depend on n, split and seed alone, so leave that out"
         )
+
+
+def _check_used(images: Any, real: Any, n_real: Any, split: Any, of_data: Mapping[str, Any]) -> None:
+    """Raise SparringError for options that these two sets have no use for. of_data: those that only data are loaded by."""
+    if is_statistics(real):
+        _refuse("statistics are of the images that they were made of", {"n_real": n_real, "split": split})
+    if is_generator(images) and (is_generator(real) or is_statistics(real)):
+        _refuse("generators and statistics are taken as they are", of_data)
+
+
+def _refuse(why: str, options: Mapping[str, Any]) -> None:
+    if given := [f"--{key.replace('_', '-')}" for key, value in options.items() if value is not None]:
+        raise SparringError(f"{why}: leave {', '.join(given)} out")
 
 
 def _statistics(source: str | Path) -> GaussianStats:

@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 
 from sparring.errors import SparringError
-from sparring.metrics.features import check_result, checked_pair
+from sparring.metrics.features import check_result, check_whole, checked_pair
 
 BLOCK = 2048  # rows of a distance matrix held at a time
 GATHERED = 2**22  # numbers in the pairs of rows whose differences are taken at a time
@@ -71,6 +71,7 @@ def precision_recall_density_coverage(real: Tensor, fake: Tensor, k: int = 5) ->
 
 def check_neighbours(k: int, n: int, m: int) -> None:
     """Raise SparringError unless each of n and of m samples has a k-th neighbour in its own set."""
+    check_whole(k, "k", 1)
     if not 1 <= k < min(n, m):
         raise SparringError(
             f"k must be at least 1 and below the number of samples, got {k} for {n} and {m}: measure more"

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from sparring.errors import SparringError
+from sparring.metrics.features import check_whole
 from sparring.randomness import generator_for
 
 if TYPE_CHECKING:
@@ -50,8 +51,10 @@ class ImageSet:
 
 
 def of_images(packed: PackedImages, n: int | None = None, seed: int = 0) -> ImageSet:
-    """A data set, or n of its images drawn by the seed. Raises SparringError where it has fewer."""
+    """A data set, or n of its images drawn by the seed. Raises SparringError where it has fewer, or n is no number >= 2."""
     drawn = None
+    if n is not None:
+        check_whole(n, f"the number of images to take of {packed.name}", 2)
     if n is not None and n != len(packed):
         if n > len(packed):
             raise SparringError(f"asked for {n} images of {packed.name}, which has {len(packed)}: lower n")
@@ -81,7 +84,7 @@ def of_generator(path: str | Path, n: int | None, seed: int, device: torch.devic
 
     saved = load_generator(path, device)
     n = DEFAULT_GENERATED if n is None else n
-    _check_count(n)
+    check_whole(n, "n, the number of generated images to measure,", 2)
     conditional = takes_labels(saved.module, saved.num_classes)
     generate = sampler_of(saved.module, saved.latent_size, saved.num_classes, seed, device)
     example = generate(0, 1)
@@ -152,8 +155,3 @@ def is_statistics(source: Any) -> bool:
             return {"mu", "sigma"} <= set(file.files)
     except Exception:  # a damaged file has many ways to say so; its reader will name it
         return False
-
-
-def _check_count(n: int) -> None:
-    if isinstance(n, bool) or not isinstance(n, int) or n < 2:
-        raise SparringError(f"n, the number of generated images to measure, must be at least 2, got {n}")

@@ -44,20 +44,23 @@ def values_of(
     real: Seen,
     fake: Seen,
     sets: tuple[Any, Any],
+    bias: list[str],
     *,
     splits: int,
     neighbours: int,
 ) -> Iterator[Record]:
-    """Records in a fixed order, without what they have in common. sets: of the generated and the real images."""
+    """Records in a fixed order, without what they have in common. sets: of the generated and the real images.
+
+    bias: notes about that of Frechet distances at these numbers of images; kernel distances and scores have none of it.
+    """
 
     def record(metric: str, value: object, better: str | None, **more: object) -> Record:
         return {"metric": metric_name(extractor.name, metric), "value": value, "better": better, **more}
 
     if "fd" in wanted:
-        yield record("FD", frechet_distance_of(fake.stats, real.stats), "lower")
+        yield record("FD", frechet_distance_of(fake.stats, real.stats), "lower", notes=bias)
     if "fd-infinity" in wanted:
         assert fake.features is not None
-        frechet_distance_of(fake.stats, real.stats)  # refuses statistics that were measured differently
         line = frechet_distance_infinity(fake.features, real.stats)
         yield record(
             "FD-infinity",
@@ -67,6 +70,7 @@ def values_of(
             sizes=line.sizes,
             distances=line.distances,
             subset_seed=0,
+            notes=bias,
         )
     if wanted & {"kd", "kd-subsets"}:
         assert fake.features is not None and real.features is not None
@@ -82,8 +86,8 @@ def values_of(
                 }
             yield record("KD-subsets", mean, "lower", subsets=100, subset_size=size, subset_seed=0, **spread)
     if "intra" in wanted:
-        mean, more = _within_classes(fake, real, *sets)
-        yield record("intra-FD", mean, "lower", **more)
+        mean, notes, more = _within_classes(fake, real, *sets)
+        yield record("intra-FD", mean, "lower", notes=notes + bias, **more)
     if fake.logits is not None:
         for metric, value, better, more in _of_predictions(wanted, extractor, real, fake, fake.logits, splits):
             yield record(metric, value, better, **more)
@@ -115,7 +119,7 @@ def _of_predictions(
         yield "class-shares", shares, None, {"class_names": list(extractor.class_names)}
 
 
-def _within_classes(fake: Seen, real: Seen, fakes: Any, reals: Any) -> tuple[float, Record]:
+def _within_classes(fake: Seen, real: Seen, fakes: Any, reals: Any) -> tuple[float, list[str], Record]:
     assert fake.features is not None and real.features is not None
     classes = max(fakes.num_classes, reals.num_classes) or None
     found = intra_class_distances(fake.features, fakes.labels, real.features, reals.labels, classes)
@@ -136,6 +140,5 @@ def _within_classes(fake: Seen, real: Seen, fakes: Any, reals: Any) -> tuple[flo
         "per_class": list(found.values),
         "n_per_class": [list(found.n_a), list(found.n_b)],
         "class_names": list(reals.class_names or fakes.class_names),
-        "notes": notes,
     }
-    return found.mean, more
+    return found.mean, notes, more

@@ -14,13 +14,12 @@ from sparring.metrics.evaluate import METRICS, NEED_LOGITS, evaluate_images, usu
 from sparring.metrics.extractors import extractor_for
 from sparring.metrics.inception_score import check_groups
 from sparring.metrics.prdc import check_neighbours
+from sparring.metrics.sets import ImageSet, of_images
 from sparring.metrics.values import NEED_LABELS
-from sparring.randomness import generator_for
 
 NEIGHBOURS = 5  # k of precision and recall, which recipes leave at Naeem et al.'s choice
 
 if TYPE_CHECKING:
-    from sparring.data.packed import PackedImages
     from sparring.recipe import Evaluation
     from sparring.training.run_folder import RunData
 
@@ -40,7 +39,7 @@ def check_evaluation(data: RunData, evaluation: Evaluation) -> None:
         if metric == "is":
             check_groups(evaluation.is_splits, evaluation.n)
         if metric == "prdc":
-            check_neighbours(NEIGHBOURS, len(reference), evaluation.n)
+            check_neighbours(NEIGHBOURS, reference.n, evaluation.n)
         if metric in NEED_LABELS and reference.labels is None:
             raise SparringError(
                 f"metric '{metric}' compares class by class, and {reference.name} has no class labels: leave it out of "
@@ -90,16 +89,12 @@ def measure(
     )
 
 
-def reference_images(data: RunData, evaluation: Evaluation) -> PackedImages:
+def reference_images(data: RunData, evaluation: Evaluation) -> ImageSet:
     """The real images that generated ones are compared with: a split, or `n_real` of it drawn by the evaluation's seed.
 
     Raises SparringError where there are fewer.
     """
-    images = data.reference(evaluation.split)
-    n = evaluation.n_real
-    if n is None or n == len(images):
-        return images
-    if n > len(images):
+    images, n = data.reference(evaluation.split), evaluation.n_real
+    if n is not None and n > len(images):
         raise SparringError(f"evaluation.n_real is {n}, and {images.name} has {len(images)} images: lower it")
-    drawn = torch.randperm(len(images), generator=generator_for(evaluation.seed, "reference"))[:n]
-    return images.take(drawn.sort().values)
+    return of_images(images, n, evaluation.seed)
