@@ -30,6 +30,7 @@ class Corners:
     name, weights_sha256, resize, dimensions = "corners", "abc123", "none", 4
     class_names = ("a", "b", "c")
     cacheable = True
+    factor = 1  # of the logits
 
     def __init__(self):
         self.shown = 0
@@ -37,7 +38,7 @@ class Corners:
     def __call__(self, images):
         self.shown += len(images)
         features = images[:, 0, (0, 0, -1, -1), (0, -1, 0, -1)].float() / 50
-        return Features(features, features[:, :3] if self.class_names else None)
+        return Features(features, features[:, :3] * self.factor if self.class_names else None)
 
 
 def images(n, seed, low=0, high=256):
@@ -224,4 +225,9 @@ def test_users_mistakes_are_named(real):
     blind.class_names = None
     with pytest.raises(SparringError, match="'is' needs class predictions"):
         run(extractor=blind)
+    broken = Corners()
+    broken.factor = torch.tensor([1, float("nan"), 1])
+    for metric in ("fd", "classes", "is", "am"):
+        with pytest.raises(SparringError, match="the corners extractor gives NaN or infinite logits"):
+            run(extractor=broken, metrics=(metric,))
     assert [row["metric"] for row in run(extractor=blind, metrics=("fd",))] == ["corners-FD"]

@@ -47,6 +47,9 @@ def test_users_mistakes_are_named():
         intra_class_distances(a, labels[:5], a, labels)
     with pytest.raises(SparringError, match="a whole number for each image"):
         intra_class_distances(a, labels.float(), a, labels)
+    for wrong in (None, labels.tolist(), labels > 0, labels[:, None]):
+        with pytest.raises(SparringError, match=r"whole number for each image, got .*: give an integer tensor \[6\]"):
+            intra_class_distances(a, wrong, a, labels)
     with pytest.raises(SparringError, match="label 1 is not among the classes 0 to 0"):
         intra_class_distances(a, labels, a, labels, 1)
     with pytest.raises(SparringError, match="none of 6 classes"):

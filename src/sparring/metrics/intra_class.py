@@ -65,11 +65,7 @@ def intra_class_distances(
     """
     for features, labels in ((features_a, labels_a), (features_b, labels_b)):
         check_matrix(features)
-        if labels.ndim != 1 or len(labels) != len(features) or labels.is_floating_point():
-            raise SparringError(
-                f"intra-class distances need a whole number for each image, got labels {labels.dtype} {list(labels.shape)} "
-                f"for {len(features)} images"
-            )
+        _check_labels(labels, len(features))
     highest = max(int(labels.max()) if len(labels) else -1 for labels in (labels_a, labels_b))
     count = highest + 1 if num_classes is None else num_classes
     if highest >= count:
@@ -84,6 +80,18 @@ def intra_class_distances(
     if all(value is None for value in values):
         raise SparringError(f"none of {count} classes has two images in both sets: measure more images")
     return IntraClass(tuple(values), tuple(map(len, rows_a)), tuple(map(len, rows_b)))
+
+
+def _check_labels(labels: Tensor, n: int) -> None:
+    if isinstance(labels, Tensor):
+        if labels.shape == (n,) and not labels.is_floating_point() and labels.dtype != torch.bool:
+            return
+        got = f"labels {labels.dtype} {list(labels.shape)} for {n} images"
+    else:
+        got = f"labels {type(labels).__name__}"
+    raise SparringError(
+        f"intra-class distances need a whole number for each image, got {got}: give an integer tensor [{n}]"
+    )
 
 
 def _rows_of_classes(labels: Tensor, count: int) -> list[Tensor]:

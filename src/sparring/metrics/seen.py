@@ -11,7 +11,7 @@ import torch.distributed as dist
 from torch import Tensor
 
 from sparring.errors import SparringError
-from sparring.metrics.extractors.base import Extractor
+from sparring.metrics.extractors.base import Extractor, Features, check_finite
 from sparring.metrics.gaussian import GaussianStats
 from sparring.metrics.notes import digest
 from sparring.metrics.sets import ImageSet
@@ -59,7 +59,8 @@ def look(
     for start in range(first, last, batch_size):
         batch = _batch(images, start, min(batch_size, last - start))
         size = f"{batch.shape[2]}x{batch.shape[3]}"
-        features, found = extractor(batch)
+        features, found = answer = Features(*extractor(batch))
+        check_finite(answer, extractor.name)
         stats.update(features)
         if found is not None:
             batch_sum = found.double().softmax(1).sum(0, keepdim=True).cpu()

@@ -190,6 +190,27 @@ def test_a_torchscript_file_serves_under_its_own_name(tmp_path):
     assert found.weights_sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
 
 
+class Broken(nn.Module):
+    def __init__(self, error):
+        super().__init__()
+        self.error = error
+
+    def forward(self, x):
+        if self.error:
+            raise self.error
+        return x.flatten(1)[:, :4], x.flatten(1)[:, :3] * float("nan")
+
+
+def test_what_a_module_gets_wrong_is_said_in_one_line():
+    for error in (KeyError("layer"), AssertionError(), RuntimeError("sizes\ndiffer")):
+        with pytest.raises(SparringError, match=r"the extractor Broken does not take images of 3x8x8: ") as caught:
+            extractor_for(Broken(error), REAL)
+        assert "\n" not in str(caught.value)
+    found = extractor_for(Broken(None), REAL)
+    with pytest.raises(SparringError, match="the Broken extractor gives NaN or infinite logits, first for image 0"):
+        found(REAL.images)
+
+
 @pytest.mark.parametrize("name", ["inception", "Fashion-2", "efficientnet-lite0"])
 def test_an_object_of_ones_own_cannot_take_a_name_of_the_librarys(name):
     class Mine:

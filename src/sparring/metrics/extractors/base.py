@@ -45,7 +45,7 @@ class Extractor(Protocol):
 
 
 class NetworkExtractor:
-    """An extractor around a network: checks, batches, the device, and features that must be finite.
+    """An extractor around a network: checks, batches, the device, and answers that must be finite.
 
     A subclass sets the attributes of `Extractor`, and `see`, which looks at one batch of uint8 images on the device. Where
     `colour` is set, grey images are shown as three equal channels.
@@ -73,8 +73,9 @@ class NetworkExtractor:
         seen = [self.see(batch.to(self.device)) for batch in images.split(self.batch_size)]
         features = torch.cat([part.features for part in seen]).float()
         logits = None if self.class_names is None else torch.cat([part.logits for part in seen]).float()  # type: ignore[misc]
-        check_finite(features, self.name)
-        return Features(features, logits)
+        found = Features(features, logits)
+        check_finite(found, self.name)
+        return found
 
 
 def own_name(name: str) -> str:
@@ -102,14 +103,15 @@ def check_images(images: Tensor, name: str) -> None:
         )
 
 
-def check_finite(features: Tensor, name: str) -> None:
-    """Raise SparringError for features that are not finite, and name the first image that has them."""
-    if not features.isfinite().all():
-        row = int((~features.isfinite()).flatten(1).any(1).nonzero()[0])
-        raise SparringError(
-            f"the {name} extractor gives NaN or infinite features, first for image {row} of a batch: its weights do not fit "
-            "these images; check the file they came from"
-        )
+def check_finite(seen: Features, name: str) -> None:
+    """Raise SparringError for features or logits that are not finite, and name the first image that has them."""
+    for what, values in (("features", seen.features), ("logits", seen.logits)):
+        if values is not None and not values.isfinite().all():
+            row = int((~values.isfinite()).flatten(1).any(1).nonzero()[0])
+            raise SparringError(
+                f"the {name} extractor gives NaN or infinite {what}, first for image {row} of a batch: its weights do not "
+                "fit these images; check the file they came from"
+            )
 
 
 def read_weights(path: Path | str, sha256: str | None = None) -> tuple[bytes, str]:

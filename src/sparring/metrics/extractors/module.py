@@ -67,10 +67,10 @@ class ModuleExtractor(NetworkExtractor):
         try:
             with torch.random.fork_rng(devices=[]):
                 found = self.net(x)
-        except (RuntimeError, ValueError, TypeError, IndexError) as error:
-            reason = " ".join(str(error).split())[-160:]
+        except Exception as error:  # a user's code has any
+            reason = " ".join(str(error).split())[-160:] or type(error).__name__  # TorchScript says it last
             shape = "x".join(map(str, images.shape[1:]))
-            raise SparringError(f"the extractor {self.name} does not take images of {shape}: {reason}") from None
+            raise SparringError(f"the extractor {self.name} does not take images of {shape}: {reason}") from error
         finally:
             for part, mode in modes.items():
                 part.training = mode
