@@ -63,3 +63,14 @@ def test_users_mistakes_are_named():
         discriminator_accuracies(make(), IMAGES, None)
     with pytest.raises(SparringError, match="0 to 2"):
         discriminator_accuracies(make(), IMAGES, LABELS + 1)
+    for labels in (LABELS - 1, LABELS.float(), LABELS > 0, LABELS[:5], LABELS[:, None]):
+        with pytest.raises(SparringError, match="labels must be one of 0 to 2 for each of 300 images, got torch"):
+            discriminator_accuracies(make(), IMAGES, labels)
+    with pytest.raises(SparringError, match="no image"):
+        discriminator_accuracies(make(), IMAGES[:0], LABELS[:0])
+    with pytest.raises(SparringError, match=r"does not take images \[300, 3, 4, 4\]: ") as caught:
+        discriminator_accuracies(make(), IMAGES.expand(-1, 3, -1, -1), LABELS)
+    assert "\n" not in str(caught.value)
+    unconditional = make("none", ("score",))  # looks at no label
+    want = discriminator_accuracies(unconditional, IMAGES, None)
+    assert discriminator_accuracies(unconditional, IMAGES, LABELS - 1) == want

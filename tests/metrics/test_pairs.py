@@ -17,6 +17,7 @@ from sparring.data.packed import PackedImages
 from sparring.errors import SparringError
 from sparring.files import cache_folder
 from sparring.metrics import GaussianStats, evaluate_sets, frechet_distance, open_set
+from sparring.metrics.accuracy import run_accuracies
 from sparring.metrics.extractors.base import Features
 from sparring.metrics.pairs import evaluate_pair
 
@@ -289,6 +290,23 @@ def test_a_runs_discriminator_is_asked_for_its_accuracies(run, tmp_path):
     assert [r["generated_hash"] for r in other[1:]] == [
         json.loads((run / "generator.json").read_text())["content_hash"]
     ]
+
+
+@pytest.mark.parametrize(("loss", "boundary"), [("hinge", 0), ("least_squares", 0.5), ("wasserstein", None)])
+def test_accuracies_count_real_at_the_losses_boundary_and_hold_out_what_was_not_trained_on(
+    tmp_path, without_reports, loss, boundary
+):
+    write_npz(tmp_path / "images.npz", tiny_images())
+    recipe = tiny_recipe(steps=2, data=str(tmp_path / "images.npz"), objective={loss: {}})
+    run = sparring.train(recipe, out=tmp_path / "run").folder
+    other = PackedImages(255 - tiny_images().images, tiny_images().labels, tiny_images().class_names, name="other")
+    for held_out, expected in ((tiny_images(), ["train", "generated"]), (other, ["train", "held-out", "generated"])):
+        said = []
+        records = run_accuracies(run, held_out=held_out, n=10, note=said.append)
+        names = [r["metric"] for r in records]
+        assert names == ([] if boundary is None else [f"real, {of}: share above {boundary:g}" for of in expected])
+        assert any("are the training images themselves" in line for line in said) == (held_out is not other)
+        assert any("no boundary" in line for line in said) == (boundary is None)
 
 
 class Flat(torch.nn.Module):

@@ -4,7 +4,7 @@ MHGAN (sections 2.1 and 3.2) watches these for memorisation and collapse. On rea
 
     classifier   share with argmax_k C(x)_k = y, over the classes of the data
     projection   share with argmax_k D(x, k) = y
-    real         share with D(x, y) > 0: the boundary of the hinge and the non-saturating loss; others have another or none
+    real         share with D(x, y) above the loss's boundary: 0 for hinge and non-saturating; others have another or none
 
 On generated ones, with y the class asked for, the first two are called self-accuracy. A wide gap between train and held-out
 says that the discriminator has memorised its training images.
@@ -19,12 +19,13 @@ import torch
 from torch import Tensor
 
 from sparring.data.packed import PackedImages, to_float
-from sparring.errors import SparringError
+from sparring.errors import SparringError, one_line
 from sparring.files import content_hash
 
 if TYPE_CHECKING:
     from sparring.metrics.sets import ImageSet
     from sparring.networks.discriminator import Discriminator
+    from sparring.training.run_folder import RunData
 
 BATCH = 250
 
@@ -38,26 +39,23 @@ def discriminator_accuracies(
     boundary: the score above which "real" is counted, such as a loss's own; None leaves "real" out.
     images: uint8 [N, C, H, W], as everywhere between generators and metrics. labels: int64 [N], or None without classes.
     Classifier heads beside "class_logits" are called by their own names. Nothing of the discriminator changes. Raises
-    SparringError for labels that are missing or do not fit.
+    SparringError for no image, and for images or labels that are missing or do not fit.
     """
     from sparring.training.frozen import frozen
 
     heads = [name for name in discriminator.asked if name != "score"]
-    conditional = discriminator.embedding is not None
-    if labels is None and (heads or conditional or discriminator.uses_labels):
-        raise SparringError(
-            "accuracies of a discriminator with classes need the images' labels: measure labelled images"
-        )
-    if labels is not None and (len(labels) != len(images) or int(labels.max()) >= max(discriminator.num_classes, 1)):
-        raise SparringError(
-            f"labels must be one of 0 to {discriminator.num_classes - 1} for each of {len(images)} images, got "
-            f"{len(labels)} up to {int(labels.max())}"
-        )
+    if not len(images):
+        raise SparringError("accuracies of no image are no numbers: measure one or more")
+    if heads or discriminator.embedding is not None or discriminator.uses_labels:
+        _check_labels(labels, len(images), discriminator.num_classes)
+    else:
+        labels = None
+    fits = one_line(f"this discriminator does not take images {list(images.shape)}: ")
     was_training, device = discriminator.training, next(discriminator.parameters()).device
     hits: dict[str, float] = {}
     discriminator.eval()
     try:
-        with frozen(discriminator), torch.random.fork_rng(devices=[]):
+        with frozen(discriminator), torch.random.fork_rng(devices=[]), fits:
             for start in range(0, len(images), BATCH):
                 x = to_float(images[start : start + BATCH]).to(device)
                 y = None if labels is None else labels[start : start + BATCH].to(device)
@@ -66,6 +64,17 @@ def discriminator_accuracies(
     finally:
         discriminator.train(was_training)
     return {name: count / len(images) for name, count in hits.items()}
+
+
+def _check_labels(labels: Tensor | None, n: int, num_classes: int) -> None:
+    if labels is None:
+        raise SparringError(
+            "accuracies of a discriminator with classes need the images' labels: measure labelled images"
+        )
+    whole = not (labels.is_floating_point() or labels.dtype == torch.bool)
+    if labels.shape != (n,) or not whole or int(labels.min()) < 0 or int(labels.max()) >= num_classes:
+        got = f"{labels.dtype} {list(labels.shape)}" + (f", {labels.min()} to {labels.max()}" if len(labels) else "")
+        raise SparringError(f"labels must be one of 0 to {num_classes - 1} for each of {n} images, got {got}")
 
 
 def _hits(d: Discriminator, x: Tensor, y: Tensor | None, heads: list[str], boundary: float | None) -> dict[str, float]:
@@ -101,7 +110,8 @@ def run_accuracies(
 ) -> list[dict[str, Any]]:
     """Records of a run's discriminator on n train images, n held-out ones and n of its own; seed: of draws and latents.
 
-    held-out: given, or of `split`, by default of "test", where the data have it; a note says where they have not.
+    held-out: given, or of `split`, by default of "test", where the data have it; a note says where they have not, or where
+        these are the training images. "real" is left out, with a note, for a loss without a boundary.
     Reads the run's last checkpoint. Raises SparringError where the run has none, or its data no such split.
     """
     from sparring.metrics.sets import of_generator, of_images
@@ -123,14 +133,10 @@ def run_accuracies(
     )
     discriminator.load_state_dict(load_checkpoint(checkpoints.path(step))["discriminator"])
     discriminator.to(device)
-    held = held_out
-    if held is None:
-        try:
-            held = data.reference(split or "test")
-        except SparringError as error:
-            if split is not None:
-                raise
-            say(f"no held-out images, so train images alone: {error}")
+    held = _held_out(data, held_out, split, say)
+    host = recipe.objective.host(step)
+    if host.boundary is None and "score" in discriminator.asked:
+        say("no share of images called real: the loss has no boundary between real and generated")
     records = []
     said = {"weights_sha256": content_hash(dict(discriminator.state_dict())), "dtype": "float32", "step": step}
     sets = {"train": of_images(data.real, min(n, len(data.real)), seed)}
@@ -140,15 +146,31 @@ def run_accuracies(
     for which, images in sets.items():
         if which == "generated" and images.labels is None and (set(discriminator.asked) != {"score"}):
             continue  # nobody asked its generator for a class
-        found = discriminator_accuracies(discriminator, images.take(0, images.n), images.labels)
-        records += [_record(name, share, which, images) | said for name, share in found.items()]
+        found = discriminator_accuracies(discriminator, images.take(0, images.n), images.labels, boundary=host.boundary)
+        records += [_record(name, share, which, images, host.boundary) | said for name, share in found.items()]
     return records
 
 
-def _record(name: str, share: float, which: str, images: ImageSet) -> dict[str, Any]:
+def _held_out(data: RunData, held: PackedImages | None, split: str | None, say: Any) -> PackedImages | None:
+    """The images given, or of the split; None, said why, where there are none or they are those of training."""
+    if held is None:
+        try:
+            held = data.reference(split or "test")
+        except SparringError as error:
+            if split is not None:
+                raise
+            say(f"no held-out images, so train images alone: {error}")
+            return None
+    if not data.trained_on(held):
+        return held
+    say(f"no held-out images: those of {held.name} are the training images themselves; choose another --split")
+    return None
+
+
+def _record(name: str, share: float, which: str, images: ImageSet, boundary: float | None) -> dict[str, Any]:
     from sparring import __version__
 
-    kind = "share above 0" if name == "real" else "self-accuracy" if which == "generated" else "accuracy"
+    kind = f"share above {boundary:g}" if name == "real" else "self-accuracy" if which == "generated" else "accuracy"
     return {
         "metric": f"{name}, {which}: {kind}",
         "value": share,

@@ -54,6 +54,10 @@ class RunData:
             self._splits[split] = self.load_split(split)
         return self._splits[split]
 
+    def trained_on(self, images: PackedImages) -> bool:
+        """Whether these are the training images, or the set that they are part of: nothing that was held out."""
+        return images.fingerprint in {each.fingerprint for each in (self.real, self.whole) if each is not None}
+
     def fingerprints(self) -> dict[str, str]:
         sets = {"data": self.real, "negatives": self.negatives, "unlabelled": self.unlabelled}
         return {name: packed.fingerprint for name, packed in sets.items() if packed is not None}
