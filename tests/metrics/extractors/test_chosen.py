@@ -102,6 +102,19 @@ def test_wrong_weights_are_named(tmp_path, weights, monkeypatch):
     torch.save({"x": Unsafe()}, tmp_path / "unsafe.pth")
     with pytest.raises(SparringError, match="does not hold Inception's weights"):
         extractor_for("inception", REAL, weights=tmp_path / "unsafe.pth")
+    for content in (b"105", b"no weights"):
+        (tmp_path / "text.pth").write_bytes(content)
+        for name in ("inception", "efficientnet-lite0"):
+            with pytest.raises(SparringError, match="weights as tensors: it is no file") as caught:
+                extractor_for(name, REAL, weights=tmp_path / "text.pth")
+            assert "\n" not in str(caught.value)
+    torch.save(Net(), tmp_path / "module.pth")
+    with pytest.raises(SparringError, match="such as a whole module; save the state_dict") as caught:
+        extractor_for("efficientnet-lite0", REAL, weights=tmp_path / "module.pth")
+    assert "\x1b" not in str(caught.value) and "\n" not in str(caught.value)
+    torch.save({}, tmp_path / "empty.pth")
+    with pytest.raises(SparringError, match="does not hold EfficientNet-Lite0's weights: '_bn0"):
+        extractor_for("efficientnet-lite0", REAL, weights=tmp_path / "empty.pth")
     assert not (tmp_path / "hacked").exists()
 
 

@@ -1,8 +1,9 @@
 """What every feature extractor offers: features and perhaps class logits of uint8 images, and its own provenance."""
 
 import hashlib
+import io
 from pathlib import Path
-from typing import NamedTuple, Protocol, runtime_checkable
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
@@ -126,6 +127,17 @@ def read_weights(path: Path | str, sha256: str | None = None) -> tuple[bytes, st
             f"{path} has sha256 {found}, not {sha256}: it is damaged or another file; fetch it again or correct the hash"
         )
     return content, found
+
+
+def read_tensors(content: bytes, what: str) -> Any:
+    """What torch.save wrote, tensors alone, from a file's bytes. Raises SparringError for anything else: it is never run."""
+    try:
+        return torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+    except Exception:  # torch's words are many lines long
+        raise SparringError(
+            f"{what} as tensors: it is no file of torch.save, or holds more than tensors, such as a whole module; save the "
+            "state_dict"
+        ) from None
 
 
 def sha256_of(path: Path | str) -> str:

@@ -10,7 +10,6 @@ the weights' authors show. Distances through it are `efficientnet-lite0-FD`, nev
 """
 
 import importlib.util
-import io
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
@@ -19,8 +18,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from sparring.errors import SparringError
-from sparring.metrics.extractors.base import Features, NetworkExtractor, read_weights
+from sparring.errors import SparringError, one_line
+from sparring.metrics.extractors.base import Features, NetworkExtractor, read_tensors, read_weights
 
 SIZE = 224
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of ImageNet, in [0, 1]
@@ -59,11 +58,9 @@ class EfficientNetLite0Extractor(NetworkExtractor):
         content, self.weights_sha256 = read_weights(weights or packaged_weights(), expected)
         if self.weights_sha256 != SHA256:
             self.name = f"efficientnet-lite0-{self.weights_sha256[:8]}"
-        try:
-            net = folded(torch.load(io.BytesIO(content), map_location="cpu", weights_only=True))
-        except Exception as error:
-            reason = (str(error) or type(error).__name__).splitlines()[0]
-            raise SparringError(f"{weights} does not hold EfficientNet-Lite0's weights: {reason[:200]}") from None
+        wrong = f"{weights or 'the packaged file'} does not hold EfficientNet-Lite0's weights"
+        with one_line(f"{wrong}: "):
+            net = folded(read_tensors(content, wrong))
         self.net = _traced(net).to(device)
         self.device = torch.device(device)
         self.mean, self.std = (torch.tensor(v, device=device).view(3, 1, 1) for v in (MEAN, STD))

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from sparring.errors import SparringError
-from sparring.metrics.extractors.base import Features, NetworkExtractor, read_weights
+from sparring.metrics.extractors.base import Features, NetworkExtractor, read_tensors, read_weights
 
 PUBLISHED = "6726825d"  # how the SHA-256 of the published weights begins, by the file's name
 WAYS_OUT = (
@@ -81,12 +81,13 @@ def published_weights() -> Path:
 
 
 def _built(network: Any, content: bytes, weights: Path | str | None) -> torch.nn.Module:
+    wrong = f"{weights or 'the downloaded file'} does not hold Inception's weights"
     try:
-        torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)  # these very bytes hold tensors alone
+        read_tensors(content, wrong)  # these very bytes hold tensors alone
         with torch.random.fork_rng(devices=[]):
             return network("inception", ["2048", "logits_unbiased"], feature_extractor_weights_path=io.BytesIO(content))
+    except SparringError as error:
+        raise SparringError(f"{error}; {WAYS_OUT}") from None
     except Exception as error:
         reason = (str(error) or type(error).__name__).splitlines()[0]
-        raise SparringError(
-            f"{weights or 'the downloaded file'} does not hold Inception's weights as tensors: {reason[:200]}; {WAYS_OUT}"
-        ) from None
+        raise SparringError(f"{wrong}: {reason[:200]}; {WAYS_OUT}") from None
