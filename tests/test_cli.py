@@ -251,7 +251,13 @@ def test_evaluates_lines_name_its_own_options(command, trained, tmp_path, monkey
     assert (code, out) == (2, "") and "left out 1 of 4 images" in left_out
     assert wrong.startswith("sparring: images of different channel") and wrong.endswith("with --channels 1 or 3")
     one_line(command(*line, "--channels", 2), "--channels is 1 (grey) or 3 (colour), got 2")
-    one_line(command("evaluate", trained, "--skip-unreadable"), "skip_unreadable go with `real`")
+    one_line(command("evaluate", trained, "--skip-unreadable"), "--skip-unreadable only with --real")
+    one_line(command("evaluate", trained, "--n-real", 100), "--n-real only with --real", "takes n_real=100")
+    one_line(command("evaluate", trained, "--metrics", "fd,FID"), "unknown metric 'FID': did you mean 'fd'?")
+    one_line(command("evaluate", trained, "metrics=fd,zzz"), "unknown metric 'zzz': choose one of accuracies, am")
+    one_line(command("evaluate", trained, "--metrics", "Accuracy"), "did you mean 'accuracies'?")
+    one_line(command("evaluate", "small", "--real", ""), "'' names no images")
+    one_line(command("evaluate", "", "--real", "small"), "'' names no images")
 
 
 def test_what_a_comparison_or_accuracies_cannot_use_is_refused(command, trained, tmp_path):

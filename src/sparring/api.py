@@ -103,7 +103,7 @@ def evaluate(
     *,
     real: Any = None,
     overrides: Iterable[str] | Mapping[str, Any] = (),
-    metrics: Iterable[str] | None = None,
+    metrics: str | Iterable[str] | None = None,
     extractor: Any = None,
     weights: str | Path | None = None,
     sha256: str | None = None,
@@ -126,9 +126,11 @@ def evaluate(
     """
     from sparring.metrics.pairs import evaluate_pair, evaluate_run
 
+    if "" in [each for each in (run, real) if isinstance(each, str)]:
+        raise SparringError("'' names no images: give a run, a file, a folder or a data set")
     given = overrides if isinstance(overrides, Mapping) else list(overrides)
     chosen: dict[str, Any] = {"extractor": extractor, "n": n, "seed": seed, "split": split, "is_splits": is_splits}
-    chosen["metrics"] = None if metrics is None else tuple(metrics)
+    chosen["metrics"] = metrics
     chosen = {key: value for key, value in chosen.items() if value is not None}
     if device is not None:
         usable_device(device)
@@ -144,5 +146,7 @@ def evaluate(
             raise SparringError("key=value changes a recipe's evaluation, which --real sets aside: use the options")
         return evaluate_pair(run, real, **chosen, **common, **others)
     if others:
-        raise SparringError(f"{', '.join(others)} go with `real`, images to compare with")
+        options = ", ".join(f"--{key.replace('_', '-')}" for key in others)
+        cure = f"; without it, the recipe's evaluation takes n_real={others['n_real']}" if "n_real" in others else ""
+        raise SparringError(f"{options} only with --real, images to compare with{cure}")
     return evaluate_run(run, given, chosen, **common)

@@ -52,9 +52,15 @@ def evaluate(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")] = False,
 ) -> None:
     """Measure a run by its recipe's protocol, or any images against any with --real."""
-    options: dict[str, Any] = {"extractor": extractor, "weights": weights, "sha256": sha256, "n": n, "seed": seed}
+    options: dict[str, Any] = {
+        "extractor": extractor,
+        "weights": weights,
+        "sha256": sha256,
+        "n": n,
+        "seed": seed,
+        "metrics": metrics,
+    }
     options |= {"split": split, "is_splits": is_splits, "device": device, "note": note}
-    options["metrics"] = None if metrics is None else [name.strip() for name in metrics.split(",")]
     given = {"n_real": n_real, "images_split": images_split, "size": size, "channels": channels}
     given["skip_unreadable"] = skip_unreadable or None
     options |= {key: value for key, value in given.items() if value is not None}

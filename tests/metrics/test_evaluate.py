@@ -208,6 +208,9 @@ def test_users_mistakes_are_named(real):
 
     with pytest.raises(SparringError, match="unknown metric 'prcd': did you mean 'prdc'"):
         run(metrics=("prcd",))
+    assert [row["metric"] for row in run(metrics="fd, kd")] == [row["metric"] for row in run(metrics=("fd", "kd"))]
+    with pytest.raises(SparringError, match="unknown metric 'KID': did you mean 'kd'"):
+        run(metrics="fd,KID")
     with pytest.raises(SparringError, match="a whole number of at least 2, got 1"):
         run(n=1)
     with pytest.raises(SparringError, match=r"uint8 images \[30, C, H, W\]"):

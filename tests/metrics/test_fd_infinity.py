@@ -34,6 +34,16 @@ def test_it_takes_the_bias_of_the_generated_set_away():
     assert abs(np.mean(extrapolated)) < np.mean(plain) / 8
 
 
+def test_all_subsets_differ_in_size_or_more_images_are_asked_for():
+    for d in (1, 50):
+        for n in (4, 5, 20, 26):
+            with pytest.raises(SparringError, match=r"15 different sizes, .*: measure at least 27"):
+                frechet_distance_infinity(torch.randn(n, 50), torch.randn(30, 50))
+        for n in (27, 28, 31, 40):
+            sizes = frechet_distance_infinity(torch.randn(n, d), torch.randn(30, d)).sizes
+            assert len(set(sizes)) == 15 and sizes[-1] == n
+
+
 def test_users_mistakes_are_named():
     x = torch.randn(10, 2)
     for wrong in ({"points": 2}, {"smallest": 10}, {"smallest": 1}):

@@ -13,11 +13,11 @@ from sparring.metrics import (
     precision_recall_density_coverage,
 )
 
-X = torch.randn(12, 3, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+X = torch.randn(27, 3, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
 
 
 def intra(a, b):
-    return intra_class_distances(a, torch.zeros(12).long(), b, torch.zeros(12).long())
+    return intra_class_distances(a, torch.zeros(27).long(), b, torch.zeros(27).long())
 
 
 def subsets(a, b):

@@ -227,7 +227,11 @@ def test_few_images_keep_their_distance_without_a_score():
     assert names[0] == "corners-FD" and "corners-IS" not in names
     assert any("no Inception Score: 8 images cannot have 10 groups" in line for line in said)
     counted = Counted()
-    for wrong in ({"metrics": ("fd", "is"), "n": 8}, {"metrics": ("prdc",), "neighbours": 40}):
+    for wrong in (
+        {"metrics": ("fd", "is"), "n": 8},
+        {"metrics": ("prdc",), "neighbours": 40},
+        {"metrics": ("fd-infinity",), "n": 14},
+    ):
         with pytest.raises(SparringError):
             evaluate_pair(FAKES, REALS, extractor=counted, **wrong)
     assert counted.shown == 0  # said before any image is looked at

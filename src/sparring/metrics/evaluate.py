@@ -7,7 +7,7 @@ set, split, seed, precision, version), since numbers that differ in any of these
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from hashlib import blake2b
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,6 +19,7 @@ from sparring import __version__
 from sparring.errors import SparringError, nearest
 from sparring.files import cache_folder
 from sparring.metrics.extractors.base import Extractor, check_name
+from sparring.metrics.fd_infinity import smallest_subset
 from sparring.metrics.features import check_same_dimensions, check_whole
 from sparring.metrics.gaussian import GaussianStats, check_same_settings
 from sparring.metrics.inception_score import check_groups
@@ -54,7 +55,7 @@ def evaluate_images(
     *,
     extractor: Extractor,
     n: int,
-    metrics: Sequence[str] = ("fd", "is", "classes"),
+    metrics: str | Sequence[str] = ("fd", "is", "classes"),
     labels: Tensor | None = None,
     batch_size: int = 500,
     seed: int = 0,
@@ -101,7 +102,7 @@ def evaluate_sets(
     real: ImageSet | GaussianStats,
     *,
     extractor: Extractor,
-    metrics: Sequence[str] = ("fd",),
+    metrics: str | Sequence[str] = ("fd",),
     batch_size: int = 500,
     splits: int = 10,
     neighbours: int = 5,
@@ -119,7 +120,7 @@ def evaluate_sets(
     check_name(extractor)
     wanted = _check_metrics(metrics, extractor)
     _check_pair(fake, real, wanted)
-    _check_counts(fake, real, wanted, splits, neighbours)
+    _check_counts(fake, real, wanted, extractor.dimensions, splits, neighbours)
     check_whole(batch_size, "batch_size", 1)
     settings = _settings(extractor)
     if isinstance(real, GaussianStats):
@@ -222,12 +223,24 @@ def usual_metrics(
     return tuple(name for name in names if name != "is")
 
 
-def _check_metrics(metrics: Sequence[str], extractor: Extractor) -> set[str]:
+def names_of(metrics: str | Iterable[str]) -> tuple[str, ...]:
+    """The metrics' names, from themselves or from one string with commas."""
+    return tuple(name.strip() for name in metrics.split(",")) if isinstance(metrics, str) else tuple(metrics)
+
+
+def check_known(metrics: Iterable[str], *others: str, where: str = "") -> None:
+    """Raise SparringError for a metric that is none of `METRICS` or of the others; where: the key that names it."""
+    for metric in metrics:
+        if metric not in (*METRICS, *others):
+            raise SparringError(f"unknown metric '{metric}'{where}: {nearest(metric.lower(), (*METRICS, *others))}")
+
+
+def _check_metrics(metrics: str | Sequence[str], extractor: Extractor) -> set[str]:
+    metrics = names_of(metrics)
     if not metrics:
         raise SparringError(f"no metric asked for: choose some of {', '.join(METRICS)}")
+    check_known(metrics)
     for metric in metrics:
-        if metric not in METRICS:
-            raise SparringError(f"unknown metric '{metric}': {nearest(metric, METRICS)}")
         if metric in NEED_LOGITS and extractor.class_names is None:
             raise SparringError(
                 f"metric '{metric}' needs class predictions, which the extractor '{extractor.name}' does not give: "
@@ -282,11 +295,13 @@ def _difference(fakes: tuple[str, ...], reals: tuple[str, ...]) -> str:
 
 
 def _check_counts(
-    fake: ImageSet, real: ImageSet | GaussianStats, wanted: set[str], splits: int, neighbours: int
+    fake: ImageSet, real: ImageSet | GaussianStats, wanted: set[str], dimensions: int, splits: int, neighbours: int
 ) -> None:
     """What would fail for want of images is said before any is looked at."""
     if "is" in wanted:
         check_groups(splits, fake.n)
+    if "fd-infinity" in wanted:
+        smallest_subset(fake.n, dimensions)
     if "prdc" in wanted and real.n is not None:
         check_neighbours(neighbours, real.n, fake.n)
 

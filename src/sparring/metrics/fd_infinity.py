@@ -34,15 +34,12 @@ def frechet_distance_infinity(
     """Extrapolated distance of features [N, d] to those of a real set [M, d], or to its statistics.
 
     smallest: of the subsets' sizes; by default a tenth of N, or 2 d where that is more, but at most half of N. The estimate
-    can come out below 0. Raises SparringError for fewer than 3 points or features.
+    can come out below 0. Raises SparringError for fewer than 3 points, or too few features for so many different sizes: 27
+    features always are enough for 15.
     """
     check_matrix(fake)
     n, d = fake.shape
-    smallest = min(max(n // 10, 2 * d), n // 2) if smallest is None else smallest
-    if points < 3 or not 2 <= smallest < n:
-        raise SparringError(
-            f"FD-infinity fits a line to at least 3 subsets of 2 to N images, got {points} of {smallest} to {n}"
-        )
+    smallest = smallest_subset(n, d, points, smallest)
     sizes = torch.linspace(smallest, n, points).round().long().tolist()
     distances = []
     for i, size in enumerate(sizes):
@@ -53,6 +50,21 @@ def frechet_distance_infinity(
         torch.stack([torch.ones_like(inverse), inverse], dim=1), torch.tensor(distances, dtype=torch.float64)[:, None]
     ).solution[:, 0]
     return FDInfinity(line[0].item(), line[1].item(), sizes, distances)
+
+
+def smallest_subset(n: int, d: int, points: int = POINTS, smallest: int | None = None) -> int:
+    """The least of the subsets' sizes. Raises SparringError where n images have too few."""
+    smallest = min(max(n // 10, 2 * d), n // 2) if smallest is None else smallest
+    if points < 3 or not 2 <= smallest < n:
+        raise SparringError(
+            f"FD-infinity fits a line to at least 3 subsets of 2 to N images, got {points} of {smallest} to {n}"
+        )
+    if n - smallest < points - 1:
+        raise SparringError(
+            f"FD-infinity fits a line to subsets of {points} different sizes, and there are fewer from {smallest} to {n} "
+            f"images: measure at least {2 * points - 3}"
+        )
+    return smallest
 
 
 def _distance(rows: Tensor, real: Tensor | GaussianStats) -> float:

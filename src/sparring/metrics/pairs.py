@@ -12,7 +12,7 @@ import torch
 
 from sparring.errors import SparringError
 from sparring.metrics.accuracy import run_accuracies
-from sparring.metrics.evaluate import METRICS, check_channels, evaluate_sets, usual_metrics
+from sparring.metrics.evaluate import METRICS, check_channels, check_known, evaluate_sets, names_of, usual_metrics
 from sparring.metrics.extractors import EXTRACTORS, extractor_for
 from sparring.metrics.extractors.base import Extractor, sha256_of
 from sparring.metrics.gaussian import GaussianStats
@@ -38,7 +38,7 @@ def evaluate_pair(
     images: Any,
     real: Any,
     *,
-    metrics: Iterable[str] | None = None,
+    metrics: str | Iterable[str] | None = None,
     extractor: Any = None,
     weights: str | Path | None = None,
     sha256: str | None = None,
@@ -62,20 +62,17 @@ def evaluate_pair(
     metrics: keys of `METRICS`, by default the Frechet distance, and what predictions allow where the extractor classifies.
     extractor, weights, sha256: see `extractor_for`; by default the embedded one for its own garments, else none.
     n, n_real: how many images of each; by default all, and 10,000 of a generator. seed: of latents and draws.
-    split, images_split: of the real and of the measured set; size in pixels, channels and skip_unreadable of both, as in
-        `sparring.load_images`; where they are data.
+    split, images_split: of the real and the measured data; size in pixels, channels, skip_unreadable as in `load_images`.
     Under torchrun the ranks share the work, and all return the same records.
     """
     say = note or (lambda text: None)
-    chosen = None if metrics is None else tuple(metrics)
+    chosen = None if metrics is None else names_of(metrics)
     if chosen and ACCURACIES in chosen:
         raise SparringError(f"metric '{ACCURACIES}' is of a run's own discriminator on its own data: leave --real out")
-    _check_used(
-        images, real, n_real, split, {"size": size, "channels": channels, "skip_unreadable": skip_unreadable or None}
-    )
     rank, world = join_ranks()
     where = device or ("cuda" if torch.cuda.is_available() else "cpu")
     options: dict[str, Any] = {"seed": seed, "size": size, "channels": channels, "skip_unreadable": skip_unreadable}
+    _check_used(images, real, n_real, split, options)
     options |= {"note": say, "device": where}
     b = _statistics(real) if is_statistics(real) else _opened(real, "--split", n=n_real, split=split, **options)
     a = _opened(images, "--images-split", n=n, split=images_split, **options)
@@ -125,9 +122,9 @@ def evaluate_run(
             f"'{run}' is no run: give the folder that `sparring train` wrote, or say what to compare with: --real SOURCE"
         )
     given = {**parse_overrides(overrides), **chosen}
-    names = given.get("metrics") or ()
-    names = [names] if isinstance(names, str) else list(names)
+    names = names_of(given.get("metrics") or ())
     others = [name for name in names if name != ACCURACIES]
+    check_known(others, ACCURACIES)
     if names:
         given["metrics"] = others or None
     recipe = _changed(folder, given)
@@ -178,11 +175,12 @@ def _check_unused(given: Mapping[str, Any], weights: Any, sha256: Any) -> None:
         )
 
 
-def _check_used(images: Any, real: Any, n_real: Any, split: Any, of_data: Mapping[str, Any]) -> None:
-    """Raise SparringError for options that these two sets have no use for. of_data: those that only data are loaded by."""
+def _check_used(images: Any, real: Any, n_real: Any, split: Any, options: Mapping[str, Any]) -> None:
+    """Raise SparringError for options that these two sets have no use for."""
     if is_statistics(real):
         _refuse("statistics are of the images that they were made of", {"n_real": n_real, "split": split})
     if is_generator(images) and (is_generator(real) or is_statistics(real)):
+        of_data = {key: options[key] or None for key in ("size", "channels", "skip_unreadable")}
         _refuse("generators and statistics are taken as they are", of_data)
 
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from sparring.errors import SparringError, nearest
-from sparring.metrics.evaluate import METRICS, NEED_LOGITS, evaluate_images, usual_metrics
+from sparring.errors import SparringError
+from sparring.metrics.evaluate import NEED_LOGITS, check_known, evaluate_images, usual_metrics
 from sparring.metrics.extractors import extractor_for
 from sparring.metrics.inception_score import check_groups
 from sparring.metrics.prdc import check_neighbours
@@ -28,9 +28,8 @@ def check_evaluation(data: RunData, evaluation: Evaluation) -> None:
     """Raise SparringError, before anything is trained, for an evaluation that these data or its extractor cannot have."""
     extractor = extractor_for(evaluation.extractor, data.real)
     reference = reference_images(data, evaluation)
+    check_known(evaluation.metrics or (), where=" in evaluation.metrics")
     for metric in evaluation.metrics or ():
-        if metric not in METRICS:
-            raise SparringError(f"unknown metric '{metric}' in evaluation.metrics: {nearest(metric, METRICS)}")
         if extractor is not None and metric in NEED_LOGITS and extractor.class_names is None:
             raise SparringError(
                 f"metric '{metric}' needs class predictions, which the extractor '{extractor.name}' does not give: "
