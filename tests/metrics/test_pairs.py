@@ -19,7 +19,7 @@ from sparring.files import cache_folder
 from sparring.metrics import GaussianStats, evaluate_sets, frechet_distance, open_set
 from sparring.metrics.accuracy import run_accuracies
 from sparring.metrics.extractors.base import Features
-from sparring.metrics.pairs import evaluate_pair
+from sparring.metrics.pairs import evaluate_pair, evaluate_run
 
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE))
@@ -257,10 +257,20 @@ def test_measuring_leaves_the_global_random_numbers_alone(run):
     assert torch.equal(torch.random.get_rng_state(), before)
 
 
-def test_two_processes_find_what_one_does(tmp_path):
+@pytest.fixture
+def run_with_data(run, tmp_path):
+    """Of the run, what finds its images again."""
+    write_npz(tmp_path / "images.npz", tiny_images())
+    recipe = json.loads((run / "recipe.json").read_text())
+    recipe["recipe"]["data"]["source"] = str(tmp_path / "images.npz")
+    (run / "recipe.json").write_text(json.dumps(recipe))
+    return run
+
+
+def test_two_processes_find_what_one_does(tmp_path, run_with_data, monkeypatch):
     workers = [
         subprocess.Popen(
-            [sys.executable, str(HERE / "ranks_worker.py"), str(tmp_path)],
+            [sys.executable, str(HERE / "ranks_worker.py"), str(tmp_path), str(run_with_data)],
             env=os.environ | {"RANK": str(rank), "WORLD_SIZE": "2", "OMP_NUM_THREADS": "1"},
             stderr=subprocess.PIPE,
         )
@@ -270,29 +280,36 @@ def test_two_processes_find_what_one_does(tmp_path):
         assert worker.wait(100) == 0, worker.stderr.read().decode()
         worker.stderr.close()
     alone = of(FAKES, REALS, metrics=("fd", "kd", "is", "classes"), batch_size=7, is_splits=3)
+    monkeypatch.setattr("sparring.training.measure.extractor_for", lambda *args, **options: Corners())
+    protocol = {"n": 300, "metrics": ("fd", "kd", "classes"), "batch_size": 100}
+    of_run = evaluate_run(run_with_data, [], protocol, device="cpu")
+    shares = []
     for rank in (0, 1):
-        together = json.loads((tmp_path / f"rank-{rank}.json").read_text())
-        assert [r["metric"] for r in together] == [r["metric"] for r in alone]
-        for ours, theirs in zip(together, alone, strict=True):
-            assert ours["value"] == pytest.approx(theirs["value"], rel=1e-10), ours["metric"]
-            assert (ours["n_fake"], ours.get("notes")) == (31, theirs.get("notes"))
+        check_alike(json.loads((tmp_path / f"rank-{rank}.json").read_text()), alone)
+        seen, together = json.loads((tmp_path / f"run-{rank}.json").read_text())
+        check_alike(together, of_run)
+        shares.append(seen)
+    assert sum(shares) == 300 + len(tiny_images()) and max(shares) < 300  # each image once, by one of the two
 
 
-def test_a_runs_discriminator_is_asked_for_its_accuracies(run, tmp_path):
-    write_npz(tmp_path / "images.npz", tiny_images())
-    recipe = json.loads((run / "recipe.json").read_text())
-    recipe["recipe"]["data"]["source"] = str(tmp_path / "images.npz")
-    (run / "recipe.json").write_text(json.dumps(recipe))
-    records = sparring.evaluate(run, metrics=("accuracies",), n=10)
+def check_alike(together, alone):
+    assert [r["metric"] for r in together] == [r["metric"] for r in alone]
+    for ours, theirs in zip(together, alone, strict=True):
+        assert ours["value"] == pytest.approx(theirs["value"], rel=1e-10), ours["metric"]
+        assert (ours["n_fake"], ours.get("notes")) == (theirs["n_fake"], theirs.get("notes"))
+
+
+def test_a_runs_discriminator_is_asked_for_its_accuracies(run_with_data):
+    records = sparring.evaluate(run_with_data, metrics=("accuracies",), n=10)
     assert [(r["metric"], r["step"]) for r in records][:1] == [("real, train: share above 0", 2)]
     assert all(0 <= r["value"] <= 1 for r in records)
     assert all(len(r["weights_sha256"]) == 64 and r["dtype"] == "float32" for r in records)
     assert [r.get("seed") for r in records if r["of"] == "generated"] == [0]
-    assert sparring.evaluate(run, overrides=["metrics=[accuracies]", "n=10"]) == records
-    other = sparring.evaluate(run, metrics=("accuracies",), n=10, seed=1)
+    assert sparring.evaluate(run_with_data, overrides=["metrics=[accuracies]", "n=10"]) == records
+    other = sparring.evaluate(run_with_data, metrics=("accuracies",), n=10, seed=1)
     assert [(r.get("seed"), r.get("real_seed")) for r in other] == [(None, 1), (1, None)]
     assert [r["generated_hash"] for r in other[1:]] == [
-        json.loads((run / "generator.json").read_text())["content_hash"]
+        json.loads((run_with_data / "generator.json").read_text())["content_hash"]
     ]
 
 

@@ -43,3 +43,9 @@ def test_names_in_a_pipe_are_whole_and_in_a_narrow_window_no_word_is_dropped(cap
     print_metrics([row])
     out = capsys.readouterr().out
     assert "…" not in out and max(map(len, out.splitlines())) <= 80 and "0.5 ± 0.250" in out
+
+
+def test_a_note_that_is_not_everybodys_says_whose_it_is(capsys):
+    rows = [("x-FD", ["biased", "small"]), ("x-intra-FD", ["biased", "small"]), ("x-KD", ["small"])]
+    print_metrics([{"metric": name, "value": 1.0, "notes": notes} for name, notes in rows])
+    assert capsys.readouterr().out.splitlines()[-2:] == ["note on x-FD, x-intra-FD: biased", "note: small"]

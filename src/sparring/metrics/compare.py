@@ -140,8 +140,9 @@ def compare_runs(first: Any, second: Any, real: Any, out: str | Path | None, **o
     with classes, the folder cannot be written, or an option could have no effect.
     """
     from sparring.files import check_writable, one_line_for_disk_errors, write_atomically
-    from sparring.metrics.pairs import evaluate_pair, join_ranks
+    from sparring.metrics.pairs import evaluate_pair
     from sparring.report.plots import render
+    from sparring.training.runtime import Runtime
 
     for name, value in (("a second run (--versus)", second), ("real images (--real)", real), ("a folder (--out)", out)):
         if value is None:
@@ -155,7 +156,7 @@ def compare_runs(first: Any, second: Any, real: Any, out: str | Path | None, **o
     check_writable(folder, CURE)
     (a,), (b,) = (evaluate_pair(run, real, **{**options, "metrics": ("intra",)}) for run in (first, second))
     found = compare_classes(a, b, _called(first, second))
-    if join_ranks()[0] == 0:
+    if Runtime.start(options.get("device")).is_main:
         with one_line_for_disk_errors(CURE):
             write_atomically(folder / "classes.md", found.table())
             write_atomically(folder / "classes.png", render(class_scatter(found), "png"))

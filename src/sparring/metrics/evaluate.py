@@ -65,6 +65,8 @@ def evaluate_images(
     progress: Progress | None = None,
     note: Note | None = None,
     generator_hash: str | None = None,
+    rank: int = 0,
+    world: int = 1,
 ) -> list[Record]:
     """Records of the metrics (keys of `METRICS`) of n images from `generate(start, count)` against all of `real`.
 
@@ -74,6 +76,7 @@ def evaluate_images(
     seed       of the latents behind `generate`; only recorded
     cache      folder of reference statistics, by default below $SPARRING_CACHE or ~/.cache
     note       called with lines for the user;  generator_hash: of what `generate` draws from; only recorded
+    rank       of this process among `world` of one group that share the work; each gets all records
 
     The real set's statistics are kept by content of the images, identity of the extractor and this package's version; only
     where the extractor says that its hash tells all of it (`cacheable`). Raises SparringError for an unknown metric, one
@@ -94,6 +97,8 @@ def evaluate_images(
         cache=cache,
         progress=progress,
         note=note,
+        rank=rank,
+        world=world,
     )
 
 
@@ -114,8 +119,7 @@ def evaluate_sets(
 ) -> list[Record]:
     """Records of the metrics of one set against another, or (the Frechet distance alone) against statistics from a file.
 
-    rank, world: where several processes of one group share the work; each gets all records. The other arguments and errors
-    are those of `evaluate_images`.
+    Arguments and errors are those of `evaluate_images`.
     """
     check_name(extractor)
     wanted = _check_metrics(metrics, extractor)

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-import torch
 
 from sparring.errors import SparringError
 from sparring.metrics.accuracy import run_accuracies
@@ -20,6 +17,7 @@ from sparring.metrics.sets import ImageSet, is_generator, is_statistics, open_se
 
 if TYPE_CHECKING:
     from sparring.recipe import Recipe
+    from sparring.training.runtime import Runtime
 
 ACCURACIES = "accuracies"  # the metric of a run's discriminator
 OPTIONS = {"size": "--size", "channels": "--channels"}  # what keys of a recipe's `data` are called here
@@ -65,14 +63,15 @@ def evaluate_pair(
     split, images_split: of the real and the measured data; size in pixels, channels, skip_unreadable as in `load_images`.
     Under torchrun the ranks share the work, and all return the same records.
     """
-    say = note or (lambda text: None)
+    from sparring.training.runtime import Runtime
+
     chosen = None if metrics is None else names_of(metrics)
     if chosen and ACCURACIES in chosen:
         raise SparringError(f"metric '{ACCURACIES}' is of a run's own discriminator on its own data: leave --real out")
-    rank, world = join_ranks()
-    where = device or ("cuda" if torch.cuda.is_available() else "cpu")
     options: dict[str, Any] = {"seed": seed, "size": size, "channels": channels, "skip_unreadable": skip_unreadable}
     _check_used(images, real, n_real, split, options)
+    runtime = Runtime.start(device)
+    say, where = note if note and runtime.is_main else _nothing, str(runtime.device)
     options |= {"note": say, "device": where}
     b = _statistics(real) if is_statistics(real) else _opened(real, "--split", n=n_real, split=split, **options)
     a = _opened(images, "--images-split", n=n, split=images_split, **options)
@@ -89,10 +88,10 @@ def evaluate_pair(
         batch_size=batch_size,
         splits=is_splits,
         neighbours=neighbours,
-        progress=progress if rank == 0 else None,
-        note=say if rank == 0 else None,
-        rank=rank,
-        world=world,
+        progress=progress if runtime.is_main else None,
+        note=say,
+        rank=runtime.rank,
+        world=runtime.world,
     )
 
 
@@ -110,13 +109,12 @@ def evaluate_run(
     """Records of a run by its recipe's protocol, changed by overrides of the recipe's `evaluation`, and then by `chosen`.
 
     The metric `accuracies` is its discriminator's, see `sparring.metrics.accuracy`; n, split and seed hold for it, too.
+    Under torchrun the ranks share the work, and all return the same records.
     """
     from sparring.recipe_files import parse_overrides
-    from sparring.sampling import load_generator, sampler_of, takes_labels
-    from sparring.training.measure import measure
-    from sparring.training.run_folder import load_run_data
+    from sparring.training.runtime import Runtime
 
-    folder, say = Path(run), note or (lambda text: None)
+    folder = Path(run)
     if not (folder / "recipe.json").is_file():
         raise SparringError(
             f"'{run}' is no run: give the folder that `sparring train` wrote, or say what to compare with: --real SOURCE"
@@ -129,19 +127,33 @@ def evaluate_run(
         given["metrics"] = others or None
     recipe = _changed(folder, given)
     assert recipe.evaluation is not None
-    where = device or ("cuda" if torch.cuda.is_available() else "cpu")
-    accuracies = []
+    runtime = Runtime.start(device)
+    say = note if note and runtime.is_main else _nothing
+    accuracies: list[dict[str, Any]] = []
     if ACCURACIES in names:
         used = {key: getattr(recipe.evaluation, key) for key in ("n", "split", "seed") if key in given}
         if not others:
             _check_unused({key: value for key, value in given.items() if key not in used}, weights, sha256)
-        accuracies = run_accuracies(folder, note=say, device=where, **used)
+        accuracies = run_accuracies(folder, note=say, device=str(runtime.device), **used)
         if not others:
             return accuracies
-    saved = load_generator(folder, where)
+    shown = progress if runtime.is_main else None
+    return _of_generator(folder, recipe, runtime, say, shown, weights=weights, sha256=sha256) + accuracies
+
+
+def _of_generator(
+    folder: Path, recipe: Recipe, runtime: Runtime, say: Note, progress: Progress | None, **own: Any
+) -> list[dict[str, Any]]:
+    """Records of a run's generator by its recipe's evaluation. own: weights and hash of the extractor."""
+    from sparring.sampling import load_generator, sampler_of, takes_labels
+    from sparring.training.measure import measure
+    from sparring.training.run_folder import load_run_data
+
+    assert recipe.evaluation is not None
+    saved = load_generator(folder, runtime.device)
     data = load_run_data(recipe, say)
     classes = data.real.num_classes
-    generate = sampler_of(saved.module, saved.latent_size, classes, recipe.evaluation.seed, where)
+    generate = sampler_of(saved.module, saved.latent_size, classes, recipe.evaluation.seed, runtime.device)
     records = measure(
         generate,
         data,
@@ -149,12 +161,17 @@ def evaluate_run(
         say,
         progress,
         conditional=takes_labels(saved.module, classes),
-        device=where,
-        weights=weights,
-        sha256=sha256,
+        device=runtime.device,
         generator_hash=saved.description.get("content_hash"),
+        rank=runtime.rank,
+        world=runtime.world,
+        **own,
     )
-    return [*({"step": saved.description["step"], **record} for record in records), *accuracies]
+    return [{"step": saved.description["step"], **record} for record in records]
+
+
+def _nothing(text: str) -> None:
+    """What a rank says that is not the first."""
 
 
 def _changed(folder: Path, given: Mapping[str, Any]) -> Recipe:
@@ -223,18 +240,6 @@ def _example(images: ImageSet) -> Any:
     from sparring.data.packed import PackedImages
 
     return PackedImages(images.take(0, 2), class_names=images.class_names, name=images.name)
-
-
-def join_ranks() -> tuple[int, int]:
-    """This process's rank and how many there are, where torchrun started it."""
-    import torch.distributed as dist
-
-    world = int(os.environ.get("WORLD_SIZE", "1"))
-    if world == 1:
-        return 0, 1
-    if not dist.is_initialized():
-        dist.init_process_group("gloo")  # moments and rows are gathered on the CPU
-    return dist.get_rank(), world
 
 
 __all__ = ["METRICS", "evaluate_pair", "evaluate_run"]

@@ -19,26 +19,24 @@ def print_metrics(records: list[dict[str, Any]]) -> None:
         column.overflow = "fold"  # a narrow terminal breaks words, and drops none of them
     for number in table.columns[:2]:
         number.no_wrap = True  # the name says what the number is
-    notes: list[str] = []
-    for record in records:
-        value = record["value"]
-        if not isinstance(value, int | float):
-            continue
+    numbers = [record for record in records if isinstance(record["value"], int | float)]
+    for record in numbers:
         spread = f" ± {record['std']:.3f}" if record.get("std") is not None else ""
         against = f"{record.get('data', '')} {record.get('split') or ''}".strip()
         table.add_row(
             record["metric"],
-            f"{value:.4g}{spread}",
+            f"{record['value']:.4g}{spread}",
             str(record.get("n_fake", "")),
             str(record.get("n_real", "")),
             against,
             str(record.get("extractor", "")),
         )
-        notes += [note for note in record.get("notes", []) if note not in notes]
     console = plain_console()
     console.print(table)
-    for note in notes:
-        console.print(f"note: {note}", style="dim")
+    for note in dict.fromkeys(note for record in numbers for note in record.get("notes", [])):
+        of = [str(record["metric"]) for record in numbers if note in record.get("notes", [])]
+        whose = "" if len(of) == len(numbers) else f" on {', '.join(of)}"
+        console.print(f"note{whose}: {note}", style="dim")
 
 
 def print_recipes(found: list[dict[str, Any]], quoted: list[dict[str, Any]]) -> None:

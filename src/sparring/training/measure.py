@@ -58,11 +58,14 @@ def measure(
     weights: str | Path | None = None,
     sha256: str | None = None,
     generator_hash: str | None = None,
+    rank: int = 0,
+    world: int = 1,
 ) -> list[dict[str, Any]]:
     """Records of the recipe's metrics; none, with a note that says why, where no extractor fits the data.
 
     conditional: whether what `generate` makes depends on its classes, which come in turn.
     weights, sha256: in the place of the extractor's own. generator_hash: of what `generate` draws from, for the records.
+    rank, world: where several processes of one group share the work; each gets all records.
     """
     extractor = extractor_for(evaluation.extractor, data.real, device, weights=weights, sha256=sha256)
     if extractor is None:
@@ -85,6 +88,8 @@ def measure(
         metrics=evaluation.metrics or usual_metrics(extractor, evaluation.n, evaluation.is_splits, note),
         note=note,
         generator_hash=generator_hash,
+        rank=rank,
+        world=world,
     )
 
 
