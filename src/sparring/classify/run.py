@@ -106,13 +106,11 @@ def train_classifier(
             facts = _write_facts(folder, chosen, images, command)
             evaluations: dict[str, Evaluation] = {}
             for name, other in others.items():
-                known = False if other.description.get("criterion") == "baseline" else None
-                evaluations[name] = _evaluate(chosen, other, images, saw_negatives=known)
+                evaluations[name] = _evaluate(chosen, other, images, of_this_run=False)
             for criterion in chosen.classifiers:
                 target = folder if criterion is chosen.criterion else folder / "beside" / folder_name(criterion.kind)
                 saved = _train_one(chosen, criterion, images, target, chosen_device, progress, note)
-                shown = takes_negatives(criterion.kind)
-                evaluations[criterion.kind] = _evaluate(chosen, saved, images, saw_negatives=shown)
+                evaluations[criterion.kind] = _evaluate(chosen, saved, images)
                 _keep_threshold(target, saved, evaluations[criterion.kind])
             numbers = {name: evaluation.numbers for name, evaluation in evaluations.items()}
             warnings = [*images.warnings, *_too_many_false_alarms(numbers)]
@@ -159,8 +157,13 @@ def _train_one(
 
 
 def _evaluate(
-    recipe: ClassifierRecipe, saved: SavedClassifier, data: ClassifierData, *, saw_negatives: bool | None
+    recipe: ClassifierRecipe, saved: SavedClassifier, data: ClassifierData, *, of_this_run: bool = True
 ) -> Evaluation:
+    criterion = saved.description.get("criterion")
+    if of_this_run:
+        saw_negatives: bool | None = takes_negatives(str(criterion))
+    else:  # a baseline saw none, and of the others nobody knows which
+        saw_negatives = False if criterion == "baseline" else None
     return evaluate_classifier(
         saved.module,
         data,

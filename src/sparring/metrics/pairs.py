@@ -78,13 +78,12 @@ def evaluate_pair(
     if isinstance(b, ImageSet):
         check_channels(a, b)
     found = _extractor(extractor, b if isinstance(b, ImageSet) else a, where, weights=weights, sha256=sha256)
-    if chosen is None:
-        chosen = usual_metrics(found, a.n, is_splits, say, statistics=isinstance(b, GaussianStats))
+    usual = () if chosen else usual_metrics(found, a.n, is_splits, say, statistics=isinstance(b, GaussianStats))
     return evaluate_sets(
         a,
         b,
         extractor=found,
-        metrics=chosen,
+        metrics=usual if chosen is None else chosen,
         batch_size=batch_size,
         splits=is_splits,
         neighbours=neighbours,
