@@ -17,7 +17,6 @@ from sparring.recipe import Recipe, differences
 from sparring.recipe_files import read_recipe, shipped_recipes
 from sparring.report.plots import image_grid
 from sparring.sampling import load_generator
-from sparring.training.device import usable_device
 
 Note = Callable[[str], None]
 
@@ -132,8 +131,6 @@ def evaluate(
     chosen: dict[str, Any] = {"extractor": extractor, "n": n, "seed": seed, "split": split, "is_splits": is_splits}
     chosen["metrics"] = metrics
     chosen = {key: value for key, value in chosen.items() if value is not None}
-    if device is not None:
-        usable_device(device)
     common: dict[str, Any] = {
         "weights": weights,
         "sha256": sha256,

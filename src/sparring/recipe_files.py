@@ -200,6 +200,15 @@ def parse_overrides(overrides: list[str] | tuple[str, ...] | Mapping[str, Any]) 
     return parsed
 
 
+def agreed(changes: Mapping[str, Any], key: str, option: Any, default: Any = None) -> Any:
+    """What the changes or an option say, else the default. Raises SparringError where both do and differ."""
+    if key not in changes:
+        return default if option is None else option
+    if option is not None and changes[key] != option:
+        raise SparringError(f"{key}={changes[key]} and --{key.replace('_', '-')} {option} differ: give one of them")
+    return changes[key]
+
+
 def parse_value(text: str) -> Any:
     """A value as YAML reads it: 5, 1e-4, true, null, [a, b], {k: 5}, or a string."""
     try:

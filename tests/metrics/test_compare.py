@@ -54,6 +54,10 @@ def test_the_scatter_names_its_classes_and_no_name_covers_another():
     assert min(b - a for a, b in zip(heights, heights[1:], strict=False)) > 0.1
     (left,) = [text for text in names if text.get_text() == "d"]
     assert left.get_ha() == "right" and left.get_position()[0] < 1  # above the line: away from it
+    names = ["a very long name of a class", "another one", "b"]
+    edges = compare_classes(*(record(v, class_names=names) for v in ([1.0, 9.0, 5.0], [2.0, 8.0, 4.0])))
+    sides = {text.get_text(): text.get_ha() for text in class_scatter(edges).axes[0].texts}
+    assert sides == {names[0]: "left", names[1]: "right", "b": "left"}  # the first two would leave the picture
     many = compare_classes(*(record([float(k + i) for k in range(40)], class_names=None) for i in (0, 1)))
     assert len(class_scatter(many).axes[0].texts) == 8
 

@@ -130,6 +130,14 @@ def test_wrong_input_is_named(tmp_path, run):
         of(FAKES, REALS, metrics=("fd", "prdc"), neighbours=31)
     with pytest.raises(SparringError, match="no metric asked for"):
         of(FAKES, REALS, metrics=())
+    with pytest.raises(SparringError, match="--is-splits are groups of the metric is, which is not asked for"):
+        of(FAKES, REALS, metrics=("fd",), is_splits=3)
+    with pytest.raises(SparringError, match="--is-splits are groups of the metric is"):
+        sparring.evaluate(run, metrics=("fd",), is_splits=3)
+    with pytest.raises(SparringError, match="n=50 and --n 60 differ: give one of them"):
+        sparring.evaluate(run, overrides=["n=50"], n=60)
+    with pytest.raises(SparringError, match="unknown metric ''"):
+        sparring.evaluate(run, metrics="")
     with pytest.raises(SparringError, match="--real sets aside"):
         sparring.evaluate(FAKES, real=REALS, overrides=["n=5"])
 
@@ -283,13 +291,17 @@ def test_two_processes_find_what_one_does(tmp_path, run_with_data, monkeypatch):
     monkeypatch.setattr("sparring.training.measure.extractor_for", lambda *args, **options: Corners())
     protocol = {"n": 300, "metrics": ("fd", "kd", "classes"), "batch_size": 100}
     of_run = evaluate_run(run_with_data, [], protocol, device="cpu")
-    shares = []
+    shares, again = [], []
     for rank in (0, 1):
         check_alike(json.loads((tmp_path / f"rank-{rank}.json").read_text()), alone)
         seen, together = json.loads((tmp_path / f"run-{rank}.json").read_text())
         check_alike(together, of_run)
         shares.append(seen)
+        seen, distance = json.loads((tmp_path / f"again-{rank}.json").read_text())
+        again.append(seen)
+        assert distance == pytest.approx(of_run[0]["value"], rel=1e-9)
     assert sum(shares) == 300 + len(tiny_images()) and max(shares) < 300  # each image once, by one of the two
+    assert again == [150, 150]  # and no real one again: both ranks took the statistics that rank 0 alone had kept
 
 
 def check_alike(together, alone):

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 SHOWN = 4  # best and worst classes in the picture of samples, and named in the scatter of many
 NAMED = 12  # so many classes are all named there
 LINES = 30  # of names over the height of the scatter
+LETTER = 0.45  # of a name's letters, in lines
 EACH = 8  # samples of a class
 CURE = "choose another folder with --out"
 ALIKE = (  # what two records must share to be compared
@@ -202,14 +203,17 @@ def class_scatter(found: ClassComparison) -> Figure:
 
 
 def _name_points(axes: Axes, found: ClassComparison, line: float) -> None:
-    """Names beside the points, on the side away from the diagonal, moved down where one would cover another."""
+    """Names beside the points, moved down where one would cover another: away from the diagonal, if there is room."""
     from sparring.report.plots import INK
 
     shown = sorted(_shown(found.by_change(), len(found.classes) <= NAMED), key=lambda i: -found.second[i])
     lowest = {"left": math.inf, "right": math.inf}  # so far, in each direction
+    low, high = axes.get_xlim()
     for i in shown:
         x, y = found.first[i], found.second[i]
-        side, away = ("left", 2 * line) if y < x else ("right", -2 * line)
+        reach = (2 + LETTER * len(found.names[i])) * line
+        to_the_right = y < x if low < x - reach and x + reach < high else x - reach <= low
+        side, away = ("left", 2 * line) if to_the_right else ("right", -2 * line)
         lowest[side] = height = min(y, lowest[side] - line)
         thin = {"arrowstyle": "-", "color": INK, "linewidth": 0.5, "shrinkA": 1, "shrinkB": 3}
         axes.annotate(

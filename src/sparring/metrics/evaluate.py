@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
+import torch.distributed as dist
 from torch import Tensor
 
 from sparring import __version__
@@ -134,7 +135,7 @@ def evaluate_sets(
     if isinstance(real, GaussianStats):
         reference: Seen | None = Seen(real, None)
     else:
-        reference = None if path is None or wanted & NEED_ROWS else _load(path, settings)
+        reference = None if wanted & NEED_ROWS else _kept(path, settings, rank, world)
     total = fake.n + (real.n if reference is None and isinstance(real, ImageSet) else 0)
     done = 0
 
@@ -333,6 +334,14 @@ def _place(settings: Record, extractor: Extractor, real: ImageSet | GaussianStat
     name = "".join(c if c.isalnum() or c in "-_." else "_" for c in str(settings["extractor"]))
     key = f"{name}-{blake2b(content.encode(), digest_size=12).hexdigest()}"
     return (cache or cache_folder() / "reference") / f"{key}.npz"
+
+
+def _kept(path: Path | None, settings: Record, rank: int, world: int) -> Seen | None:
+    """Statistics kept earlier, or None, as rank 0 has it: ranks that disagreed would meet each other in different passes."""
+    found = [_load(path, settings) if path is not None and rank == 0 else None]
+    if world > 1:
+        dist.broadcast_object_list(found, src=0)
+    return found[0]
 
 
 def _load(path: Path, settings: Record) -> Seen | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from sparring.recipe import Recipe
     from sparring.training.runtime import Runtime
 
+GROUPS = 10  # of the Inception Score, where nobody says
 ACCURACIES = "accuracies"  # the metric of a run's discriminator
 OPTIONS = {"size": "--size", "channels": "--channels"}  # what keys of a recipe's `data` are called here
 NO_OPTIONS = {  # cures that only a recipe has, and what is said in their place
@@ -45,7 +46,7 @@ def evaluate_pair(
     seed: int = 0,
     split: str | None = None,
     images_split: str | None = None,
-    is_splits: int = 10,
+    is_splits: int | None = None,
     neighbours: int = 5,
     size: int | None = None,
     channels: int | None = None,
@@ -65,9 +66,7 @@ def evaluate_pair(
     """
     from sparring.training.runtime import Runtime
 
-    chosen = None if metrics is None else names_of(metrics)
-    if chosen and ACCURACIES in chosen:
-        raise SparringError(f"metric '{ACCURACIES}' is of a run's own discriminator on its own data: leave --real out")
+    chosen = None if metrics is None else _of_pairs(names_of(metrics), is_splits)
     options: dict[str, Any] = {"seed": seed, "size": size, "channels": channels, "skip_unreadable": skip_unreadable}
     _check_used(images, real, n_real, split, options)
     runtime = Runtime.start(device)
@@ -78,14 +77,16 @@ def evaluate_pair(
     if isinstance(b, ImageSet):
         check_channels(a, b)
     found = _extractor(extractor, b if isinstance(b, ImageSet) else a, where, weights=weights, sha256=sha256)
-    usual = () if chosen else usual_metrics(found, a.n, is_splits, say, statistics=isinstance(b, GaussianStats))
+    splits = GROUPS if is_splits is None else is_splits
+    if chosen is None:
+        chosen = usual_metrics(found, a.n, splits, say, statistics=isinstance(b, GaussianStats))
     return evaluate_sets(
         a,
         b,
         extractor=found,
-        metrics=usual if chosen is None else chosen,
+        metrics=chosen,
         batch_size=batch_size,
-        splits=is_splits,
+        splits=splits,
         neighbours=neighbours,
         progress=progress if runtime.is_main else None,
         note=say,
@@ -110,7 +111,7 @@ def evaluate_run(
     The metric `accuracies` is its discriminator's, see `sparring.metrics.accuracy`; n, split and seed hold for it, too.
     Under torchrun the ranks share the work, and all return the same records.
     """
-    from sparring.recipe_files import parse_overrides
+    from sparring.recipe_files import agreed, parse_overrides
     from sparring.training.runtime import Runtime
 
     folder = Path(run)
@@ -118,13 +119,15 @@ def evaluate_run(
         raise SparringError(
             f"'{run}' is no run: give the folder that `sparring train` wrote, or say what to compare with: --real SOURCE"
         )
-    given = {**parse_overrides(overrides), **chosen}
-    names = names_of(given.get("metrics") or ())
+    changes = parse_overrides(overrides)
+    given = {key: agreed(changes, key, chosen.get(key)) for key in {**changes, **chosen}}
+    names = () if given.get("metrics") is None else names_of(given["metrics"])
     others = [name for name in names if name != ACCURACIES]
     check_known(others, ACCURACIES)
     if names:
         given["metrics"] = others or None
     recipe = _changed(folder, given)
+    _check_groups_used(given.get("is_splits"), names and others)
     assert recipe.evaluation is not None
     runtime = Runtime.start(device)
     say = note if note and runtime.is_main else _nothing
@@ -198,6 +201,20 @@ def _check_used(images: Any, real: Any, n_real: Any, split: Any, options: Mappin
     if is_generator(images) and (is_generator(real) or is_statistics(real)):
         of_data = {key: options[key] or None for key in ("size", "channels", "skip_unreadable")}
         _refuse("generators and statistics are taken as they are", of_data)
+
+
+def _of_pairs(metrics: tuple[str, ...], groups: int | None) -> tuple[str, ...]:
+    """Metrics that two sets can have, and that have a use for the groups."""
+    if ACCURACIES in metrics:
+        raise SparringError(f"metric '{ACCURACIES}' is of a run's own discriminator on its own data: leave --real out")
+    _check_groups_used(groups, metrics)
+    return metrics
+
+
+def _check_groups_used(groups: Any, metrics: Sequence[str] | None) -> None:
+    """Raise SparringError for groups of an Inception Score that is not among the metrics asked for."""
+    if groups is not None and metrics and "is" not in metrics:
+        raise SparringError("--is-splits are groups of the metric is, which is not asked for: leave it out")
 
 
 def _refuse(why: str, options: Mapping[str, Any]) -> None:

@@ -75,7 +75,8 @@ def look(
     if world > 1:
         stats.all_reduce()
         summed, size, kept_features, kept_logits, digests = _gathered(summed, size, kept_features, kept_logits, digests)
-    assert stats.n is not None
+    if stats.n != images.n:
+        raise SparringError(f"all ranks together looked at {stats.n} images of {images.name}, which has {images.n}")
     others = getattr(real, "packed", None)
     return Seen(
         stats=stats,

@@ -12,7 +12,7 @@ from typing import Any
 
 from sparring.errors import SparringError, nearest
 from sparring.recipe import Recipe
-from sparring.recipe_files import merge, parse_overrides
+from sparring.recipe_files import agreed, merge, parse_overrides
 from sparring.toy.worlds import World
 
 READ = (  # keys of a recipe that a toy run follows, or that are its words about itself
@@ -162,15 +162,6 @@ def _check_followed(changes: Mapping[str, Any]) -> None:
             raise SparringError(
                 f"a toy run does not read {key}: it takes one thread, starts anew and keeps no log; leave it out"
             )
-
-
-def agreed(changes: Mapping[str, Any], key: str, option: Any, default: Any = None) -> Any:
-    """What the changes or an option say, else the default. Raises SparringError where both do and differ."""
-    if key not in changes:
-        return default if option is None else option
-    if option is not None and changes[key] != option:
-        raise SparringError(f"{key}={changes[key]} and --{key} {option} differ: give one of them")
-    return changes[key]
 
 
 def _nested(key: str, value: Any) -> dict[str, Any]:

@@ -14,10 +14,11 @@ import torch
 from sparring.errors import SparringError
 from sparring.files import check_writable, one_line_for_disk_errors, write_atomically, write_json
 from sparring.recipe import Recipe
+from sparring.recipe_files import agreed
 from sparring.report.plots import curves, render
 from sparring.toy import yardsticks
 from sparring.toy.film import ENDINGS, film_kind, write_film
-from sparring.toy.methods import STEPS, agreed, check_words, default_method, split_words, toy_recipe
+from sparring.toy.methods import STEPS, check_words, default_method, split_words, toy_recipe
 from sparring.toy.scene import Panel, Scene, png_bytes
 from sparring.toy.session import Look, ToySession, distance_of
 from sparring.toy.worlds import World
