@@ -6,7 +6,6 @@ import inspect
 import json
 import os
 from collections.abc import Callable, Iterable
-from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -25,7 +24,7 @@ from sparring.plugins import find_class
 from sparring.randomness import generator_for, seed_for
 from sparring.recipe_options import network_options
 from sparring.training.device import usable_device
-from sparring.training.frozen import frozen
+from sparring.training.frozen import evaluating
 
 WEIGHTS, DESCRIPTION = "generator.safetensors", "generator.json"
 METADATA = "sparring"  # the key of the description in the weights' file
@@ -46,12 +45,8 @@ def generate_uint8(
         raise SparringError("asked for 0 images: n is at least 1")
     on_batches = bool(getattr(generator, "batch_statistics", False))
     size = BATCH_STATISTICS_ROWS if on_batches else batch_size
-    was_training = generator.training
-    generator.train(on_batches)
-    with ExitStack() as stack:
-        stack.enter_context(torch.random.fork_rng(devices=[latents.device] if latents.device.type == "cuda" else []))
-        stack.enter_context(frozen(generator))
-        stack.callback(generator.train, was_training)
+    devices = [latents.device] if latents.device.type == "cuda" else []
+    with torch.random.fork_rng(devices=devices), evaluating(generator, training=on_batches):
         torch.manual_seed(seed_for("generate", *key))
         images = [
             to_uint8(generator(latents[i : i + size], None if labels is None else labels[i : i + size])).cpu()

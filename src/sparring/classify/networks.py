@@ -23,6 +23,7 @@ from sparring.networks.layers import check_positive
 from sparring.plugins import find
 from sparring.randomness import seed_for
 from sparring.recipe_options import given_to
+from sparring.training.frozen import evaluating
 
 NETWORKS: dict[str, str] = {
     "resnet18": "sparring.classify.networks:ResNet",
@@ -199,13 +200,9 @@ def build_classifier(
 @torch.no_grad()
 def _check(classifier: Classifier, kind: str, size: int, channels: int, outputs: int) -> None:
     """Try the network on two images, and change nothing of it."""
-    classifier.eval()
     taken = f"network '{kind}' does not take images {channels} x {size} x {size}: "
-    try:
-        with one_line(taken, "; choose another data.size or another network"):
-            logits = classifier(torch.zeros(2, channels, size, size))
-    finally:
-        classifier.train()
+    with evaluating(classifier), one_line(taken, "; choose another data.size or another network"):
+        logits = classifier(torch.zeros(2, channels, size, size))
     check_logits(logits, kind, 2, outputs)
 
 

@@ -20,6 +20,7 @@ from sparring.classify.networks import Classifier, build_classifier
 from sparring.data.packed import PackedImages, to_float
 from sparring.errors import SparringError, one_line
 from sparring.files import write_atomically, write_json
+from sparring.training.frozen import evaluating
 
 WEIGHTS, DESCRIPTION = "classifier.safetensors", "classifier.json"
 RULE = ("threshold", "false_alarm_rate", "false_alarms_on_validation")
@@ -155,10 +156,9 @@ def judge(classifier: Classifier, images: PackedImages | Tensor, *, normalised: 
 
     images: PackedImages, uint8, or floats in [-1, 1], [N, C, H, W]. normalised: floats that the network gets as they are.
     """
-    was_training, device = classifier.training, classifier.mean.device
-    classifier.eval()
+    device = classifier.mean.device
     parts = [torch.empty(0)]
-    try:
+    with evaluating(classifier):
         for start in range(0, len(images), BATCH):
             if isinstance(images, PackedImages):
                 batch, _ = images.batch(torch.arange(start, min(start + BATCH, len(images))))
@@ -167,8 +167,6 @@ def judge(classifier: Classifier, images: PackedImages | Tensor, *, normalised: 
                 batch = to_float(batch) if batch.dtype == torch.uint8 else batch
             batch = batch.to(device).contiguous(memory_format=torch.channels_last)
             parts.append((classifier.of_normalised if normalised else classifier)(batch).float().cpu())
-    finally:
-        classifier.train(was_training)
     return torch.cat(parts[1:]) if len(parts) > 1 else parts[0]
 
 

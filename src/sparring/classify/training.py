@@ -203,7 +203,7 @@ def check_parts(recipe: ClassifierRecipe, num_classes: int, size: int, channels:
             target = torch.tensor([0, NEGATIVE] if takes_negatives(criterion.kind) else [0, 1][: recipe.batch_size])
             images = torch.zeros(len(target), channels, size, size).contiguous(memory_format=torch.channels_last)
             with one_line(f"network '{network.kind}' fails in training on images {list(images.shape)}: "):
-                logits = classifier(images)
+                logits = classifier.train()(images)
             check_logits(logits, network.kind, len(target), outputs)
             if not logits.requires_grad:
                 raise SparringError(

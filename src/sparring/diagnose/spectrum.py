@@ -18,6 +18,7 @@ from torch.nn.utils import parametrize
 
 from sparring.networks.discriminator import Discriminator
 from sparring.networks.spectral import SpectralNorm
+from sparring.training.frozen import modes_kept
 
 EMBEDDING = "embedding"
 
@@ -46,16 +47,13 @@ def matrices(network: nn.Module) -> Iterator[tuple[str, Tensor, bool]]:
 @torch.no_grad()
 def spectra(judge: Discriminator) -> dict[str, dict[str, Any]]:
     """Of each weight its singular values, largest first, its effective and stable rank, and whether it is normalised."""
-    was_training = judge.training
-    judge.eval()  # a trainable pass through a normalised layer would take a power iteration
-    try:
+    with modes_kept(judge):
+        judge.eval()  # a trainable pass through a normalised layer would take a power iteration
         return {
             name: {"shape": list(matrix.shape), "normalised": normalised}
             | describe(torch.linalg.svdvals(matrix.double()))
             for name, matrix, normalised in matrices(judge)
         }
-    finally:
-        judge.train(was_training)
 
 
 def describe(values: Tensor) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from sparring.networks.discriminator import Discriminator
 from sparring.networks.spectral import held
 from sparring.randomness import seed_for
 from sparring.terms.base import AdversarialLoss
-from sparring.training.frozen import frozen
+from sparring.training.frozen import frozen, modes_kept
 from sparring.training.round import Moment, Round
 from sparring.training.side import Side
 
@@ -43,21 +43,17 @@ class Subject:
     @contextmanager
     def _at_rest(self) -> Iterator[Round]:
         """A round of no side, in which anything can be judged, while the discriminator stays as it is."""
-        modes = [(module, module.training) for module in self.judge.modules()]
-        self.judge.eval()
-        for module, _ in modes:
-            if isinstance(module, _BatchNorm):
-                module.training = True
         moment = Moment("discriminator", self.step, self.step)
         devices = [self.device] if self.device.type == "cuda" else []
-        try:
+        with modes_kept(self.judge):
+            self.judge.eval()
+            for module in self.judge.modules():
+                if isinstance(module, _BatchNorm):
+                    module.training = True
             with frozen(self.judge), held(self.judge, iterate=False), torch.random.fork_rng(devices=devices):
                 torch.manual_seed(seed_for("diagnose"))
                 num_classes = self.judge.num_classes
                 yield Round(self.judge, {}, moment=moment, active=[], host=self.host, num_classes=num_classes)
-        finally:
-            for module, was_training in modes:
-                module.training = was_training
 
     def _batches(self, images: Tensor, labels: Tensor | None) -> Iterator[tuple[Tensor, Tensor | None]]:
         for start in range(0, len(images), self.rows):

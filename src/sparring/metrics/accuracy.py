@@ -41,7 +41,7 @@ def discriminator_accuracies(
     Classifier heads beside "class_logits" are called by their own names. Nothing of the discriminator changes. Raises
     SparringError for no image, and for images or labels that are missing or do not fit.
     """
-    from sparring.training.frozen import frozen
+    from sparring.training.frozen import evaluating
 
     heads = [name for name in discriminator.asked if name != "score"]
     if not len(images):
@@ -51,18 +51,14 @@ def discriminator_accuracies(
     else:
         labels = None
     fits = one_line(f"this discriminator does not take images {list(images.shape)}: ")
-    was_training, device = discriminator.training, next(discriminator.parameters()).device
+    device = next(discriminator.parameters()).device
     hits: dict[str, float] = {}
-    discriminator.eval()
-    try:
-        with frozen(discriminator), torch.random.fork_rng(devices=[]), fits:
-            for start in range(0, len(images), BATCH):
-                x = to_float(images[start : start + BATCH]).to(device)
-                y = None if labels is None else labels[start : start + BATCH].to(device)
-                for name, count in _hits(discriminator, x, y, heads, boundary).items():
-                    hits[name] = hits.get(name, 0.0) + count
-    finally:
-        discriminator.train(was_training)
+    with evaluating(discriminator), torch.random.fork_rng(devices=[]), fits:
+        for start in range(0, len(images), BATCH):
+            x = to_float(images[start : start + BATCH]).to(device)
+            y = None if labels is None else labels[start : start + BATCH].to(device)
+            for name, count in _hits(discriminator, x, y, heads, boundary).items():
+                hits[name] = hits.get(name, 0.0) + count
     return {name: count / len(images) for name, count in hits.items()}
 
 

@@ -1,4 +1,4 @@
-"""A frozen network: the player that is not being updated keeps its weights, its buffers and its statistics."""
+"""Networks that stay as they are: the player that is not being updated, and any network that is only looked at."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def frozen(network: nn.Module) -> Iterator[None]:
     parameters = [p for p in network.parameters() if p.requires_grad]
     tracking = [m for m in network.modules() if isinstance(m, _BatchNorm) and m.training and m.track_running_stats]
     others = [m for m in network.modules() if not isinstance(m, _BatchNorm | SpectralNorm)]
-    buffers = [(b, b.clone()) for m in others for b in m.buffers(recurse=False)] if network.training else []
+    buffers = [(m, name, b, b.clone()) for m in others for name, b in m.named_buffers(recurse=False)]
     for parameter in parameters:
         parameter.requires_grad_(False)
     for module in tracking:
@@ -35,5 +35,31 @@ def frozen(network: nn.Module) -> Iterator[None]:
         for module in tracking:
             module.track_running_stats = True
         with torch.no_grad():
-            for buffer, before in buffers:
-                buffer.copy_(before)
+            for module, name, buffer, before in buffers:
+                setattr(module, name, buffer.copy_(before))  # it may have been replaced, too
+
+
+@contextmanager
+def modes_kept(network: nn.Module) -> Iterator[None]:
+    """After the block each part of the network is in the mode, training or evaluation, that it was in before."""
+    modes = [
+        (part, part.training) for part in network.modules() if hasattr(part, "training")
+    ]  # frozen scripts have none
+    try:
+        yield
+    finally:
+        for part, mode in modes:
+            part.training = mode
+
+
+@contextmanager
+def evaluating(network: nn.Module, *, training: bool = False) -> Iterator[None]:
+    """Within the block the network is in evaluation mode, or in training mode where that is asked for, and `frozen`.
+
+    After it everything is as it was: the mode of each part, every buffer, and what takes a gradient.
+    """
+    with modes_kept(network):
+        if hasattr(network, "training"):
+            network.train(training)
+        with frozen(network):
+            yield

@@ -17,6 +17,7 @@ from sparring.data.packed import to_float
 from sparring.errors import SparringError
 from sparring.files import content_hash
 from sparring.metrics.extractors.base import Features, NetworkExtractor, own_name, read_weights
+from sparring.training.frozen import evaluating
 
 
 class ModuleExtractor(NetworkExtractor):
@@ -61,19 +62,13 @@ class ModuleExtractor(NetworkExtractor):
         if self.image_size is not None:
             size = (self.image_size, self.image_size)
             x = F.interpolate(x, size=size, mode="bilinear", align_corners=False, antialias=True)
-        modes = {part: part.training for part in self.net.modules() if hasattr(part, "training")}
-        if modes:  # a frozen TorchScript module has no mode
-            self.net.eval()
         try:
-            with torch.random.fork_rng(devices=[]):
+            with evaluating(self.net), torch.random.fork_rng(devices=[]):
                 found = self.net(x)
         except Exception as error:  # a user's code has any
             reason = " ".join(str(error).split())[-160:] or type(error).__name__  # TorchScript says it last
             shape = "x".join(map(str, images.shape[1:]))
             raise SparringError(f"the extractor {self.name} does not take images of {shape}: {reason}") from error
-        finally:
-            for part, mode in modes.items():
-                part.training = mode
         return self._checked(found, len(images))
 
     def _checked(self, found: Any, count: int) -> Features:
