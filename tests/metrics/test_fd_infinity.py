@@ -49,3 +49,6 @@ def test_users_mistakes_are_named():
     for wrong in ({"points": 2}, {"smallest": 10}, {"smallest": 1}):
         with pytest.raises(SparringError, match="at least 3 subsets"):
             frechet_distance_infinity(x, x, **wrong)
+    for wrong in ({"points": 3.5}, {"points": True}, {"smallest": 5.5}, {"smallest": "5"}):
+        with pytest.raises(SparringError, match="must be a whole number of at least 1"):
+            frechet_distance_infinity(x, x, **wrong)

@@ -345,6 +345,12 @@ def test_differently_measured_statistics_are_refused():
         frechet_distance_of(a, b)
 
 
+@pytest.mark.parametrize("dimensions", [-1, 0, 2.5, True, "4"])
+def test_statistics_have_a_whole_number_of_dimensions(dimensions):
+    with pytest.raises(SparringError, match="the dimensions of statistics must be a whole number of at least 1, got"):
+        GaussianStats(dimensions)
+
+
 def test_users_mistakes_are_named():
     x = features(10, 4, 1)
     with pytest.raises(SparringError, match="got 4 and 3"):

@@ -98,6 +98,12 @@ def test_am_score_is_equation_14_by_loops():
     assert am_score(generated=generated, train=train) == pytest.approx(want, rel=1e-11)
 
 
+@pytest.mark.parametrize("train", [[[1.0, 0.0, 0.0]], torch.tensor(1.0), torch.ones(3) / 3, torch.ones(1, 3, 1) / 3])
+def test_am_score_says_what_the_train_images_predictions_must_be(train):
+    with pytest.raises(SparringError, match=r"must be a float tensor \[N, C\]"):
+        am_score(generated=torch.eye(3), train=train)
+
+
 def test_am_score_ends():
     assert am_score(generated=torch.eye(3), train=torch.eye(3)) == pytest.approx(0, abs=1e-12)
     assert am_score(generated=torch.eye(3)[:2], train=torch.eye(3)) == math.inf  # a class that is never made

@@ -17,12 +17,12 @@ def am_score(*, generated: Tensor, train: Tensor) -> float:
     Infinite where the generator never gives a class that the train images have. Raises SparringError for rows that are
     no distributions, or are of different classes.
     """
-    logs = probability_logs(generated)
-    if train.shape[-1] != logs.shape[1]:
+    logs, train_logs = probability_logs(generated), probability_logs(train)
+    if train_logs.shape[1] != logs.shape[1]:
         raise SparringError(
-            f"predictions of one classifier have the same classes, got {logs.shape[1]} and {train.shape[-1]}"
+            f"predictions of one classifier have the same classes, got {logs.shape[1]} and {train_logs.shape[1]}"
         )
-    p_train = probability_logs(train).exp().mean(0)
+    p_train = train_logs.exp().mean(0)
     p_generated = logs.exp().mean(0)
     divergence = torch.special.xlogy(p_train, p_train) - torch.special.xlogy(p_train, p_generated)
     return (divergence.sum() + entropies(logs).mean()).item()

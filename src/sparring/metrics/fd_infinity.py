@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from sparring.errors import SparringError
-from sparring.metrics.features import check_matrix
+from sparring.metrics.features import check_matrix, check_whole
 from sparring.metrics.gaussian import GaussianStats, frechet_distance, frechet_distance_of
 from sparring.randomness import generator_for
 
@@ -54,6 +54,9 @@ def frechet_distance_infinity(
 
 def smallest_subset(n: int, d: int, points: int = POINTS, smallest: int | None = None) -> int:
     """The least of the subsets' sizes. Raises SparringError where n images have too few."""
+    check_whole(points, "FD-infinity's number of subsets (points)", 1)
+    if smallest is not None:
+        check_whole(smallest, "the size of FD-infinity's smallest subset (smallest)", 1)
     smallest = min(max(n // 10, 2 * d), n // 2) if smallest is None else smallest
     if points < 3 or not 2 <= smallest < n:
         raise SparringError(

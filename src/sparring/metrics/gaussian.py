@@ -31,7 +31,7 @@ from torch import Tensor
 
 from sparring.errors import SparringError
 from sparring.files import write_atomically
-from sparring.metrics.features import check_result, check_same_dimensions, checked, checked_pair
+from sparring.metrics.features import check_result, check_same_dimensions, check_whole, checked, checked_pair
 
 EPS = torch.finfo(torch.float64).eps
 SETTINGS = (
@@ -81,10 +81,12 @@ class GaussianStats:
     """Mean and covariance of features, streamed in float64: memory is d^2 and one batch, whatever N is.
 
     Batches are centred before they are squared and merged by Chan's formula, so a mean far above the standard
-    deviation costs no digits. `n` is None for statistics from a file that does not say how many samples it saw.
+    deviation costs no digits. `n` is None for statistics from a file that does not say how many samples it saw. Raises
+    SparringError for dimensions that are no whole number from 1.
     """
 
     def __init__(self, dimensions: int) -> None:
+        check_whole(dimensions, "the dimensions of statistics", 1)
         self.n: int | None = 0
         self.mean = torch.zeros(dimensions, dtype=torch.float64)
         self.scatter = torch.zeros(dimensions, dimensions, dtype=torch.float64)  # sum of (x - mean)(x - mean)^T
