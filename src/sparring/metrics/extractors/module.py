@@ -1,11 +1,13 @@
 """Any network of the user's as an extractor: an `nn.Module` from Python, or a TorchScript file.
 
-It is called with images [N, C, H, W], float32 in [-1, 1], and returns features, or a pair of features and class logits.
-Features of more than two dimensions are averaged over space. Numbers through it carry its own name, never FID's.
+It is called with images [N, C, H, W], float32 in [-1, 1], and returns features, or a pair of features and class logits
+[N, K], floats all. Features of more than two dimensions are averaged over space. Numbers through it carry its own name,
+never FID's.
 """
 
 import io
 import warnings
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,7 @@ from sparring.data.packed import to_float
 from sparring.errors import SparringError
 from sparring.files import content_hash
 from sparring.metrics.extractors.base import Features, NetworkExtractor, own_name, read_weights
+from sparring.metrics.features import check_matrix
 from sparring.training.frozen import evaluating
 
 
@@ -26,10 +29,11 @@ class ModuleExtractor(NetworkExtractor):
     name        what numbers are called after, such as "mine" in "mine-FD"
     image_size  the side that images are resized to (bilinear, antialiased); None: as they are
     weights_sha256  of its file; None: a hash of its state, which says nothing of its code, so that no statistics are kept
-    class_names a name for each logit; True where classes are numbered
+    class_names a name for each logit; None: their numbers
     example     images like those to come, uint8 [N, C, H, W], on which the module is tried for its sizes
 
-    Raises SparringError where the module returns something else.
+    Raises SparringError where the module returns something else, also for a later batch, and for names that are not as many
+    as logits.
     """
 
     colour = False
@@ -51,11 +55,11 @@ class ModuleExtractor(NetworkExtractor):
         self.cacheable = weights_sha256 is not None
         self.weights_sha256 = weights_sha256 or content_hash(dict(net.state_dict()))
         self.resize = "none" if image_size is None else f"{image_size}x{image_size}, bilinear, antialiased"
+        self._widths: list[int] = []  # of the features, and of the logits where there are any
         with torch.no_grad():
-            features, logits = self.see(example[:2].to(device))
-        self.dimensions = features.shape[1]
-        if logits is not None:
-            self.class_names = class_names or tuple(map(str, range(logits.shape[1])))
+            self.see(example[:2].to(device))
+        self.dimensions = self._widths[0]
+        self.class_names = self._names(class_names)
 
     def see(self, images: Tensor) -> Features:
         x = to_float(images)
@@ -80,7 +84,33 @@ class ModuleExtractor(NetworkExtractor):
                 f"the extractor {self.name} must return features [N, d], or (features, logits), for N images; got {got} "
                 f"for {count}"
             )
-        return Features(features.flatten(2).mean(2) if features.ndim > 2 else features, logits)
+        check_matrix(features.flatten(1), f"features of the extractor {self.name}")
+        if logits is not None:
+            check_matrix(logits, f"logits of the extractor {self.name}", "[N, K]")
+            if len(logits) != count:
+                raise SparringError(
+                    f"the extractor {self.name} must return logits [N, K] for N images, got {list(logits.shape)} for {count}"
+                )
+        seen = Features(features.flatten(2).mean(2) if features.ndim > 2 else features, logits)
+        widths = [part.shape[1] for part in seen if part is not None]
+        if widths != (self._widths or widths):
+            raise SparringError(
+                f"the extractor {self.name} must return as many features and logits for each batch, got {self._widths}, "
+                f"then {widths}"
+            )
+        self._widths = widths
+        return seen
+
+    def _names(self, given: Any) -> tuple[str, ...] | None:
+        count = sum(self._widths[1:])
+        if given is None:
+            return tuple(map(str, range(count))) or None
+        if not isinstance(given, tuple | list) or len(given) != count or not count:
+            raise SparringError(
+                f"class_names of the extractor {self.name} are a tuple of as many names as it returns logits, {count}, got "
+                f"{given!r:.80}: leave them out, and classes are numbered"
+            )
+        return tuple(given)
 
 
 def torchscript(path: Path | str, sha256: str | None = None) -> tuple[nn.Module, str]:
@@ -91,7 +121,17 @@ def torchscript(path: Path | str, sha256: str | None = None) -> tuple[nn.Module,
             warnings.simplefilter("ignore")  # of newer Pythons, that scripts are on their way out
             return torch.jit.load(io.BytesIO(content), map_location="cpu"), found  # type: ignore[no-untyped-call]
     except (RuntimeError, ValueError) as error:
+        if _is_script(content):
+            reason = str(error).strip().partition("\n")[0].partition(". ")[0]
+            raise SparringError(f"{path} is a TorchScript file that cannot be loaded here: {reason[:160]}") from None
         raise SparringError(
-            f"{path} is no TorchScript file: save one with torch.jit.trace(net, images).save(path); "
-            f"{str(error).splitlines()[0][:120]}"
+            f"{path} is no TorchScript file: save one with torch.jit.trace(net, images).save(path)"
         ) from None
+
+
+def _is_script(content: bytes) -> bool:
+    try:
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            return any(name.endswith("/constants.pkl") for name in archive.namelist())
+    except zipfile.BadZipFile:
+        return False
