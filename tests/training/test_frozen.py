@@ -1,5 +1,7 @@
 """A network that is looked at is as it was afterwards, whatever its parts do in evaluation mode."""
 
+import warnings
+
 import pytest
 import torch
 from torch import nn
@@ -103,3 +105,26 @@ def test_a_users_classifier_is_built_without_a_trace_of_its_trial(monkeypatch):
     built = build_classifier("mine:Net", {}, image_size=8, image_channels=3, outputs=3, seed=0)
     calls = [value for name, value in built.named_buffers() if name.endswith("calls")]
     assert len(calls) == 1 and calls[0] == 0
+
+
+class Scripted(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.norm = nn.BatchNorm2d(3)
+        self.register_buffer("calls", torch.zeros(1))
+        self.register_buffer("again", torch.zeros(1))
+
+    def forward(self, x):
+        self.calls += 1
+        self.again = self.again + 1
+        return self.norm(x)
+
+
+def test_a_script_is_as_it_was():
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        network = torch.jit.script(Scripted())
+    network.norm.eval()
+    ModuleExtractor(network, IMAGES)(IMAGES)
+    assert network.training and not network.norm.training
+    assert network.calls == 0 and network.again == 0

@@ -35,16 +35,17 @@ def frozen(network: nn.Module) -> Iterator[None]:
         for module in tracking:
             module.track_running_stats = True
         with torch.no_grad():
-            for module, name, buffer, before in buffers:
-                setattr(module, name, buffer.copy_(before))  # it may have been replaced, too
+            for owner, name, buffer, before in buffers:
+                buffer.copy_(before)
+                if getattr(owner, name) is not buffer:
+                    setattr(owner, name, buffer)
 
 
 @contextmanager
 def modes_kept(network: nn.Module) -> Iterator[None]:
     """After the block each part of the network is in the mode, training or evaluation, that it was in before."""
-    modes = [
-        (part, part.training) for part in network.modules() if hasattr(part, "training")
-    ]  # frozen scripts have none
+    parts = [part for part in network.modules() if hasattr(part, "training")]  # a frozen TorchScript module has no mode
+    modes = [(part, part.training) for part in parts]
     try:
         yield
     finally:
