@@ -70,6 +70,23 @@ def test_negatives_that_are_positives_are_found_by_their_pixels(recipe, positive
     assert "2 of 15 images are test positives, too, of left" in data.warnings[1]
 
 
+def test_negatives_and_probes_that_are_positives_of_any_part_are_found(recipe, positives, tested, negatives):
+    held = load(recipe(), data=positives, test=tested, negatives=negatives).validation
+    others = torch.cat([negatives.images[:10], held.images[:2]])
+    line = "2 of 12 images are validation positives, too, of left"
+    data = load(recipe(), data=positives, test=tested, negatives=PackedImages(others))
+    assert data.warnings == (f"negatives: {line}: they would teach it to be unsure of its own classes",)
+    data = load(recipe(), data=positives, test=tested, negatives=negatives, probes={"p": PackedImages(others)})
+    assert data.warnings == (f"probe 'p': {line}: it measures what is none of the classes, so leave them out",)
+    twice = {"p": PackedImages(torch.cat([positives.images, tested.images[:1]]))}
+    data = load(recipe(), data=positives, test=tested, negatives=negatives, probes=twice)
+    assert [line.split(", too")[0] for line in data.warnings] == [
+        "probe 'p': 48 of 61 images are training positives",
+        "probe 'p': 12 of 61 images are validation positives",
+        "probe 'p': 1 of 61 images are test positives",
+    ]
+
+
 def test_a_baseline_does_not_look_at_negatives(recipe, positives):
     data = load(recipe(criterion="baseline"), data=positives, negatives=positives)
     assert data.warnings == ()

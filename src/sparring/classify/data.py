@@ -24,6 +24,7 @@ from sparring.randomness import generator_for
 from sparring.training.run_folder import FROM_PYTHON
 
 Note = Callable[[str], None]
+ClassesByImage = Mapping[str, Mapping[bytes, str]]
 HELD_OUT = 0.1  # of the positives, for testing, where the data have no test split
 
 
@@ -91,11 +92,15 @@ def load_classifier_data(
             f"{train.name} has {len(train)} images to train on, fewer than the {recipe.most_positives} positives of a "
             "batch: lower batch_size"
         )
+    known = _classes_by_image({"training": train, "validation": validation, "test": tested})
     negative = None
     if recipe.negatives is not None or negatives is not None:
         negative = _load_others(recipe, recipe.negatives or Images(), note, negatives, whole)
-        _check_negatives(recipe, negative, train, tested, warn)
+        _check_negatives(recipe, negative, train, known, warn)
     measured = _load_probes(recipe, probes or {}, whole, negative, tested, warn)
+    for probe in measured:
+        for line in _known_images(probe.images, known):
+            warn(f"probe '{probe.name}': {line}: it measures what is none of the classes, so leave them out")
     return ClassifierData(train, validation, tested, negative, measured, tuple(warnings))
 
 
@@ -271,7 +276,7 @@ def _silent(line: str) -> None:
 
 
 def _check_negatives(
-    recipe: ClassifierRecipe, negatives: PackedImages, train: PackedImages, tested: PackedImages, warn: Note
+    recipe: ClassifierRecipe, negatives: PackedImages, train: PackedImages, known: ClassesByImage, warn: Note
 ) -> None:
     if not any(takes_negatives(criterion.kind) for criterion in recipe.classifiers):
         return
@@ -284,16 +289,31 @@ def _check_negatives(
         )
     for line in shared_classes(negatives, train):
         warn(f"negatives: {line}")
-    for what, positives in (("training", train), ("test", tested)):
-        labels = positives.require_labels("a classifier").tolist()
-        among = dict(zip(image_hashes(positives), labels, strict=True))
-        shared = [among[h] for h in image_hashes(negatives) if h in among]
+    for line in _known_images(negatives, known):
+        warn(f"negatives: {line}: they would teach it to be unsure of its own classes")
+
+
+def _classes_by_image(parts: Mapping[str, PackedImages | None]) -> ClassesByImage:
+    """For each part of the positives the class of each image, by the hash of its pixels."""
+    found = {}
+    for what, part in parts.items():
+        if part is not None:
+            labels = part.require_labels("a classifier").tolist()
+            names = [part.class_names[y] if part.class_names else f"class {y}" for y in labels]
+            found[what] = dict(zip(image_hashes(part), names, strict=True))
+    return found
+
+
+def _known_images(others: PackedImages | Tensor, known: ClassesByImage) -> list[str]:
+    """A line for each part of the positives that has some of these images, pixel by pixel; noise is in none."""
+    lines = []
+    hashes = image_hashes(others) if isinstance(others, PackedImages) else []
+    for what, among in known.items():
+        shared = [among[h] for h in hashes if h in among]
         if shared:
-            names = sorted({positives.class_names[y] if positives.class_names else f"class {y}" for y in shared})
-            warn(
-                f"negatives: {len(shared)} of {len(negatives)} images are {what} positives, too, of {', '.join(names)}: "
-                "they would teach it to be unsure of its own classes"
-            )
+            names = ", ".join(sorted(set(shared)))
+            lines.append(f"{len(shared)} of {len(others)} images are {what} positives, too, of {names}")
+    return lines
 
 
 def shared_classes(others: PackedImages, positives: PackedImages) -> list[str]:
