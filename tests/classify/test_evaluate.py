@@ -55,10 +55,10 @@ TRUTH = [0, 1, 1, 2, 0]  # the second is a confident mistake, the last an unsure
 NEGATIVE = [[0, 0, 0], [-1, -1, 1], [0.5, 0, 0]]
 
 
-def evaluate(outputs=3, validation=None, **options):
+def evaluate(outputs=3, validation=None, probe="others", **options):
     test = PackedImages(images_of(POSITIVE), torch.tensor(TRUTH), NAMES, "t", "test")
-    probe = Probe("others", "x", PackedImages(images_of(NEGATIVE)))
-    data = ClassifierData(test, validation, test, None, (probe,))
+    others = Probe(probe, "x", PackedImages(images_of(NEGATIVE)))
+    data = ClassifierData(test, validation, test, None, (others,))
     defaults = {"thresholds": (0.4, 0.9), "false_alarm_rate": 0.2}
     return evaluate_classifier(classifier(outputs), data, **{**defaults, **options})
 
@@ -82,13 +82,20 @@ def test_thresholds_that_are_nearly_alike_stay_apart():
 
 def test_mistakes_are_the_most_confident_first_with_their_probabilities():
     found = evaluate(mistakes=2)
-    first, second = found.mistakes["test"]
+    first, second = found.test_mistakes
     assert (first.predicted, first.truth) == ("a", "b") and (second.predicted, second.truth) == ("b", "a")
     assert first.confidence > 0.99 > 0.7 > second.confidence > second.probability_of_truth > 0.2
     assert first.probability_of_truth < 1e-3 and torch.equal(first.image, images_of(POSITIVE)[1])
-    most, next_one = found.mistakes["others"]
+    most, next_one = found.probe_mistakes["others"]
     assert (most.predicted, most.truth, most.probability_of_truth) == ("c", "others", None)
     assert most.confidence > next_one.confidence and torch.equal(next_one.image, images_of(NEGATIVE)[2])
+
+
+def test_a_probe_called_test_takes_nothing_from_the_test_images():
+    named, other = evaluate(probe="test"), evaluate()
+    assert named.test_confidences == other.test_confidences and len(named.test_confidences) == 5
+    assert named.probe_confidences == {"test": other.probe_confidences["others"]}
+    assert [m.truth for m in named.test_mistakes] == ["b", "a"] and len(named.probe_mistakes["test"]) == 3
 
 
 def test_the_threshold_comes_from_validation_and_its_alarms_from_the_test_images():
@@ -121,7 +128,7 @@ def test_an_answer_of_the_extra_class_is_unknown_and_wrong():
     data = ClassifierData(test, test, test, None, (probe,))
     found = evaluate_classifier(classifier(), data, thresholds=(0.4,), false_alarm_rate=0.5)
     assert found.numbers["accuracy"] == 0.5 and found.numbers["probes"]["others"]["ncr"] == {"0.4": 0.5}
-    assert found.mistakes["test"][0].predicted == "none of them"
+    assert found.test_mistakes[0].predicted == "none of them"
     assert found.numbers["probes"]["others"]["caught_as_unknown"] == 0.5
 
 

@@ -28,11 +28,16 @@ class Mistake:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """numbers are plain JSON data; confidences, by set, are for histograms; mistakes, by set, the most confident first."""
+    """numbers are plain JSON data; confidences are for histograms; mistakes are the most confident first.
+
+    Those of the test images stand apart from those of the probes, by the probe's name.
+    """
 
     numbers: dict[str, Any]
-    confidences: dict[str, list[float]]
-    mistakes: dict[str, list[Mistake]]
+    test_confidences: list[float]
+    test_mistakes: list[Mistake]
+    probe_confidences: dict[str, list[float]]
+    probe_mistakes: dict[str, list[Mistake]]
 
 
 def evaluate_classifier(
@@ -77,16 +82,16 @@ def evaluate_classifier(
         "false_alarms_on_test": alarms,
         "probes": {},
     }
-    found = Evaluation(numbers, {"test": test_confidence.tolist()}, {})
     names = test.class_names or data.train.class_names or tuple(map(str, range(classes)))
-    found.mistakes["test"] = _confident_mistakes(test, logits, names, labels, classes, mistakes)
+    wrong = _confident_mistakes(test, logits, names, labels, classes, mistakes)
+    found = Evaluation(numbers, test_confidence.tolist(), wrong, {}, {})
     for probe in data.probes:
         probe_logits = judge(classifier, probe.images, normalised=isinstance(probe.images, Tensor))
         metric = NCR(thresholds, num_classes=classes).update(logits, labels)
         numbers["probes"][probe.name] = _probe_numbers(probe, probe_logits, metric, threshold, saw_negatives)
-        found.confidences[probe.name] = confidence(probe_logits, classes)[0].tolist()
+        found.probe_confidences[probe.name] = confidence(probe_logits, classes)[0].tolist()
         if isinstance(probe.images, PackedImages):
-            found.mistakes[probe.name] = _confident_negatives(probe, probe_logits, names, classes, mistakes)
+            found.probe_mistakes[probe.name] = _confident_negatives(probe, probe_logits, names, classes, mistakes)
     return found
 
 

@@ -145,9 +145,11 @@ def _positives(evaluations: Mapping[str, Evaluation]) -> str:
 
 def _histograms(evaluations: Mapping[str, Evaluation]) -> str:
     figures = []
-    for name in ["test", *_probes(_numbers(evaluations))]:
-        values = {c: e.confidences[name] for c, e in evaluations.items() if name in e.confidences}
-        title = "test images of the classes" if name == "test" else name
+    drawn = [("test images of the classes", {c: e.test_confidences for c, e in evaluations.items()})]
+    for name in _probes(_numbers(evaluations)):
+        values = {c: e.probe_confidences[name] for c, e in evaluations.items() if name in e.probe_confidences}
+        drawn.append((name, values))
+    for title, values in drawn:
         svg = render(confidence_histogram(values, title=title), "svg").decode()
         figures.append(f"<figure>{svg[svg.index('<svg') :]}</figure>")
     return f'<div class="curves">{"".join(figures)}</div>'
@@ -156,15 +158,13 @@ def _histograms(evaluations: Mapping[str, Evaluation]) -> str:
 def _mistakes(evaluations: Mapping[str, Evaluation]) -> str:
     parts = []
     for name, evaluation in evaluations.items():
-        for where, mistakes in evaluation.mistakes.items():
-            if not mistakes:
-                continue
-            if where == "test":
-                title = f"Confident mistakes on the classes: {name}"
-            else:
-                title = f"Most confident answers to “{where}”, which is none of the classes: {name}"
-            pictures = "".join(_mistake(mistake) for mistake in mistakes)
-            parts.append(section(title, f"{MISTAKES}{pictures}</div>"))
+        shown = {f"Confident mistakes on the classes: {name}": evaluation.test_mistakes}
+        for probe, mistakes in evaluation.probe_mistakes.items():
+            shown[f"Most confident answers to “{probe}”, which is none of the classes: {name}"] = mistakes
+        for title, mistakes in shown.items():
+            if mistakes:
+                pictures = "".join(_mistake(mistake) for mistake in mistakes)
+                parts.append(section(title, f"{MISTAKES}{pictures}</div>"))
     return "\n".join(parts)
 
 
