@@ -37,6 +37,15 @@ def test_floats_bytes_and_batches_give_the_same_logits(run, pixels):
     torch.testing.assert_close(whole[:1], run.classifier.logits(pixels[:1]))
 
 
+def test_floats_of_any_precision_are_judged_in_float32(run, pixels):
+    from sparring.data.packed import to_float
+
+    images = to_float(pixels)
+    assert torch.equal(run.classifier.logits(images.double()), run.classifier.logits(images))
+    half = run.classifier.logits(images.half())
+    assert half.dtype == torch.float32 and torch.equal(half, run.classifier.logits(images.half().float()))
+
+
 def test_pytorch_oods_detectors_wrap_the_classifier(run, pixels):
     detectors = pytest.importorskip("pytorch_ood.detector")
     from sparring.data.packed import to_float

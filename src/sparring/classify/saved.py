@@ -164,7 +164,7 @@ def judge(classifier: Classifier, images: PackedImages | Tensor, *, normalised: 
                 batch, _ = images.batch(torch.arange(start, min(start + BATCH, len(images))))
             else:
                 batch = images[start : start + BATCH]
-                batch = to_float(batch) if batch.dtype == torch.uint8 else batch
+                batch = to_float(batch) if batch.dtype == torch.uint8 else batch.float()
             batch = batch.to(device).contiguous(memory_format=torch.channels_last)
             parts.append((classifier.of_normalised if normalised else classifier)(batch).float().cpu())
     return torch.cat(parts[1:]) if len(parts) > 1 else parts[0]
