@@ -186,6 +186,52 @@ def test_damaged_files_are_named(run, tmp_path):
         load_classifier(tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("key", "value", "words"),
+    [
+        ("num_classes", ..., "num_classes is a whole number from 2 to outputs, got nothing"),
+        ("num_classes", 9, "num_classes is a whole number from 2 to outputs, got 9"),
+        ("num_classes", 1, "from 2 to outputs, got 1"),
+        ("num_classes", "3", "from 2 to outputs, got '3'"),
+        ("class_names", ["a"], r"class_names is a list of num_classes names, or empty, got \['a'\]"),
+        ("class_names", None, "or empty, got None"),
+        ("class_names", [1, 2, 3], "or empty, got"),
+        ("threshold", "x", "threshold is null or from 0 to 1, got 'x'"),
+        ("threshold", 1.5, "threshold is null or from 0 to 1, got 1.5"),
+        ("threshold", float("nan"), "threshold is null or from 0 to 1, got nan"),
+        ("false_alarm_rate", [], r"false_alarm_rate is null or from 0 to 1, got \[\]"),
+        ("outputs", None, "outputs is a whole number from 1, got None"),
+        ("image_size", 0, "image_size is a whole number from 1, got 0"),
+        ("network", {"kind": "small_cnn"}, "network is a mapping with kind and options"),
+        ("network", ..., "network is a mapping with kind and options, got nothing"),
+        ("weights_sha256", ..., "weights_sha256 is the hash of the weights, got nothing"),
+    ],
+)
+def test_a_description_that_does_not_fit_is_named_by_its_key(key, value, words, run, tmp_path):
+    copy_with(run, tmp_path, key, value)
+    with pytest.raises(SparringError, match=rf"classifier\.json is damaged: .*{words}") as caught:
+        load_classifier(tmp_path)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_description_may_lack_names_and_threshold(run, tmp_path, pixels):
+    copy_with(run, tmp_path, "class_names", ...)
+    assert load_classifier(tmp_path).class_names == ("0", "1", "2")
+    copy_with(run, tmp_path, "threshold", ...)
+    with pytest.raises(SparringError, match="has no threshold: give one"):
+        load_classifier(tmp_path).predict(pixels)
+    (tmp_path / "classifier.json").write_text("[]")
+    with pytest.raises(SparringError, match="is damaged: it holds list, and no mapping"):
+        load_classifier(tmp_path)
+
+
+def copy_with(run, folder, key, value):
+    """A run's two files in a folder, with one key of the description changed, or left out: `...`."""
+    shutil.copy(run.folder / "classifier.safetensors", folder)
+    description = json.loads((run.folder / "classifier.json").read_text()) | {key: value}
+    (folder / "classifier.json").write_text(json.dumps({k: v for k, v in description.items() if v is not ...}))
+
+
 @pytest.mark.parametrize("criterion", ["baseline", "nat", "extra_class"])
 def test_the_false_alarm_rate_holds_on_the_images_it_was_chosen_from(criterion, tmp_path, without_report):
     changes = {"criterion": criterion, "steps": 30, "false_alarm_rate": 0.2}

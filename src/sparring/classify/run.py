@@ -133,7 +133,7 @@ def _train_one(
     """One classifier of the run; one that is complete already is read again."""
     if (folder / DESCRIPTION).is_file():
         done = load_classifier(folder, device)
-        if done.description["step"] == recipe.steps:
+        if done.description.get("step") == recipe.steps:
             return done
     training = Training(recipe, criterion, data, device)
     note(f"training {criterion.kind}: {len(data.train)} positives, {recipe.steps} steps")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from numbers import Real
 from pathlib import Path
@@ -87,7 +88,7 @@ class SavedClassifier:
                     "this classifier was trained without validation data, so it has no threshold: give one, such as 0.5"
                 )
             return {key: self.description.get(key) for key in RULE}
-        if not isinstance(threshold, Real) or isinstance(threshold, bool) or not 0 <= threshold <= 1:
+        if not _is_probability(threshold):
             raise SparringError(f"the threshold is a probability from 0 to 1, got {threshold!r}")
         return {**dict.fromkeys(RULE), "threshold": float(threshold)}
 
@@ -198,6 +199,47 @@ def _weights_at(path: str | Path) -> Path:
     return path.with_suffix(".safetensors")
 
 
+def _description_in(path: Path) -> dict[str, Any]:
+    """What a classifier.json says. Raises SparringError for one that is damaged, naming the key."""
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise SparringError(f"{path} is damaged: {error}") from None
+    if not isinstance(found, dict):
+        raise SparringError(f"{path} is damaged: it holds {type(found).__name__}, and no mapping")
+    found = {"class_names": [], **dict.fromkeys(RULE), **found}
+    for key, (fits, allowed) in _allowed(found).items():
+        if not fits:
+            got = repr(found[key])[:80] if key in found else "nothing"
+            raise SparringError(f"{path} is damaged: {key} is {allowed}, got {got}")
+    return found
+
+
+def _allowed(found: Mapping[str, Any]) -> dict[str, tuple[bool, str]]:
+    """For each key of a description whether its value fits, and what does."""
+    whole = {key: _at_least(1, found.get(key)) for key in ("image_size", "image_channels", "outputs")}
+    network, classes, names = found.get("network"), found.get("num_classes"), found["class_names"]
+    of_classes = _at_least(2, classes) and whole["outputs"] and classes <= found["outputs"]
+    named = isinstance(names, list) and all(isinstance(name, str) for name in names) and len(names) in (0, classes)
+    built = isinstance(network, dict) and isinstance(network.get("kind"), str)
+    return {
+        "network": (built and isinstance(network.get("options"), dict), "a mapping with kind and options"),
+        "weights_sha256": (isinstance(found.get("weights_sha256"), str), "the hash of the weights"),
+        **{key: (fits, "a whole number from 1") for key, fits in whole.items()},
+        "num_classes": (of_classes, "a whole number from 2 to outputs"),
+        "class_names": (named, "a list of num_classes names, or empty"),
+        **{key: (found[key] is None or _is_probability(found[key]), "null or from 0 to 1") for key in RULE},
+    }
+
+
+def _at_least(least: int, value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= least
+
+
+def _is_probability(value: Any) -> bool:
+    return isinstance(value, Real) and not isinstance(value, bool) and 0 <= value <= 1
+
+
 def load_classifier(path: str | Path, device: torch.device | str = "cpu") -> SavedClassifier:
     """A classifier from its run's folder, or from a lone NAME.safetensors with its NAME.json beside it; needs no data.
 
@@ -208,16 +250,17 @@ def load_classifier(path: str | Path, device: torch.device | str = "cpu") -> Sav
     for needed in (weights, described):
         if not needed.is_file():
             raise SparringError(f"'{path}' holds no trained classifier: {needed.name} is missing")
-    try:
-        description = json.loads(described.read_text(encoding="utf-8"))
-        network, wanted, content = description["network"], description["weights_sha256"], weights.read_bytes()
-        size, channels, outputs = (int(description[key]) for key in ("image_size", "image_channels", "outputs"))
-    except (ValueError, KeyError, TypeError) as error:
-        raise SparringError(f"{described} is damaged: {error!r}") from None
-    if hashlib.sha256(content).hexdigest() != wanted:
+    description, content = _description_in(described), weights.read_bytes()
+    if hashlib.sha256(content).hexdigest() != description["weights_sha256"]:
         raise SparringError(f"{weights} is damaged, or is not the file that {described.name} describes")
+    network = description["network"]
     module = build_classifier(
-        network["kind"], network["options"], image_size=size, image_channels=channels, outputs=outputs, seed=0
+        network["kind"],
+        network["options"],
+        image_size=description["image_size"],
+        image_channels=description["image_channels"],
+        outputs=description["outputs"],
+        seed=0,
     )
     try:
         module.load_state_dict(load_safetensors(content))
