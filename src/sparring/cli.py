@@ -269,7 +269,7 @@ def predict(
     from sparring.classify.predict import predict as predict_images
     from sparring.classify.tables import print_predictions
 
-    found = predict_images(classifier, images, threshold=threshold, skip_unreadable=skip_unreadable)
+    found = predict_images(classifier, images, threshold=threshold, skip_unreadable=skip_unreadable, note=note)
     print_json(found) if as_json else print_predictions(found)
 
 

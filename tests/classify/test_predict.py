@@ -68,6 +68,23 @@ def test_predictions_of_files_folders_and_zips_in_order(run, tmp_path, pixels):
     assert [entry["confidence"] for entry in found[1:7]] == pytest.approx(probabilities.tolist(), abs=1e-6)
 
 
+def test_an_entry_has_the_probability_of_every_class(run, tmp_path, pixels):
+    path = save(tmp_path / "a.png", pixels[0])
+    (entry,) = predict(run.folder, path)
+    expected = run.classifier.logits(pixels[:1]).double().softmax(1)[0].tolist()
+    assert entry["probabilities"] == dict(zip(("left", "right", "top"), map(pytest.approx, expected), strict=True))
+    assert entry["probabilities"][entry["best"]] == entry["confidence"]
+
+
+def test_files_of_a_folder_that_are_no_images_are_counted(run, tmp_path, pixels):
+    save(tmp_path / "album" / "a.png", pixels[0])
+    for name in ("notes.txt", "b.raw"):
+        (tmp_path / "album" / name).write_text("x")
+    notes = []
+    assert len(predict(run.folder, tmp_path / "album", note=notes.append)) == 1
+    assert len(notes) == 1 and notes[0].startswith(f"'{tmp_path / 'album'}': 2 files are not images and are left out")
+
+
 def test_below_the_threshold_it_is_unknown_and_the_best_guess_is_told(run, tmp_path, pixels):
     path = save(tmp_path / "a.png", pixels[0])
     (entry,) = predict(run.folder, path, threshold=1.0)
@@ -305,4 +322,9 @@ def test_what_the_extra_class_takes_is_unknown(tmp_path, without_report):
     made = train_classifier(TINY, {"criterion": "extra_class", "steps": 30}, out=tmp_path / "r", **given())
     found = made.classifier.predict(pictures(6, ("bottom", "left"), seed=8).images, threshold=0)
     assert [p.label for p in found[:6]].count("unknown") >= 4 and [p.label for p in found[6:]].count("left") >= 4
-    assert made.classifier.logits(pictures(1).images).shape == (3, 4)
+    images = pictures(1).images
+    logits = made.classifier.logits(images)
+    assert logits.shape == (3, 4)
+    of_classes = logits.double().softmax(1)[:, :3].sum(1)  # the extra class takes the rest
+    sums = [sum(p.probabilities.values()) for p in made.classifier.predict(images, threshold=0)]
+    assert sums == pytest.approx(of_classes.tolist()) and max(sums) < 1

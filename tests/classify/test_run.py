@@ -307,7 +307,10 @@ def test_the_command_line_trains_predicts_and_exports(cli, album, tmp_path, with
         "classify", tmp_path / "mine.yaml", *words, "probes.bottom=null", "--out", tmp_path / "no probes"
     )
     assert code == 0 and "accuracy" in out and "NCR" not in out and "seen in training" not in out
-    code, out, _ = cli("predict", tmp_path / "run", album / "test" / "left", "--json", "--threshold", "0")
+    (album / "test" / "left" / "notes.txt").write_text("x")
+    code, out, err = cli("predict", tmp_path / "run", album / "test" / "left", "--json", "--threshold", "0")
+    assert err.count("\n") == 1 and "1 files are not images and are left out, e.g. 'notes.txt'" in err
+    assert all(set(entry["probabilities"]) == {"left", "right"} for entry in json.loads(out))
     assert code == 0 and [entry["best"] for entry in json.loads(out)] == [entry["label"] for entry in json.loads(out)]
     code, out, _ = cli("predict", tmp_path / "run", album / "test" / "left" / "0.png")
     assert code == 0 and "confidence" in out and "0.png" in out

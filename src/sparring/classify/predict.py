@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -12,8 +12,10 @@ import torch
 
 from sparring.classify.saved import BATCH, SavedClassifier, load_classifier
 from sparring.data.decode import UnreadableImageError, decode, readable
-from sparring.data.tree import IMAGE_SUFFIXES, is_image, open_tree
+from sparring.data.tree import IMAGE_SUFFIXES, is_image, note_other_files, open_tree
 from sparring.errors import SparringError
+
+Note = Callable[[str], None]
 
 
 def predict(
@@ -22,12 +24,15 @@ def predict(
     *,
     threshold: float | None = None,
     skip_unreadable: bool = False,
+    note: Note = lambda line: None,
 ) -> list[dict[str, Any]]:
     """For each image file its label or "unknown", its confidence, the best class, by what threshold: plain data, in order.
 
     classifier: a run's folder, a classifier.safetensors, or one that is loaded. images: files, folders and zips of images.
         Each image is cropped to its central square and resized as the classifier needs it. threshold: in the place of the
         classifier's own. skip_unreadable: an entry with an `error` for an unreadable image, rather than a stop.
+        note: takes lines for people, such as how many files of a folder are no images.
+    probabilities of an entry: by class, see `Prediction`.
     threshold, false_alarm_rate and false_alarms_on_validation of an entry: see `SavedClassifier.rule`.
 
     Raises SparringError for what is missing or unreadable, naming it.
@@ -47,7 +52,7 @@ def predict(
                 entry.update(prediction.to_dict() | rule)
             waiting.clear()
 
-    for name, content in _contents(sources):
+    for name, content in _contents(sources, note):
         entry: dict[str, Any] = {"image": name}
         try:
             pixels, _ = readable(name, partial(decode, content, loaded.image_channels, loaded.image_size))
@@ -75,7 +80,7 @@ def _sources(images: str | Path | Iterable[str | Path]) -> list[str | Path]:
     return found
 
 
-def _contents(sources: list[str | Path]) -> Iterable[tuple[str, bytes]]:
+def _contents(sources: list[str | Path], note: Note) -> Iterable[tuple[str, bytes]]:
     """Each image's name and bytes, one after the other."""
     for source in map(Path, sources):
         if not os.path.exists(source):
@@ -89,5 +94,6 @@ def _contents(sources: list[str | Path]) -> Iterable[tuple[str, bytes]]:
             paths = tree.images()
             if not paths:
                 raise SparringError(f"no images in '{source}'")
+            note_other_files(tree, note)
             for path in paths:
                 yield str(source / path), tree.read(path)

@@ -33,15 +33,17 @@ ROUNDING = 0.01  # beyond [-1, 1], of images in half precision or resized
 class Prediction:
     """What a classifier says about one image.
 
-    label       the class's name or number, or "unknown": below the threshold, or taken for the extra class of negatives
-    confidence  the largest probability among the classes
-    best        the class that has it, also where the label is "unknown"
+    label          the class's name or number, or "unknown": below the threshold, or taken for the extra class of negatives
+    confidence     the largest probability among the classes
+    best           the class that has it, also where the label is "unknown"
+    probabilities  of each class, by its name or number; they sum to 1 less what an extra class takes
     """
 
     label: str
     confidence: float
     best: str
     unknown: bool
+    probabilities: dict[str, float] = field(repr=False, hash=False)
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -116,12 +118,15 @@ class SavedClassifier:
         if not len(images):
             return []
         probabilities = self.logits(images).double().softmax(1)
-        best, index = probabilities[:, : self.num_classes].max(1)
+        of_classes = probabilities[:, : self.num_classes]
+        best, index = of_classes.max(1)
         unknown = is_unknown(best, probabilities.argmax(1), self.num_classes, limit)
         found = []
-        for confidence, number, off in zip(best.tolist(), index.tolist(), unknown.tolist(), strict=True):
-            name = self.class_names[number]
-            found.append(Prediction("unknown" if off else name, confidence, name, off))
+        names = self.class_names
+        answers = zip(best.tolist(), index.tolist(), unknown.tolist(), of_classes.tolist(), strict=True)
+        for confidence, number, off, row in answers:
+            label = "unknown" if off else names[number]
+            found.append(Prediction(label, confidence, names[number], off, dict(zip(names, row, strict=True))))
         return found
 
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 
 from sparring.data.assemble import Note
 from sparring.data.classes import Classes, choose_classes
-from sparring.data.tree import Tree, is_image
+from sparring.data.tree import Tree, note_other_files
 from sparring.errors import SparringError, nearest
 
 SPLIT_NAMES = ("train", "val", "valid", "validation", "test")
@@ -77,9 +77,7 @@ def list_images(tree: Tree, split: str | None, note: Note) -> Listing:
         raise SparringError(
             f"no images in '{tree.name}': looked for .png, .jpg, .webp and the like, also in subfolders"
         )
-    others = [path for path in tree.stamps if not is_image(path) and not path.endswith("dataset.json")]
-    if others:
-        note(f"'{tree.name}': {len(others)} files are not images and are left out, e.g. '{others[0]}'")
+    note_other_files(tree, note)
     root = _enclosing_folder(tree, images)
     splits = split_folders(tree, root, images)
     if not splits:

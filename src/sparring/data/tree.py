@@ -56,6 +56,13 @@ def is_image(path: str) -> bool:
     return path.lower().endswith(IMAGE_SUFFIXES)  # a path object for each would cost seconds on large archives
 
 
+def note_other_files(tree: Tree, note: Callable[[str], None]) -> None:
+    """Say how many files are left out because they are neither images nor a list of their labels."""
+    others = [path for path in tree.stamps if not is_image(path) and not path.endswith("dataset.json")]
+    if others:
+        note(f"'{tree.name}': {len(others)} files are not images and are left out, e.g. '{others[0]}'")
+
+
 def is_junk(path: str) -> bool:
     """Hidden files and what operating systems leave behind: never part of a data set."""
     if "/" not in path:
