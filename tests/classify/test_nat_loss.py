@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import nn
 
+from sparring.classify.criteria import Baseline, ExtraClass
 from sparring.classify.nat_loss import NATLoss
 from sparring.errors import SparringError
 from sparring.terms._divergences import TO_UNIFORM
@@ -81,6 +82,19 @@ def test_value_and_gradient_equal_the_formula(divergence, normalize, target):
         loss.detach(), torch.tensor(formula(LOGITS), dtype=torch.float64), rtol=1e-12, atol=1e-12
     )
     torch.testing.assert_close(logits.grad, slope(formula, LOGITS), rtol=1e-7, atol=1e-9)
+
+
+@pytest.mark.parametrize("dtype", [torch.uint8, torch.uint16, torch.uint32, torch.uint64, torch.int16])
+@pytest.mark.parametrize("normalize", ["batch", "separate"])
+def test_a_target_of_any_integers_is_taken(dtype, normalize):
+    logits, target = torch.randn(4, 3), torch.tensor([0, 2, 1, 1])
+    criterion = NATLoss(normalize=normalize)
+    assert torch.equal(criterion(logits, target.to(dtype)), criterion(logits, target))
+    assert torch.equal(Baseline()(logits, target.to(dtype)), Baseline()(logits, target))
+    more = torch.randn(4, 4)
+    assert torch.equal(ExtraClass()(more, target.to(dtype)), ExtraClass()(more, target))
+    with pytest.raises(SparringError, match="label 3 is out of range"):
+        criterion(logits, (target + 1).to(dtype))
 
 
 def test_reductions():
@@ -250,6 +264,8 @@ def test_it_drops_into_a_training_loop_and_back():
     ("arguments", "words"),
     [
         ({"reduction": "man"}, "did you mean 'mean'"),
+        ({"reduction": ""}, "unknown reduction '': choose one of mean, none, sum"),
+        ({"reduction": 0}, "unknown reduction 0: choose one of mean, none, sum"),
         ({"normalize": "seperate"}, "did you mean 'separate'"),
         ({"divergence": "lk"}, "did you mean 'kl'"),
         ({"neg_weight": -1}, "from 0, got -1"),

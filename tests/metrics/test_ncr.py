@@ -161,6 +161,7 @@ def test_pieces_on_their_own():
         (torch.zeros(2, 3), torch.tensor([-1, 3]), {}, "label 3 is out of range: 3 classes allow 0 to 2"),
         (torch.zeros(2, 3), torch.tensor([-1]), {}, r"integers \[2\]"),
         (torch.zeros(2, 3), torch.tensor([-1.0, 0.0]), {}, "labels are integers"),
+        (torch.zeros(2, 3), torch.tensor([-1 + 0j, 0]), {}, "labels are integers .* got torch.complex64"),
         (torch.tensor([[float("nan"), 0.0]]), torch.tensor([-1]), {}, "NaN or infinity"),
         (torch.zeros(2, 1), torch.tensor([-1, 0]), {}, r"floats \[N, C\]"),
         (torch.zeros(2, 3, dtype=torch.long), torch.tensor([-1, 0]), {}, r"floats \[N, C\]"),
@@ -181,6 +182,8 @@ def test_wrong_input_is_one_clear_line(logits, labels, options, words):
 def test_merging_needs_the_same_settings():
     with pytest.raises(SparringError, match="same thresholds"):
         NCR().merge(NCR((0.5,)))
+    with pytest.raises(SparringError, match="merge takes another NCR, got int"):
+        NCR().merge(3)
 
 
 @pytest.mark.parametrize("thresholds", [0.9, np.float32(0.5), (0.9,), [0.5], np.array([0.9])])
@@ -197,6 +200,11 @@ def test_thresholds_in_float32_are_found_again(thresholds):
     found = ncr(logits, labels, thresholds)
     assert list(found) == [0.4, 0.9] and found == ncr(logits, labels, (0.4, 0.9))
     assert found[thresholds[0]] == found[np.float32(0.4)] == found[0.4] and thresholds[1] in found
+    for values in (found.ncr, found.coverage):
+        assert values[thresholds[0]] == values[np.float32(0.4)] == values.get(np.float32(0.4)) == values[0.4]
+        assert np.float32(0.9) in values and 0.5 not in values and values.get(0.5, 3) == 3 and values.get([]) is None
+        with pytest.raises(SparringError, match=r"measured at 0\.4, 0\.9, not at 0\.5"):
+            values[0.5]
     assert ncr(logits, labels, (0.1 + 0.2,))[0.1 + 0.2] >= 0  # a float64 stays as it is
     assert 1e300 not in found and "high" not in found and None not in found
 
@@ -229,6 +237,21 @@ def test_misuse_in_python_is_one_line(logits, labels, thresholds, words):
     with pytest.raises(SparringError, match=words) as caught:
         ncr(logits, labels, thresholds)
     assert "\n" not in str(caught.value)
+
+
+def test_a_result_is_compared_by_its_numbers_and_is_no_key():
+    from collections.abc import Hashable
+
+    found, same = (ncr(torch.eye(2) * 3, torch.tensor([0, -1])) for _ in range(2))
+    assert found == same and not isinstance(found, Hashable)
+    with pytest.raises(TypeError, match="unhashable type: 'NCRResult'"):
+        hash(found)
+
+
+@pytest.mark.parametrize("dtype", [torch.uint8, torch.uint16, torch.int8])
+def test_labels_of_any_integers_are_classes(dtype):
+    metric = NCR().update(torch.eye(2) * 3, torch.tensor([0, 1]).to(dtype))
+    assert metric.update(torch.eye(2), torch.tensor([-1, -1])).compute().accuracy == 1
 
 
 def test_the_result_reads_like_a_mapping_and_is_plain_data_when_asked():

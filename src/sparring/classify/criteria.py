@@ -14,7 +14,7 @@ from __future__ import annotations
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from sparring.classify.nat_loss import check_target
+from sparring.classify.nat_loss import checked_target
 from sparring.errors import SparringError
 from sparring.plugins import find
 
@@ -34,10 +34,10 @@ class Baseline(nn.Module):
         super().__init__()
 
     def forward(self, logits: Tensor, target: Tensor) -> Tensor:
-        check_target(logits, target, "the baseline")
+        target = checked_target(logits, target, "the baseline")
         if target.device.type == "cpu" and bool((target < 0).any()):
             raise SparringError("the baseline knows no negatives: leave labels below 0 out, or choose criterion=nat")
-        return F.cross_entropy(logits.float(), target.long())
+        return F.cross_entropy(logits.float(), target)
 
 
 class ExtraClass(nn.Module):
@@ -49,8 +49,8 @@ class ExtraClass(nn.Module):
         super().__init__()
 
     def forward(self, logits: Tensor, target: Tensor) -> Tensor:
-        check_target(logits, target, "extra_class", extra=1)
-        return F.cross_entropy(logits.float(), target.long().where(target >= 0, logits.shape[1] - 1))
+        target = checked_target(logits, target, "extra_class", extra=1)
+        return F.cross_entropy(logits.float(), target.where(target >= 0, logits.shape[1] - 1))
 
 
 def takes_negatives(kind: str) -> bool:

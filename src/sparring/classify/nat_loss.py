@@ -66,7 +66,7 @@ class NATLoss(nn.Module):
     ) -> None:
         super().__init__()
         for name, value, allowed in (
-            ("reduction", reduction or "none", ("mean", "sum", "none")),
+            ("reduction", "none" if reduction is None else reduction, ("mean", "sum", "none")),
             ("normalize", normalize, ("batch", "separate")),
             ("divergence", divergence, tuple(TO_UNIFORM)),
         ):
@@ -94,10 +94,10 @@ class NATLoss(nn.Module):
         Raises SparringError for other shapes and types, and for classes out of range where that can be seen without
         waiting for another device (on a GPU torch's own assertion says so).
         """
-        check_target(logits, target)
+        target = checked_target(logits, target)
         if logits.dtype in (torch.float16, torch.bfloat16):
             logits = logits.float()
-        losses = nat_losses(logits, target.long(), self.neg_weight, self.divergence)
+        losses = nat_losses(logits, target, self.neg_weight, self.divergence)
         if self.reduction == "none":
             return losses
         if self.reduction == "sum":
@@ -112,8 +112,9 @@ class NATLoss(nn.Module):
         return pos_sum / n_pos.clamp(min=1) + neg_sum / n_neg.clamp(min=1)
 
 
-def check_target(logits: Tensor, target: Tensor, what: str = "NATLoss", extra: int = 0) -> None:
-    """Raise SparringError where logits [B, c + extra, ...] and target [B, ...] do not belong together, in one line."""
+def checked_target(logits: Tensor, target: Tensor, what: str = "NATLoss", extra: int = 0) -> Tensor:
+    """The target as int64. Raises SparringError, in one line, where logits [B, c + extra, ...] and target [B, ...] do not
+    belong together."""
     if not (isinstance(logits, Tensor) and isinstance(target, Tensor)):
         raise SparringError(
             f"{what} takes tensors, logits and target, got {type(logits).__name__} and {type(target).__name__}"
@@ -132,9 +133,10 @@ def check_target(logits: Tensor, target: Tensor, what: str = "NATLoss", extra: i
         raise SparringError(
             f"{what}: logits {list(logits.shape)} go with a target {expected}, got {list(target.shape)}"
         )
-    classes = logits.shape[1] - extra
+    classes, target = logits.shape[1] - extra, target.long()  # torch compares no unsigned integers beyond 8 bits
     if target.device.type == "cpu" and target.numel() and int(target.max()) >= classes:
         raise SparringError(
             f"{what}: label {int(target.max())} is out of range: logits of {classes} classes allow 0 to {classes - 1}, and "
             "anything below 0 for a negative"
         )
+    return target

@@ -226,9 +226,10 @@ def _allowed(found: Mapping[str, Any]) -> dict[str, tuple[bool, str]]:
     network, classes, names = found.get("network"), found.get("num_classes"), found["class_names"]
     of_classes = _at_least(2, classes) and whole["outputs"] and classes <= found["outputs"]
     named = isinstance(names, list) and all(isinstance(name, str) for name in names) and len(names) in (0, classes)
-    built = isinstance(network, dict) and isinstance(network.get("kind"), str)
+    network = network if isinstance(network, dict) else {}
+    built = isinstance(network.get("kind"), str) and isinstance(network.get("options"), dict)
     return {
-        "network": (built and isinstance(network.get("options"), dict), "a mapping with kind and options"),
+        "network": (built, "a mapping with kind and options"),
         "weights_sha256": (isinstance(found.get("weights_sha256"), str), "the hash of the weights"),
         **{key: (fits, "a whole number from 1") for key, fits in whole.items()},
         "num_classes": (of_classes, "a whole number from 2 to outputs"),
@@ -242,7 +243,7 @@ def _at_least(least: int, value: Any) -> bool:
 
 
 def _is_probability(value: Any) -> bool:
-    return isinstance(value, Real) and not isinstance(value, bool) and 0 <= value <= 1
+    return isinstance(value, Real) and not isinstance(value, bool) and 0 <= value <= 1  # type: ignore[operator]
 
 
 def load_classifier(path: str | Path, device: torch.device | str = "cpu") -> SavedClassifier:

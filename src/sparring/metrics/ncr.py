@@ -41,27 +41,39 @@ class UnknownThresholdError(SparringError, KeyError):
     __str__ = Exception.__str__  # KeyError's own puts the line in quotes
 
 
+class ByThreshold(dict[float, float]):
+    """Shares by threshold; a float32, as those of tensors and arrays, finds the threshold that it stands for."""
+
+    def __getitem__(self, threshold: float) -> float:
+        try:
+            return super().__getitem__(_as_written(threshold))
+        except (TypeError, ValueError, KeyError):
+            measured = ", ".join(threshold_texts(self).values())
+            raise UnknownThresholdError(
+                f"NCR was measured at {measured}, not at {threshold}: name it in thresholds"
+            ) from None
+
+    __contains__ = Mapping.__contains__
+    get = Mapping.get  # type: ignore[assignment]
+
+
 @dataclass(frozen=True)
 class NCRResult(Mapping[float, float]):
     """NCR by threshold, `result[0.9]`, and its companions; those that need positives are None without any."""
 
-    ncr: dict[float, float]
+    ncr: ByThreshold
     n_negatives: int
     n_positives: int
     accuracy: float | None
-    coverage: dict[float, float] | None
+    coverage: ByThreshold | None
     auroc: float | None
     fpr95: float | None
     ece: float | None
 
+    __hash__ = None  # type: ignore[assignment] # as of all that compare by the numbers in a dict
+
     def __getitem__(self, threshold: float) -> float:
-        try:
-            return self.ncr[_as_written(threshold)]
-        except (TypeError, ValueError, KeyError):
-            measured = ", ".join(threshold_texts(self.ncr).values())
-            raise UnknownThresholdError(
-                f"NCR was measured at {measured}, not at {threshold}: name it in thresholds"
-            ) from None
+        return self.ncr[threshold]
 
     def __iter__(self) -> Iterator[float]:
         return iter(self.ncr)
@@ -135,7 +147,8 @@ class NCR:
         """Add a batch: logits [B, C] and integer labels [B], below 0 for negatives."""
         logits, labels = _tensor(logits, "logits"), _tensor(labels, "labels")
         confidences, predicted = confidence(logits, self.num_classes)
-        if labels.is_floating_point() or labels.dtype == torch.bool or labels.shape != (len(logits),):
+        whole = not (labels.is_floating_point() or labels.is_complex() or labels.dtype == torch.bool)
+        if not whole or labels.shape != (len(logits),):
             raise SparringError(
                 f"labels are integers [{len(logits)}], one for each row of logits, got {labels.dtype} {list(labels.shape)}"
             )
@@ -153,6 +166,8 @@ class NCR:
 
     def merge(self, other: NCR) -> NCR:
         """Add what another has seen, such as that of another process. Raises SparringError for other settings."""
+        if not isinstance(other, NCR):
+            raise SparringError(f"merge takes another NCR, got {type(other).__name__}")
         if (other.thresholds, other.num_classes) != (self.thresholds, self.num_classes):
             raise SparringError("only NCR metrics with the same thresholds and num_classes can be merged")
         self._confidences += other._confidences
@@ -171,11 +186,11 @@ class NCR:
         neg, pos = confidences[negative], confidences[~negative]
         correct = torch.cat([torch.empty(0, dtype=torch.bool), *self._correct])[~negative]
         return NCRResult(
-            ncr={t: _share_above(neg, t) for t in self.thresholds},
+            ncr=ByThreshold({t: _share_above(neg, t) for t in self.thresholds}),
             n_negatives=n_neg,
             n_positives=n_pos,
             accuracy=float(correct.double().mean()) if n_pos else None,
-            coverage={t: _share_above(pos, t) for t in self.thresholds} if n_pos else None,
+            coverage=ByThreshold({t: _share_above(pos, t) for t in self.thresholds}) if n_pos else None,
             auroc=auroc(pos, neg) if n_pos else None,
             fpr95=fpr_at_95(pos, neg) if n_pos else None,
             ece=expected_calibration_error(pos, correct) if n_pos else None,
