@@ -247,6 +247,18 @@ def test_named_classes_without_an_image_go_where_the_others_are_chosen(recipe, p
     assert data.train.num_classes == 3 and data.train.class_names == ("a", "c", "e")
 
 
+def test_the_cure_for_an_unreadable_image_is_accepted_by_recipes(recipe, positives, tested, tmp_path):
+    for i, pixels in enumerate(pictures(24, ("bottom",)).images):
+        Image.fromarray(pixels.permute(1, 2, 0).numpy()).save(tmp_path / f"{i:02}.png")
+    (tmp_path / "03.png").write_bytes(b"no image")
+    changes = {"negatives.source": str(tmp_path)}
+    with pytest.raises(SparringError, match=r"cannot read image '03\.png'.* in a recipe by") as unreadable:
+        load(recipe(**changes), data=positives, test=tested)
+    cure = re.findall(r"(negatives[a-z._]+)=true", str(unreadable.value))
+    assert cure == ["negatives.skip_unreadable"]
+    assert len(load(recipe(**changes, **{cure[0]: True}), data=positives, test=tested).negatives) == 23
+
+
 @pytest.fixture
 def torchvisions_sets(monkeypatch, tmp_path):
     """Stand-ins for CIFAR-10 and CIFAR-100, which are not there unless fetched; what was fetched, with its split."""

@@ -109,5 +109,6 @@ def readable(name: str, work: Callable[[], Item]) -> Item:
         if isinstance(error, Image.UnidentifiedImageError):
             reason = "it is not an image that Pillow knows"
         raise UnreadableImageError(
-            f"cannot read image '{name}': {reason}; replace it, or leave unreadable images out with --skip-unreadable"
+            f"cannot read image '{name}': {reason}; replace it, or leave unreadable images out: in a recipe by "
+            "data.skip_unreadable=true (negatives.skip_unreadable=true for negatives), elsewhere with --skip-unreadable"
         ) from error
