@@ -26,7 +26,7 @@ from torch import nn
 from sparring.errors import SparringError, nearest
 from sparring.networks import BACKBONES, GENERATORS
 from sparring.plugins import find, find_class
-from sparring.recipe_files import merge, parse_overrides, read_recipe
+from sparring.recipe_files import check_no_classifier, merge, parse_overrides, read_recipe
 from sparring.recipe_options import explain, network_options
 from sparring.terms import REGISTRY
 from sparring.terms.base import Schedule, Scheduled, Term
@@ -312,6 +312,7 @@ class Recipe(Part):
             values: dict[str, Any] = source.to_dict()
         else:
             values = read_recipe(source)
+            check_no_classifier(source, values)
         for name, named in (sources or {}).items():
             old = dict(_short_data(values.get(name) or {}))
             if old.get("source") != named and not isinstance(source, Mapping | Recipe):

@@ -105,6 +105,17 @@ def unknown_recipe(name: str) -> SparringError:
     return SparringError(f"unknown recipe '{name}': {hint} Or give a YAML file or a run")
 
 
+def check_no_classifier(source: Any, values: Mapping[str, Any]) -> None:
+    """Raise SparringError where a GAN's recipe is asked for and `values` were read from the folder of a classifier's run."""
+    from sparring.classify.describe import is_classifier
+
+    if isinstance(source, str | os.PathLike) and Path(source).is_dir() and is_classifier(values):
+        raise SparringError(
+            f"'{source}' is the run of a classifier: its numbers are in results.json and report.html, `sparring predict` "
+            "uses it, and `sparring classify` trains others"
+        )
+
+
 def _read_file(path: Path, seen: tuple[Path, ...]) -> dict[str, Any]:
     if path.resolve() in seen:
         raise SparringError(f"recipe {path} extends itself by way of {' -> '.join(p.name for p in seen)}")

@@ -320,6 +320,21 @@ def test_the_command_line_trains_predicts_and_exports(cli, album, tmp_path, with
     assert code == 0 and json.loads(out)["recipe"]["criterion"]["kind"] == "nat"
 
 
+@pytest.mark.parametrize("verb", ["evaluate", "diagnose", "train"])
+def test_verbs_of_gans_say_that_a_run_is_a_classifiers(verb, cli, run):
+    code, out, err = cli(verb, run.folder)
+    assert code == 2 and out == "" and err.count("\n") == 1
+    assert f"'{run.folder}' is the run of a classifier: its numbers are in results.json" in err
+
+
+def test_the_changes_that_classify_names_are_those_of_its_recipes(cli, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "300")
+    _, out, _ = cli("classify", "--help")
+    (named,) = re.findall(r"such as (\S+=\S+) or (\S+=\d+)", out)
+    recipe = ClassifierRecipe.load("nat/demo", named)
+    assert recipe.criterion.kind == "baseline" and recipe.negatives.range == (32, 32)
+
+
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
