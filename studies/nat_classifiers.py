@@ -27,6 +27,7 @@ from typing import Any
 
 import torch
 
+from sparring.classify.criteria import takes_negatives
 from sparring.classify.data import ClassifierData, Probe, image_hashes, split_off
 from sparring.classify.evaluate import evaluate_classifier
 from sparring.classify.recipe import ClassifierRecipe
@@ -148,6 +149,7 @@ def run(results: Path, seeds: Iterable[int]) -> None:
             thresholds=recipe.thresholds,
             false_alarm_rate=recipe.false_alarm_rate,
             mistakes=0,
+            saw_negatives=takes_negatives(recipe.criterion.kind),
         )
         row = {
             "method": method,
