@@ -63,6 +63,24 @@ def test_a_network_that_no_graph_holds_is_one_line(run, tmp_path, monkeypatch):
     assert "\n" not in str(caught.value) and not list(tmp_path.iterdir())
 
 
+class Flat(nn.Module):
+    """Linear, over pixels that are laid out by `view`: the batch it is traced with becomes part of the graph."""
+
+    def __init__(self, num_classes):
+        super().__init__()
+        self.linear = nn.Linear(3 * 8 * 8, num_classes)
+
+    def forward(self, images):
+        return self.linear(images.view(len(images), -1))
+
+
+def test_a_network_that_knows_the_batch_is_told_what_to_write(run, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "users_networks", sys.modules[__name__])
+    module = build_classifier("users_networks:Flat", {}, image_size=8, image_channels=3, outputs=3, seed=0).eval()
+    with pytest.raises(SparringError, match=r"as \.pt2: .*; a graph holds for any batch: write x\.flatten\(1\) for"):
+        sparring.export_classifier(SavedClassifier(module, run.classifier.description), tmp_path / "a.pt2")
+
+
 def test_a_difference_that_is_no_number_is_no_agreement(run, tmp_path, monkeypatch):
     def once(loaded, out):
         return lambda images: loaded.module(images) * (float("nan") if len(images) == 5 else 1)

@@ -120,7 +120,9 @@ def test_the_papers_settings_are_the_defaults():
         ({"network": {"kind": "resnet18", "widht": 3}}, "no option 'widht': did you mean 'width'"),
         ({"network": "torchvision:resnet19"}, "no classifier 'resnet19': did you mean 'resnet1"),
         ({"negatives.per_batch": 0}, "negatives.per_batch: takes a whole number from 1"),
-        ({"negatives.per_batch": [9, 3]}, "such as"),
+        ({"negatives.per_batch": [9, 3]}, "from its smaller number to its larger: [3, 9], got [9, 3]"),
+        ({"negatives.per_batch": "7-5"}, "from its smaller number to its larger: [5, 7], got [7, 5]"),
+        ({"negatives.per_batch": [3, 0]}, "such as"),
         (
             {"negatives.placement": "inside", "negatives.per_batch": 12},
             "inside a batch of 12 leaves no positives: at most 11",

@@ -27,6 +27,9 @@ from sparring.randomness import generator_for
 TOLERANCE = 1e-4  # of a logit, relative to the largest: float32 in another order of summation
 A_RUNS_OWN = ("classifier", "generator", "recipe", "results")  # what a run's JSON files are called
 CURE = "choose another --out"
+FOR_ANY_BATCH = (
+    "; a graph holds for any batch: write x.flatten(1) for x.view(len(x), -1), and no `if` on a tensor's values"
+)
 INPUT, OUTPUT = "images", "logits"
 
 
@@ -110,9 +113,10 @@ def _write_safetensors(loaded: SavedClassifier, out: Path) -> Callable[[Tensor],
 def _write_torch_export(loaded: SavedClassifier, out: Path) -> Callable[[Tensor], Tensor]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # torch's own, about itself
-        program = torch.export.export(
-            _Plain(loaded.module), (_images(loaded, 2),), dynamic_shapes={INPUT: {0: torch.export.Dim("batch")}}
-        )
+        with one_line(f"cannot export this network as {out.suffix}: ", FOR_ANY_BATCH):
+            program = torch.export.export(
+                _Plain(loaded.module), (_images(loaded, 2),), dynamic_shapes={INPUT: {0: torch.export.Dim("batch")}}
+            )
         torch.export.save(program, out)
         return torch.export.load(out).module()
 

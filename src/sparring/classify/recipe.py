@@ -80,6 +80,10 @@ class Negatives(Images):
     @classmethod
     def _in_order(cls, value: int | tuple[int, int]) -> int | tuple[int, int]:
         least, most = (value, value) if isinstance(value, int) else value
+        if 1 <= most < least:
+            raise ValueError(
+                f"takes a range from its smaller number to its larger: [{most}, {least}], got [{least}, {most}]"
+            )
         if not 1 <= least <= most:
             raise ValueError(f"takes a whole number from 1, or a range such as [5, 25], got {value}")
         return value
