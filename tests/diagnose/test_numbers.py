@@ -15,6 +15,7 @@ from sparring.diagnose.opened import Batch
 from sparring.diagnose.realistic import realistic_pairs
 from sparring.diagnose.robustness import LEVELS, accuracy_under_attack, attack
 from sparring.diagnose.sections.diversity import _ratios
+from sparring.diagnose.sections.memorisation import CAPTION
 from sparring.diagnose.spectrum import describe, spectra
 from sparring.diagnose.subject import Subject
 from sparring.metrics.accuracy import discriminator_accuracies
@@ -235,6 +236,16 @@ def test_a_generator_that_copies_is_seen():
     fair, copied = copies(torch.linspace(1, 2, 101), real), copies(torch.zeros(10), real)
     assert fair["share_closer"] == pytest.approx(1 / 101) and copied["share_closer"] == 1
     assert (copied["median_sample"], copied["median_real"], copied["smallest_real"]) == (0, 1.5, 1)
+
+
+def test_samples_that_resemble_the_mean_are_closer_without_being_copies():
+    g = torch.Generator().manual_seed(0)
+    train, held = torch.randn(200, 48, generator=g), torch.randn(100, 48, generator=g)
+    collapsed = 0.01 * torch.randn(100, 48, generator=g)
+    found = copies(nearest(collapsed, train).distance, nearest(held, train).distance)
+    assert found["share_closer"] == 1 and found["smallest_sample"] > 0.5
+    assert mean_distance(collapsed) / mean_distance(held) < 0.02  # what tells it from a generator that copies
+    assert "collapsed" in CAPTION
 
 
 def test_the_mean_distance_between_samples_counts_pairs_and_classes():

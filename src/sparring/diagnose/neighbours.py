@@ -1,8 +1,9 @@
 """Nearest neighbours: whether a generator repeats its training images, and how much its samples differ from one another.
 
-A sample that is nearer to a training image than real images are to each other has been remembered; the distances of
-held-out real images to their nearest training image say what "near" means. Distances are Euclidean, in pixels (of [-1, 1])
-divided by the square root of their number, so that 2 is black against white everywhere; or in features.
+The distances of held-out real images to their nearest training image say what "near" means. A sample that is nearer may
+have been remembered; it may also be smooth, or one of a collapsed generator: Euclidean distances favour pictures that
+resemble the mean of many. Distances are in pixels (of [-1, 1]) divided by the square root of their number, so that 2 is
+black against white everywhere; or in features.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import torch
 from torch import Tensor
 
 CHUNK = 256  # rows at a time
-CLOSE = 0.01  # the quantile of real-to-real distances below which a sample counts as a copy
+CLOSE = 0.01  # the quantile of the real images' distances below which a sample counts as closer than real ones
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,8 @@ def copies(sample_distances: Tensor, real_distances: Tensor) -> dict[str, float]
     """How samples' distances to the nearest training image compare with those of real images.
 
     `share_closer` is the share of samples that are nearer than all but 1% of the real ones: about 0.01 for a generator that
-    is as far from its training images as new real ones are.
+    is as far from its training images as new real ones are. Near 1 it is no proof of copying: smooth or collapsed samples
+    are nearer without it.
     """
     threshold = real_distances.double().quantile(CLOSE)
     return {

@@ -16,6 +16,10 @@ from sparring.report.plots import curves, picture_rows
 
 SHOWN = 8
 MOST = 10_000  # training images that are searched
+CAPTION = (
+    "Samples to the left of real images are nearer to training images than new ones are: copies, or smooth or collapsed "
+    "samples; the pictures and the diversity tell them apart"
+)
 
 
 def measure(runs: Sequence[OpenedRun], n: int) -> Section:
@@ -51,9 +55,7 @@ def measure(runs: Sequence[OpenedRun], n: int) -> Section:
                 "held-out reals" if held else "training images": _shares(real.distance),
             }
             figure = curves(lines, title=title, xlabel=f"distance in {space}", ylabel="share that is nearer")
-            found.draw(
-                name, figure, "Samples to the left of real images are nearer to training images than new ones are"
-            )
+            found.draw(name, figure, CAPTION)
         picture = picture_rows(rows, title=f"{run.name}: samples and their nearest training images")
         found.draw(
             f"nearest-{run.name}", picture, "The first samples, not chosen, and the nearest training image of each"
