@@ -145,6 +145,26 @@ def test_curves_of_a_run_that_was_never_measured_and_of_a_damaged_line(folder: P
     ]
 
 
+def test_curves_of_a_checkpoint_end_at_its_step(folder: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(folder / "rich", run)
+    rows = [{"step": step, "metric": "fd", "value": 9.0 - step, "better": "lower"} for step in (2, 4, 6)]
+    (run / "metrics.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+    log = [{"step": step, "discriminator/hinge": float(step)} for step in (2, 4, 6)]
+    (run / "log.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in log))
+    for step in (2, 4, 6):
+        found = curves_of([OpenedRun(run / "checkpoints" / f"step-{step:06d}.pt")], 16)
+        numbers = found.numbers["run"]
+        assert numbers["steps"] == step and numbers["last"] == {"fd": 9.0 - step, "discriminator/hinge": step}
+        assert found.missing == (
+            ["measurements over training: run was measured less than twice up to step 2; set evaluation.every"]
+            if step == 2
+            else []
+        )
+    whole = curves_of([OpenedRun(run)], 16).numbers["run"]
+    assert whole["steps"] == 6 and whole["last"]["fd"] == 3
+
+
 def test_the_range_of_a_histogram_does_not_depend_on_the_order_of_runs(folder: Path) -> None:
     runs = [OpenedRun(folder / name, data=tiny_images()) for name in ("rich", "plain")]
     figures = []

@@ -49,8 +49,9 @@ def test_noise_more_diverse_than_images_is_no_best_to_fall_from():
 def test_a_generator_that_never_was_diverse_has_collapsed_after_a_quarter_of_the_run():
     watch = Watch("hinge", 100)
     rows = [(0, 0.01), (24, 0.02), (25, 0.05), (50, 0.01), (75, 0.1), (100, 0.09)]
-    found = [bool(watch.samples({"step": step, "diversity": d})) for step, d in rows]
-    assert found == [False, False, True, False, False, True]
+    found = [watch.samples({"step": step, "diversity": d}).get("collapse", "") for step, d in rows]
+    assert [bool(text) for text in found] == [False, False, True, False, False, True]
+    assert "diversity is 0.05 of real images' at step 25 of 100. People try" in found[2] and "best" not in found[2]
 
 
 def test_saturation_is_read_off_the_hosts_own_loss():

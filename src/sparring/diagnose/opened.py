@@ -51,7 +51,8 @@ class Batch:
 class OpenedRun:
     """A run's folder, or one of its checkpoint files, and what can be asked of it.
 
-    data: images in the place of those that the recipe names. Raises SparringError where there is no run or no checkpoint.
+    data: images in the place of those that the recipe names. Of a checkpoint's run only what was before it counts: `until`
+    is its step, None for a folder. Raises SparringError where there is no run or no checkpoint.
     """
 
     def __init__(
@@ -66,7 +67,8 @@ class OpenedRun:
                 f"'{path}' is no run: give a folder that `sparring train` left, or one of its checkpoints"
             )
         self.recipe = Recipe.load(self.folder)
-        self.steps = [int(one[1])] if one else self.checkpoints.steps()
+        self.until = int(one[1]) if one else None
+        self.steps = self.checkpoints.steps() if self.until is None else [self.until]
         if not self.steps:
             raise SparringError(f"'{path}' has no checkpoint, and diagnosing looks at networks: train it first")
         self.name, self.device, self._given, self._note = self.folder.name, device, data, note or (lambda text: None)
@@ -83,11 +85,15 @@ class OpenedRun:
 
     @cached_property
     def log(self) -> list[dict[str, Any]]:
-        return read_rows(self.folder / "log.jsonl")
+        return self._rows("log.jsonl")
 
     @cached_property
     def metrics(self) -> list[dict[str, Any]]:
-        return read_rows(self.folder / "metrics.jsonl")
+        return self._rows("metrics.jsonl")
+
+    def _rows(self, name: str) -> list[dict[str, Any]]:
+        """Those up to the checkpoint, where one was given."""
+        return [row for row in read_rows(self.folder / name) if self.until is None or row["step"] <= self.until]
 
     # --- images ---
     @cached_property

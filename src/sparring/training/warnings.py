@@ -75,7 +75,8 @@ class Watch:
         diversity, moved = values["diversity"], values.get("moved")
         fallen = self._best >= DIVERSE and diversity < COLLAPSED * self._best
         never = values["step"] >= FAIR_SHARE * self._steps and diversity < NEVER_DIVERSE
-        seen = f"the samples' diversity is {diversity:.2f} of real images', and was {self._best:.2f} at its best"
+        since = f", and was {self._best:.2f} at its best" if fallen else f" at step {values['step']} of {self._steps}"
+        seen = f"the samples' diversity is {diversity:.2f} of real images'{since}"
         found = self._begun("collapse", fallen or never, f"the samples collapse: {seen}")
         self._best = max(self._best, min(diversity, 1.0))  # of noise it is above 1
         still = moved is not None and moved < STUCK_LEVELS

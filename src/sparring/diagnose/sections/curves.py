@@ -30,6 +30,8 @@ def measure(runs: Sequence[OpenedRun], n: int) -> Section:
             table.append((run.name, metric, f"{values[-1]:.4g}", f"{best:.4g}", steps[values.index(best)]))
         if not any(len(steps) > 1 for steps, _, _ in measurements.values()):
             often = "was measured at its end alone" if measurements else "was never measured"
+            if run.until is not None:
+                often = f"was measured less than twice up to step {run.until}"
             found.lack(f"measurements over training: {run.name} {often}; set evaluation.every")
         for key, line in _log(run).items():
             logged.setdefault(key, {})[run.name] = line
