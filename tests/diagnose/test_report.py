@@ -20,12 +20,14 @@ from sparring.data.arrays import write_npz
 from sparring.data.packed import to_float
 from sparring.diagnose.opened import OpenedRun
 from sparring.diagnose.report import _name_apart, diagnose
-from sparring.diagnose.sections import SECTIONS, Section
-from sparring.diagnose.sections.conditioning import _draw_layers
+from sparring.diagnose.sections import SECTIONS, Section, count_of
+from sparring.diagnose.sections.conditioning import _draw_accuracies, _draw_layers
+from sparring.diagnose.sections.conditioning import measure as conditioning_of
 from sparring.diagnose.sections.curves import measure as curves_of
 from sparring.diagnose.sections.diversity import _classes, _pairs
 from sparring.diagnose.sections.diversity import measure as diversity_of
 from sparring.diagnose.sections.gradients import measure as gradients_of
+from sparring.diagnose.sections.memorisation import measure as memorisation_of
 from sparring.errors import SparringError
 from tiny import CLASSES, tiny_images, tiny_recipe
 
@@ -239,6 +241,36 @@ def test_a_number_says_how_many_reals_there_were(folder: Path) -> None:
     run = OpenedRun(folder / "plain", data=tiny_images())
     for measure in (diversity_of, gradients_of):
         assert measure([run], 64).numbers["plain"]["n"] == len(tiny_images()) == 40
+    drawn = {name: caption for name, _, caption in gradients_of([run], 64).figures}
+    assert "at 40 real images" in drawn["gradient-histogram"]
+    for measure in (conditioning_of, memorisation_of):
+        numbers = measure([run], 64).numbers["plain"]
+        assert (numbers["n_real"], numbers["n_fake"]) == (40, 64) and "n" not in numbers
+
+
+def test_a_caption_counts_the_images_of_all_runs() -> None:
+    assert count_of([60, 60]) == "60" and count_of(iter([256, 60])) == "60 to 256"
+
+
+def test_no_table_is_printed_empty(found) -> None:
+    alone = Section("conditioning", numbers={"plain": {"over_training": {"step": [6]}}})
+    _draw_accuracies(alone)
+    assert not alone.tables and all(rows for part in found.sections for _, rows in part.tables)
+
+
+def test_a_second_look_takes_the_place_of_the_first(folder: Path) -> None:
+    out = folder / "twice"
+    first = diagnose(folder / "rich", out=out, only=["gradients", "curves"], n=16, data=tiny_images())
+    assert "up to 16 images" in first.report.read_text()
+    (out / "mine.png").write_bytes(b"not ours")
+    (folder / "outside.png").write_bytes(b"not ours")
+    facts = json.loads((out / "numbers.json").read_text())
+    assert {*facts["pictures"], "mine.png"} == {path.name for path in out.glob("*.png")}
+    facts["pictures"] += ["../outside.png", 3]
+    (out / "numbers.json").write_text(json.dumps(facts))
+    second = diagnose(folder / "rich", out=out, only="gradients", n=16, data=tiny_images())
+    kept = {f"{name}.png" for name, _, _ in second.sections[0].figures}
+    assert {path.name for path in out.glob("*.png")} == {*kept, "mine.png"} and (folder / "outside.png").is_file()
 
 
 def test_diagnosing_changes_nothing_of_a_run(folder: Path, found) -> None:
@@ -256,7 +288,13 @@ def test_diagnosing_changes_nothing_of_a_run(folder: Path, found) -> None:
     [
         (["nowhere"], {}, "'nowhere' is no run"),
         (["rich"], {"only": "gradient"}, "unknown section 'gradient'.*gradients"),
-        (["rich"], {"n": 3}, "at least 16, got 3"),
+        (["rich"], {"only": None}, "unknown section None.*gradients"),
+        (["rich"], {"only": [["curves"]]}, "unknown section .*did you mean 'curves'"),
+        (["rich"], {"n": 3}, "whole number of at least 16, got 3"),
+        (["rich"], {"n": 20.5}, "whole number of at least 16, got 20.5"),
+        (["rich"], {"n": "20"}, "whole number of at least 16, got '20'"),
+        (["rich"], {"n": None}, "whole number of at least 16, got None"),
+        ([["rich", "plain"]], {}, "given by its folder, got .'rich', 'plain'.: write diagnose"),
         ([], {}, "nothing to diagnose"),
         (["bare"], {}, "has no checkpoint"),
         (["rich"], {"out": "plain/recipe.json"}, "is a file"),

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import html
 import itertools
+import json
 import re
 from collections.abc import Callable, Iterable, Sequence
 from datetime import date
+from os import PathLike
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +17,15 @@ from sparring.diagnose.opened import OpenedRun
 from sparring.diagnose.sections import SECTIONS, Section, section
 from sparring.errors import SparringError, nearest
 from sparring.files import check_writable, one_line_for_disk_errors, write_atomically, write_json
+from sparring.metrics.features import check_whole
 from sparring.report.html import page, table
 from sparring.report.html import section as heading
 from sparring.report.plots import render
 from sparring.training.device import usable_device
 
 Note = Callable[[str], None]
-DEFAULT_N = 256
+DEFAULT_N, FEWEST = 256, 16
+NUMBERS = "numbers.json"
 CURE = "choose another folder with --out"
 
 
@@ -55,19 +59,19 @@ def diagnose(
 ) -> Diagnosis:
     """Look at trained discriminators, and write report.html, numbers.json and a PNG of each figure.
 
-    runs: folders of runs, or checkpoint files; several are drawn over one another. out: the folder, `diagnosis` in the first
-    run's by default. only: names of sections, all by default. n: images that each number is of. data: the images of all
-    runs, where they came from Python. Nothing of the runs changes. Raises SparringError for mistakes.
+    runs: folders of runs, or checkpoint files, one argument each; several are drawn over one another. out: the folder,
+    `diagnosis` in the first run's by default; PNGs that an earlier diagnosis left there are removed. only: names of
+    sections, all by default. n: images that each number is of at most. data: the images of all runs, where they came from
+    Python. Nothing of the runs changes. Raises SparringError for mistakes.
     """
     note = note or (lambda text: None)
-    chosen = [only] if isinstance(only, str) else list(dict.fromkeys(only))
-    for name in chosen:
-        if name not in SECTIONS:
-            raise SparringError(f"unknown section '{name}': {nearest(name, SECTIONS)}")
-    if isinstance(n, bool) or n < 16:
-        raise SparringError(f"n, the images that each number is of, must be at least 16, got {n}")
+    chosen = _chosen(only)
+    check_whole(n, "n, the images that each number is of,", FEWEST)
     if not runs:
         raise SparringError("nothing to diagnose: give the folder of a run")
+    for run in runs:
+        if not isinstance(run, str | PathLike):
+            raise SparringError(f"a run is given by its folder, got {run!r}: write diagnose('runs/a', 'runs/b')")
     where = usable_device(device)
     opened = [OpenedRun(run, data=data, device=where, note=note) for run in runs]
     _name_apart(opened)
@@ -83,6 +87,15 @@ def diagnose(
     with one_line_for_disk_errors(CURE):
         _write(found, opened, n)
     return found
+
+
+def _chosen(only: str | Iterable[str]) -> list[str]:
+    """The names of sections, each once."""
+    names = [only] if isinstance(only, str) else list(only) if isinstance(only, Iterable) else [only]
+    for name in names:
+        if not isinstance(name, str) or name not in SECTIONS:
+            raise SparringError(f"unknown section {name!r}: {nearest(str(name), SECTIONS)}")
+    return list(dict.fromkeys(names))
 
 
 def _name_apart(runs: Sequence[OpenedRun]) -> None:
@@ -109,6 +122,7 @@ def _name_apart(runs: Sequence[OpenedRun]) -> None:
 def _write(found: Diagnosis, runs: Sequence[OpenedRun], n: int) -> None:
     from sparring.training.run_folder import commit, versions
 
+    pictures = [picture_name(name) for part in found.sections for name, _, _ in part.figures]
     facts = {
         "date": date.today().isoformat(),
         "sparring": __version__,
@@ -116,17 +130,32 @@ def _write(found: Diagnosis, runs: Sequence[OpenedRun], n: int) -> None:
         "versions": versions(),
         "n": n,
         "runs": {run.name: {"folder": str(run.folder), "recipe": run.recipe.name, "steps": run.steps} for run in runs},
+        "pictures": pictures,
     }
     body = [_head(runs, facts)]
     for part in found.sections:
         body.append(heading(part.title, _content(found.folder, part)))
-    write_json(found.folder / "numbers.json", facts | {"sections": found.numbers, "missing": found.missing})
+    for name in _pictures_before(found.folder) - set(pictures):
+        (found.folder / name).unlink(missing_ok=True)
+    write_json(found.folder / NUMBERS, facts | {"sections": found.numbers, "missing": found.missing})
     write_atomically(found.report, page("Diagnosis", body))
+
+
+def _pictures_before(folder: Path) -> set[str]:
+    """The pictures that an earlier diagnosis in this folder says it left."""
+    try:
+        facts = json.loads((folder / NUMBERS).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return set()
+    names = facts.get("pictures") if isinstance(facts, dict) else None
+    return {n for n in names or () if isinstance(n, str) and n.endswith(".png") and Path(n).name == n}
 
 
 def _head(runs: Sequence[OpenedRun], facts: dict[str, Any]) -> str:
     names = ", ".join(f"{run.name} (step {run.last})" for run in runs)
-    where = f"{facts['date']} · sparring {facts['sparring']} · {facts['commit'] or 'no commit'} · {facts['n']} images"
+    where = (
+        f"{facts['date']} · sparring {facts['sparring']} · {facts['commit'] or 'no commit'} · up to {facts['n']} images"
+    )
     return f"<h1>Diagnosis</h1>\n<p>{html.escape(names)}</p>\n<p>{html.escape(where)}</p>"
 
 
@@ -135,7 +164,7 @@ def _content(folder: Path, part: Section) -> str:
     figures = []
     for name, figure, caption in part.figures:
         png = render(figure, "png")
-        write_atomically(folder / f"{file_name(name)}.png", png)
+        write_atomically(folder / picture_name(name), png)
         figures.append(_inline(render(figure, "svg").decode(), caption))
     pieces.append(f'<div class="curves">{"".join(figures)}</div>')
     if part.missing:
@@ -168,6 +197,11 @@ def print_tables(found: Diagnosis) -> None:
             console.print(drawn)
         for line in part.missing:
             console.print(f"not shown: {line}", style="dim")
+
+
+def picture_name(name: str) -> str:
+    """The file of a figure."""
+    return f"{file_name(name)}.png"
 
 
 def file_name(name: str) -> str:

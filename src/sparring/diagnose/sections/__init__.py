@@ -7,7 +7,7 @@ show is said in `missing`, one line each, with what would make it possible.
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -61,6 +61,12 @@ def one_checkpoint(run: OpenedRun, what: str) -> str:
         f"{what} over training: {run.name} has the checkpoint of step {run.last} alone; train with a smaller "
         "checkpoint_every and keep_checkpoints=20 to see it"
     )
+
+
+def count_of(values: Iterable[int]) -> str:
+    """How many of something runs have, as `60`, or as `60 to 256` where they differ."""
+    least, most = min(numbers := list(values)), max(numbers)
+    return str(most) if least == most else f"{least} to {most}"
 
 
 def by_run(values: Mapping[str, Any], key: str) -> dict[str, Any]:

@@ -25,7 +25,8 @@ def measure(runs: Sequence[OpenedRun], n: int) -> Section:
     """See `sparring.diagnose.spectrum` and `sparring.metrics.accuracy` for what the numbers are."""
     found = Section("conditioning")
     for run in runs:
-        found.numbers[run.name] = {"step": run.last, "n": n, "spectra": spectra(run.subject().judge)}
+        found.numbers[run.name] = {"step": run.last, "spectra": spectra(run.subject().judge)}
+        found.numbers[run.name] |= {"n_real": len(run.real(n)), "n_fake": n}
         found.numbers[run.name]["over_training"] = _accuracies(found, run, n)
         found.numbers[run.name]["classes"] = _classes(found, run, n)
     _draw_spectra(found)
@@ -157,7 +158,8 @@ def _draw_accuracies(found: Section) -> None:
                 found.draw(
                     f"accuracy-{kind}-{run}", figure, f"{words[0].upper()}{words[1:]} over training (MHGAN, Figure 7)"
                 )
-    found.tables.append((("run", "accuracy at the last checkpoint", "share"), table))
+    if table:
+        found.tables.append((("run", "accuracy at the last checkpoint", "share"), table))
 
 
 def _draw_classes(found: Section) -> None:

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from sparring.diagnose.gradients import common_reach, histogram, maps, summary
 from sparring.diagnose.opened import OpenedRun
-from sparring.diagnose.sections import Section, one_checkpoint
+from sparring.diagnose.sections import Section, count_of, one_checkpoint
 from sparring.report.plots import curves, picture_rows
 
 SHOWN = 8
@@ -61,7 +61,7 @@ def measure(runs: Sequence[OpenedRun], n: int) -> Section:
     found.draw(
         "gradient-histogram",
         curves(shares, title="histogram of the gradient's entries", xlabel="gradient", ylabel="share", logarithmic="y"),
-        f"Entries of the gradient at {n} real images (AS-GAN, Figure 9a)",
+        f"Entries of the gradient at {count_of(f['n'] for f in found.numbers.values())} real images (AS-GAN, Figure 9a)",
     )
     names = {"l1": "L1 norm", "sparsity": "sparsity"}
     for key, name in names.items():

@@ -37,7 +37,8 @@ def measure(runs: Sequence[OpenedRun], n: int) -> Section:
             )
         features = Features(run)
         spaces: dict[str, Callable[[Tensor], Tensor]] = {"pixels": to_float, features.name: features}
-        found.numbers[run.name] = {"n": n, "n_train": len(train), "step": run.last, "spaces": {}}
+        found.numbers[run.name] = {"n_fake": n, "n_train": len(train), "step": run.last, "spaces": {}}
+        found.numbers[run.name]["n_real"] = min(n, len(train)) if held is None else len(held)
         rows: dict[str, Tensor] = {"sample": fake.pixels[:SHOWN]}
         for space, see in spaces.items():
             of_train = see(train.pixels)
