@@ -68,6 +68,36 @@ def test_versus_shares_world_seed_and_beginning() -> None:
     assert result.folder is None and result.still is None
 
 
+def test_a_second_run_may_be_a_mapping_as_the_first() -> None:
+    words = sparring.toy.run("ring-8", QUICK, versus="hinge batch_size=16", steps=3)
+    keys = sparring.toy.run("ring-8", QUICK, versus={"method": "hinge", **QUICK}, steps=3)
+    assert keys.runs[1].to_dict() == words.runs[1].to_dict() and keys.runs[1].title == "hinge"
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "message"),
+    [
+        (None, {}, "unknown world None: choose one of"),
+        (["ring-8"], {}, "unknown world .*did you mean 'ring-8'"),
+        ("ring-8", {"file": "nofile.csv"}, "'ring-8' is made from no file, got 'nofile.csv': try image or points"),
+        ("points", {"file": 3}, "made from a file, got 3: sparring toy points FILE"),
+        ("ring-8", {"level": "x"}, "level, a distance to the data, is above 0, got 'x'"),
+        ("ring-8", {"level": True}, "got True"),
+        ("ring-8", {"words": None}, "a method and key=value, or a mapping of keys, got None"),
+        ("ring-8", {"words": ["sdp", 3]}, "got 3"),
+        ("ring-8", {"words": {3: 4}}, "keys are words .*got 3"),
+        ("ring-8", {"words": {"method": ["sdp"]}}, "did you mean 'sdp'"),
+        ("ring-8", {"versus": {}}, "--versus is empty"),
+        ("ring-8", {"versus": 3}, "a method and key=value, or a mapping of keys, got 3"),
+        ("ring-8", {"versus": {"method": "hinge", "seed": 1}}, "both runs share the world and the seed"),
+    ],
+)
+def test_what_is_of_a_wrong_type_is_said_in_one_line(name: Any, options: dict[str, Any], message: str) -> None:
+    with pytest.raises(SparringError, match=message) as caught:
+        sparring.toy.run(name, **{"steps": 3, **options})
+    assert "\n" not in str(caught.value)
+
+
 def test_the_first_look_as_near_as_a_level_is_among_the_numbers() -> None:
     plain = sparring.toy.run("nat-1d", QUICK, steps=9)
     at = {look.step: look.numbers["wasserstein"] for look in plain.runs[0].looks if look.step}

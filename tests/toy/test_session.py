@@ -171,7 +171,10 @@ def test_another_loss_replaces_the_methods_own() -> None:
         (["spd"], "unknown method 'spd', and no key=value: did you mean 'sdp'"),
         (["sdp", "hinge"], "two methods"),
         (["objective.sdp.kk=5"], "unknown key objective.sdp.kk"),
-        (["stepz=5"], "unknown key stepz"),
+        (["stepz=5"], "unknown key stepz: did you mean 'step'"),
+        (["ema=0.9"], "unknown key ema: choose one of (?!.*evaluation)(?!.*threads).*generator.*world"),
+        (["generator.network.kind=dcgan"], "generator.network.kind=dcgan is a network of images: points take 'toy'"),
+        (["discriminator.network=sngan_cnn"], "discriminator.network.kind=sngan_cnn is a network of images"),
         (["objective.spd={}"], "did you mean 'sdp'"),
         (["data=mine.csv"], "data are its world"),
         (["steps=7"], "steps=7 and --steps 1000 differ"),
@@ -185,6 +188,11 @@ def test_another_loss_replaces_the_methods_own() -> None:
 def test_wrong_words(words: list[str], message: str) -> None:
     with pytest.raises(SparringError, match=message):
         _recipe(*words)
+
+
+def test_a_world_of_one_cluster_has_no_classes() -> None:
+    with pytest.raises(SparringError, match="of 'ring-8' have none: take moons, spiral, or two or more Gaussians"):
+        toy_recipe(world("ring-8", {"modes": 1}), "projection", steps=5, seed=0)
 
 
 def test_every_key_of_a_recipe_is_followed_or_refused() -> None:

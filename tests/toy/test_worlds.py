@@ -202,6 +202,7 @@ def _wrong(folder: Path) -> list[tuple[str, str]]:
     (folder / "underscore.csv").write_text("3,4\n" * 12 + "1_05,3\n")
     (folder / "commas.csv").write_text("1,5;2,5\n" * 12)
     (folder / "quote.csv").write_text('x,y\n1,2\n"3,4\n' + "5,6\n" * 12)
+    np.save(folder / "tiny.npy", np.arange(12) * 1e-300)
     np.savez(folder / "many.npz", np.zeros((12, 2)))
     (folder / "many.npz").rename(folder / "many.npy")
     (folder / "cut.npy").write_bytes((folder / "many.npy").read_bytes()[:60])
@@ -210,6 +211,7 @@ def _wrong(folder: Path) -> list[tuple[str, str]]:
         ("rounding.csv", "all points are the same"),
         ("offset.csv", "which is rounding"),
         ("huge.csv", "too large to compute with"),
+        ("tiny.npy", "values up to 1.1e-299 are too small to compute with: scale them up"),
         ("first.csv", "line 1: '2x' is no number"),
         ("gap.csv", "line 14: a value is missing"),
         ("underscore.csv", "line 13: '1_05' is no number"),
@@ -278,6 +280,10 @@ def test_wrong_images_are_named_in_one_line(tmp_path: Path) -> None:
         ("gaussians", {"stds": [1, 2]}, "each of the 3 means"),
         ("gaussians", {"stds": -1}, "above 0"),
         ("gaussians", {"weights": [1]}, "each of the 3 means"),
+        ("gaussians", {"means": [True, False]}, "lists of numbers"),
+        ("gaussians", {"means": [[0, 1], [True, 2]]}, "lists of numbers"),
+        ("gaussians", {"stds": True}, "lists of numbers"),
+        ("gaussians", {"weights": [True, 1, 1]}, "weights is a list of numbers"),
         ("gaussians", {"means": [float("nan")]}, "finite"),
         ("gaussians", {"negatives": {"means": [[0, 0]]}}, "both the same"),
         ("gaussians", {"negatives": [1]}, "negatives is a mapping"),

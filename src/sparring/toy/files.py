@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 FEWEST = 10  # points: a batch is drawn from them
 LONGEST_SIDE = 512  # pixels of an image that is made a density; larger ones are shrunk to it
+SMALLEST = 1e-140  # values up to it have squares that float64 loses
 FINEST = 1e-12  # of the largest value: points that differ by less are one point and rounding
 BLANK = 1 / 255  # images whose lightest and darkest pixels are nearer than this have no shape to learn
 
@@ -134,6 +135,8 @@ def standardised(values: Tensor, file: Path) -> Tensor:
     size, largest = float(centred.square().mean().sqrt()), float(values.abs().max())
     if not math.isfinite(size):
         raise SparringError(f"{file}: values up to {largest:.3g} are too large to compute with: scale them down")
+    if largest < SMALLEST:
+        raise SparringError(f"{file}: values up to {largest:.3g} are too small to compute with: scale them up")
     if size <= FINEST * largest:
         raise SparringError(
             f"{file}: the points differ by {size:.3g} around {largest:.3g}, which is rounding: subtract an offset first"

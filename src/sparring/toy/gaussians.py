@@ -23,6 +23,19 @@ def standard_density(z: Tensor) -> Tensor:
     return torch.exp(-0.5 * z.square()) / math.sqrt(2 * math.pi)
 
 
+def _numbers(values: object) -> Tensor:
+    """float64. Raises TypeError for true and false, of which torch makes 1 and 0."""
+    if _holds_truth(values):
+        raise TypeError
+    return torch.as_tensor(values, dtype=torch.float64)
+
+
+def _holds_truth(values: object) -> bool:
+    if isinstance(values, list | tuple):
+        return any(map(_holds_truth, values))
+    return isinstance(values, bool) or getattr(values, "dtype", None) in (torch.bool, bool)
+
+
 @dataclass(frozen=True)
 class Mixture:
     """Round Gaussians: means [M, D], standard deviations [M], weights [M] that sum to 1; all float64."""
@@ -38,8 +51,7 @@ class Mixture:
         Raises SparringError where they do not fit together.
         """
         try:
-            mu = torch.as_tensor(means, dtype=torch.float64)
-            sigma = torch.as_tensor(stds, dtype=torch.float64)
+            mu, sigma = _numbers(means), _numbers(stds)
         except (TypeError, ValueError, RuntimeError):
             raise SparringError(
                 f"means and stds are lists of numbers, or of pairs for means in a plane; got {means!r} and {stds!r}"
@@ -51,7 +63,7 @@ class Mixture:
         if sigma.shape != (len(mu),):
             raise SparringError(f"stds is one number or one for each of the {len(mu)} means, got {stds!r}")
         try:
-            w = torch.ones(len(mu), dtype=torch.float64) if weights is None else torch.as_tensor(weights).double()
+            w = torch.ones(len(mu), dtype=torch.float64) if weights is None else _numbers(weights)
         except (TypeError, ValueError, RuntimeError):
             raise SparringError(f"weights is a list of numbers, got {weights!r}") from None
         if w.shape != (len(mu),):

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from sparring.errors import SparringError, nearest
+from sparring.networks import BACKBONES, GENERATORS
 from sparring.recipe import Recipe
 from sparring.recipe_files import agreed, merge, parse_overrides
 from sparring.toy.worlds import World
@@ -86,7 +87,10 @@ def default_method(world: World) -> str:
 
 def split_words(words: Iterable[str]) -> tuple[str | None, dict[str, Any], dict[str, Any]]:
     """(method or None, the recipe's keys, the world's options) of words such as `sdp objective.sdp.k=5 world.std=0.1`."""
-    words = list(words)
+    words = list(words) if isinstance(words, Iterable) else [words]
+    for word in words:
+        if not isinstance(word, str):
+            raise SparringError(f"a run takes words, a method and key=value, or a mapping of keys, got {word!r}")
     methods = [word for word in words if "=" not in word]
     if len(methods) > 1:
         raise SparringError(f"two methods, {methods[0]} and {methods[1]}: name one, and put --versus before the other")
@@ -95,7 +99,7 @@ def split_words(words: Iterable[str]) -> tuple[str | None, dict[str, Any], dict[
 
 def check_words(method: Any, changes: Mapping[str, Any]) -> tuple[str | None, dict[str, Any], dict[str, Any]]:
     """As `split_words`, of a method's name and keys that are still mixed."""
-    if method is not None and method not in METHODS:
+    if method is not None and (not isinstance(method, str) or method not in METHODS):
         raise SparringError(f"unknown method '{method}', and no key=value: {nearest(str(method), METHODS)}")
     changes = dict(changes)
     options = {key.removeprefix("world."): changes.pop(key) for key in list(changes) if key.startswith("world.")}
@@ -118,7 +122,10 @@ def toy_recipe(
     name = method or default_method(world)
     chosen = METHODS[name]
     if chosen.labelled and not world.data.num_classes:
-        raise SparringError(f"{name} learns classes, and the points of '{world.name}' have none: try ring-8 or grid-25")
+        raise SparringError(
+            f"{name} learns classes, and the points of '{world.name}' have none: take moons, spiral, or two or more "
+            "Gaussians, as ring-8 and grid-25 have by themselves"
+        )
     optimizer = {"lr": 2e-3, "betas": [0.5, 0.99]}
     width, depth = (32, 2) if world.dimensions == 1 else (64, 3)
     network = {"kind": "toy", "width": width, "depth": depth}
@@ -149,7 +156,18 @@ def toy_recipe(
         _kind(term_name, term) == "negatives" for term_name, term in objective.items()
     ):
         values["negatives"] = {"source": f"toy:{world.name}:negatives"}
-    return Recipe.load(values)
+    recipe = Recipe.load(values)
+    _check_network("generator", recipe.generator.network.kind, GENERATORS)
+    _check_network("discriminator", recipe.discriminator.network.kind, BACKBONES)
+    return recipe
+
+
+def _check_network(player: str, kind: str, registry: Mapping[str, str]) -> None:
+    """Networks of images would ask for a size, which points do not have."""
+    if kind in registry and kind != "toy":
+        raise SparringError(
+            f"{player}.network.kind={kind} is a network of images: points take 'toy', or package.module:Class of your own"
+        )
 
 
 def _check_followed(changes: Mapping[str, Any]) -> None:
@@ -158,6 +176,8 @@ def _check_followed(changes: Mapping[str, Any]) -> None:
         first = key.split(".")[0]
         if first in OF_THE_WORLD:
             raise SparringError(f"a toy run's data are its world: {key} cannot be set, world.* can")
+        if first not in (*READ, *UNREAD):
+            raise SparringError(f"unknown key {key}: {nearest(first, (*READ, 'world.*'))}")
         if first in UNREAD:
             raise SparringError(
                 f"a toy run does not read {key}: it takes one thread, starts anew and keeps no log; leave it out"

@@ -97,7 +97,7 @@ def run(
     words: Iterable[str] | Mapping[str, Any] = (),
     *,
     file: Path | str | None = None,
-    versus: str | Iterable[str] | None = None,
+    versus: str | Iterable[str] | Mapping[str, Any] | None = None,
     steps: int | None = None,
     seed: int | None = None,
     level: float | None = None,
@@ -116,8 +116,7 @@ def run(
     The same words and seed give the same bits. Raises SparringError for whatever does not fit.
     """
     kind = film_kind(film) if out is not None else "none"
-    if level is not None and not 0 < level < math.inf:
-        raise SparringError(f"level, a distance to the data, is above 0, got {level}")
+    _check_level(level)
     method, changes, options = _read(words)
     seed = _whole_seed(agreed(changes, "seed", seed, 0))
     world = make_world(name, options, file=file, seed=seed)
@@ -141,18 +140,29 @@ def run(
         return _write(world, runs, Path(out), kind)
 
 
+def _check_level(level: Any) -> None:
+    if level is None:
+        return
+    if isinstance(level, bool) or not isinstance(level, int | float) or not 0 < level < math.inf:
+        raise SparringError(f"level, a distance to the data, is above 0, got {level!r}")
+
+
 def _read(words: Iterable[str] | Mapping[str, Any]) -> tuple[str | None, dict[str, Any], dict[str, Any]]:
     if not isinstance(words, Mapping):
         return split_words([words] if isinstance(words, str) else words)
+    for key in words:
+        if not isinstance(key, str):
+            raise SparringError(f"keys are words such as 'objective.sdp.k' and 'method', got {key!r}")
     changes = dict(words)
     method = changes.pop("method", None)
     return check_words(method, changes)
 
 
-def _split(versus: str | Iterable[str]) -> list[str]:
-    """The words of the second run; none at all are a mistake and not the default method."""
+def _split(versus: str | Iterable[str] | Mapping[str, Any]) -> list[str] | Mapping[str, Any]:
+    """The words of the second run, or its keys; none at all are a mistake and not the default method."""
+    words: Any = list(versus) if isinstance(versus, Iterable) and not isinstance(versus, str | Mapping) else versus
     try:
-        words = shlex.split(versus) if isinstance(versus, str) else list(versus)
+        words = shlex.split(words) if isinstance(words, str) else words
     except ValueError as error:
         raise SparringError(f"--versus '{versus}' cannot be read, {error}: close its quotes") from None
     if not words:

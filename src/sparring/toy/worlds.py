@@ -83,10 +83,10 @@ def world(
 ) -> World:
     """A world by name. options: what its function takes, such as {"std": 0.1}; file: for `image` and `points`.
 
-    Raises SparringError for an unknown name or option, with the nearest.
+    Raises SparringError for an unknown name or option, with the nearest, and for a file that the world does not read.
     """
-    if name not in WORLDS:
-        raise SparringError(f"unknown world '{name}': {nearest(name, WORLDS)}")
+    if not isinstance(name, str) or name not in WORLDS:
+        raise SparringError(f"unknown world {name!r}: {nearest(str(name), WORLDS)}")
     make = WORLDS[name]
     known = [p for p in inspect.signature(make).parameters if p not in ("seed", "file")]
     for option in options or {}:
@@ -94,9 +94,14 @@ def world(
             allowed = nearest(option, known) if known else "it has none"
             raise SparringError(f"the world '{name}' has no option '{option}': {allowed}")
     if name not in FILE_WORLDS:
+        if file is not None:
+            raise SparringError(
+                f"the world '{name}' is made from no file, got {str(file)!r}: try {' or '.join(FILE_WORLDS)}"
+            )
         return make(seed=seed, **(options or {}))
-    if file is None:
-        raise SparringError(f"the world '{name}' is made from a file: sparring toy {name} FILE")
+    if not isinstance(file, str | Path):
+        got = "" if file is None else f", got {file!r}"
+        raise SparringError(f"the world '{name}' is made from a file{got}: sparring toy {name} FILE")
     return make(file=Path(file), seed=seed, **(options or {}))
 
 
