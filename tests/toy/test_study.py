@@ -7,10 +7,13 @@ from typing import Any
 
 import pytest
 
-from sparring.errors import SparringError
+from sparring.errors import NonFiniteLossError, SparringError
 from sparring.toy import study
+from sparring.toy.methods import toy_recipe
+from sparring.toy.session import ToySession
 from sparring.toy.study import Estimate, bootstrap, paired_difference, read_lines, run_study, summarise
 from sparring.toy.tables import study_markdown
+from sparring.toy.worlds import world
 
 PLAN = {"nat-1d": ("non_saturating", "negatives")}
 
@@ -66,6 +69,34 @@ def test_a_summary_by_hand() -> None:
     table = study_markdown([plain, sdp])
     assert "| sdp - non_saturating | -0.500 | -1.0 |" in table  # two seeds have no interval
     assert "| sdp | 3, 1 failed |" in table and "300 ± 283 (50% did)" in table
+
+
+def test_shares_are_of_the_runs_that_did_not_fail() -> None:
+    rows = [_row("sdp", 0, 1.0), _row("sdp", 1, 1.0, reached=None), _row("sdp", 2, 0.0, failed=True, reached=40)]
+    assert summarise(rows)[0]["reached_share"] == 0.5
+    (none_left,) = summarise(rows[2:])
+    assert none_left["reached_share"] is None and none_left["reached"] is None
+    assert "| sdp | 1, 1 failed |  |  |  |  |  |" in study_markdown([none_left])
+
+
+def test_a_run_that_fails_after_some_looks_has_no_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(study, "LOOKS", 4)
+    monkeypatch.setitem(study.LEVELS, "ring-8", 100.0)  # reached at once
+    here, step = world("ring-8"), ToySession.step
+
+    def step_until_8(session: ToySession, count: int = 1) -> None:
+        if session.state.step + count > 8:
+            raise NonFiniteLossError("it became infinite")
+        step(session, count)
+
+    recipe = toy_recipe(here, "hinge", {"batch_size": 16}, steps=12, seed=0)
+    numbers = ("distance", "modes", "high_quality", "reached", "oscillation")
+    whole = study.one_run(here, "hinge", recipe)
+    monkeypatch.setattr(ToySession, "step", step_until_8)
+    row = study.one_run(here, "hinge", recipe)
+    assert not whole["failed"] and all(whole[name] is not None for name in numbers)
+    assert row["failed"] and [row[name] for name in numbers] == [None] * 5
+    assert row["distances"] == whole["distances"][:2]
 
 
 def test_a_difference_has_its_interval_from_5_seeds_on_and_is_bold_where_that_leaves_0_out() -> None:

@@ -116,7 +116,10 @@ def run_study(
 
 
 def one_run(here: World, method: str, recipe: Recipe) -> dict[str, Any]:
-    """One line of a study: a run's yardsticks at its end and on the way. A run whose loss became infinite has no numbers."""
+    """One line of a study: a run's yardsticks at its end and on the way.
+
+    A run whose loss became infinite has no numbers but `distances`, those of its looks until then.
+    """
     session = ToySession(here, recipe)
     started = time.process_time()
     at, distances, looks = [], [], []
@@ -131,8 +134,8 @@ def one_run(here: World, method: str, recipe: Recipe) -> dict[str, Any]:
             distances.append(numbers[distance_of(here)])
             looks.append(yardsticks.verdicts(torch.from_numpy(look.realness), look.of_data, look.of_samples))
     except NonFiniteLossError:
-        failed = True
-    level = LEVELS.get(here.name)
+        failed, numbers = True, {}
+    level = None if failed else LEVELS.get(here.name)
     return {
         "world": here.name,
         "method": method,
@@ -144,7 +147,7 @@ def one_run(here: World, method: str, recipe: Recipe) -> dict[str, Any]:
         "modes": numbers.get("modes"),
         "high_quality": numbers.get("high_quality"),
         "reached": None if level is None else yardsticks.steps_to_reach(at, distances, level),
-        "oscillation": yardsticks.oscillation(torch.stack(looks)) if len(looks) > 1 else None,
+        "oscillation": yardsticks.oscillation(torch.stack(looks)) if len(looks) > 1 and not failed else None,
         "distances": [round(value, 5) for value in distances],
         "cpu_seconds": round(time.process_time() - started, 2),
         **_provenance(),
@@ -154,7 +157,8 @@ def one_run(here: World, method: str, recipe: Recipe) -> dict[str, Any]:
 def summarise(rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """One entry for each world and method: estimates by column, and differences to the baseline, paired by seed.
 
-    A run that never reached the level counts as if it had at its end; `reached_share` says how many did.
+    A run that never reached the level counts as if it had at its end; `reached_share` says how many did. Runs that failed
+    are counted in `failed` alone; where all did, the estimates and the share are None.
     """
     groups: dict[tuple[str, str], dict[int, Mapping[str, Any]]] = {}
     for row in rows:
@@ -166,7 +170,8 @@ def summarise(rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
         entry: dict[str, Any] = {"world": world_name, "method": method, "baseline": baseline if others else None}
         entry["failed"] = sum(bool(row["failed"]) for row in runs.values())
         entry["seeds"] = len(runs)
-        entry["reached_share"] = sum(row["reached"] is not None for row in runs.values()) / len(runs)
+        reached = [row["reached"] is not None for row in runs.values() if not row["failed"]]
+        entry["reached_share"] = sum(reached) / len(reached) if reached else None
         for column in COLUMNS:
             values = _column(runs, column)
             entry[column] = bootstrap(list(values.values())) if values else None
