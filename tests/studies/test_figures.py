@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from types import ModuleType
 
@@ -66,6 +67,31 @@ def test_words_are_known(figures: ModuleType, words: list[str], code: int, capsy
         with pytest.raises(SystemExit) as stop:
             main(words)
         assert stop.value.code == code and "Traceback" not in "".join(capsys.readouterr())
+
+
+@pytest.mark.parametrize("name", ["mhgan-4", "mhgan-5", "mhgan-6"])
+def test_a_distance_of_a_class_says_how_many_samples_it_is_of(figures: ModuleType, name: str) -> None:
+    import figure_runs
+    import figures_page
+
+    for run in figures.FIGURES[name][1]:
+        evaluation = figure_runs.recipe_of(run, {})["evaluation"]
+        if "intra" in evaluation["metrics"]:
+            assert f"of {evaluation['n'] // 10} samples, and of one seed" in figures_page.WORDS[name][1]
+
+
+@pytest.mark.parametrize("name", ["sdp-4", "mhgan-8"])
+def test_what_a_paper_finds_and_a_run_here_does_not_is_said(figures: ModuleType, name: str) -> None:
+    import figures_page
+
+    numbers = json.loads((STUDIES.parent / "docs" / "figures" / "numbers.json").read_text())[name]["numbers"]
+    words = figures_page.WORDS[name][1]
+    if name == "sdp-4":
+        for last in numbers.values():
+            assert last["WGAN-GP"] == pytest.approx(last["WGAN-GP-SDP"], rel=0.05)
+        assert "does not fail under either" in words and "level with SDP at the end" in words
+    else:
+        assert numbers["effective rank"] == {"sagan": 10, "mhshared": 10} and "effective rank of 10 of 10" in words
 
 
 def test_images_of_ones_own_take_the_place_of_cifar(figures: ModuleType, pictures: Path) -> None:
