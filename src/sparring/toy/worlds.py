@@ -10,6 +10,7 @@ import inspect
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from os import PathLike
 from pathlib import Path
 from typing import Any
 
@@ -99,7 +100,7 @@ def world(
                 f"the world '{name}' is made from no file, got {str(file)!r}: try {' or '.join(FILE_WORLDS)}"
             )
         return make(seed=seed, **(options or {}))
-    if not isinstance(file, str | Path):
+    if not isinstance(file, str | PathLike):
         got = "" if file is None else f", got {file!r}"
         raise SparringError(f"the world '{name}' is made from a file{got}: sparring toy {name} FILE")
     return make(file=Path(file), seed=seed, **(options or {}))
