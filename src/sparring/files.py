@@ -14,6 +14,7 @@ from typing import Any
 
 from sparring.errors import SparringError
 
+ANOTHER_FOLDER = "choose another folder with --out"  # the cure where one cannot be written to
 UNFINISHED = ".unfinished"  # how a file ends while it is being written
 _OF_THE_DISK = ("ENOSPC", "EDQUOT", "EFBIG", "EROFS", "EACCES", "EPERM", "EIO")
 _OF_THE_PLACE = ("ENOTDIR", "EISDIR", "EEXIST", "ENAMETOOLONG", "ELOOP")

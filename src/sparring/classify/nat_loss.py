@@ -26,6 +26,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from sparring.data.packed import is_whole
 from sparring.errors import SparringError, nearest
 from sparring.terms._divergences import TO_UNIFORM, Divergence
 
@@ -125,7 +126,7 @@ def checked_target(logits: Tensor, target: Tensor, what: str = "NATLoss", extra:
             f"{list(logits.shape)}"
         )
     expected = [logits.shape[0], *logits.shape[2:]]
-    if target.is_floating_point() or target.is_complex() or target.dtype == torch.bool:
+    if not is_whole(target):
         raise SparringError(
             f"{what} takes a target of integers, a class or anything below 0 for a negative, got {target.dtype}"
         )

@@ -19,12 +19,12 @@ from sparring.classify.report import folder_name, write_classifier_report
 from sparring.classify.saved import DESCRIPTION, SavedClassifier, load_classifier, save_classifier
 from sparring.classify.training import Training, check_parts
 from sparring.errors import SparringError
-from sparring.files import check_writable, one_line_for_disk_errors, write_json
+from sparring.files import ANOTHER_FOLDER, check_writable, one_line_for_disk_errors, write_json
 from sparring.recipe import Network, flat
 from sparring.training.log import read_rows
 from sparring.training.process import process_as_before
 from sparring.training.progress import Progress, no_progress
-from sparring.training.run_folder import ANOTHER_PLACE, FROM_PYTHON, choose_folder, commit, hardware, versions
+from sparring.training.run_folder import FROM_PYTHON, choose_folder, commit, hardware, versions
 from sparring.training.runtime import Runtime
 
 RESULTS = "results.json"
@@ -101,7 +101,7 @@ def train_classifier(
         for name, other in others.items():
             _check_beside(name, other, images)
         check_parts(chosen, images.train.num_classes, images.train.size, images.train.channels)
-        check_writable(folder, ANOTHER_PLACE)
+        check_writable(folder, ANOTHER_FOLDER)
         with one_line_for_disk_errors("see to it and continue with --resume"):
             facts = _write_facts(folder, chosen, images, command)
             evaluations: dict[str, Evaluation] = {}

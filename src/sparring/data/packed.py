@@ -40,6 +40,11 @@ def to_float(images: Tensor) -> Tensor:
     return images.to(torch.float32).div_(127.5).sub_(1)
 
 
+def is_whole(values: Tensor) -> bool:
+    """Whether a tensor is of integers, as labels are: of no floats, no complex numbers, and no bools."""
+    return not (values.is_floating_point() or values.is_complex() or values.dtype == torch.bool)
+
+
 @dataclass(frozen=True, eq=False)
 class PackedImages:
     """A data set as one array.
@@ -77,7 +82,7 @@ class PackedImages:
         object.__setattr__(self, "_rows", pixels.flatten(1))
 
     def _checked_labels(self, labels: Tensor, names: tuple[str, ...]) -> Tensor:
-        if labels.is_floating_point() or labels.dtype == torch.bool or labels.shape != (len(self.images),):
+        if not is_whole(labels) or labels.shape != (len(self.images),):
             raise SparringError(
                 f"labels of '{self.name}' are integers [{len(self.images)}], one for each image, "
                 f"got {labels.dtype} {list(labels.shape)}; for one-hot rows take their argmax"

@@ -103,12 +103,7 @@ class OpenedRun:
     @cached_property
     def held_out(self) -> PackedImages | None:
         """Real images that the run was not trained on; None where its data have no other split."""
-        if self.data.real.split == "test":
-            return None
-        try:
-            return self.data.reference("test")
-        except SparringError:
-            return None
+        return self.data.held_out()
 
     def real(self, n: int, images: PackedImages | None = None) -> Batch:
         """n real images, or all where there are fewer, drawn by a seed that all runs share."""

@@ -16,7 +16,7 @@ from sparring import __version__
 from sparring.diagnose.opened import OpenedRun
 from sparring.diagnose.sections import SECTIONS, Section, section
 from sparring.errors import SparringError, nearest
-from sparring.files import check_writable, one_line_for_disk_errors, write_atomically, write_json
+from sparring.files import ANOTHER_FOLDER, check_writable, one_line_for_disk_errors, write_atomically, write_json
 from sparring.metrics.features import check_whole
 from sparring.report.html import page, table
 from sparring.report.html import section as heading
@@ -26,7 +26,6 @@ from sparring.training.device import usable_device
 Note = Callable[[str], None]
 DEFAULT_N, FEWEST = 256, 16
 NUMBERS = "numbers.json"
-CURE = "choose another folder with --out"
 
 
 class Diagnosis:
@@ -78,13 +77,13 @@ def diagnose(
     folder = opened[0].folder / "diagnosis" if out is None else Path(out)
     if folder.exists() and not folder.is_dir():
         raise SparringError(f"{folder} is a file: give a folder with --out")
-    check_writable(folder, CURE)
+    check_writable(folder, ANOTHER_FOLDER)
     sections = []
     for name in chosen or SECTIONS:
         note(f"looking at {name}")
         sections.append(section(name)(opened, n))
     found = Diagnosis(folder, sections)
-    with one_line_for_disk_errors(CURE):
+    with one_line_for_disk_errors(ANOTHER_FOLDER):
         _write(found, opened, n)
     return found
 

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from sparring.data.packed import PackedImages, to_float
+from sparring.data.packed import PackedImages, is_whole, to_float
 from sparring.errors import SparringError, one_line
 from sparring.files import content_hash
 
@@ -67,8 +67,7 @@ def _check_labels(labels: Tensor | None, n: int, num_classes: int) -> None:
         raise SparringError(
             "accuracies of a discriminator with classes need the images' labels: measure labelled images"
         )
-    whole = not (labels.is_floating_point() or labels.dtype == torch.bool)
-    if labels.shape != (n,) or not whole or int(labels.min()) < 0 or int(labels.max()) >= num_classes:
+    if labels.shape != (n,) or not is_whole(labels) or int(labels.min()) < 0 or int(labels.max()) >= num_classes:
         got = f"{labels.dtype} {list(labels.shape)}" + (f", {labels.min()} to {labels.max()}" if len(labels) else "")
         raise SparringError(f"labels must be one of 0 to {num_classes - 1} for each of {n} images, got {got}")
 

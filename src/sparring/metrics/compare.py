@@ -21,7 +21,6 @@ NAMED = 12  # so many classes are all named there
 LINES = 30  # of names over the height of the scatter
 LETTER = 0.45  # of a name's letters, in lines
 EACH = 8  # samples of a class
-CURE = "choose another folder with --out"
 ALIKE = (  # what two records must share to be compared
     *("metric", "extractor", "weights_sha256", "resize"),
     *("data", "split", "n_real", "n_fake", "real_seed", "n_per_class"),
@@ -140,7 +139,7 @@ def compare_runs(first: Any, second: Any, real: Any, out: str | Path | None, **o
     writes. Raises SparringError, before anything is measured, where one of the four is missing, a run has no generator
     with classes, the folder cannot be written, or an option could have no effect.
     """
-    from sparring.files import check_writable, one_line_for_disk_errors, write_atomically
+    from sparring.files import ANOTHER_FOLDER, check_writable, one_line_for_disk_errors, write_atomically
     from sparring.metrics.pairs import evaluate_pair
     from sparring.report.plots import render
     from sparring.training.runtime import Runtime
@@ -154,11 +153,11 @@ def compare_runs(first: Any, second: Any, real: Any, out: str | Path | None, **o
     for run in (first, second):
         _check_conditional(run)
     folder = Path(str(out))
-    check_writable(folder, CURE)
+    check_writable(folder, ANOTHER_FOLDER)
     (a,), (b,) = (evaluate_pair(run, real, **{**options, "metrics": ("intra",)}) for run in (first, second))
     found = compare_classes(a, b, _called(first, second))
     if Runtime.start(options.get("device")).is_main:
-        with one_line_for_disk_errors(CURE):
+        with one_line_for_disk_errors(ANOTHER_FOLDER):
             write_atomically(folder / "classes.md", found.table())
             write_atomically(folder / "classes.png", render(class_scatter(found), "png"))
             write_atomically(folder / "samples.png", render(_samples(found, first, second), "png"))

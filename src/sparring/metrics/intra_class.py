@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from sparring.data.packed import is_whole
 from sparring.errors import SparringError
 from sparring.metrics.features import check_matrix
 from sparring.metrics.gaussian import frechet_distance
@@ -84,7 +85,7 @@ def intra_class_distances(
 
 def _check_labels(labels: Tensor, n: int) -> None:
     if isinstance(labels, Tensor):
-        if labels.shape == (n,) and not labels.is_floating_point() and labels.dtype != torch.bool:
+        if labels.shape == (n,) and is_whole(labels):
             return
         got = f"labels {labels.dtype} {list(labels.shape)} for {n} images"
     else:

@@ -29,6 +29,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from sparring.data.packed import is_whole
 from sparring.errors import SparringError
 
 THRESHOLDS = (0.4, 0.6, 0.8, 0.9)  # the paper's, section 3.1
@@ -147,8 +148,7 @@ class NCR:
         """Add a batch: logits [B, C] and integer labels [B], below 0 for negatives."""
         logits, labels = _tensor(logits, "logits"), _tensor(labels, "labels")
         confidences, predicted = confidence(logits, self.num_classes)
-        whole = not (labels.is_floating_point() or labels.is_complex() or labels.dtype == torch.bool)
-        if not whole or labels.shape != (len(logits),):
+        if not is_whole(labels) or labels.shape != (len(logits),):
             raise SparringError(
                 f"labels are integers [{len(logits)}], one for each row of logits, got {labels.dtype} {list(labels.shape)}"
             )

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 
 from sparring.errors import SparringError
-from sparring.files import check_writable, one_line_for_disk_errors, write_atomically, write_json
+from sparring.files import ANOTHER_FOLDER, check_writable, one_line_for_disk_errors, write_atomically, write_json
 from sparring.recipe import Recipe
 from sparring.recipe_files import agreed
 from sparring.report.plots import curves, render
@@ -28,7 +28,6 @@ FRAMES = 40  # looks at a run, the first before it begins; closer together early
 EARLY = 1.6  # look i is at the share (i / last) ** EARLY of the run
 SIGMOID_HOSTS = ("NonSaturating", "Minimax")
 STILL, CURVES, NUMBERS = "still.png", "curves.png", "toy.json"
-CURE = "choose another folder with --out"
 
 
 @dataclass(frozen=True)
@@ -131,12 +130,12 @@ def run(
         recipes.append((other or default_method(world), recipe))
     sessions = [ToySession(world, recipe) for _, recipe in recipes]  # what does not fit is said before training
     if out is not None:
-        check_writable(Path(out), CURE)
+        check_writable(Path(out), ANOTHER_FOLDER)
         _check_free(Path(out), kind)
     runs = [_train(label, session, level, note) for (label, _), session in zip(recipes, sessions, strict=True)]
     if out is None:
         return ToyResult(world, runs, None, None, None)
-    with one_line_for_disk_errors(CURE):
+    with one_line_for_disk_errors(ANOTHER_FOLDER):
         return _write(world, runs, Path(out), kind)
 
 
@@ -196,7 +195,7 @@ def _check_free(folder: Path, kind: str) -> None:
     film = () if kind == "none" else (f"film{ENDINGS[kind]}",)
     for name in (STILL, CURVES, NUMBERS, *film):
         if (folder / name).is_dir():
-            raise SparringError(f"{folder / name} is a folder, and a file is to be written there; {CURE}")
+            raise SparringError(f"{folder / name} is a folder, and a file is to be written there; {ANOTHER_FOLDER}")
 
 
 def _write(world: World, runs: list[ToyRun], folder: Path, kind: str) -> ToyResult:

@@ -9,7 +9,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from sparring.errors import SparringError
-from sparring.files import check_writable, content_hash, remove_unfinished
+from sparring.files import ANOTHER_FOLDER, check_writable, content_hash, remove_unfinished
 from sparring.recipe_options import given_to
 from sparring.report.plots import image_grid
 from sparring.sampling import generate_uint8, sampler_of, save_generator, takes_labels
@@ -18,7 +18,7 @@ from sparring.training.interrupt import Interrupts
 from sparring.training.log import TIME_FIELDS, JsonLines, TensorBoard, Tracker, read_rows
 from sparring.training.measure import check_evaluation, measure
 from sparring.training.progress import Progress
-from sparring.training.run_folder import ANOTHER_PLACE, RunData, check_fingerprints, write_recipe
+from sparring.training.run_folder import RunData, check_fingerprints, write_recipe
 from sparring.training.start_from import start_from
 from sparring.training.state import TrainingState
 from sparring.training.step import step_of
@@ -54,7 +54,7 @@ class Training:
         elif self.recipe.start_from is not None:
             origin = start_from(self.state, self.recipe.start_from, self.note)
         if self.runtime.is_main:
-            check_writable(self.folder, ANOTHER_PLACE)
+            check_writable(self.folder, ANOTHER_FOLDER)
             write_recipe(self.folder, self.recipe, self.data, command, origin)
             remove_unfinished(self.folder)
             self.checkpoints.forget_after(-1 if step is None else step)

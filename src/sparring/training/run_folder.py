@@ -20,12 +20,11 @@ from sparring.data.packed import PackedImages
 from sparring.data.partial_labels import keep_share_of_labels
 from sparring.data.sources import load
 from sparring.errors import SparringError
-from sparring.files import UNFINISHED, one_line_for_disk_errors, write_json
+from sparring.files import ANOTHER_FOLDER, UNFINISHED, one_line_for_disk_errors, write_json
 from sparring.recipe import Data, Recipe, differences
 
 Note = Callable[[str], None]
 MAY_DIFFER = ("name", "about", "paper", "run_in_full", "keep_checkpoints")  # on resume: they change no number
-ANOTHER_PLACE = "choose another folder with --out"
 FROM_PYTHON = "python:"
 
 
@@ -57,6 +56,14 @@ class RunData:
     def trained_on(self, images: PackedImages) -> bool:
         """Whether these are the training images, or the set that they are part of: nothing that was held out."""
         return images.fingerprint in {each.fingerprint for each in (self.real, self.whole) if each is not None}
+
+    def held_out(self) -> PackedImages | None:
+        """The test split, None where there is none or where it is what the run was trained on."""
+        try:
+            held = self.reference("test")
+        except SparringError:
+            return None
+        return None if self.trained_on(held) else held
 
     def fingerprints(self) -> dict[str, str]:
         sets = {"data": self.real, "negatives": self.negatives, "unlabelled": self.unlabelled}
@@ -129,17 +136,17 @@ def choose_folder(name: str, source: Any, out: str | Path | None, *, resume: boo
     is_run = isinstance(source, str | os.PathLike) and (Path(source) / "recipe.json").is_file()
     usual = Path(source) if is_run and resume else Path("runs") / name.replace("/", "-")
     folder = usual if out is None else Path(out)
-    with one_line_for_disk_errors(ANOTHER_PLACE):  # such as a name that is too long
+    with one_line_for_disk_errors(ANOTHER_FOLDER):  # such as a name that is too long
         for part in (folder, *folder.parents):
             if part.exists() and not part.is_dir():
                 raise SparringError(f"{part} is a file: give a folder with --out")
     started = (folder / "recipe.json").is_file()
     empty = not folder.is_dir() or all(path.name.endswith(UNFINISHED) for path in folder.iterdir())
     if started and not resume:
-        raise SparringError(f"{folder} holds a run: continue it with --resume, or {ANOTHER_PLACE}")
+        raise SparringError(f"{folder} holds a run: continue it with --resume, or {ANOTHER_FOLDER}")
     if not started and not empty:
         what = "holds no run to resume: its recipe.json is missing" if resume else "is not empty"
-        raise SparringError(f"{folder} {what}: {ANOTHER_PLACE}")
+        raise SparringError(f"{folder} {what}: {ANOTHER_FOLDER}")
     return folder
 
 

@@ -109,11 +109,7 @@ class Vitals:
 
     @cached_property
     def _held_out(self) -> PackedImages | None:
-        try:
-            held = self.data.reference("test")
-        except SparringError:
-            return None
-        return None if self.data.trained_on(held) else held
+        return self.data.held_out()
 
 
 def _some(images: PackedImages) -> Tensor:
