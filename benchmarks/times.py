@@ -80,7 +80,7 @@ def main() -> None:
     found = {
         "python and torch": seconds(python("-c", "import torch"), n),
         "import sparring": seconds(python("-c", "import sparring"), n),
-        "sparring --help": seconds(python("-m", "sparring.cli", "--help"), n),
+        "sparring --help": seconds(python("-m", "sparring", "--help"), n),
     }
     state = synthetic_state(Recipe.load(SNGAN, {"batch_size": 2}), at=0)
     ours_step(state)(1)

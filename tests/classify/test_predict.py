@@ -14,7 +14,7 @@ from sparring.classify.export import export_classifier
 from sparring.classify.predict import predict
 from sparring.classify.run import train_classifier
 from sparring.classify.saved import is_unknown, load_classifier
-from sparring.classify.tables import print_predictions
+from sparring.cli.classify_tables import print_predictions
 from sparring.data.packed import PackedImages
 from sparring.errors import SparringError
 

@@ -265,7 +265,7 @@ def test_a_recipe_that_leaves_threads_open_resumes_with_those_it_began_with(imag
 def test_ctrl_c_and_sigkill_on_the_real_command(recipe_file, tmp_path):
     """SIGINT exits with 130 after saving; SIGKILL at an odd moment; the end is that of an undisturbed run."""
     path = recipe_file(steps=4000, checkpoint_every=7, samples_every=2000, log_every=3)
-    words = [sys.executable, "-m", "sparring.cli", "train", str(path), "--out", "broken", "--resume"]
+    words = [sys.executable, "-m", "sparring", "train", str(path), "--out", "broken", "--resume"]
     log = tmp_path / "broken" / "log.jsonl"
     for rows, number in [(3, signal.SIGKILL), (8, signal.SIGINT)]:
         environment = os.environ | {"OMP_NUM_THREADS": "1"}

@@ -178,26 +178,6 @@ def _inline(svg: str, caption: str) -> str:
     return f"<figure>{svg}<figcaption>{html.escape(caption)}</figcaption></figure>"
 
 
-def print_tables(found: Diagnosis) -> None:
-    """The tables of all sections on stdout, and what could not be shown."""
-    from rich.table import Table
-
-    from sparring.cli_output import plain_console
-
-    console = plain_console()
-    if not console.is_terminal:
-        console.width = 150
-    for part in found.sections:
-        console.print(f"\n{part.title}", style="bold")
-        for columns, rows in part.tables:
-            drawn = Table(*columns, box=None, pad_edge=False)
-            for row in rows:
-                drawn.add_row(*map(str, row))
-            console.print(drawn)
-        for line in part.missing:
-            console.print(f"not shown: {line}", style="dim")
-
-
 def picture_name(name: str) -> str:
     """The file of a figure."""
     return f"{file_name(name)}.png"

@@ -8,7 +8,7 @@ from typing import Any
 
 from rich.table import Table
 
-from sparring.cli_output import plain_console, print_lines
+from sparring.cli.output import plain_console, print_lines
 
 
 def print_classifier(description: dict[str, Any]) -> None:

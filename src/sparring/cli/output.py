@@ -7,10 +7,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-import typer
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -35,17 +32,6 @@ def plain_console() -> Console:
 def print_json(values: Any) -> None:
     json.dump(values, sys.stdout, indent=2, ensure_ascii=False)
     sys.stdout.write("\n")
-
-
-def path_option(help: str) -> Any:
-    """An option that names a path; nothing at all, which is often an unset variable, is a mistake."""
-
-    def read(text: str) -> Path:
-        if not text:
-            raise typer.BadParameter("it is empty: give a path, or . for the current folder")
-        return Path(text)
-
-    return typer.Option(parser=read, metavar="<path>", help=help)
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""`sparring toy`: the command line of toy worlds. Heavy imports stay inside."""
+"""The verb `sparring toy`. Heavy imports stay inside, as in all verbs."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from typing import Annotated, Any, Optional
 
 import typer
 
-from sparring.cli_output import note, path_option, print_json, print_lines
+from sparring.cli.options import AsJson, path_option
+from sparring.cli.output import note, print_json, print_lines
 
 STUDY = "study"
 
@@ -43,7 +44,7 @@ def toy(
     ] = None,
     film: Annotated[Optional[str], typer.Option(help="auto, mp4, gif, apng or none.")] = None,  # noqa: UP045
     seeds: Annotated[Optional[int], typer.Option(help="Of a study: how many; 20.")] = None,  # noqa: UP045
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Watch a fight on a line or in a plane: `sparring toy nat-1d --versus non_saturating`."""
     from sparring.errors import SparringError

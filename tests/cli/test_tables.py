@@ -1,8 +1,8 @@
 """What the command line prints of names is what the names are."""
 
-from sparring.classify.tables import print_classifier
-from sparring.diagnose.report import print_tables
-from sparring.report.tables import print_differences, print_metrics, print_recipes
+from sparring.cli.classify_tables import print_classifier
+from sparring.cli.diagnose import print_tables
+from sparring.cli.tables import print_differences, print_metrics, print_recipes
 
 NAMES = ("old[copy]", "x[/b]", ":cat:")
 

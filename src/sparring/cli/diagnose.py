@@ -1,13 +1,17 @@
-"""The verb `sparring diagnose`; heavy imports stay inside, as those of all verbs."""
+"""The verb `sparring diagnose`. Heavy imports stay inside, as in all verbs."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Optional
+from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
 
-from sparring.cli_output import note, path_option, print_json, print_lines
+from sparring.cli.options import AsJson, path_option
+from sparring.cli.output import note, plain_console, print_json, print_lines
+
+if TYPE_CHECKING:
+    from sparring.diagnose.report import Diagnosis
 
 
 def diagnose(
@@ -21,11 +25,10 @@ def diagnose(
     ] = None,
     n: Annotated[int, typer.Option("--n", help="How many images each number is of.")] = 256,
     device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1, ...")] = "cpu",
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """A discriminator under the microscope: gradients, attacks, spectra, neighbours, curves."""
     from sparring.diagnose.report import diagnose as look
-    from sparring.diagnose.report import print_tables
 
     found = look(*runs, out=out, only=only or [], n=n, device=device, note=note)
     if as_json:
@@ -35,3 +38,19 @@ def diagnose(
     print_lines(
         f"report     {found.report}", f"numbers    {found.folder / 'numbers.json'}", f"pictures   {found.folder}"
     )
+
+
+def print_tables(found: Diagnosis) -> None:
+    """The tables of all sections on stdout, and what could not be shown."""
+    from rich.table import Table
+
+    console = plain_console()
+    for part in found.sections:
+        console.print(f"\n{part.title}", style="bold")
+        for columns, rows in part.tables:
+            drawn = Table(*columns, box=None, pad_edge=False)
+            for row in rows:
+                drawn.add_row(*map(str, row))
+            console.print(drawn)
+        for line in part.missing:
+            console.print(f"not shown: {line}", style="dim")

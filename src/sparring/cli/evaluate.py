@@ -1,4 +1,4 @@
-"""The verb `sparring evaluate`; heavy imports stay inside, as those of all verbs."""
+"""The verb `sparring evaluate`. Heavy imports stay inside, as in all verbs."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from typing import Annotated, Any, Optional
 
 import typer
 
-from sparring.cli_output import measuring, note, path_option, print_json, print_lines
+from sparring.cli.options import AsJson, Device, path_option
+from sparring.cli.output import measuring, note, print_json, print_lines
 
 
 def evaluate(
@@ -48,8 +49,8 @@ def evaluate(
     ] = False,
     versus: Annotated[Optional[str], typer.Option(help="A second run, class by class; with --real and --out.")] = None,  # noqa: UP045
     out: Annotated[Optional[Path], path_option("The folder for --versus: a table, a scatter, samples.")] = None,  # noqa: UP045
-    device: Annotated[Optional[str], typer.Option(help="cpu, cuda, cuda:1, ...")] = None,  # noqa: UP045
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")] = False,
+    device: Device = None,
+    as_json: AsJson = False,
 ) -> None:
     """Measure a run by its recipe's protocol, or any images against any with --real."""
     options: dict[str, Any] = {
@@ -83,7 +84,7 @@ def _compare(
 
 def _measure(images: str, options: dict[str, Any], as_json: bool) -> None:
     from sparring.api import evaluate as measure
-    from sparring.report import tables
+    from sparring.cli import tables
 
     with measuring() as progress:
         records = measure(images, progress=progress, **options)

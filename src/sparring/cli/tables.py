@@ -7,7 +7,7 @@ from typing import Any
 
 from rich.table import Table
 
-from sparring.cli_output import plain_console
+from sparring.cli.output import plain_console
 
 
 def print_metrics(records: list[dict[str, Any]]) -> None:

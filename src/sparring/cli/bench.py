@@ -1,0 +1,35 @@
+"""The verb `sparring bench`. Heavy imports stay inside, as in all verbs."""
+
+from __future__ import annotations
+
+from typing import Annotated, Optional
+
+import typer
+
+from sparring.cli.options import AsJson, Device, Overrides, RecipeArgument
+from sparring.cli.output import note, print_json, print_lines
+
+bench = typer.Typer(help="Time this library against textbook implementations.", no_args_is_help=True)
+
+
+@bench.command(name="step")
+def bench_step(
+    recipe: RecipeArgument,
+    overrides: Overrides = None,
+    iterations: Annotated[int, typer.Option(help="Pairs of measurements, ours and the textbook's in turn.")] = 20,
+    at: Annotated[Optional[int], typer.Option(help="Read schedules at this step; late in the run by default.")] = None,  # noqa: UP045
+    device: Device = None,
+    as_json: AsJson = False,
+) -> None:
+    """One training step on synthetic data, against a plain and fair textbook step of the same recipe."""
+    from sparring.bench.step import bench_step as measure
+
+    found = measure(recipe, overrides or [], iterations=iterations, at=at, device=device, note=note)
+    if as_json:
+        print_json(found)
+        return
+    print_lines(
+        f"ours       {found['ours_ms']:.1f} ms per step, {found['ours_gflops']:.3g} GFLOP",
+        f"textbook   {found['textbook_ms']:.1f} ms per step, {found['textbook_gflops']:.3g} GFLOP",
+        f"ratio      {found['ratio']:.2f} (quartiles {found['ratio_low']:.2f} to {found['ratio_high']:.2f})",
+    )

@@ -1,0 +1,55 @@
+"""The verb `sparring classify`. Heavy imports stay inside, as in all verbs."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated, Optional
+
+import typer
+
+from sparring.cli.options import AsJson, ClassifierOverrides, Device, RecipeArgument, path_option
+from sparring.cli.output import note, print_json, print_lines
+
+
+def classify(
+    recipe: RecipeArgument,
+    overrides: ClassifierOverrides = None,
+    out: Annotated[Optional[Path], path_option("The run's folder; runs/NAME by default.")] = None,  # noqa: UP045
+    resume: Annotated[bool, typer.Option("--resume", help="Continue the run in that folder.")] = False,
+    beside: Annotated[
+        Optional[list[str]],  # noqa: UP045
+        typer.Option(help="A trained classifier to compare with, as NAME=RUN; may be given again."),
+    ] = None,
+    device: Device = None,
+    as_json: AsJson = False,
+) -> None:
+    """Train a classifier that knows what it does not know: `sparring classify nat/demo`."""
+    from sparring.classify.report import ncr_rows_of, positive_rows_of
+    from sparring.classify.run import named_classifiers, train_classifier
+    from sparring.cli.classify_tables import print_table
+    from sparring.training.progress import RichProgress
+
+    run = train_classifier(
+        recipe,
+        overrides or [],
+        out=out,
+        resume=resume,
+        beside=named_classifiers(beside or []),
+        device=device,
+        progress=RichProgress,
+        note=note,
+        command="sparring " + " ".join(sys.argv[1:]),
+    )
+    if as_json:
+        print_json({"run": str(run.folder), "classifiers": run.results})
+        return
+    print_table(*positive_rows_of(run.results))
+    columns, rows = ncr_rows_of(run.results)
+    if rows:
+        print_table(columns, rows)
+    print_lines(
+        f"run        {run.folder}",
+        f"report     {run.folder / 'report.html'}",
+        f"use it     sparring predict {run.folder} IMAGES...",
+    )

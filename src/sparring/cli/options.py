@@ -1,0 +1,31 @@
+"""Arguments and options that several verbs share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Optional
+
+import typer
+
+RecipeArgument = Annotated[str, typer.Argument(help="A shipped recipe's name, a YAML file, or a run's folder.")]
+Overrides = Annotated[
+    Optional[list[str]],  # noqa: UP045 - typer reads the annotation at run time
+    typer.Argument(metavar="[KEY=VALUE]...", help="Changes, such as steps=500 batch_size=32 objective.r1.weight=5."),
+]
+ClassifierOverrides = Annotated[
+    Optional[list[str]],  # noqa: UP045
+    typer.Argument(metavar="[KEY=VALUE]...", help="Changes, such as criterion=baseline or negatives.per_batch=32."),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")]
+Device = Annotated[Optional[str], typer.Option(help="cpu, cuda, cuda:1, ...")]  # noqa: UP045
+
+
+def path_option(help: str) -> Any:
+    """An option that names a path; nothing at all, which is often an unset variable, is a mistake."""
+
+    def read(text: str) -> Path:
+        if not text:
+            raise typer.BadParameter("it is empty: give a path, or . for the current folder")
+        return Path(text)
+
+    return typer.Option(parser=read, metavar="<path>", help=help)

@@ -1,0 +1,42 @@
+"""The verbs of a trained classifier, `sparring predict` and `sparring export`. Heavy imports stay inside."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Optional
+
+import typer
+
+from sparring.cli.options import AsJson, path_option
+from sparring.cli.output import note, print_json, print_lines
+
+
+def predict(
+    classifier: Annotated[str, typer.Argument(help="A classifier's run, or its classifier.safetensors.")],
+    images: Annotated[list[str], typer.Argument(metavar="IMAGES...", help="Image files, folders and zips.")],
+    threshold: Annotated[
+        Optional[float],  # noqa: UP045
+        typer.Option(help="Answers below it are unknown; the classifier's own by default."),
+    ] = None,
+    skip_unreadable: Annotated[bool, typer.Option("--skip-unreadable", help="Name bad images and go on.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Say what images show, with a confidence, or "unknown"."""
+    from sparring.classify.predict import predict as predict_images
+    from sparring.cli.classify_tables import print_predictions
+
+    found = predict_images(classifier, images, threshold=threshold, skip_unreadable=skip_unreadable, note=note)
+    print_json(found) if as_json else print_predictions(found)
+
+
+def export(
+    classifier: Annotated[str, typer.Argument(help="A classifier's run, or its classifier.safetensors.")],
+    out: Annotated[Path, path_option("The file: .safetensors, .pt2 (torch.export) or .onnx.")],
+    as_json: AsJson = False,
+) -> None:
+    """Write a classifier for other programs, and check that they compute the same numbers."""
+    from sparring.classify.export import export_classifier
+
+    written = export_classifier(classifier, out)
+    difference = f"largest difference of a logit {written['largest_difference']:.1e}"
+    print_json(written) if as_json else print_lines(f"{written['out']}  ({written['kind']}, {difference})")

@@ -1,0 +1,29 @@
+"""The verb `sparring sample`. Heavy imports stay inside, as in all verbs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Optional
+
+import typer
+
+from sparring.cli.options import AsJson, path_option
+from sparring.cli.output import print_json, print_lines
+
+
+def sample(
+    run: Annotated[str, typer.Argument(help="A run's folder or a generator.safetensors.")],
+    out: Annotated[Path, path_option("A .png of all, an .npz, or a folder for one PNG each.")],
+    n: Annotated[int, typer.Option("--n", help="How many images.")] = 64,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same images.")] = 0,
+    label: Annotated[Optional[str], typer.Option(help="A class, by name or number; all in turn by default.")] = None,  # noqa: UP045
+    as_json: AsJson = False,
+) -> None:
+    """Draw images from a trained generator; needs no data."""
+    from sparring.api import sample as draw
+
+    images = draw(run, n, seed=seed, labels=label, out=out)
+    if as_json:
+        print_json({"out": str(out), "n": len(images), "shape": list(images.shape[1:]), "seed": seed})
+    else:
+        print_lines(str(out))
