@@ -33,6 +33,20 @@ def test_heads_are_linear_in_the_features():
     assert build(LOGITS)(points).shape == (4, 4)  # class logits where no term asks for a score
 
 
+@pytest.mark.parametrize("conditioning", ["none", "projection"])
+def test_heads_are_computed_in_float32_under_autocast(conditioning):
+    heads = (SCORE, LOGITS) if conditioning == "none" else (SCORE, SHARED)
+    D, points = build(*heads, conditioning=conditioning).float(), random(6, 2).float()
+    labels = torch.tensor([2, 0, -1, 2, 1, 1])
+    with torch.autocast("cpu", torch.bfloat16):
+        evidence = D.extract(points, labels)
+        found = {head.name: D.read(head.name, evidence, labels) for head in heads}
+    assert evidence.features.dtype == torch.bfloat16
+    whole = Evidence(evidence.features.float())
+    for name, output in found.items():
+        assert output.dtype == torch.float32 and torch.equal(output, D.read(name, whole, labels))
+
+
 def test_projection_adds_the_features_product_with_the_class_and_nothing_for_no_class():
     D, points, labels = build(SCORE, conditioning="projection"), random(4, 2), torch.tensor([2, 0, -1, 2])
     features = D.extract(points).features

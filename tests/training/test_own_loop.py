@@ -13,6 +13,7 @@ from torch import Tensor, nn
 import sparring
 from sparring import ASGAN, R1, SDP, GradientPenalty, Hinge, LeCam, NonSaturating, Objective, Wasserstein
 from sparring.errors import SparringError
+from sparring.networks.discriminator import Discriminator
 from sparring.training.step import train_step
 
 
@@ -131,6 +132,25 @@ def test_heads_and_labels_of_a_users_module() -> None:
     logits = module.classes(real.flatten(1))
     expected = nn.functional.cross_entropy(logits, labels)
     torch.testing.assert_close(d.logs["auxiliary_classifier"], expected.detach())
+
+
+@pytest.mark.parametrize("own", [True, False])
+def test_losses_are_float32_under_the_users_autocast(own: bool) -> None:
+    torch.manual_seed(0)
+    objective = Objective(hinge=Hinge(), sdp=SDP(t=0), feature_matching=sparring.FeatureMatching())
+    stages = Stages().float()
+    mine = MyDiscriminator(stages, nn.Linear(8, 1)) if own else Discriminator(stages, objective.heads())
+    caught: dict[str, Any] = {"blocks": ["layer1"], "heads": {"features": "layer2"}} if own else {}
+    D = objective.attach(mine.float(), **caught)
+    real, fake = torch.randn(8, 1, 8, 8), torch.randn(8, 1, 8, 8)
+    with torch.autocast("cpu", torch.bfloat16):
+        updates = [f(D, real, fake, step=0) for f in (objective.discriminator, objective.generator)]
+    for update in updates:
+        values = {"loss": update.loss.detach(), **update.logs}
+        values.pop("sdp/k")
+        for name, value in values.items():
+            assert value.dtype == torch.float32, name
+            assert own or value != value.bfloat16().float(), name  # a user's own head has rounded by itself
 
 
 def test_mistakes_say_what_to_do() -> None:

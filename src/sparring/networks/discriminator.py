@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -51,6 +52,16 @@ def rows_of(block: Tensor, index: Tensor | slice) -> Tensor:
     if block.ndim == 4 and not block.is_contiguous() and block.is_contiguous(memory_format=torch.channels_last):
         return block.permute(0, 2, 3, 1)[index].permute(0, 3, 1, 2)
     return block[index]
+
+
+def at_least_float32(values: Tensor) -> Tensor:
+    """Values of 16 bits in float32, all others unchanged: a score near 8 in bfloat16 is a multiple of 1/16."""
+    return values.float() if values.dtype in (torch.bfloat16, torch.float16) else values
+
+
+def _without_autocast(device: str) -> AbstractContextManager[Any]:
+    """Heads are one matrix each: what they cost in float32 is not seen beside the backbone."""
+    return torch.autocast(device, enabled=False) if torch.amp.is_autocast_available(device) else nullcontext()
 
 
 class Discriminator(nn.Module):
@@ -110,20 +121,24 @@ class Discriminator(nn.Module):
         return Evidence(features, list(blocks))
 
     def read(self, head: str, evidence: Evidence, labels: Tensor | None = None) -> Tensor:
-        """A head's output: [B] for the score, else [B, outputs]."""
+        """A head's output: [B] for the score, else [B, outputs]; in float32 under autocast too."""
         if head not in self.asked:
             asked = ", ".join(sorted(self.asked))
             raise SparringError(f"no head '{head}': no term of the objective asks for it; the heads are {asked}")
+        with _without_autocast(evidence.features.device.type):
+            return self._read(head, at_least_float32(evidence.features), labels)
+
+    def _read(self, head: str, features: Tensor, labels: Tensor | None) -> Tensor:
         if self.asked[head].shared_with is not None:
             assert self.embedding is not None
             table = self.embedding.weight
             assert isinstance(table, Tensor)
-            return evidence.features @ table.t()
-        output = self.heads[head](evidence.features)
+            return features @ table.t()
+        output = self.heads[head](features)
         if head != "score":
             return output
         score = output[:, 0]
-        return score if self.embedding is None else score + self._projection(evidence.features, labels)
+        return score if self.embedding is None else score + self._projection(features, labels)
 
     def _projection(self, features: Tensor, labels: Tensor | None) -> Tensor:
         if labels is None:

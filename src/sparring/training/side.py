@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from torch import Tensor
 
 from sparring.errors import SparringError
-from sparring.networks.discriminator import Evidence
+from sparring.networks.discriminator import Evidence, at_least_float32
 
 if TYPE_CHECKING:
     from sparring.training.round import Round
@@ -18,6 +18,7 @@ class Side:
 
     images [B, C, H, W] float32 in [-1, 1] (toy worlds: [B, D]); labels int64 [B], a class where >= 0 and not a class of
     the data where negative, or None where unknown. In the generator's update the fake side's images carry its graph.
+    Heads, features and blocks are float32 under `precision: bfloat16` too, so that losses are.
     """
 
     def __init__(self, r: Round, name: str | None, images: Tensor, labels: Tensor | None, total: int | None = None):
@@ -60,7 +61,7 @@ class Side:
                 f"{self._round.reader} reads features, and this discriminator returns none: name the submodule that "
                 "computes them with objective.attach(..., heads={'features': 'path.of.submodule'})"
             )
-        return evidence.features
+        return at_least_float32(evidence.features)
 
     @property
     def blocks(self) -> list[Tensor]:
@@ -71,12 +72,13 @@ class Side:
                 f"{self._round.reader} reads blocks, and this discriminator returns none: "
                 "name some with objective.attach(..., blocks=[...]), or return them from the backbone"
             )
-        return blocks
+        return [at_least_float32(block) for block in blocks]
 
     def __getitem__(self, head: str) -> Tensor:
         if head not in self._heads:
             with self._round.precision(full=self._round.is_second_order(self.name)):
-                self._heads[head] = self._round.judge_network.read(head, self.evidence, self.labels)
+                output = self._round.judge_network.read(head, self.evidence, self.labels)
+            self._heads[head] = at_least_float32(output)  # what losses are computed from
         return self._heads[head]
 
     @property
