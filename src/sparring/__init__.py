@@ -21,7 +21,7 @@ _PUBLIC = {
     "load": "sparring.sampling:load_generator",
     "sample": "sparring.api:sample",
     "evaluate": "sparring.api:evaluate",
-    "recipes": "sparring.api:recipes",
+    "recipes": "sparring.recipe_list:recipes",
     "show": "sparring.api:show",
     "pack": "sparring.data.sources:pack",
     "diagnose": "sparring.diagnose.report:diagnose",
@@ -71,7 +71,7 @@ def __dir__() -> list[str]:
 
 if TYPE_CHECKING:
     from sparring import toy
-    from sparring.api import evaluate, recipes, sample, show
+    from sparring.api import evaluate, sample, show
     from sparring.classify.export import export_classifier
     from sparring.classify.nat_loss import NATLoss
     from sparring.classify.predict import predict
@@ -84,6 +84,7 @@ if TYPE_CHECKING:
     from sparring.errors import NonFiniteLossError, SparringError
     from sparring.metrics.ncr import NCR, ncr
     from sparring.recipe import Recipe
+    from sparring.recipe_list import recipes
     from sparring.sampling import load_generator as load
     from sparring.terms.base import AdversarialLoss, Head, Penalty, Schedule, Term
     from sparring.training.objective import Objective

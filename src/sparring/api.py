@@ -10,29 +10,14 @@ from PIL import Image
 from torch import Tensor
 
 from sparring.classify.describe import describe_classifier, is_classifier
-from sparring.classify.recipe import ClassifierRecipe, shipped_classifiers
+from sparring.classify.recipe import ClassifierRecipe
 from sparring.dry_run import describe
 from sparring.errors import SparringError
 from sparring.recipe import Recipe, differences
-from sparring.recipe_files import read_recipe, shipped_recipes
 from sparring.report.plots import image_grid
 from sparring.sampling import load_generator
 
 Note = Callable[[str], None]
-
-
-def recipes() -> list[dict[str, Any]]:
-    """Every shipped recipe: its name, what it is, the paper's row if it is one, and whether it has been run in full."""
-    found = []
-    for name in shipped_recipes():
-        recipe = read_recipe(name)
-        shown = {"about": recipe.get("about", ""), "paper": recipe.get("paper")}
-        found.append({"name": name, **shown, "run_in_full": recipe.get("run_in_full", False)})
-    for name, path in shipped_classifiers().items():
-        recipe = read_recipe(path)
-        shown = {"about": recipe.get("about", ""), "paper": recipe.get("paper")}
-        found.append({"name": name, **shown, "run_in_full": recipe.get("run_in_full", False)})
-    return found
 
 
 def show(recipe: Any, overrides: Iterable[str] | Mapping[str, Any] = (), *, note: Note | None = None) -> dict[str, Any]:

@@ -47,14 +47,19 @@ _Loader.add_implicit_resolver(
 
 
 def shipped_recipes() -> dict[str, Path]:
-    """The recipes in the package, by name: their path without the ending, such as `quickstart` or `sdp/hinge-cifar10`."""
-    return dict(_shipped())
+    """The GANs' recipes in the package, by name: the path without ending, such as `quickstart` or `sdp/hinge-cifar10`."""
+    return dict(_shipped("recipes"))
+
+
+def shipped_classifiers() -> dict[str, Path]:
+    """The classifiers' recipes in the package, by name, such as `nat/demo`."""
+    return dict(_shipped("classify/recipes"))
 
 
 @cache
-def _shipped() -> dict[str, Path]:
+def _shipped(folder: str) -> dict[str, Path]:
     """Files and folders whose name starts with `_` are parts of recipes, not recipes."""
-    root = Path(str(resources.files("sparring"))) / "recipes"
+    root = Path(str(resources.files("sparring"))) / folder
     found = {path.relative_to(root).with_suffix("").as_posix(): path for path in sorted(root.rglob("*.yaml"))}
     return {name: path for name, path in found.items() if not any(part.startswith("_") for part in name.split("/"))}
 
@@ -93,15 +98,13 @@ def read_recipe(source: Any) -> dict[str, Any]:
 
 def unknown_recipe(name: str) -> SparringError:
     """What to say of a name that the command asked for has no recipe of: that the other command has it, or the nearest."""
-    from sparring.classify.recipe import shipped_classifiers
-
     for names, what, command in (
         (shipped_recipes(), "GAN", "train"),
         (shipped_classifiers(), "classifier", "classify"),
     ):
         if name in names:
             return SparringError(f"'{name}' is the recipe of a {what}: `sparring {command} {name}` trains it")
-    hint = nearest(name, [*shipped_recipes(), *shipped_classifiers()], otherwise="`sparring recipes` lists them all.")
+    hint = nearest(name, [*shipped_recipes(), *shipped_classifiers()], otherwise="`sparring recipes --all` lists them.")
     return SparringError(f"unknown recipe '{name}': {hint} Or give a YAML file or a run")
 
 

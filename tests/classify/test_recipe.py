@@ -6,8 +6,9 @@ import math
 import pytest
 from tiny_classifiers import TINY
 
-from sparring.classify.recipe import ClassifierRecipe, shipped_classifiers
+from sparring.classify.recipe import ClassifierRecipe
 from sparring.errors import SparringError
+from sparring.recipe_files import shipped_classifiers
 
 
 def load(**changes):

@@ -102,6 +102,11 @@ def test_another_recipe_or_other_images_are_refused_on_resume(run, without_repor
         train_classifier(run.folder, resume=True)
 
 
+def test_what_a_recipe_says_of_itself_may_change_before_a_resume(run, without_report):
+    changes = {**CHANGES, "about": "the same, described better", "run_in_full": True}
+    assert train_classifier(TINY, changes, out=run.folder, resume=True, **given()).results == run.results
+
+
 def test_a_criterion_that_stands_beside_itself_is_trained_once(tmp_path, without_report):
     notes = []
     changes = {"beside": ["baseline"], "criterion": "baseline", "steps": 1}

@@ -138,7 +138,7 @@ def test_unknown_recipes_and_bad_recipe_files(command, tmp_path):
     one_line(command("show", "nat/demoo"), "unknown recipe 'nat/demoo'", "did you mean 'nat/demo'?")
     one_line(command("train", "nat/demo"), "'nat/demo' is the recipe of a classifier", "`sparring classify nat/demo`")
     one_line(command("classify", "quickstart"), "'quickstart' is the recipe of a GAN", "`sparring train quickstart`")
-    one_line(command("train", "xyzzy"), "unknown recipe 'xyzzy': `sparring recipes` lists them all.")
+    one_line(command("train", "xyzzy"), "unknown recipe 'xyzzy': `sparring recipes --all` lists them.")
     one_line(command("train", "none.yaml"), "there is no recipe file none.yaml")
     (tmp_path / "empty").mkdir()
     one_line(command("train", "empty"), "empty is a folder without a recipe.json")
@@ -294,7 +294,15 @@ def test_a_gan_and_a_classifier_have_no_difference_in_lines(command):
 
 def test_recipes_for_people(command):
     code, out, _ = command("recipes")
+    assert code == 0 and "quickstart" in out and "as-gan" in out and "as-gan/as-dcgan-lsun" not in out
+    code, out, _ = command("recipes", "--all")
     assert code == 0 and "quickstart" in out and "NCR 0.4 0.96 / 0.971 / 0.949 / 0.736" in " ".join(out.split())
+    assert "not run" in out and "WGAN-div (ResNet)" in out
+    code, out, _ = command("recipes", "as-gan", "--data", "lsun")
+    rows = [line.split() for line in out.splitlines() if line.startswith("as-gan/")]
+    assert len(rows) == 8 and all(row[1] == "never" and row[0].endswith("-lsun") for row in rows)
+    one_line(command("recipes", "quickstrat"), "no recipe matches 'quickstrat': did you mean 'quickstart'?")
+    one_line(command("recipes", "r3gan", "--data", "lsun"), "the data sets are cifar10")
 
 
 def test_verbs_for_people(command, recipe, trained, tmp_path):

@@ -2,7 +2,8 @@
 
 from sparring.cli.classify_tables import print_classifier
 from sparring.cli.diagnose import print_tables
-from sparring.cli.tables import print_differences, print_metrics, print_recipes
+from sparring.cli.recipe_tables import print_recipes
+from sparring.cli.tables import print_differences, print_metrics
 
 NAMES = ("old[copy]", "x[/b]", ":cat:")
 

@@ -7,14 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from sparring.classify.networks import build_classifier
-from sparring.classify.recipe import ClassifierRecipe, shipped_classifiers
+from sparring.classify.recipe import ClassifierRecipe
 from sparring.classify.training import outputs_of
+from sparring.recipe_files import read_recipe, shipped_classifiers
 
 
 def is_classifier(recipe: Any) -> bool:
     """Whether a recipe, name, file, run's folder or mapping is a classifier's rather than a GAN's."""
-    from sparring.recipe_files import read_recipe
-
     if isinstance(recipe, ClassifierRecipe) or (isinstance(recipe, str) and recipe in shipped_classifiers()):
         return True
     if isinstance(recipe, str | Path) and Path(recipe).exists():

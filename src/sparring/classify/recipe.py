@@ -10,8 +10,6 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable, Mapping
-from functools import cache
-from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -24,7 +22,7 @@ from sparring.metrics.ncr import THRESHOLDS
 from sparring.plugins import find
 from sparring.recipe import Network, Part
 from sparring.recipe import Optimizer as BaseOptimizer
-from sparring.recipe_files import merge, parse_overrides, read_recipe, unknown_recipe
+from sparring.recipe_files import merge, parse_overrides, read_recipe, shipped_classifiers, unknown_recipe
 from sparring.recipe_options import explain, network_options
 from sparring.terms.base import Schedule, value_at
 
@@ -234,18 +232,6 @@ class ClassifierRecipe(Part):
         except ValidationError as error:
             raise SparringError(explain(error, cls)) from None
         return recipe if factor is None else recipe.scaled(factor)
-
-
-def shipped_classifiers() -> dict[str, Path]:
-    """The classifiers' recipes in the package, by name, such as `nat/demo`."""
-    return dict(_shipped())
-
-
-@cache
-def _shipped() -> dict[str, Path]:
-    root = Path(str(resources.files("sparring"))) / "classify" / "recipes"
-    paths = [path for path in sorted(root.rglob("*.yaml")) if not path.name.startswith("_")]
-    return {path.relative_to(root).with_suffix("").as_posix(): path for path in paths}
 
 
 def _values(source: Any) -> dict[str, Any]:

@@ -24,7 +24,7 @@ from sparring.recipe import Network, flat
 from sparring.training.log import read_rows
 from sparring.training.process import process_as_before
 from sparring.training.progress import Progress, no_progress
-from sparring.training.run_folder import FROM_PYTHON, choose_folder, commit, hardware, versions
+from sparring.training.run_folder import FROM_PYTHON, MAY_DIFFER, choose_folder, commit, hardware, versions
 from sparring.training.runtime import Runtime
 
 RESULTS = "results.json"
@@ -249,7 +249,8 @@ def _resolved(recipe: ClassifierRecipe, folder: Path) -> ClassifierRecipe:
     before = ClassifierRecipe.load(folder)
     recipe = recipe.model_copy(update={"threads": recipe.threads or before.threads, "name": before.name})
     old, new = flat(before.to_dict()), flat(recipe.to_dict())
-    changed = [key for key in {**old, **new} if old.get(key) != new.get(key)]
+    keys = [key for key in {**old, **new} if key.partition(".")[0] not in MAY_DIFFER]
+    changed = [key for key in keys if old.get(key) != new.get(key)]
     if changed:
         listed = "; ".join(f"{key} was {old.get(key)!r} and is {new.get(key)!r}" for key in changed)
         raise SparringError(

@@ -9,7 +9,13 @@ import typer
 from sparring.cli.options import AsJson, Device, Overrides, RecipeArgument
 from sparring.cli.output import note, print_json, print_lines
 
-bench = typer.Typer(help="Time this library against textbook implementations.", no_args_is_help=True)
+bench = typer.Typer(help="Time this library against textbook implementations: `sparring bench step quickstart`.")
+
+
+@bench.callback(invoke_without_command=True)
+def start(context: typer.Context) -> None:
+    if context.invoked_subcommand is None:
+        print_lines(context.get_help().rstrip())
 
 
 @bench.command(name="step")

@@ -8,12 +8,12 @@ from typing import Annotated, Optional
 
 import typer
 
-from sparring.cli.options import AsJson, ClassifierOverrides, Device, RecipeArgument, path_option
+from sparring.cli.options import AsJson, ClassifierArgument, ClassifierOverrides, Device, path_option
 from sparring.cli.output import note, print_json, print_lines
 
 
 def classify(
-    recipe: RecipeArgument,
+    recipe: ClassifierArgument,
     overrides: ClassifierOverrides = None,
     out: Annotated[Optional[Path], path_option("The run's folder; runs/NAME by default.")] = None,  # noqa: UP045
     resume: Annotated[bool, typer.Option("--resume", help="Continue the run in that folder.")] = False,

@@ -6,9 +6,11 @@ Results go to stdout, progress and notes to stderr. A mistake of the user's ends
 from __future__ import annotations
 
 import sys
+from typing import Any
 
 import typer
 
+from sparring import __version__
 from sparring.cli.bench import bench
 from sparring.cli.classify import classify
 from sparring.cli.diagnose import diagnose
@@ -20,13 +22,37 @@ from sparring.cli.sample import sample
 from sparring.cli.toy import toy
 from sparring.cli.train import train
 
+START = """\
+Sparring {version}: train GANs against better opponents.
+
+Three things to try, each in minutes on a CPU, without a download:
+
+  sparring train quickstart                                  train a GAN on small pictures of clothes, and measure it
+  sparring classify nat/demo                                 train a classifier that can answer "unknown"
+  sparring toy ring-8 objective.sdp.k=5 --versus hinge       film two methods on a toy problem
+
+Then
+
+  sparring recipes                what else can be trained
+  sparring show quickstart        what a run would do, without training
+  sparring --help                 all commands; `sparring train --help` explains one
+  sparring --install-completion   let the Tab key complete commands and recipes in your shell
+
+The documentation is in the repository: README.md, then the folder docs.
+"""
+
 app = typer.Typer(
     help="Train GANs against better opponents.",
-    no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+
+@app.callback(invoke_without_command=True)
+def start(context: typer.Context) -> None:
+    if context.invoked_subcommand is None:
+        sys.stdout.write(START.format(version=__version__))
+
 
 for verb in (train, sample, evaluate, recipes, show, pack, classify, predict, export, toy, diagnose):
     app.command()(verb)
@@ -38,7 +64,7 @@ def main() -> None:
     from sparring.errors import SparringError
 
     try:
-        code = app(standalone_mode=False)  # typer answers Ctrl-C and --help with an exit code
+        code = app(prog_name="sparring", standalone_mode=False)  # typer answers Ctrl-C and --help with an exit code
         sys.exit(code if isinstance(code, int) else 0)
     except KeyboardInterrupt:
         sys.exit(130)
@@ -51,12 +77,19 @@ def main() -> None:
             sys.exit(130)
         if not _is_usage_error(error):
             raise
-        _fail(error.format_message())  # type: ignore[attr-defined]
+        _fail(_usage(error))
 
 
 def _is_usage_error(error: Exception) -> bool:
     """Whether click, typer's own or the installed one, says that the words of the command are wrong."""
     return hasattr(error, "format_message") and hasattr(error, "exit_code")
+
+
+def _usage(error: Any) -> str:
+    """What is wrong with the words of a command, and whose help says what is right."""
+    message = error.format_message()
+    end = "" if message.endswith((".", "?", ")")) else "."
+    return f"{message}{end} Try `{error.ctx.command_path if error.ctx else 'sparring'} --help`"
 
 
 def _fail(message: str) -> None:

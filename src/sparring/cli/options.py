@@ -7,7 +7,31 @@ from typing import Annotated, Any, Optional
 
 import typer
 
-RecipeArgument = Annotated[str, typer.Argument(help="A shipped recipe's name, a YAML file, or a run's folder.")]
+
+def _completed(incomplete: str, *kinds: str) -> list[str]:
+    """The shipped recipes of these kinds, the folders and the YAML files that begin with what was typed."""
+    from sparring import recipe_files
+
+    names = [name for kind in kinds for name in getattr(recipe_files, f"shipped_{kind}")()]
+    beside = Path(incomplete) if incomplete.endswith("/") else Path(incomplete).parent
+    paths = [f"{path}/" if path.is_dir() else str(path) for path in sorted(beside.glob("[!.]*"))]
+    return [each for each in (*names, *filter(_may_be_a_recipe, paths)) if each.startswith(incomplete)]
+
+
+def _may_be_a_recipe(path: str) -> bool:
+    return path.endswith(("/", ".yaml", ".yml", ".json"))
+
+
+def _recipe(*kinds: str) -> Any:
+    def complete(incomplete: str) -> list[str]:
+        return _completed(incomplete, *kinds)
+
+    return typer.Argument(help="A shipped recipe's name, a YAML file, or a run's folder.", autocompletion=complete)
+
+
+RecipeArgument = Annotated[str, _recipe("recipes")]
+ClassifierArgument = Annotated[str, _recipe("classifiers")]
+AnyRecipe = Annotated[str, _recipe("recipes", "classifiers")]
 Overrides = Annotated[
     Optional[list[str]],  # noqa: UP045 - typer reads the annotation at run time
     typer.Argument(metavar="[KEY=VALUE]...", help="Changes, such as steps=500 batch_size=32 objective.r1.weight=5."),

@@ -6,25 +6,38 @@ from typing import Annotated, Optional
 
 import typer
 
-from sparring.cli.options import AsJson, Overrides, RecipeArgument
+from sparring.cli.options import AnyRecipe, AsJson, Overrides
 from sparring.cli.output import note, print_json
 
 
-def recipes(as_json: AsJson = False) -> None:
-    """List the recipes that ship with the package."""
-    from sparring.api import recipes as list_recipes
-    from sparring.cli import tables
+def recipes(
+    words: Annotated[
+        Optional[list[str]],  # noqa: UP045 - typer reads the annotation at run time
+        typer.Argument(metavar="[WORD]...", help="A group such as as-gan, or text in a name or description."),
+    ] = None,
+    data: Annotated[Optional[str], typer.Option(help="Only recipes on this data set, such as cifar10.")] = None,  # noqa: UP045
+    everything: Annotated[bool, typer.Option("--all", help="List every recipe, and rows the papers quote.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """List the recipes that come with the package: an overview, or those that match."""
+    from sparring.cli import recipe_tables as tables
     from sparring.recipe_files import quoted_rows
+    from sparring.recipe_list import recipes as find
 
-    found = list_recipes()
+    found = find(words or [], data=data)
     if as_json:
         print_json(found)
-    else:
+    elif words or data is not None:
+        quoted = [row for row in quoted_rows() if row["paper"] in (words or [])] if data is None else []
+        tables.print_recipes(found, quoted)
+    elif everything:
         tables.print_recipes(found, quoted_rows())
+    else:
+        tables.print_overview(found)
 
 
 def show(
-    recipe: RecipeArgument,
+    recipe: AnyRecipe,
     overrides: Overrides = None,
     diff: Annotated[Optional[str], typer.Option(help="Another recipe: print only what differs.")] = None,  # noqa: UP045
     as_json: AsJson = False,

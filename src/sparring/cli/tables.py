@@ -39,41 +39,6 @@ def print_metrics(records: list[dict[str, Any]]) -> None:
         console.print(f"note{whose}: {note}", style="dim")
 
 
-def print_recipes(found: list[dict[str, Any]], quoted: list[dict[str, Any]]) -> None:
-    """The shipped recipes, by paper, then the rows that the papers quote; one that nobody has run in full says so."""
-    console = plain_console()
-    groups: dict[str, list[dict[str, Any]]] = {}
-    for recipe in sorted(found, key=lambda r: "/" in r["name"]):
-        groups.setdefault(recipe["name"].rpartition("/")[0], []).append(recipe)
-    for group in groups.values():
-        table = Table("recipe", "run in full", "paper's number", "what it is", box=None, pad_edge=False)
-        table.columns[0].no_wrap = True
-        title = (group[0]["paper"] or {}).get("title")
-        if title:
-            console.print(f"\n{title}", style="bold")
-        for recipe in group:
-            number = _number((recipe["paper"] or {}).get("number"))
-            table.add_row(recipe["name"], "yes" if recipe["run_in_full"] else "never", number, recipe["about"])
-        console.print(table)
-    rows = Table("row", "data", "paper's number", "where", box=None, pad_edge=False)
-    for row in quoted:
-        where = f"{row['paper']}, " + (f"table {row['table']}" if "table" in row else f"section {row['section']}")
-        rows.add_row(row["row"], row["data"], _number(row["number"]), where)
-    console.print("\nRows that the papers quote from others, not run", style="bold")
-    console.print(rows)
-
-
-def _number(number: Any) -> str:
-    """A number of a paper's table: {FID: 24.5} as `FID 24.5`, {NCR 0.4: [0.01, 0.08]} as `NCR 0.4 0.01 / 0.08`."""
-    if isinstance(number, dict):
-        return ", ".join(f"{metric} {_number(value)}" for metric, value in number.items())
-    if isinstance(number, list):
-        return " / ".join(map(_number, number))
-    if isinstance(number, float):
-        return f"{number:g}"
-    return "" if number is None else str(number)
-
-
 def print_differences(a: str, b: str, changed: dict[str, dict[str, Any]]) -> None:
     table = Table("key", a, b, box=None, pad_edge=False)
     table.columns[0].overflow = "fold"  # a key is there to be typed again

@@ -1,0 +1,46 @@
+"""Which shipped recipes some words or a data set mean."""
+
+from __future__ import annotations
+
+import pytest
+
+from sparring.errors import SparringError
+from sparring.recipe_list import recipes
+
+
+def names(*words: str, data: str | None = None) -> set[str]:
+    return {entry["name"] for entry in recipes(words, data=data)}
+
+
+def test_every_recipe_says_how_it_is_trained_and_on_what() -> None:
+    found = {entry["name"]: entry for entry in recipes()}
+    assert found["quickstart"]["command"] == "train" and found["quickstart"]["data"] == "fashion-mnist-10k"
+    assert found["nat/demo"]["command"] == "classify" and found["nat/nat-svhn"]["data"] == "torchvision:SVHN"
+
+
+def test_a_groups_name_is_that_group_alone_and_other_words_are_looked_for() -> None:
+    assert {name.split("/")[0] for name in names("nat")} == {"nat"}  # not nat-gan
+    assert names("AutoGAN", "cifar100") == {"sdp/autogan-cifar100", "sdp/autogan-sdp-cifar100"}
+    assert names("embedded garments") == {"quickstart"}  # in its description
+
+
+def test_a_data_sets_whole_name_goes_before_its_beginning() -> None:
+    assert names("sdp", data="cifar10") == {name for name in names("sdp", data="CIFAR") if "cifar100" not in name}
+    assert names(data="torchvision:CIFAR100") == names(data="cifar-100") != set()
+    assert {name.split("/")[0] for name in names(data="imagenet")} == {"mhgan"}
+    assert len(names(data="tiny-imagenet")) == 17
+
+
+@pytest.mark.parametrize(
+    "words, data, expected",
+    [
+        (("sdpp",), None, "no recipe matches 'sdpp': did you mean 'sdp'?"),
+        (("xyzzy",), None, "no recipe matches 'xyzzy': the groups are as-gan, mhgan, nat, nat-gan, r3gan, sdp"),
+        ((), "mnist", "no recipe is on 'mnist': the data sets are celeba, cifar10, cifar100, fashion-mnist-10k"),
+        ((), "", "no recipe is on ''"),
+    ],
+)
+def test_nothing_found_says_what_there_is(words: tuple[str, ...], data: str | None, expected: str) -> None:
+    with pytest.raises(SparringError) as error:
+        recipes(words, data=data)
+    assert expected in str(error.value)
