@@ -25,7 +25,7 @@ from torch import Tensor
 from sparring.metrics import GaussianStats, frechet_distance, frechet_distance_of, intra_class_distances
 from sparring.metrics.gaussian import _congruence as congruence
 from sparring.metrics.gaussian import _fit as fit
-from sparring.training.run_folder import commit
+from sparring.version import commit
 
 
 def features(n: int, d: int, seed: int) -> Tensor:

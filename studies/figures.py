@@ -45,7 +45,7 @@ from sparring.files import write_json
 from sparring.metrics.compare import ClassComparison, class_scatter, compare_classes
 from sparring.report.plots import bars, curves, from_zero, picture_rows
 from sparring.training.log import read_rows
-from sparring.training.run_folder import commit
+from sparring.version import commit
 
 TRAINED_APART = dict.fromkeys(("nat-1", "nat-4"), ("nat-classifiers",))  # of classifiers, trained on the way
 

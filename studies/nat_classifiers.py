@@ -35,7 +35,7 @@ from sparring.classify.training import Training
 from sparring.data import PackedImages, load, noise_batch, noise_images
 from sparring.randomness import generator_for
 from sparring.training.progress import no_progress
-from sparring.training.run_folder import commit
+from sparring.version import commit
 
 ROOT = Path(__file__).resolve().parents[1]
 DATA = ROOT.parent / "shared" / "data"

@@ -55,7 +55,7 @@ def describe(recipe: Recipe, note: Callable[[str], None] = lambda text: None) ->
         for name, wanted in (("negatives", recipe.negatives), ("unlabelled", recipe.unlabelled or data.labelled))
         if wanted is not None
     }
-    state = build(recipe, shapes, runtime=Runtime(torch.device("meta")), **extra)
+    state = build(recipe, shapes, runtime=Runtime(torch.device("meta")), note=note, **extra)
     costs = _costs(state)
     return {
         "name": recipe.name,

@@ -15,7 +15,6 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as save_safetensors
 from torch import Tensor, nn
 
-from sparring import __version__
 from sparring.data.packed import to_uint8
 from sparring.errors import SparringError, nearest
 from sparring.files import content_hash, write_atomically, write_json
@@ -25,6 +24,7 @@ from sparring.randomness import generator_for, seed_for
 from sparring.recipe_options import network_options
 from sparring.training.device import usable_device
 from sparring.training.frozen import evaluating
+from sparring.version import __version__
 
 WEIGHTS, DESCRIPTION = "generator.safetensors", "generator.json"
 METADATA = "sparring"  # the key of the description in the weights' file

@@ -32,6 +32,20 @@ NETWORKS: dict[str, str] = {
 TORCHVISION = "torchvision:"
 
 
+class Strided1x1(nn.Conv2d):
+    """A 1x1 convolution of each `stride`-th pixel, [B, I, H, W] -> [B, O, H / stride, W / stride] rounded up, no bias.
+
+    The pixels are taken first: torch's own strided one is faulty on some CPUs (`sparring.networks.faulty_convolution`).
+    """
+
+    def __init__(self, inputs: int, outputs: int, stride: int):
+        super().__init__(inputs, outputs, 1, bias=False)
+        self.every = stride
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x[:, :, :: self.every, :: self.every] if self.every > 1 else x)
+
+
 class BasicBlock(nn.Module):
     """3x3, norm, ReLU, 3x3, norm; plus x, brought to the same shape by a normalised 1x1; ReLU."""
 
@@ -43,7 +57,7 @@ class BasicBlock(nn.Module):
         self.norm2 = nn.BatchNorm2d(outputs)
         self.shortcut: nn.Module = nn.Identity()
         if stride != 1 or inputs != outputs:
-            self.shortcut = nn.Sequential(nn.Conv2d(inputs, outputs, 1, stride, bias=False), nn.BatchNorm2d(outputs))
+            self.shortcut = nn.Sequential(Strided1x1(inputs, outputs, stride), nn.BatchNorm2d(outputs))
 
     def forward(self, x: Tensor) -> Tensor:
         h = self.norm2(self.conv2(F.relu(self.norm1(self.conv1(x)))))

@@ -24,8 +24,9 @@ from sparring.recipe import Network, flat
 from sparring.training.log import read_rows
 from sparring.training.process import process_as_before
 from sparring.training.progress import Progress, no_progress
-from sparring.training.run_folder import FROM_PYTHON, MAY_DIFFER, choose_folder, commit, hardware, versions
+from sparring.training.run_folder import FROM_PYTHON, MAY_DIFFER, choose_folder
 from sparring.training.runtime import Runtime
+from sparring.version import commit, hardware, versions
 
 RESULTS = "results.json"
 
@@ -100,7 +101,7 @@ def train_classifier(
         images = load_classifier_data(chosen, note, data=data, test=test, negatives=negatives, probes=probes)
         for name, other in others.items():
             _check_beside(name, other, images)
-        check_parts(chosen, images.train.num_classes, images.train.size, images.train.channels)
+        check_parts(chosen, images.train.num_classes, images.train.size, images.train.channels, note)
         check_writable(folder, ANOTHER_FOLDER)
         with one_line_for_disk_errors("see to it and continue with --resume"):
             facts = _write_facts(folder, chosen, images, command)

@@ -18,6 +18,7 @@ from sparring.classify.networks import Classifier, build_classifier, check_logit
 from sparring.classify.recipe import ClassifierRecipe
 from sparring.data.packed import PackedImages
 from sparring.errors import NonFiniteLossError, SparringError, one_line
+from sparring.networks.faulty_convolution import strided_1x1_refused
 from sparring.plugins import find
 from sparring.randomness import seed_global_generators
 from sparring.recipe import Network
@@ -182,11 +183,13 @@ def make_criterion(criterion: Network, num_classes: int) -> nn.Module:
     return made
 
 
-def check_parts(recipe: ClassifierRecipe, num_classes: int, size: int, channels: int) -> None:
+def check_parts(recipe: ClassifierRecipe, num_classes: int, size: int, channels: int, note: Note) -> None:
     """Build all that the recipe's classifiers are made of, and try a step, so that a mistake stops the run before it starts.
 
-    Leaves the global generators as they are. Raises SparringError for a network or criterion that cannot be built, for a
-    network that cannot be trained on a batch's first images, and for a criterion that returns no scalar to differentiate.
+    Leaves the global generators as they are. note: takes lines for people.
+
+    Raises SparringError for a network or criterion that cannot be built, for a network that cannot be trained on a batch's
+    first images, and for a criterion that returns no scalar to differentiate.
     """
     with torch.random.fork_rng(devices=[]):
         for criterion in recipe.classifiers:
@@ -202,7 +205,9 @@ def check_parts(recipe: ClassifierRecipe, num_classes: int, size: int, channels:
             made = make_criterion(criterion, num_classes)
             target = torch.tensor([0, NEGATIVE] if takes_negatives(criterion.kind) else [0, 1][: recipe.batch_size])
             images = torch.zeros(len(target), channels, size, size).contiguous(memory_format=torch.channels_last)
-            with one_line(f"network '{network.kind}' fails in training on images {list(images.shape)}: "):
+            fails = f"network '{network.kind}' fails in training on images {list(images.shape)}: "
+            once = note if criterion is recipe.criterion else None
+            with strided_1x1_refused(f"network '{network.kind}'", once), one_line(fails):
                 logits = classifier.train()(images)
             check_logits(logits, network.kind, len(target), outputs)
             if not logits.requires_grad:

@@ -6,7 +6,7 @@ Results go to stdout, progress and notes to stderr. A mistake of the user's ends
 from __future__ import annotations
 
 import sys
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 
@@ -48,8 +48,27 @@ app = typer.Typer(
 )
 
 
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from sparring.version import bug_report
+
+        sys.stdout.write(f"{bug_report()}\n")
+        raise typer.Exit
+
+
 @app.callback(invoke_without_command=True)
-def start(context: typer.Context) -> None:
+def start(
+    context: typer.Context,
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version",
+            callback=_print_version,
+            is_eager=True,
+            help="Print what a bug report needs: versions, commit, the CPU's instructions.",
+        ),
+    ] = False,
+) -> None:
     if context.invoked_subcommand is None:
         sys.stdout.write(START.format(version=__version__))
 

@@ -12,7 +12,6 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
-from sparring import __version__
 from sparring.diagnose.opened import OpenedRun
 from sparring.diagnose.sections import SECTIONS, Section, section
 from sparring.errors import SparringError, nearest
@@ -22,6 +21,7 @@ from sparring.report.html import page, table
 from sparring.report.html import section as heading
 from sparring.report.plots import render
 from sparring.training.device import usable_device
+from sparring.version import __version__
 
 Note = Callable[[str], None]
 DEFAULT_N, FEWEST = 256, 16
@@ -119,7 +119,7 @@ def _name_apart(runs: Sequence[OpenedRun]) -> None:
 
 
 def _write(found: Diagnosis, runs: Sequence[OpenedRun], n: int) -> None:
-    from sparring.training.run_folder import commit, versions
+    from sparring.version import commit, versions
 
     pictures = [picture_name(name) for part in found.sections for name, _, _ in part.figures]
     facts = {

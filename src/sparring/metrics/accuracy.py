@@ -163,7 +163,7 @@ def _held_out(data: RunData, held: PackedImages | None, split: str | None, say: 
 
 
 def _record(name: str, share: float, which: str, images: ImageSet, boundary: float | None) -> dict[str, Any]:
-    from sparring import __version__
+    from sparring.version import __version__
 
     kind = f"share above {boundary:g}" if name == "real" else "self-accuracy" if which == "generated" else "accuracy"
     return {

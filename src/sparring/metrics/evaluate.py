@@ -16,7 +16,6 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
-from sparring import __version__
 from sparring.errors import SparringError, nearest
 from sparring.files import cache_folder
 from sparring.metrics.extractors.base import Extractor, check_name
@@ -29,6 +28,7 @@ from sparring.metrics.prdc import check_neighbours
 from sparring.metrics.seen import Seen, look
 from sparring.metrics.sets import Generate, ImageSet, of_images
 from sparring.metrics.values import NEED_LABELS, NEED_LOGITS, NEED_ROWS, Record, metric_name, values_of
+from sparring.version import __version__
 
 if TYPE_CHECKING:
     from sparring.data.packed import PackedImages

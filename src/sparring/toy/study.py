@@ -200,8 +200,7 @@ def _in_short(row: Mapping[str, Any]) -> str:
 
 
 def _provenance() -> dict[str, Any]:
-    from sparring import __version__
-    from sparring.training.run_folder import commit
+    from sparring.version import __version__, commit
 
     return {"sparring": __version__, "torch": str(torch.__version__), "commit": commit()}
 

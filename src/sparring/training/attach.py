@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import inspect
+import warnings
 from collections.abc import Mapping
+from contextlib import nullcontext
 from typing import Any
 
 from torch import Tensor, nn
@@ -11,6 +13,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from sparring.errors import SparringError, nearest
 from sparring.networks.discriminator import Discriminator, Evidence
+from sparring.networks.faulty_convolution import strided_1x1_refused
 from sparring.terms.base import Head
 
 
@@ -42,6 +45,7 @@ class Attached(nn.Module):
         self.uses_labels = getattr(module, "uses_labels", self.takes_labels)
         self._asked = dict(asked)
         self._caught: dict[str, Tensor] = {}
+        self._tried = False
         self._blocks, self._heads = tuple(blocks), dict(heads or {})
         self.gives_features = isinstance(module, Discriminator) or "features" in self._heads
         for path in {*self._blocks, *self._heads.values()}:
@@ -60,7 +64,10 @@ class Attached(nn.Module):
         if isinstance(self.module, Discriminator):
             return self.module.extract(images, labels)
         self._caught.clear()
-        output = self(images, labels)
+        first = strided_1x1_refused("this discriminator", _warn) if not self._tried else nullcontext()
+        with first:
+            output = self(images, labels)
+        self._tried = True
         outputs = dict(output) if isinstance(output, Mapping) else {"score": output}
         outputs |= {name: self._caught[path] for name, path in self._heads.items()}
         for name, value in outputs.items():
@@ -79,6 +86,10 @@ class Attached(nn.Module):
                 f"heads from it, or name the submodule: objective.attach(..., heads={{'{head}': 'path.of.submodule'}})"
             )
         return evidence.outputs[head]
+
+
+def _warn(text: str) -> None:
+    warnings.warn(text, stacklevel=2)
 
 
 def _takes_labels(module: nn.Module) -> bool:

@@ -105,7 +105,8 @@ def train(
         torch.set_num_threads(chosen.threads)
         quiet = note if runtime.is_main else (lambda text: None)
         given = load_run_data(chosen, quiet, data=data, negatives=negatives, unlabelled=unlabelled)
-        state = build(chosen, given.real, negatives=given.negatives, unlabelled=given.unlabelled, runtime=runtime)
+        negatives, unlabelled = given.negatives, given.unlabelled
+        state = build(chosen, given.real, negatives=negatives, unlabelled=unlabelled, runtime=runtime, note=quiet)
         training = Training(state, folder, given, list(trackers) if runtime.is_main else [], quiet)
         training.begin(resume_from, command, tensorboard=tensorboard)
         training.go(progress if runtime.is_main else no_progress)

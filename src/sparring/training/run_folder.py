@@ -4,24 +4,21 @@ from __future__ import annotations
 
 import json
 import os
-import platform
-import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from sparring import __version__
 from sparring.data.packed import PackedImages
 from sparring.data.partial_labels import keep_share_of_labels
 from sparring.data.sources import load
 from sparring.errors import SparringError
 from sparring.files import ANOTHER_FOLDER, UNFINISHED, one_line_for_disk_errors, write_json
 from sparring.recipe import Data, Recipe, differences
+from sparring.version import commit, hardware, versions
 
 Note = Callable[[str], None]
 MAY_DIFFER = ("name", "about", "paper", "run_in_full", "keep_checkpoints")  # on resume: they change no number
@@ -123,11 +120,6 @@ def python_sources(**given: Any) -> dict[str, str]:
     return {name: f"{FROM_PYTHON}{type(images).__name__}" for name, images in given.items() if images is not None}
 
 
-def hardware(threads: int | None) -> str:
-    """What a run computes with, such as `x86_64, 2 threads`."""
-    return f"{platform.machine()}, {threads} thread{'' if threads == 1 else 's'}"
-
-
 def choose_folder(name: str, source: Any, out: str | Path | None, *, resume: bool) -> Path:
     """The folder of a run of that name: a new one, or with `resume` one that holds a run. Creates nothing.
 
@@ -209,23 +201,3 @@ def _read(path: Path) -> dict[str, Any]:
         return dict(json.loads(path.read_text(encoding="utf-8")))
     except (ValueError, TypeError):
         raise SparringError(f"{path} is damaged: it is no JSON mapping") from None
-
-
-def versions() -> dict[str, str]:
-    found = {name: version(name) for name in ("torch", "numpy", "pydantic", "safetensors")}
-    return {"sparring": __version__, "python": platform.python_version(), **found}
-
-
-def commit() -> str | None:
-    """The commit of the source tree that the package runs from, if it is one."""
-    try:
-        done = subprocess.run(
-            ["git", "describe", "--always", "--dirty", "--abbrev=12"],
-            cwd=Path(__file__).parent,
-            capture_output=True,
-            text=True,
-            timeout=5,
-        )
-    except (OSError, subprocess.SubprocessError):
-        return None
-    return done.stdout.strip() or None

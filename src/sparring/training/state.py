@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from sparring.errors import NonFiniteLossError, SparringError
 from sparring.networks import BACKBONES, GENERATORS
 from sparring.networks.discriminator import Discriminator
+from sparring.networks.faulty_convolution import strided_1x1_refused
 from sparring.plugins import find
 from sparring.randomness import seed_for, seed_global_generators
 from sparring.recipe_options import given_to
@@ -196,8 +197,12 @@ def build(
     image_size: int | None = None,
     image_channels: int | None = None,
     dtype: torch.dtype = torch.float32,
+    note: Callable[[str], None] | None = None,
 ) -> TrainingState:
-    """A run at step 0. Raises SparringError, before anything is trained, where recipe, networks and data do not fit."""
+    """A run at step 0. Raises SparringError, before anything is trained, where recipe, networks and data do not fit.
+
+    note: takes lines for people.
+    """
     runtime = runtime or Runtime(precision=recipe.precision)
     size = getattr(real, "size", 1) if image_size is None else image_size
     channels = getattr(real, "channels", 1) if image_channels is None else image_channels
@@ -230,7 +235,7 @@ def build(
     for network in (discriminator, generator):
         network.to(runtime.device, dtype, memory_format=channels_last)  # type: ignore[call-overload]
     objective = Objective(recipe.objective.terms)  # memory of this run's own
-    _check_objective(recipe, objective, discriminator, generator, feed)
+    _check_objective(recipe, objective, discriminator, generator, feed, note)
     runtime.copy_from_main([*discriminator.state_dict().values(), *generator.state_dict().values()])
     return TrainingState(
         recipe=recipe,
@@ -264,7 +269,12 @@ def _check_batches(recipe: Recipe, real: Source, unlabelled: Source | None, runt
 
 
 def _check_objective(
-    recipe: Recipe, objective: Objective, discriminator: Discriminator, generator: nn.Module, feed: Feed
+    recipe: Recipe,
+    objective: Objective,
+    discriminator: Discriminator,
+    generator: nn.Module,
+    feed: Feed,
+    note: Callable[[str], None] | None,
 ) -> None:
     """Each term says whether it can work in this run; what terms remember goes where the networks are."""
     sides = {"real", "fake"} | ({"negative"} if feed.negatives else set())
@@ -278,7 +288,7 @@ def _check_objective(
             has_labels=feed.num_classes > 0,
             sides=frozenset(sides),
             couples_batch=discriminator.couples_batch,
-            has_blocks=_check_networks(discriminator, generator, feed),
+            has_blocks=_check_networks(discriminator, generator, feed, note),
         )
     )
     for memory in objective.memory.values():
@@ -287,18 +297,22 @@ def _check_objective(
 
 
 @torch.no_grad()
-def _check_networks(discriminator: Discriminator, generator: nn.Module, feed: Feed) -> bool:
+def _check_networks(
+    discriminator: Discriminator, generator: nn.Module, feed: Feed, note: Callable[[str], None] | None
+) -> bool:
     """Whether the backbone returns blocks; both networks are tried on two samples, and nothing of them changes."""
     with torch.random.fork_rng(devices=[]), frozen(discriminator), frozen(generator):
         latents, labels = feed.latents(2, "check")
-        images = generator(latents, labels)
+        with strided_1x1_refused("the generator", note):
+            images = generator(latents, labels)
         real, real_labels = feed.real.batch(torch.arange(2), feed.device)
         if images.shape != real.shape:
             raise SparringError(
                 f"the generator makes images {tuple(images.shape[1:])} and the data have {tuple(real.shape[1:])}: "
                 "set data.size and data.channels, or the network's options"
             )
-        evidence = discriminator.extract(real.to(latents.dtype), real_labels)
+        with strided_1x1_refused("the discriminator", note):
+            evidence = discriminator.extract(real.to(latents.dtype), real_labels)
         if evidence.features.shape != (2, discriminator.channels):
             raise SparringError(
                 f"the backbone returns features {tuple(evidence.features.shape)} for 2 images, and its `channels` promise "

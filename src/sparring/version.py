@@ -1,0 +1,55 @@
+"""What runs here: the version, its commit, the versions of what it builds on, and the CPU's instruction set."""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+from importlib.metadata import version
+from pathlib import Path
+
+__version__ = "0.1.0"
+
+
+def versions() -> dict[str, str]:
+    """The versions that numbers may depend on, by package."""
+    found = {name: version(name) for name in ("torch", "numpy", "pydantic", "safetensors")}
+    return {"sparring": __version__, "python": platform.python_version(), **found}
+
+
+def commit() -> str | None:
+    """The commit of the source tree that the package runs from; None where it was installed, in whosever tree that lies."""
+    if _git("ls-files", "--error-unmatch", Path(__file__).name) is None:
+        return None
+    return _git("describe", "--always", "--dirty", "--abbrev=12")
+
+
+def _git(*words: str) -> str | None:
+    """What git says about the package's folder; None where it says nothing or fails."""
+    try:
+        done = subprocess.run(
+            ["git", *words], cwd=Path(__file__).parent, capture_output=True, text=True, timeout=5, check=True
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout.strip() or None
+
+
+def instruction_set() -> str:
+    """The CPU's instruction set as torch uses it, such as "AVX512": the last bits of sums depend on it."""
+    import torch
+
+    limit = os.environ.get("ONEDNN_MAX_CPU_ISA") or os.environ.get("DNNL_MAX_CPU_ISA")
+    return torch.backends.cpu.get_cpu_capability() + (f" (oneDNN: {limit})" if limit else "")
+
+
+def bug_report() -> str:
+    """All of that in one line: `sparring 0.1.0 (commit 1a2b3c), Python 3.11.2, torch 2.14.1, x86_64 with AVX2`."""
+    source = commit() or "installed"
+    machine = f"{platform.system()} {platform.machine()} with {instruction_set()}"
+    return f"sparring {__version__} ({source}), Python {platform.python_version()}, torch {version('torch')}, {machine}"
+
+
+def hardware(threads: int | None) -> str:
+    """What a run computes with, such as `x86_64 with AVX2, 2 threads`."""
+    return f"{platform.machine()} with {instruction_set()}, {threads} thread{'' if threads == 1 else 's'}"
