@@ -7,7 +7,9 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
 Command = Callable[..., tuple[int, str, str]]
 
@@ -57,3 +59,54 @@ def test_case_24_the_list_of_recipes_is_short_and_can_be_filtered(command: Comma
     assert code == 0 and "as-gan/as-sn-dcgan-cifar10" in out and "celeba" not in out and "never" in out
     code, out, _ = command("recipes", "--json")
     assert len(json.loads(out)) > 100
+
+
+@pytest.fixture
+def own_images(tmp_path: Path) -> Path:
+    """A folder of 3 classes with 8 small pictures in colour each."""
+    for name in ("cat", "dog", "owl"):
+        (tmp_path / "own" / name).mkdir(parents=True)
+        for i in range(8):
+            pixels = np.random.default_rng([i, *name.encode()]).integers(0, 256, (32, 32, 3), dtype=np.uint8)
+            Image.fromarray(pixels).save(tmp_path / "own" / name / f"{i}.png")
+    return tmp_path / "own"
+
+
+@pytest.fixture
+def without_weights(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A machine that has never downloaded anything."""
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
+
+
+SMALL = ("generator.network.width=4", "discriminator.network.width=4", "steps=2", "batch_size=4")
+
+
+@pytest.mark.usefixtures("without_weights", "without_reports")
+def test_case_25_training_goes_on_without_the_extractors_weights(command: Command, own_images: Path) -> None:
+    words = ("train", "sdp/wgan-gp-cifar10", "data=own", *SMALL)
+    code, out, err = command(*words, "evaluation.every=1", "--out", "run")
+    assert code == 0 and "run" in out, err
+    notes = [line for line in err.splitlines() if line.startswith("not measured: Inception's weights")]
+    assert len(notes) == 2  # when the run starts and when it ends
+    assert all("evaluation.extractor=efficientnet-lite0" in line for line in notes)
+    assert not (own_images.parent / "run" / "metrics.jsonl").read_text()
+    code, out, err = command(*words, "evaluation.extractor=incepton", "--out", "other")
+    assert (code, out) == (2, "") and "did you mean 'inception'?" in err and err.count("\n") == 1
+    assert not (own_images.parent / "other").exists()
+
+
+@pytest.mark.usefixtures("without_weights", "without_reports")
+def test_case_25_evaluate_names_what_can_measure_these_images(command: Command, own_images: Path) -> None:
+    code, out, err = command("evaluate", "own", "--real", "own")
+    assert (code, out) == (2, "") and "--extractor efficientnet-lite0" in err and err.count("\n") == 1
+    quick = ["quickstart", "data=own", "data.size=32", "data.channels=3", "data.num_classes=null"]
+    assert command("train", *quick, *SMALL, "evaluation=null", "--out", "run")[0] == 0
+    code, out, err = command("evaluate", "run")
+    assert (code, out) == (2, "") and "--extractor efficientnet-lite0" in err and err.count("\n") == 1
+
+
+def test_case_25_shares_of_imagenets_classes_are_not_printed_for_three(command: Command, own_images: Path) -> None:
+    code, out, err = command("evaluate", "own", "--real", "own", "--extractor", "efficientnet-lite0", "--json")
+    assert code == 0, err
+    names = {record["metric"].removeprefix("efficientnet-lite0-") for record in json.loads(out)}
+    assert names == {"FD", "IS"}

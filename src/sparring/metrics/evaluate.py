@@ -212,15 +212,16 @@ def _provenance_of_real(real: ImageSet | GaussianStats) -> Record:
 
 
 def usual_metrics(
-    extractor: Extractor, n: int, splits: int, note: Note | None = None, *, statistics: bool = False
+    extractor: Extractor, n: int, splits: int, note: Note | None = None, *, classes: Sequence[str] = ()
 ) -> tuple[str, ...]:
-    """What is measured of n images where nobody says: the Frechet distance, and what predictions allow where there are any.
+    """What is measured of n images by default: the Frechet distance, and what the extractor's predictions allow.
 
-    statistics: whether these are all that is known of the real images. A note says where n is too small for the groups.
+    classes: the names of the real images' classes. Shares of classes are measured only if the extractor predicts the same
+    ones: how many of ImageNet's 1,000 appear says nothing about data of three. A note says if n is too small for the groups.
     """
     if extractor.class_names is None:
         return ("fd",)
-    names = ("fd", "is") if statistics else ("fd", "is", "classes")
+    names = ("fd", "is", "classes") if set(classes) == set(extractor.class_names) else ("fd", "is")
     if n >= splits:
         return names
     if note:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from sparring.errors import SparringError
 from sparring.metrics.accuracy import run_accuracies
 from sparring.metrics.evaluate import METRICS, check_channels, check_known, evaluate_sets, names_of, usual_metrics
-from sparring.metrics.extractors import EXTRACTORS, extractor_for
+from sparring.metrics.extractors import extractor_for, no_extractor
 from sparring.metrics.extractors.base import Extractor, sha256_of
 from sparring.metrics.gaussian import GaussianStats
 from sparring.metrics.sets import ImageSet, is_generator, is_statistics, open_set
@@ -79,7 +79,8 @@ def evaluate_pair(
     found = _extractor(extractor, b if isinstance(b, ImageSet) else a, where, weights=weights, sha256=sha256)
     splits = GROUPS if is_splits is None else is_splits
     if chosen is None:
-        chosen = usual_metrics(found, a.n, splits, say, statistics=isinstance(b, GaussianStats))
+        classes = () if isinstance(b, GaussianStats) else b.class_names
+        chosen = usual_metrics(found, a.n, splits, say, classes=classes)
     return evaluate_sets(
         a,
         b,
@@ -243,11 +244,10 @@ def _opened(source: Any, split_option: str, **options: Any) -> ImageSet:
 
 
 def _extractor(choice: Any, images: ImageSet, device: str, **own: Any) -> Extractor:
-    found = extractor_for(choice, _example(images), device, **own)
+    example = _example(images)
+    found = extractor_for(choice, example, device, **own)
     if found is None:
-        raise SparringError(
-            f"no extractor fits these images by itself: choose one of {', '.join(EXTRACTORS)}, or your own"
-        )
+        raise no_extractor(example)
     return found
 
 

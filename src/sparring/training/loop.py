@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 from sparring.errors import SparringError
 from sparring.files import ANOTHER_FOLDER, check_writable, content_hash, remove_unfinished
@@ -39,8 +40,10 @@ class Training:
         self._before = 0.0  # seconds that earlier sessions of this run took
         self._aside = 0.0  # seconds of this session that were not training steps
         self._since = (0, 0.0)  # step and training time at the last tick
-        if self.recipe.evaluation is not None:
-            check_evaluation(data, self.recipe.evaluation)
+        evaluation = self.recipe.evaluation
+        self.unmeasured = None if evaluation is None else check_evaluation(data, evaluation)  # why, if it is
+        if self.unmeasured is not None:
+            note(self.unmeasured)
 
     # --- beginning ---
     def begin(self, resume_from: int | None, command: str | None, *, tensorboard: bool = False) -> None:
@@ -128,6 +131,8 @@ class Training:
             self._aside_from_training(self.save_checkpoint)
 
     def _finish(self) -> None:
+        if self.unmeasured is not None:
+            self.note(self.unmeasured)  # again: the start of a long run is far above
         if self.runtime.is_main:
             from sparring.report.html import write_report
 
@@ -200,28 +205,10 @@ class Training:
 
     def evaluate(self, progress: Progress) -> None:
         """Measure the generator on the side; nothing of the training changes, bit for bit."""
-        s, evaluation = self.state, self.recipe.evaluation
+        s = self.state
         s.check_finite()
-        assert evaluation is not None
         if self.runtime.is_main:
-            generate = sampler_of(
-                s.evaluated_generator,
-                self.recipe.generator.latent_size,
-                self.data.real.num_classes,
-                evaluation.seed,
-                self.runtime.device,
-            )
-            conditional = takes_labels(s.evaluated_generator, self.data.real.num_classes)
-            records = measure(
-                generate,
-                self.data,
-                evaluation,
-                self.note,
-                progress.measuring,
-                conditional=conditional,
-                device=self.runtime.device,
-                generator_hash=content_hash(dict(s.evaluated_generator.state_dict())),
-            )
+            records = self._measured(progress) if self.unmeasured is None else []
             for record in records:
                 self.metrics.write({"step": s.step, **record})
             self.vitals.accuracies()
@@ -234,6 +221,21 @@ class Training:
             for tracker in self.trackers:
                 tracker.scalars(numbers, s.step)
         self.runtime.barrier()
+
+    def _measured(self, progress: Progress) -> list[dict[str, Any]]:
+        generator, real, evaluation = self.state.evaluated_generator, self.data.real, self.recipe.evaluation
+        assert evaluation is not None
+        latent_size, device = self.recipe.generator.latent_size, self.runtime.device
+        return measure(
+            sampler_of(generator, latent_size, real.num_classes, evaluation.seed, device),
+            self.data,
+            evaluation,
+            self.note,
+            progress.measuring,
+            conditional=takes_labels(generator, real.num_classes),
+            device=device,
+            generator_hash=content_hash(dict(generator.state_dict())),
+        )
 
     def save_checkpoint(self) -> None:
         """Save all of the run, after it has been found finite."""

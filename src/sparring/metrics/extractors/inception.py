@@ -14,7 +14,14 @@ import torch
 from torch import Tensor
 
 from sparring.errors import SparringError
-from sparring.metrics.extractors.base import Features, NetworkExtractor, check_names, read_tensors, read_weights
+from sparring.metrics.extractors.base import (
+    ExtractorUnavailableError,
+    Features,
+    NetworkExtractor,
+    check_names,
+    read_tensors,
+    read_weights,
+)
 
 PUBLISHED = "6726825d"  # how the SHA-256 of the published weights begins, by the file's name
 WAYS_OUT = (
@@ -55,9 +62,9 @@ def network_class() -> Any:
     try:
         from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
     except ImportError:
-        raise SparringError(
-            "the inception extractor needs torch-fidelity: pip install 'sparring[inception]', or choose another extractor, "
-            "such as efficientnet-lite0, whose numbers are then not called FID"
+        raise ExtractorUnavailableError(
+            "the inception extractor needs torch-fidelity: pip install 'sparring[inception]'",
+            ", or choose another extractor, such as efficientnet-lite0, whose numbers are then not called FID",
         ) from None
     return FeatureExtractorInceptionV3
 
@@ -66,7 +73,7 @@ def published_weights() -> Path:
     """The published weights in torch's cache, downloaded from torch-fidelity's release where they are not there yet."""
     from torch_fidelity.feature_extractor_inceptionv3 import URL_INCEPTION_V3
 
-    path = Path(torch.hub.get_dir()) / "checkpoints" / URL_INCEPTION_V3.rpartition("/")[2]
+    path = _kept_weights(URL_INCEPTION_V3)
     if path.is_file():
         return path
     try:
@@ -74,10 +81,23 @@ def published_weights() -> Path:
         torch.hub.download_url_to_file(URL_INCEPTION_V3, str(path), hash_prefix=PUBLISHED, progress=False)
     except Exception as error:  # no network has a dozen kinds of error
         reason = (str(error) or type(error).__name__).splitlines()[0]
-        raise SparringError(
-            f"Inception's weights are not at {path} and cannot be downloaded ({reason}); {WAYS_OUT}"
+        raise ExtractorUnavailableError(
+            f"Inception's weights are not at {path} and cannot be downloaded ({reason})", f"; {WAYS_OUT}"
         ) from None
     return path
+
+
+def is_here() -> bool:
+    """Whether the extractor works without a download."""
+    try:
+        from torch_fidelity.feature_extractor_inceptionv3 import URL_INCEPTION_V3
+    except ImportError:
+        return False
+    return _kept_weights(URL_INCEPTION_V3).is_file()
+
+
+def _kept_weights(url: str) -> Path:
+    return Path(torch.hub.get_dir()) / "checkpoints" / url.rpartition("/")[2]
 
 
 def _built(network: Any, content: bytes, weights: Path | str | None) -> torch.nn.Module:
