@@ -30,7 +30,9 @@ def write_atomically(path: Path | str, content: Any | Iterable[Any]) -> None:
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     if isinstance(content, str):
-        content = content.encode()
+        content = content.encode(
+            errors="backslashreplace"
+        )  # of a path that is no UTF-8; in JSON it reads back as it was
     chunks = [content] if isinstance(content, bytes | bytearray | memoryview) else content
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=UNFINISHED)
     try:

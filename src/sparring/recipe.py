@@ -17,6 +17,7 @@ from pydantic import (
     Field,
     PlainSerializer,
     SerializeAsAny,
+    StrictInt,
     ValidationError,
     ValidationInfo,
     field_validator,
@@ -139,6 +140,9 @@ class Discriminator(Part):
         return _checked_network(network, BACKBONES, "backbone")
 
 
+ClassesField = str | StrictInt | list[str | StrictInt] | None  # names, numbers and ranges; see `sparring.data.classes`
+
+
 class Data(Part):
     """A source of images; see `sparring.data.sources.load` for what it may be.
 
@@ -149,7 +153,8 @@ class Data(Part):
     split: str | None = None
     size: int | None = Field(None, ge=1)
     channels: Literal[1, 3] | None = None
-    classes: str | list[str | int] | None = None
+    classes: ClassesField = None
+    renumber: bool = False  # leave out classes without images, and number the others anew
     num_classes: int | None = Field(None, ge=0)
     flip: bool = False
     labelled: float | None = Field(

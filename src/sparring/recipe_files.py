@@ -29,7 +29,11 @@ PROTOCOL = ("title", "protocol", "checkpoint")  # of `paper`: how its numbers we
 
 
 class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
-    """YAML 1.1 reads 1e-4 as a string; here it is the number that everyone means. A key given twice is an error."""
+    """YAML 1.1 reads 1e-4 as text, 010 and 1:30 as numbers (8 and 90), 2026-12-01 as a date; here they
+    are what everyone means: a number, and text.
+
+    A key given twice is an error.
+    """
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         keys = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode) and key.value != "<<"]
@@ -39,9 +43,15 @@ class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[mi
         return super().construct_mapping(node, deep)
 
 
+_INTEGER, _DATE = "tag:yaml.org,2002:int", "tag:yaml.org,2002:timestamp"
+_Loader.yaml_implicit_resolvers = {
+    first: [(tag, pattern) for tag, pattern in resolvers if tag not in (_INTEGER, _DATE)]
+    for first, resolvers in _Loader.yaml_implicit_resolvers.items()
+}
+_Loader.add_implicit_resolver(_INTEGER, re.compile(r"^[-+]?(0|[1-9][0-9_]*)$"), list("-+0123456789"))
 _Loader.add_implicit_resolver(
     "tag:yaml.org,2002:float",
-    re.compile(r"^[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?$"),
+    re.compile(r"^[-+]?(\d+\.\d*([eE][-+]?\d+)?|\d+[eE][-+]?\d+|\.\d+([eE][-+]?\d+)?)$"),
     list("-+0123456789."),
 )
 
@@ -225,6 +235,10 @@ def agreed(changes: Mapping[str, Any], key: str, option: Any, default: Any = Non
 
 def parse_value(text: str) -> Any:
     """A value as YAML reads it: 5, 1e-4, true, null, [a, b], {k: 5}, or a string."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise SparringError(f"'{text}' is not UTF-8, as a recipe must be: rename that file or folder") from None
     try:
         return yaml.load(text, _Loader)
     except yaml.YAMLError:

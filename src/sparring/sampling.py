@@ -15,8 +15,9 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as save_safetensors
 from torch import Tensor, nn
 
+from sparring.data.classes import class_number, turns_at
 from sparring.data.packed import to_uint8
-from sparring.errors import SparringError, nearest
+from sparring.errors import SparringError
 from sparring.files import content_hash, write_atomically, write_json
 from sparring.networks import GENERATORS
 from sparring.plugins import find_class
@@ -56,20 +57,29 @@ def generate_uint8(
 
 
 def sampler_of(
-    generator: nn.Module, latent_size: int, num_classes: int, seed: int, device: torch.device | str = "cpu"
+    generator: nn.Module,
+    latent_size: int,
+    num_classes: int,
+    seed: int,
+    device: torch.device | str = "cpu",
+    *,
+    turns: Tensor | None = None,
 ) -> Callable[[int, int], Tensor]:
-    """`generate(start, count)` for measurements: sample i depends on the seed and i alone, classes come in turn.
+    """`generate(start, count)` for measurements: sample i depends on the seed, i and `turns` alone.
+
+    turns: labels [P] that are taken in turn, over and over (see `data.classes.class_turns`); None: every class in turn.
 
     Samples are made in whole blocks of 100, which start at multiples of 100 whatever is asked for, and each block seeds what
     the generator draws by itself: so batch statistics and noise layers see the same neighbours at any batch size and rank.
     """
     block = BATCH_STATISTICS_ROWS
     dtype = next(generator.parameters()).dtype
+    turns = torch.arange(num_classes) if turns is None else turns
     unfinished: dict[int, Tensor] = {}  # by the index that comes next: the block that it lies in
 
     def make(first: int) -> Tensor:
         latents = torch.stack([_latent(latent_size, seed, i) for i in range(first, first + block)]).to(device, dtype)
-        labels = torch.arange(first, first + block, device=device) % num_classes if num_classes else None
+        labels = turns_at(turns, first, block).to(device) if num_classes else None
         return generate_uint8(generator, latents, labels, batch_size=block, key=(seed, first // block))
 
     def generate(start: int, count: int) -> Tensor:
@@ -130,7 +140,9 @@ class SavedGenerator:
     def sample(self, n: int = 64, *, labels: Any = None, seed: int = 0) -> Tensor:
         """n images uint8 [N, C, H, W]; the first m of them are the same for any n >= m.
 
-        labels: a class (name or number) for all, or a list of n; None: the classes in turn, where there are any.
+        labels: a class for all, or a list of n; None: the classes in turn, where there are any. A class is a name or a
+            number; what equals a name is that class, also an int, else it is a position. A tensor or array of integers
+            holds positions.
         """
         if not isinstance(n, int) or isinstance(n, bool) or n < 1:
             raise SparringError(f"n is a whole number from 1, got {n!r}")
@@ -154,23 +166,19 @@ class SavedGenerator:
             return None
         if labels is None:
             return torch.arange(n) % self.num_classes
-        if isinstance(labels, Tensor):
-            labels = labels.tolist()
-        given = [labels] * n if isinstance(labels, str | int) or not isinstance(labels, Iterable) else list(labels)
+        one = isinstance(labels, str) or not isinstance(labels, Iterable) or getattr(labels, "ndim", 1) == 0
+        given = [labels] * n if one else list(labels)
         if len(given) != n:
             raise SparringError(f"{len(given)} labels for {n} images: give one, or one for each")
         return torch.tensor([self._class_number(label) for label in given])
 
     def _class_number(self, label: Any) -> int:
-        if isinstance(label, str) and not label.lstrip("-").isdigit():
-            if label not in self.class_names:
-                raise SparringError(f"unknown class '{label}': {nearest(label, self.class_names)}")
-            return self.class_names.index(label)
-        if isinstance(label, float | bool) or (not hasattr(label, "__int__") and not isinstance(label, str)):
+        is_data = hasattr(label, "dtype") and hasattr(label, "ndim")  # of a tensor or an array: a position
+        if is_data and label.ndim == 0 and not any(kind in str(label.dtype) for kind in ("float", "bool", "complex")):
+            return class_number(int(label), (), self.num_classes, "this generator")
+        if isinstance(label, bool) or not isinstance(label, str | int):
             raise SparringError(f"a label is a class by name or number, got {label!r}")
-        if not 0 <= int(label) < self.num_classes:
-            raise SparringError(f"class {label} is not among this generator's 0 to {self.num_classes - 1}")
-        return int(label)
+        return class_number(label, self.class_names, self.num_classes, "this generator")
 
 
 def save_generator(folder: Path, generator: nn.Module, description: dict[str, Any]) -> None:

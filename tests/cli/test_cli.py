@@ -207,8 +207,8 @@ def test_words_that_the_command_does_not_know(command, recipe):
     [
         (("--out", "x.gif"), ("x.gif", ".png")),
         (("--out", "x.png", "--n", 0), ("n is a whole number from 1",)),
-        (("--out", "x.png", "--label", "clas-1"), ("unknown class 'clas-1'", "did you mean 'class-1'?")),
-        (("--out", "x.png", "--label", 3), ("class 3 is not among", "0 to 2")),
+        (("--out", "x.png", "--label", "clas-1"), ("has no class 'clas-1'", "did you mean 'class-1'?")),
+        (("--out", "x.png", "--label", 3), ("has no class 3", "0 to 2")),
     ],
 )
 def test_wrong_words_for_sampling(words, parts, command, trained):

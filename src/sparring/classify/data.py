@@ -6,7 +6,6 @@ import hashlib
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from itertools import islice
 from typing import Any
 
 import torch
@@ -132,28 +131,12 @@ def _load_positives(recipe: ClassifierRecipe, note: Note, given: Any) -> PackedI
         )
     if packed.num_classes < 2:
         raise SparringError(f"{packed.name} has {packed.num_classes} class: a classifier tells at least 2 apart")
-    _check_no_class_is_empty(packed, labels)
+    packed.check_no_class_is_empty()
     if recipe.data.num_classes not in (None, packed.num_classes):
         raise SparringError(
             f"the recipe says data.num_classes={recipe.data.num_classes}, and {packed.name} has {packed.num_classes}"
         )
     return packed
-
-
-def _check_no_class_is_empty(packed: PackedImages, labels: Tensor) -> None:
-    """Raise SparringError where a class has no image: NAT would ask for its share of the uniform answer all the same."""
-    present = set(labels.unique().tolist())
-    count = packed.num_classes - len(present)
-    if not count:
-        return
-    first = islice((number for number in range(packed.num_classes) if number not in present), 3)
-    few = ", ".join(packed.class_names[number] if packed.class_names else str(number) for number in first)
-    cure = "choose the others with data.classes=[...]" if packed.class_names else f"number them 0 to {len(present) - 1}"
-    have = "has" if count == 1 else "have"
-    raise SparringError(
-        f"{count} of the {packed.num_classes} classes of {packed.name} {have} no image to train on "
-        f"({few}{', ...' if count > 3 else ''}): {cure}"
-    )
 
 
 def _train_and_test(
@@ -201,6 +184,7 @@ def _load(images: Images, note: Note, given: Any, size: int | None, channels: in
         channels=channels,
         classes=images.classes,
         class_order=images.class_order,
+        renumber=images.renumber,
         skip_unreadable=images.skip_unreadable,
         download=images.download,
         note=note,
@@ -219,7 +203,8 @@ def _load_others(
     """Images that fit beside the positives; without a source of their own they come from the positives' source."""
     images = images.model_copy(update={"download": images.download or recipe.data.download})
     if images.source is None and given is None:
-        classes = images.classes or (recipe.data.classes if same_classes else None)
+        named = list(positives.class_names) if recipe.data.renumber else recipe.data.classes
+        classes = images.classes or (named if same_classes else None)
         if classes is None and not same_classes:
             raise SparringError(
                 "negatives and probes without a source are held-out classes of the data: name them with classes=[...]"

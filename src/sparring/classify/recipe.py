@@ -20,7 +20,7 @@ from sparring.classify.networks import network_class
 from sparring.errors import SparringError
 from sparring.metrics.ncr import THRESHOLDS
 from sparring.plugins import find
-from sparring.recipe import Network, Part
+from sparring.recipe import ClassesField, Network, Part
 from sparring.recipe import Optimizer as BaseOptimizer
 from sparring.recipe_files import merge, parse_overrides, read_recipe, shipped_classifiers, unknown_recipe
 from sparring.recipe_options import explain, network_options
@@ -36,7 +36,8 @@ class Images(Part):
 
     source: str | None = None
     split: str | None = None
-    classes: str | list[str | int] | None = None
+    classes: ClassesField = None
+    renumber: bool = False  # leave out classes without images, and number the others anew
     class_order: str | list[str] | None = None
     skip_unreadable: bool = False
     download: bool = False  # let torchvision fetch a data set of its own

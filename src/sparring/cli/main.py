@@ -82,6 +82,8 @@ def main() -> None:
     """Run the command line; the entry point of the package. Exits with 2 for a mistake, 130 after Ctrl-C."""
     from sparring.errors import SparringError
 
+    if hasattr(sys.stdout, "reconfigure"):
+        sys.stdout.reconfigure(errors="backslashreplace")  # as stderr: a path need not be text
     try:
         code = app(prog_name="sparring", standalone_mode=False)  # typer answers Ctrl-C and --help with an exit code
         sys.exit(code if isinstance(code, int) else 0)

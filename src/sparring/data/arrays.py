@@ -1,9 +1,10 @@
 """Data that comes as numbers: arrays, `.npz` files, and map-style data sets from Python."""
 
+import json
 import os
 import zipfile
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from torch import Tensor
 from sparring.data.assemble import Assembly, Note, Progress
 from sparring.data.decode import convert, from_array, readable
 from sparring.data.packed import PackedImages
+from sparring.data.stored import Stored
 from sparring.errors import SparringError
 from sparring.files import UNFINISHED
 
@@ -40,6 +42,7 @@ def pack_array(
     class_names: Sequence[str] = (),
     name: str = "array",
     split: str | None = None,
+    stored: Stored | None = None,
     conversion: Conversion | None = None,
 ) -> PackedImages:
     """uint8 images [N, H, W], [N, H, W, C] or [N, C, H, W] with C = 1, 3 or 4 (RGBA), and labels [N] or None.
@@ -65,7 +68,7 @@ def pack_array(
         pixels, _ = assembly.run()
     packed = torch.from_numpy(np.require(pixels, requirements=["C", "W"])).permute(0, 3, 1, 2)
     numbers = None if labels is None else _label_tensor(labels, name)
-    return PackedImages(packed, numbers, tuple(class_names), name, split)
+    return PackedImages(packed, numbers, tuple(class_names), name, split, stored)
 
 
 def pack_dataset(dataset: Any, *, name: str, split: str | None = None, conversion: Conversion) -> PackedImages:
@@ -145,12 +148,13 @@ def read_npz(path: Path, conversion: Conversion) -> PackedImages:
             name = str(file["name"]) if "name" in keys else path.stem
             split = (str(file["split"]) or None) if "split" in keys else None
             fingerprint = str(file["fingerprint"]) if "fingerprint" in keys else None
+            stored = Stored(**json.loads(str(file["stored"]))) if "stored" in keys else None
     except SparringError:
         raise
-    except (zipfile.BadZipFile, ValueError, OSError, EOFError, KeyError) as error:
+    except (zipfile.BadZipFile, ValueError, TypeError, OSError, EOFError, KeyError) as error:
         reason = "it holds Python objects, which are never loaded" if "pickle" in str(error) else f"damaged? ({error})"
         raise SparringError(f"cannot read '{path}': {reason}") from error
-    packed = pack_array(images, labels, class_names=names, name=name, split=split, conversion=conversion)
+    packed = pack_array(images, labels, class_names=names, name=name, split=split, stored=stored, conversion=conversion)
     unchanged = conversion.size is None and conversion.channels is None
     if fingerprint and unchanged and packed.fingerprint != fingerprint:
         raise SparringError(f"'{path}' is damaged: its content does not match its fingerprint; pack it again")
@@ -171,6 +175,8 @@ def write_npz(path: Path, packed: PackedImages) -> None:
     }
     if packed.labels is not None:
         arrays["labels"] = packed.labels.cpu().numpy()
+    if packed.stored is not None:
+        arrays["stored"] = np.array(json.dumps(asdict(packed.stored)))
     unfinished = path.with_name(f".{path.name}.{os.getpid()}{UNFINISHED}")  # not in memory first: it may be large
     try:
         with unfinished.open("wb") as file:

@@ -13,15 +13,17 @@ import os
 import tempfile
 import warnings
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 import torch
 
 from sparring.data.packed import PackedImages
+from sparring.data.stored import Stored
 from sparring.files import cache_folder, write_atomically, write_json
 
-FORMAT = 2  # raise it when decoding or this layout changes: older entries are then made again
+FORMAT = 3  # raise it when decoding or this layout changes: older entries are then made again
 MAP_ABOVE = 256 * 2**20  # bytes; larger arrays stay on disk and are mapped into memory
 
 
@@ -51,7 +53,8 @@ def read_entry(folder: Path, slot: str, key: str) -> tuple[PackedImages, list[st
         if labelled:
             labels = torch.from_numpy(np.frombuffer(data[pixel_bytes:].numpy().tobytes(), "<i8").astype(np.int64))
         images = data[:pixel_bytes].view(shape).permute(0, 3, 1, 2)
-        packed = PackedImages(images, labels, tuple(meta["class_names"]), meta["name"], meta["split"])
+        stored = None if meta["stored"] is None else Stored(**meta["stored"])
+        packed = PackedImages(images, labels, tuple(meta["class_names"]), meta["name"], meta["split"], stored)
         notes = [str(line) for line in meta["notes"]]
         return (packed, notes) if packed.fingerprint == meta["fingerprint"] else None
     except (OSError, ValueError, KeyError, TypeError, RuntimeError, OverflowError):
@@ -73,6 +76,7 @@ def write_entry(folder: Path, slot: str, key: str, packed: PackedImages, notes: 
         "class_names": packed.class_names,
         "name": packed.name,
         "split": packed.split,
+        "stored": None if packed.stored is None else asdict(packed.stored),
         "fingerprint": packed.fingerprint,
         "notes": list(notes),
     }

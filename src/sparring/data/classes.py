@@ -1,22 +1,80 @@
-"""Choosing classes by name, number or range."""
+"""Classes: their order, choosing them by name, number or range, and labels in their shares.
+
+One rule says which class a label means, wherever one is given: a label that equals a class's name is that class, and a
+number that equals no name is a position, counted from 0. An int from Python is read as its digits are. Tensors and
+arrays of labels are data, not choices: they hold positions.
+"""
+
+from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+import unicodedata
+from collections.abc import Iterable, Sequence
+from functools import reduce
+from math import gcd
+
+import torch
+from torch import Tensor
 
 from sparring.errors import SparringError, nearest
 
-_SLICE = re.compile(r"(-?\d+)?:(-?\d+)?")
-_RANGE = re.compile(r"(\d+)-(\d+)")
+_SLICE = re.compile(r"(-?\d+)?:(-?\d+)?", re.ASCII)
+_RANGE = re.compile(r"(\d+)-(\d+)", re.ASCII)
+_BREAKING = ("Cc", "Zl", "Zp")  # Unicode's categories of control characters and of what ends a line
+_WHOLE = re.compile(r"[+-]?\d{1,18}", re.ASCII)
 
 Classes = str | int | Sequence[str | int]
+
+
+def printable(name: str) -> str:
+    r"""A name as it is shown and stored: bytes that are not UTF-8, and control characters, as escapes such as `\xe9`."""
+    if name.isprintable():
+        return name
+    text = name.encode("utf-8", "surrogateescape" if _from_bytes(name) else "backslashreplace")
+    shown = text.decode("utf-8", "backslashreplace")
+    return "".join(ascii(c)[1:-1] if unicodedata.category(c) in _BREAKING else c for c in shown)
+
+
+def _from_bytes(name: str) -> bool:
+    """Whether all surrogates in the name stand for bytes that a file system's name has."""
+    return all(0xDC80 <= ord(c) <= 0xDCFF for c in name if 0xD800 <= ord(c) <= 0xDFFF)
+
+
+def in_order(names: Iterable[str]) -> list[str]:
+    """Class names in the order of their numbers: as numbers where all of them are whole numbers, else alphabetically."""
+    names = list(names)
+    if all(_WHOLE.fullmatch(name) for name in names):
+        return sorted(names, key=lambda name: (int(name), name))
+    return sorted(names)
+
+
+def class_number(label: str | int, names: Sequence[str], num_classes: int, source: str) -> int:
+    """The number of the class that a label means, by the rule above. `source` is named in errors.
+
+    Raises SparringError for a label that is neither a name nor a number, with the nearest name, or is out of range.
+    """
+    if str(label) in names:
+        return names.index(str(label))
+    text = str(label).strip()
+    if text in names:
+        return names.index(text)
+    if not _WHOLE.fullmatch(text):
+        hint = nearest(text, names) if names else f"its classes have numbers only, 0 to {num_classes - 1}"
+        raise SparringError(f"'{source}' has no class '{text}': {hint}")
+    if not 0 <= int(text) < num_classes:
+        named = f", '{names[0]}' to '{names[-1]}'" if names else ""
+        raise SparringError(
+            f"'{source}' has no class {text}: its {num_classes} classes are 0 to {num_classes - 1}{named}"
+        )
+    return int(text)
 
 
 def choose_classes(classes: Classes, names: Sequence[str], num_classes: int, source: str) -> list[int]:
     """The numbers of the chosen classes, in the order in which they were asked for.
 
-    `classes` is a name, a number, `"3-7"` (both ends included), a Python slice such as `"0:100"` or `"-20:"`, or a
-    list of those, also as text with commas. A name goes before a range or number that is spelt alike. `source` is
-    named in errors.
+    `classes` is a name, a number, `"3-7"` (both ends included, each a name or a number), a Python slice of positions such
+    as `"0:100"` or `"-20:"`, or a list of those, also as text with commas. A name takes precedence over an identical
+    number, range or list. `source` is named in errors.
 
     Raises SparringError for unknown names (with the nearest), numbers out of range, doubles and an empty choice.
     """
@@ -26,35 +84,61 @@ def choose_classes(classes: Classes, names: Sequence[str], num_classes: int, sou
         chosen += _one_item(item, list(names), num_classes, source)
     if not chosen:
         raise SparringError(f"classes {classes!r} choose none of the {num_classes} classes of '{source}'")
+    seen = set()
     for number in chosen:
-        if chosen.count(number) > 1:
+        if number in seen:
             name = names[number] if names else number
             raise SparringError(f"classes {classes!r} choose class '{name}' of '{source}' twice: name it once")
+        seen.add(number)
     return chosen
 
 
 def _one_item(item: str | int, names: list[str], num_classes: int, source: str) -> list[int]:
     if isinstance(item, bool) or not isinstance(item, str | int):
         raise SparringError(f"class {item!r} is not a name, a number, or a range such as '0-9' or '0:10'")
-    if isinstance(item, str):
-        item = item.strip()
-        if item in names:
-            return [names.index(item)]
-        if match := _SLICE.fullmatch(item):
+    text = str(item).strip()
+    if text not in names and item not in names:
+        if match := _SLICE.fullmatch(text):
             start, stop = (None if end is None else int(end) for end in match.groups())
-            return list(range(num_classes))[start:stop]
-        if match := _RANGE.fullmatch(item):
-            first, last = map(int, match.groups())
-            return [_in_range(number, num_classes, source) for number in range(first, last + 1)]
-        if "," in item:
-            return [number for part in item.split(",") for number in _one_item(part, names, num_classes, source)]
-        if not re.fullmatch(r"\d+", item):
-            hint = nearest(item, names) if names else f"its classes have numbers only, 0 to {num_classes - 1}"
-            raise SparringError(f"'{source}' has no class '{item}': {hint}")
-    return [_in_range(int(item), num_classes, source)]
+            return list(range(num_classes)[start:stop])
+        if match := _RANGE.fullmatch(text):
+            first, last = (class_number(end, names, num_classes, source) for end in match.groups())
+            return list(range(first, last + 1))
+        if "," in text:
+            return [number for part in text.split(",") for number in _one_item(part, names, num_classes, source)]
+    return [class_number(item, names, num_classes, source)]
 
 
-def _in_range(number: int, num_classes: int, source: str) -> int:
-    if not 0 <= number < num_classes:
-        raise SparringError(f"'{source}' has no class {number}: its {num_classes} classes are 0 to {num_classes - 1}")
-    return number
+def classes_without_images(labels: Tensor, num_classes: int) -> tuple[int, list[int]]:
+    """How many of the classes no label [N] names, and the first three of them. Needs no memory for the classes."""
+    present = set(labels[labels >= 0].unique().tolist())
+    first: list[int] = []
+    number = 0
+    while len(first) < min(3, num_classes - len(present)):
+        if number not in present:
+            first.append(number)
+        number += 1
+    return num_classes - len(present), first
+
+
+def class_turns(counts: Sequence[int]) -> Tensor:
+    """Labels int64 [P] to be taken in turn, over and over: at every point each class has its share of those so far.
+
+    counts: the images of each class; P is their sum over their greatest common divisor. Image j of class k stands at
+    (j + 1/2) / counts[k] of the way (Sainte-Lague's apportionment), so the first n labels are those of n images in the
+    shares of the counts, each class's number rounded, for any n. Equal counts give 0, 1, ..., K - 1. Raises
+    SparringError where there are no images.
+    """
+    common = reduce(gcd, counts, 0)
+    if common < 1:
+        raise SparringError("shares of classes need at least one image of a class")
+    reduced = torch.tensor([count // common for count in counts])
+    labels = torch.arange(len(reduced)).repeat_interleave(reduced)
+    nth = torch.arange(len(labels)) - (reduced.cumsum(0) - reduced)[labels]
+    place = (2 * nth + 1).double() / reduced[labels]  # equal fractions round alike, so ties stay ties
+    return labels[place.argsort(stable=True)]
+
+
+def turns_at(turns: Tensor, start: int, count: int) -> Tensor:
+    """Labels start .. start + count - 1 [count] of `turns`, taken in turn."""
+    return turns[torch.arange(start, start + count) % len(turns)]

@@ -1,9 +1,9 @@
 """Which images of a folder or zip file are meant, and which class each belongs to.
 
 images/*.png                          flat: no labels
-images/<class>/**/*.png               classes in alphabetical order, as torchvision's ImageFolder has them
+images/<class>/**/*.png               classes, in the order of `classes.in_order`
 images/dataset.json                   {"labels": [["00000/img00000000.png", 6], ...]} or {"labels": null}, which
-                                      goes before folder names
+                                      takes precedence over folder names
 images/{train,val,test}/...           splits, each of one of the forms above; the classes are those of train
 """
 
@@ -13,7 +13,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
 from sparring.data.assemble import Note
-from sparring.data.classes import Classes, choose_classes
+from sparring.data.classes import Classes, choose_classes, in_order, printable
 from sparring.data.tree import Tree, note_other_files
 from sparring.errors import SparringError, nearest
 
@@ -53,11 +53,24 @@ class Listing:
         names = tuple(self.class_names[old] for old in chosen) if self.class_names else ()
         return replace(self, paths=[path for path, _ in pairs], labels=[label for _, label in pairs], class_names=names)
 
+    def without_empty_classes(self) -> "Listing":
+        """As `PackedImages.without_empty_classes`."""
+        if self.labels is None or len(present := sorted(set(self.labels))) == (
+            len(self.class_names) or present[-1] + 1
+        ):
+            return self
+        number = {old: new for new, old in enumerate(present)}
+        names = tuple(self.class_names[old] if self.class_names else str(old) for old in present)
+        return replace(self, labels=[number[label] for label in self.labels], class_names=names)
+
     def in_order(self, order: ClassOrder) -> "Listing":
         """The same images with classes numbered, and named, as `order` says."""
         if self.labels is None or not self.class_names:
             raise SparringError(f"'{self.source}' has no named classes to bring into order")
         position = {folder: number for number, (folder, _) in enumerate(order)}
+        if len(position) < len(order):
+            twice = next(folder for i, (folder, _) in enumerate(order) if folder in [name for name, _ in order[:i]])
+            raise SparringError(f"the class order has class '{twice}' twice: name it once")
         for name in self.class_names:
             if name not in position:
                 raise SparringError(
@@ -171,7 +184,7 @@ def _labelled(tree: Tree, prefix: str, root: str, images: list[str], split: str 
         )
     names = _class_folders(tree, prefix)
     number = {name: label for label, name in enumerate(names)}
-    labels = [number[path[len(prefix) :].split("/")[0]] for path in images]
+    labels = [number[printable(path[len(prefix) :].split("/")[0])] for path in images]
     empty = sorted(set(range(len(names))) - set(labels))
     if empty:
         note(f"'{tree.name}': class folders without images: {', '.join(names[label] for label in empty)}")
@@ -179,7 +192,13 @@ def _labelled(tree: Tree, prefix: str, root: str, images: list[str], split: str 
 
 
 def _class_folders(tree: Tree, prefix: str) -> list[str]:
-    return sorted({folder[len(prefix) :].split("/")[0] for folder in tree.folders if folder.startswith(prefix)})
+    """The names of the class folders as they are shown, in order. Raises SparringError for two that are shown alike."""
+    folders = {folder[len(prefix) :].split("/")[0] for folder in tree.folders if folder.startswith(prefix)}
+    names = in_order(map(printable, folders))
+    if len(set(names)) < len(names):
+        twice = next(name for name in names if names.count(name) > 1)
+        raise SparringError(f"'{tree.name}' has two class folders that are shown as '{twice}': rename one of them")
+    return names
 
 
 def _with_classes_of_train(tree: Tree, train: str, listing: Listing) -> Listing:

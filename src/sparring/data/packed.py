@@ -9,7 +9,7 @@ Pixels lie channels-last in memory, which is how convolutions want them, so a ba
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -17,7 +17,8 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
-from sparring.data.classes import choose_classes
+from sparring.data.classes import choose_classes, classes_without_images, printable
+from sparring.data.stored import Stored
 from sparring.errors import SparringError
 
 _HASH_CHUNK = 16 * 2**20  # bytes hashed by one thread at a time
@@ -53,6 +54,7 @@ class PackedImages:
     labels        int64 [N] or None: >= 0 a class, < 0 no class known
     class_names   a name for each class, or () if classes are numbered only
     name, split   where the images come from, for logs and reports; `split` is None where the source has none
+    stored        how the files are stored that the images were decoded from; None where there were none
     """
 
     images: Tensor
@@ -60,6 +62,7 @@ class PackedImages:
     class_names: tuple[str, ...] = ()
     name: str = "images"
     split: str | None = None
+    stored: Stored | None = None
     _rows: Tensor = field(init=False, repr=False)  # [N, H * W * C], the same memory: gathering rows is a plain copy
 
     def __post_init__(self) -> None:
@@ -70,7 +73,7 @@ class PackedImages:
                 "convert floats in [-1, 1] with sparring.data.to_uint8"
             )
         pixels = images.permute(0, 2, 3, 1).contiguous()
-        names = tuple(map(str, self.class_names))
+        names = tuple(printable(str(name)) for name in self.class_names)
         if len(set(names)) < len(names):
             twice = next(name for name in names if names.count(name) > 1)
             raise SparringError(f"class '{twice}' is named twice in '{self.name}': class names must differ")
@@ -79,6 +82,7 @@ class PackedImages:
         object.__setattr__(self, "images", pixels.permute(0, 3, 1, 2))
         object.__setattr__(self, "labels", labels)
         object.__setattr__(self, "class_names", names)
+        object.__setattr__(self, "name", printable(self.name))
         object.__setattr__(self, "_rows", pixels.flatten(1))
 
     def _checked_labels(self, labels: Tensor, names: tuple[str, ...]) -> Tensor:
@@ -185,10 +189,41 @@ class PackedImages:
         """
         labels = self.require_labels("a choice of classes")
         chosen = choose_classes(classes, self.class_names, self.num_classes, self.name)
-        renumbered = torch.full((self.num_classes + 1,), -1, dtype=torch.int64, device=labels.device)
-        renumbered[torch.tensor(chosen, device=labels.device)] = torch.arange(len(chosen), device=labels.device)
-        new_labels = renumbered[labels.clamp(min=-1)]  # -1 reads the last entry, which stays -1
-        kept = (new_labels >= 0).nonzero().squeeze(1)
+        renumbered = _renumbered(labels, {old: new for new, old in enumerate(chosen)})
+        kept = (renumbered >= 0).nonzero().squeeze(1)
         names = tuple(self.class_names[number] for number in chosen) if self.class_names else ()
         images, _ = self.uint8_batch(kept)
-        return replace(self, images=images, labels=new_labels[kept], class_names=names)
+        return replace(self, images=images, labels=renumbered[kept], class_names=names)
+
+    def without_empty_classes(self) -> "PackedImages":
+        """The same images, their classes numbered anew in the same order without those that have none.
+
+        Classes that had numbers only are named by these from then on.
+        """
+        if self.labels is None or not classes_without_images(self.labels, self.num_classes)[0]:
+            return self
+        present = self.labels[self.labels >= 0].unique().tolist()
+        names = tuple(self.class_names[old] if self.class_names else str(old) for old in present)
+        labels = _renumbered(self.labels, {old: new for new, old in enumerate(present)})
+        return replace(self, labels=labels, class_names=names)
+
+    def check_no_class_is_empty(self) -> None:
+        """Raise SparringError where a class has no image to train on: it would be asked of the networks all the same."""
+        if self.labels is None:
+            return
+        count, first = classes_without_images(self.labels, self.num_classes)
+        if not count:
+            return
+        few = ", ".join(self.class_names[number] if self.class_names else str(number) for number in first)
+        raise SparringError(
+            f"{count} of the {self.num_classes} classes of {self.name} {'has' if count == 1 else 'have'} no image to train "
+            f"on ({few}{', ...' if count > len(first) else ''}): leave such classes out and number the others anew with "
+            "data.renumber=true, or choose some with data.classes=..."
+        )
+
+
+def _renumbered(labels: Tensor, number: Mapping[int, int]) -> Tensor:
+    """Labels by their new numbers, -1 where they have none. Needs no memory for numbers that no label has."""
+    values, places = labels.unique(return_inverse=True)
+    new = torch.tensor([number.get(old, -1) for old in values.tolist()], dtype=torch.int64, device=labels.device)
+    return new[places]

@@ -9,10 +9,11 @@ import torch
 from sparring.data import cache as disk
 from sparring.data.arrays import Conversion
 from sparring.data.assemble import Assembly, Note
-from sparring.data.classes import Classes
+from sparring.data.classes import Classes, printable
 from sparring.data.decode import decode, readable
 from sparring.data.listing import Listing, list_images
 from sparring.data.packed import PackedImages
+from sparring.data.stored import Stored, look_at_files
 from sparring.data.tree import Tree, open_tree, zip_stamp
 from sparring.errors import SparringError
 
@@ -25,6 +26,7 @@ def pack_files(
     split: str | None,
     classes: Classes | None,
     class_order: ClassOrder | None,
+    renumber: bool,
     cache: Path | None,
     conversion: Conversion,
 ) -> PackedImages:
@@ -35,10 +37,12 @@ def pack_files(
     Raises SparringError as `sparring.data.load` says.
     """
     order = None if class_order is None else _read_order(class_order)
-    options = (split, classes, order, conversion.size, conversion.channels, conversion.skip_unreadable)
+    asked = (conversion.size, conversion.channels, conversion.skip_unreadable)
+    options = (split, classes, order, renumber, *asked)
     told: list[str] = []
 
     def note(line: str) -> None:
+        line = printable(line)
         told.append(line)
         if conversion.note:
             conversion.note(line)
@@ -49,7 +53,10 @@ def pack_files(
             listing = listing.in_order(order)
         if classes is not None:
             listing = listing.select_classes(classes)
-        return _decode_listing(tree, listing, path, cache, conversion, note)
+        if renumber:
+            listing = listing.without_empty_classes()
+        stored = look_at_files(listing.paths, tree.read)
+        return _decode_listing(tree, listing, path, cache, conversion, note, stored)
 
     if cache is None:
         with open_tree(path) as tree:
@@ -84,7 +91,13 @@ def _cached(cache: Path, slot: str, key: str, note: Note | None) -> PackedImages
 
 
 def _decode_listing(
-    tree: Tree, listing: Listing, path: Path, cache: Path | None, conversion: Conversion, note: Note
+    tree: Tree,
+    listing: Listing,
+    path: Path,
+    cache: Path | None,
+    conversion: Conversion,
+    note: Note,
+    stored: Stored | None,
 ) -> PackedImages:
     paths = listing.paths
 
@@ -106,7 +119,7 @@ def _decode_listing(
     pixels, kept = assembly.run()
     labels = None if listing.labels is None else torch.tensor(listing.labels)[torch.from_numpy(kept)]
     images = torch.from_numpy(pixels).permute(0, 3, 1, 2)
-    return PackedImages(images, labels, listing.class_names, _name(path), listing.split)
+    return PackedImages(images, labels, listing.class_names, _name(path), listing.split, stored)
 
 
 def _name(path: Path) -> str:
@@ -116,7 +129,7 @@ def _name(path: Path) -> str:
 
 def _read_order(order: ClassOrder) -> list[tuple[str, str]]:
     if not isinstance(order, str | Path):
-        return [(name, name) for name in order]
+        return [(str(name), str(name)) for name in order]
     try:
         lines = [line.split("\t") for line in Path(order).read_text(encoding="utf-8").splitlines() if line.strip()]
     except (OSError, UnicodeDecodeError) as error:

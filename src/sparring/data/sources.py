@@ -12,7 +12,7 @@ from sparring.data import cache as disk
 from sparring.data import embedded, torchvision_sets
 from sparring.data.arrays import Conversion, pack_array, pack_dataset, read_npz, write_npz
 from sparring.data.assemble import Note, Progress
-from sparring.data.classes import Classes
+from sparring.data.classes import Classes, printable
 from sparring.data.idx import idx_splits, read_idx
 from sparring.data.listing import available_splits, choose_split
 from sparring.data.negatives import noise_images, parse_noise
@@ -28,6 +28,7 @@ class _Request:
     split: str | None
     classes: Classes | None
     class_order: ClassOrder | None
+    renumber: bool
     cache: Path | None
     conversion: Conversion
     root: Path | None
@@ -46,6 +47,7 @@ def load(
     channels: int | None = None,
     classes: Classes | None = None,
     class_order: ClassOrder | None = None,
+    renumber: bool = False,
     skip_unreadable: bool = False,
     cache: str | Path | bool | None = None,
     note: Note | None = None,
@@ -62,9 +64,11 @@ def load(
     split: "train" (taken, with a note, if None is given and there are splits), "test", ...
     size: the side in pixels; other images are centre-cropped and resized. None: all must agree already.
     channels: 1 or 3; None: 3 if any image is stored in colour, else 1. `sparring.data.decode` has the conversions.
-    classes: names, numbers, "0-9", "0:10", or a list of those; labels are numbered in that order.
-    class_order: the order of classes, which is alphabetical otherwise: names, or a text file with one on each line,
-        optionally with a tab and a readable name after it.
+    classes: names, numbers, "0-9", "0:10", or a list of those; labels are numbered in that order. What equals a class's name
+        is that class, also an int from Python; numbers are positions only where no name is equal.
+    class_order: the order of folders' classes: names, or a text file with one on each line, optionally with a tab and a
+        readable name after it. By default they are sorted as numbers where all are whole numbers, else alphabetically.
+    renumber: leave out classes without images, and number the others anew in their order.
     skip_unreadable: leave damaged images out and count them, rather than stop at the first.
     cache: the folder for decoded folders and zips; None for $SPARRING_CACHE or ~/.cache/sparring; False for none.
     note, progress: called with lines for the user, and with (images done, images in all).
@@ -73,12 +77,18 @@ def load(
     Raises SparringError, in one line that names the file, for everything that is wrong with the source.
     """
     _check_options(size, channels)
+    if renumber and classes is not None:
+        raise SparringError(
+            "data.renumber=true takes all classes that have images, and data.classes names some: give one of them, and name "
+            "classes that have images"
+        )
     request = _Request(
         split=split,
         classes=classes,
         class_order=class_order,
+        renumber=renumber,
         cache=_cache_folder(cache),
-        conversion=Conversion(size, channels, skip_unreadable, note, progress),
+        conversion=Conversion(size, channels, skip_unreadable, _printing(note), progress),
         root=None if root is None else Path(root).expanduser(),
         download=download,
     )
@@ -172,6 +182,7 @@ def _from_name_or_path(source: str | Path, request: _Request) -> PackedImages:
         split=request.split,
         classes=request.classes,
         class_order=request.class_order,
+        renumber=request.renumber,
         cache=request.cache,
         conversion=request.conversion,
     )
@@ -266,9 +277,16 @@ def _converted(packed: PackedImages, request: _Request) -> PackedImages:
         class_names=packed.class_names,
         name=packed.name,
         split=packed.split,
+        stored=packed.stored,
         conversion=conversion,
     )
 
 
 def _selected(packed: PackedImages, request: _Request) -> PackedImages:
-    return packed if request.classes is None else packed.select_classes(request.classes)
+    if request.classes is not None:
+        packed = packed.select_classes(request.classes)
+    return packed.without_empty_classes() if request.renumber else packed
+
+
+def _printing(note: Note | None) -> Note | None:
+    return None if note is None else lambda line: note(printable(line))

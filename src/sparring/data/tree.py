@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from sparring.data.classes import printable
 from sparring.errors import SparringError
 
 IMAGE_SUFFIXES = (
@@ -131,7 +132,7 @@ def _folder(root: Path) -> Tree:
             except OSError as error:
                 raise SparringError(f"cannot read '{root / path}': {error.strerror} (a broken link?)") from error
             stamps[path] = (status.st_size, status.st_mtime_ns, status.st_ctime_ns)
-    return Tree(str(root), stamps, frozenset(folders), lambda path: (root / path).read_bytes())
+    return Tree(printable(str(root)), stamps, frozenset(folders), lambda path: (root / path).read_bytes())
 
 
 def _zip(path: Path, archive: zipfile.ZipFile) -> Tree:
@@ -157,7 +158,7 @@ def _zip(path: Path, archive: zipfile.ZipFile) -> Tree:
             raise SparringError(f"'{path}' is protected by a password ('{name}'): unpack it and give the folder")
         infos[name] = info
     stamps: dict[str, object] = {name: (info.file_size, info.CRC) for name, info in infos.items()}
-    return Tree(str(path), stamps, frozenset(folders), lambda name: archive.read(infos[name]), True)
+    return Tree(printable(str(path)), stamps, frozenset(folders), lambda name: archive.read(infos[name]), True)
 
 
 def _with_parents(folder: str) -> list[str]:

@@ -21,7 +21,7 @@ from sparring.sampling import BATCH_STATISTICS_ROWS, takes_labels
 from sparring.training.checkpoint import CheckpointFolder, load_checkpoint
 from sparring.training.frozen import frozen
 from sparring.training.log import read_rows
-from sparring.training.run_folder import RunData, load_run_data
+from sparring.training.run_folder import RunData, load_trained_on
 from sparring.training.state import build_networks
 
 Note = Callable[[str], None]
@@ -98,7 +98,7 @@ class OpenedRun:
     # --- images ---
     @cached_property
     def data(self) -> RunData:
-        return load_run_data(self.recipe, self._note, data=self._given)
+        return load_trained_on(self.folder, self.recipe, self._note, data=self._given)
 
     @cached_property
     def held_out(self) -> PackedImages | None:

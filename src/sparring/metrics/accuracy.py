@@ -112,7 +112,7 @@ def run_accuracies(
     from sparring.metrics.sets import of_generator, of_images
     from sparring.recipe import Recipe
     from sparring.training.checkpoint import CheckpointFolder, load_checkpoint
-    from sparring.training.run_folder import load_run_data
+    from sparring.training.run_folder import load_trained_on
     from sparring.training.state import build_networks
 
     folder = Path(run)
@@ -122,7 +122,7 @@ def run_accuracies(
         raise SparringError(f"'{run}' holds no checkpoint, and accuracies are its discriminator's: give a run's folder")
     recipe = Recipe.load(folder)
     say = note or (lambda text: None)
-    data = load_run_data(recipe, say)
+    data = load_trained_on(folder, recipe, say)
     discriminator, _ = build_networks(
         recipe, image_size=data.real.size, image_channels=data.real.channels, num_classes=data.real.num_classes
     )

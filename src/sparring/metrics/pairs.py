@@ -150,11 +150,11 @@ def _of_generator(
     """Records of a run's generator by its recipe's evaluation. own: weights and hash of the extractor."""
     from sparring.sampling import load_generator, sampler_of, takes_labels
     from sparring.training.measure import measure
-    from sparring.training.run_folder import load_run_data
+    from sparring.training.run_folder import load_trained_on
 
     assert recipe.evaluation is not None
     saved = load_generator(folder, runtime.device)
-    data = load_run_data(recipe, say)
+    data = load_trained_on(folder, recipe, say)
     classes = data.real.num_classes
     generate = sampler_of(saved.module, saved.latent_size, classes, recipe.evaluation.seed, runtime.device)
     records = measure(

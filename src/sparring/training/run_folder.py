@@ -72,6 +72,7 @@ def load_run_data(
 ) -> RunData:
     """The recipe's images, or those given in the place of its sources. Raises SparringError where they do not fit it."""
     real = load_data(recipe.data, note, data)
+    real.check_no_class_is_empty()
     if recipe.data.num_classes is not None and real.num_classes not in (0, recipe.data.num_classes):
         raise SparringError(
             f"the recipe says {recipe.data.num_classes} classes, and {real.name} has {real.num_classes}: "
@@ -91,9 +92,31 @@ def load_run_data(
             others[name] = load_data(fitted, note, given)
 
     def load_split(split: str) -> PackedImages:
-        return load_data(recipe.data.model_copy(update={"split": split}), note, data)
+        changes: dict[str, Any] = {"split": split}
+        if recipe.data.renumber and real.class_names:  # the training images' classes, whichever of them this split has
+            changes |= {"renumber": False, "classes": list(real.class_names)}
+        return load_data(recipe.data.model_copy(update=changes), note, data)
 
     return RunData(real, others["negatives"], others["unlabelled"], whole, load_split)
+
+
+def load_trained_on(folder: Path, recipe: Recipe, note: Note, *, data: Any = None) -> RunData:
+    """The images of a run that has been trained, to look at it with.
+
+    Raises SparringError as `load_run_data`, and where their classes are in another order than its generator's: folders
+    whose names are whole numbers were sorted as text once.
+    """
+    found = load_run_data(recipe, note, data=data)
+    path = folder / "generator.json"
+    trained = tuple(_read(path).get("class_names", ())) if path.is_file() else ()
+    now = found.real.class_names
+    if trained and now and trained != now:
+        first = next((pair for pair in zip(trained, now, strict=False) if pair[0] != pair[1]), (trained[-1], now[-1]))
+        raise SparringError(
+            f"{folder} was trained on other classes, or on these in another order: it has '{first[0]}' where "
+            f"{found.real.name} has '{first[1]}'; train it again"
+        )
+    return found
 
 
 def load_data(data: Data, note: Note, given: Any = None) -> PackedImages:
@@ -109,6 +132,7 @@ def load_data(data: Data, note: Note, given: Any = None) -> PackedImages:
         size=data.size,
         channels=data.channels,
         classes=data.classes,
+        renumber=data.renumber,
         skip_unreadable=data.skip_unreadable,
         download=data.download,
         note=note,

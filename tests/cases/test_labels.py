@@ -1,0 +1,165 @@
+"""Labels, class names and class shares: numbers and pictures that said something of another class than was asked for."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+import sparring
+from sparring import cli
+from tiny import tiny_images, tiny_recipe
+
+pytestmark = pytest.mark.usefixtures("without_reports")
+Result = tuple[int, str, str]
+
+
+@pytest.fixture
+def command(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> Callable[..., Result]:
+    """`command("train", ...)` -> (exit code, stdout, stderr), in this process."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(*words: Any) -> Result:
+        monkeypatch.setattr(sys, "argv", ["sparring", *map(str, words)])
+        with pytest.raises(SystemExit) as stop:
+            cli.main()
+        captured = capsys.readouterr()
+        return int(stop.value.code or 0), captured.out, captured.err
+
+    return run
+
+
+def folders(root: Path, counts: dict[str, int], side: int = 8, mode: str = "L") -> Path:
+    """Class folders with so many images of noise each, of a level that tells the class by its place."""
+    rng = np.random.default_rng(0)
+    for place, (name, count) in enumerate(counts.items()):
+        (root / name).mkdir(parents=True)
+        for i in range(count):
+            shape = (side, side) if mode == "L" else (side, side, 3)
+            pixels = (20 * place + rng.integers(0, 20, shape)).astype(np.uint8)
+            Image.fromarray(pixels).save(root / name / f"{i}.png")
+    return root
+
+
+def conditional(**changes: Any) -> dict[str, Any]:
+    recipe = tiny_recipe(steps=1, **changes)
+    recipe["generator"]["network"]["conditioning"] = "conditional_batch_norm"
+    recipe["discriminator"]["conditioning"] = "projection"
+    return recipe
+
+
+def refused(result: Result, *parts: str) -> None:
+    code, out, err = result
+    line = err.splitlines()[-1]  # notes may come before it
+    assert code == 2 and out == "" and line.startswith("sparring: ") and "Traceback" not in err, err
+    for part in parts:
+        assert part in line, err
+
+
+# --- 7: one rule for names and numbers ---
+def test_case_07_a_label_that_is_a_class_name_is_that_class(tmp_path: Path, command: Callable[..., Result]) -> None:
+    names = {"0": 4, "1": 4, "10": 4, "2": 4}
+    source = folders(tmp_path / "numbers", names)
+    assert sparring.load_images(source).class_names == ("0", "1", "2", "10")
+    two = sparring.load_images(source, classes="2")
+    assert two.class_names == ("2",) and (two.images >= 60).all()  # the fourth folder in this list
+    assert torch.equal(sparring.load_images(source, classes=[2]).images, two.images)
+    assert sparring.load_images(source, classes="10,0").class_names == ("10", "0")
+
+    run = sparring.train(conditional(data=str(source)), out=tmp_path / "run")
+    by_position = run.sample(3, labels=torch.tensor([2, 2, 2]))
+    for label in ("2", 2, ["2", 2, "2"]):
+        assert torch.equal(run.sample(3, labels=label), by_position), label
+    assert torch.equal(run.sample(3, labels=10), run.sample(3, labels="10"))
+    assert not torch.equal(run.sample(3, labels=10), by_position)
+    assert command("sample", run.folder, "--label", "10", "--n", 3, "--out", "ten.npz")[0] == 0
+    assert np.array_equal(np.load(tmp_path / "ten.npz")["images"], run.sample(3, labels="10").numpy())
+    refused(command("sample", run.folder, "--label", "4", "--out", "four.npz"), "no class 4", "0 to 3")
+
+
+def test_case_07_numbers_are_positions_only_where_no_name_is_equal(tmp_path: Path) -> None:
+    source = folders(tmp_path / "from-one", {"1": 3, "2": 3, "3": 3})
+    assert sparring.load_images(source, classes=1).class_names == ("1",)
+    assert sparring.load_images(source, classes="1-2").class_names == ("1", "2")
+    assert sparring.load_images(source, classes=0).class_names == ("1",)  # no class is called 0
+    padded = folders(tmp_path / "padded", {"01": 3, "02": 3, "10": 3})
+    command_line_values = ["data.classes=[02, 01]"]
+    from sparring.recipe import Recipe
+
+    recipe = Recipe.load(tiny_recipe(data={"source": str(padded)}), command_line_values)
+    assert recipe.data.classes == ["02", "01"]
+    assert Recipe.load(tiny_recipe(data={"source": str(padded)}), ["data.classes=10"]).data.classes in (10, "10")
+
+
+# --- 9: classes without images ---
+@pytest.mark.parametrize("labels", [[0, 50, 100], [1, 2, 3]])
+def test_case_09_a_gan_refuses_classes_without_images(
+    labels: list[int], tmp_path: Path, command: Callable[..., Result], recipe_file: Callable[..., Path]
+) -> None:
+    images = tiny_images(30).images.permute(0, 2, 3, 1).numpy()
+    np.savez(tmp_path / "gaps.npz", images=images, labels=np.resize(labels, 30))
+    recipe = recipe_file(values=conditional())
+    refused(command("train", recipe, "data=gaps.npz", "--out", "a"), "no image", "data.renumber=true")
+    assert not (tmp_path / "a").exists()
+    assert command("train", recipe, "data=gaps.npz", "data.renumber=true", "--out", "b")[0] == 0
+    described = json.loads((tmp_path / "b" / "generator.json").read_text())
+    assert described["num_classes"] == 3 and described["class_names"] == [str(label) for label in labels]
+    refused(command("sample", "b", "--label", "7", "--out", "x.npz"), "no class 7")
+    assert command("sample", "b", "--label", labels[-1], "--n", 2, "--out", "x.npz")[0] == 0
+
+
+def test_case_09_an_empty_class_folder_is_no_class(
+    tmp_path: Path, command: Callable[..., Result], recipe_file: Callable[..., Path]
+) -> None:
+    source = folders(tmp_path / "pets", {"cat": 9, "cow": 0, "dog": 9})
+    recipe = recipe_file(values=conditional())
+    refused(command("train", recipe, f"data={source}", "--out", "a"), "1 of the 3 classes", "cow", "data.renumber=true")
+    assert command("train", recipe, f"data={source}", "data.renumber=true", "--out", "b")[0] == 0
+    assert json.loads((tmp_path / "b" / "generator.json").read_text())["class_names"] == ["cat", "dog"]
+
+
+def test_case_09_declared_classes_without_images_from_python(tmp_path: Path) -> None:
+    class Subset:
+        classes = ("ant", "bee", "cow", "dog")
+
+        def __len__(self) -> int:
+            return 20
+
+        def __getitem__(self, i: int) -> tuple[np.ndarray, int]:
+            return np.full((8, 8), i, np.uint8), 3 * (i % 2)
+
+    with pytest.raises(sparring.SparringError, match=r"2 of the 4 classes of .* \(bee, cow\).*data\.renumber=true"):
+        sparring.train(conditional(), out=tmp_path / "a", data=Subset())
+    run = sparring.train(conditional(data={"source": "x", "renumber": True}), out=tmp_path / "b", data=Subset())
+    assert sparring.load(run).class_names == ("ant", "dog")
+
+
+# --- 10: names that are no text ---
+def test_case_10_class_folders_named_in_latin_1(
+    tmp_path: Path, command: Callable[..., Result], recipe_file: Callable[..., Path]
+) -> None:
+    source = folders(tmp_path / "drinks", {"caf\udce9": 6, "tea": 6})
+    try:
+        os.stat(os.fsencode(source) + b"/caf\xe9/0.png")
+    except OSError:
+        pytest.skip("this file system takes no such names")
+    recipe = recipe_file(values=conditional())
+    code, _, err = command("train", recipe, f"data={source}", "data.classes=[tea, 'caf\\xe9']", "--out", "run")
+    assert code == 0, err
+    described = json.loads((tmp_path / "run" / "generator.json").read_text())
+    assert described["class_names"] == ["tea", "caf\\xe9"]
+    assert command("sample", "run", "--label", "caf\\xe9", "--n", 2, "--out", "cafe.png")[0] == 0
+    assert command("pack", source, "--out", "drinks.npz", "--json")[0] == 0
+    assert sparring.load_images(tmp_path / "drinks.npz").class_names == ("caf\\xe9", "tea")
+    (source / "caf\\xe9").mkdir()
+    refused(command("pack", source, "--out", "again.npz"), "shown as 'caf\\xe9'", "rename")
