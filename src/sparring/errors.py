@@ -10,7 +10,14 @@ class SparringError(ValueError):
 
 
 class NonFiniteLossError(SparringError):
-    """A loss became NaN or infinite during training; the message names the term and the first bad step."""
+    """A loss became NaN or infinite during training; the message names the term and the first bad step.
+
+    step: how many steps were done before it, None where nobody knows.
+    """
+
+    def __init__(self, message: str, step: int | None = None):
+        super().__init__(message)
+        self.step = step
 
 
 @contextmanager

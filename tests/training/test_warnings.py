@@ -6,30 +6,49 @@ import pytest
 import torch
 
 import sparring
+from sparring.data.packed import PackedImages
+from sparring.networks import GENERATORS
+from sparring.recipe import EMA, Optimizer, Recipe
+from sparring.report.plots import image_grid
+from sparring.sampling import generate_uint8
 from sparring.training.ledger import gradient_norm
 from sparring.training.log import read_rows
+from sparring.training.run_folder import RunData
+from sparring.training.state import build
+from sparring.training.step import train_step
 from sparring.training.vitals import Vitals, _difference
-from sparring.training.warnings import Watch, diversity, pairs_within
+from sparring.training.warnings import Watch, diversity, pairs_within, trained_from
 from tiny import same_bits, tiny_images, tiny_recipe
 
 
-def _tick(loss: float, real: float = 5.0, fake: float = -5.0) -> dict[str, float]:
+def _tick(loss: float, real: float = 5.0, fake: float = -5.0, step: int = 0) -> dict[str, float]:
     scores = {"discriminator/real_score": real, "discriminator/fake_score": fake}
-    return {"discriminator/hinge": loss, "discriminator/hinge/x": 9.0, "generator/hinge": 5.0, **scores}
+    return {"step": step, "discriminator/hinge": loss, "discriminator/hinge/x": 9.0, "generator/hinge": 5.0, **scores}
+
+
+def _ticks(*losses: float, every: int = 25, **scores: float) -> list[dict[str, float]]:
+    return [_tick(loss, step=i * every, **scores) for i, loss in enumerate(losses)]
 
 
 def test_a_saturated_discriminator_is_reported_once_until_it_recovers():
     watch = Watch("hinge", 100)
-    found = [bool(watch.tick(_tick(loss))) for loss in (0.5, 0.01, 0.0, 0.019, 0.0, 0.5, 0.0, 0.0, 0.0)]
+    found = [bool(watch.tick(row)) for row in _ticks(0.5, 0.01, 0.0, 0.019, 0.0, 0.5, 0.0, 0.0, 0.0)]
     assert found == [False, False, False, True, False, False, False, False, True]
-    text = Watch("hinge", 100, [_tick(0.0)] * 2).tick(_tick(0.004))["saturated"]
+    text = Watch("hinge", 100, _ticks(0.0, 0.0)).tick(_tick(0.004, step=50))["saturated"]
     assert "its loss is 0.004" in text and "10 apart" in text and "People try: a lower learning rate" in text
+
+
+@pytest.mark.parametrize(("every", "first"), [(1, 50), (10, 50), (24, 72), (25, 50), (500, 1000)])
+def test_a_discriminator_is_saturated_after_three_ticks_and_50_steps(every, first):
+    watch = Watch("hinge", 10_000)
+    found = [row["step"] for row in _ticks(*[0.0] * 60, every=every) if watch.tick(row)]
+    assert found == [first]
 
 
 @pytest.mark.parametrize("row", [_tick(0.02), _tick(0.0, 0.2, 0.0), _tick(-8.0), {"generator/hinge": 0.0}])
 def test_a_loss_of_nothing_without_a_gap_or_below_zero_is_no_saturation(row):
     watch = Watch("hinge", 100)
-    assert not any(watch.tick(row) for _ in range(9))
+    assert not any(watch.tick({**row, "step": 25 * i}) for i in range(9))
 
 
 def test_a_collapse_is_a_fall_from_the_best_diversity():
@@ -54,18 +73,67 @@ def test_a_generator_that_never_was_diverse_has_collapsed_after_a_quarter_of_the
     assert "diversity is 0.05 of real images' at step 25 of 100. People try" in found[2] and "best" not in found[2]
 
 
+def test_no_collapse_is_seen_in_samples_of_the_initialisation():
+    """What is grey and alike, or noise as diverse as images, before the network has learnt."""
+    for values in ((0.01, 0.02, 0.02, 0.03), (0.9, 0.8, 0.35, 0.12)):
+        watch = Watch("hinge", 100, trained_from=40)
+        assert not any(watch.samples({"step": 10 * i, "diversity": d}) for i, d in enumerate(values))
+        assert bool(watch.samples({"step": 40, "diversity": 0.05})) and not watch.samples(
+            {"step": 50, "diversity": 0.5}
+        )
+        assert "was 0.50 at its best" in watch.samples({"step": 60, "diversity": 0.2})["collapse"]
+
+
+def test_samples_tell_of_the_training_after_a_way_of_the_weights_and_of_their_average():
+    adam = Optimizer(lr=2e-4)
+    assert trained_from(10_000, adam, None) == 500
+    assert trained_from(10_000, Optimizer(lr=4e-4), None) == trained_from(10_000, Optimizer(lr=1.0), None) == 300
+    assert 9_990 < trained_from(20_000, Optimizer(lr=1e-5), None) < 10_010 and trained_from(100, adam, None) == 101
+    assert trained_from(10_000, Optimizer(kind="sgd", lr=1e-5), None) == 300
+    assert trained_from(10_000, adam, EMA(decay=0.999)) == 3500
+    assert trained_from(10_000, adam, EMA(decay=0.99, start=1000)) == 1300
+    assert trained_from(10_000, adam, EMA(decay=1.0)) == 10_001
+    warmup = Optimizer.model_validate({"lr": {"knots": [[0, 0.0], [1000, 2e-4]]}})
+    assert 990 < trained_from(10_000, warmup, None) < 1010
+
+
+@pytest.mark.parametrize("kind", [kind for kind in GENERATORS if kind != "toy"])
+def test_untrained_generators_of_every_kind_collapse_in_no_short_run(kind, tmp_path):
+    """As diverse as they come, 0.00 to 0.8: three steps and twenty show nothing, and the row after the evidence does."""
+    network = {"kind": kind, "width": 24 if kind == "r3gan" else 4}
+    part = {"network": network, "optimizer": {"lr": 2e-4, "betas": [0.0, 0.9]}}
+    recipe = Recipe.load(tiny_recipe(generator={**part, "latent_size": 8}, discriminator=part, batch_size=2, steps=20))
+    side = 32 if kind == "autogan" else 16
+    images = PackedImages(torch.randint(256, (40, 1, side, side), dtype=torch.uint8), torch.zeros(40).long(), ("all",))
+    state, notes = build(recipe, images), []
+    vitals = Vitals(state, RunData(images), tmp_path, [], None, notes.append)
+    for step in (0, 1, 3, 20):
+        while state.step < step:
+            train_step(state)
+        latents, labels = state.feed.latents(64, "fixed")
+        samples = generate_uint8(state.evaluated_generator, latents, labels)
+        vitals.samples(samples, None, image_grid(samples), None)
+    assert notes == []
+    state.step = vitals._watch._trained_from
+    vitals.samples(torch.full_like(samples, 99), None, image_grid(samples), None)
+    vitals.close()
+    assert len(notes) == 1 and "the samples collapse" in notes[0]
+
+
 def test_saturation_is_read_off_the_hosts_own_loss():
     row = {"discriminator/sdp": 0.0, "generator/sdp": 0.0, **_tick(0.8)}  # a term of both players before the host
     watch = Watch("hinge", 100)
-    assert not any(watch.tick(row) for _ in range(5))
-    assert Watch("hinge", 100, [{**row, **_tick(0.0)}] * 2).tick({**row, **_tick(0.0)})
+    assert not any(watch.tick({**row, "step": 25 * i}) for i in range(5))
+    assert Watch("hinge", 100, [{**row, **tick} for tick in _ticks(0.0, 0.0)]).tick({**row, **_tick(0.0, step=50)})
 
 
 def test_a_generator_is_stuck_where_its_samples_stay():
     watch = Watch("hinge", 100)
     moved = (None, 12.0, 0.1, 0.0, 3.0, 0.2)
-    found = ["stuck" in watch.samples({"step": 0, "diversity": 1.0, "moved": m}) for m in moved]
+    found = ["stuck" in watch.samples({"step": 50 * i, "diversity": 1.0, "moved": m}) for i, m in enumerate(moved)]
     assert found == [False, False, True, False, False, True]
+    close = Watch("hinge", 1000)
+    assert not any(close.samples({"step": 49 * i, "diversity": 1.0, "moved": 0.0}) for i in range(9))
 
 
 def test_overfitting_is_the_widest_gap_to_held_out_images():
@@ -77,10 +145,17 @@ def test_overfitting_is_the_widest_gap_to_held_out_images():
     assert watch.accuracies({"train": {}, "held_out": {}}) == {}
 
 
+@pytest.mark.parametrize(("held_out", "warns"), [(4, False), (8, False), (20, True), (256, True)])
+def test_overfitting_is_more_than_the_chance_of_few_images(held_out, warns):
+    """0.9 of 256 against 0.6: 3 standard errors of the pooled share are 0.46, 0.33, 0.22 and 0.11."""
+    row = {"train": {"real": 0.9}, "held_out": {"real": 0.6}, "n": {"train": 256, "held_out": held_out}}
+    assert bool(Watch("hinge", 100).accuracies(row)) is warns
+
+
 def test_a_watch_goes_on_from_the_rows_of_a_resumed_run():
     vitals = [{"step": 0, "diversity": 0.9, "moved": None}, over := {"train": {"real": 1.0}, "held_out": {"real": 0.5}}]
-    watch = Watch("hinge", 100, [_tick(0.0)] * 2, vitals)
-    assert "saturated" in watch.tick(_tick(0.0)) and "collapse" in watch.samples({"step": 5, "diversity": 0.3})
+    watch = Watch("hinge", 100, _ticks(0.0, 0.0), vitals)
+    assert "saturated" in watch.tick(_tick(0.0, step=50)) and "collapse" in watch.samples({"step": 5, "diversity": 0.3})
     assert not watch.accuracies(over)
 
 
@@ -133,6 +208,7 @@ def test_a_run_writes_what_it_saw_and_its_training_stays_the_same(tmp_path, imag
     _held(monkeypatch)
     evaluation = {"every": 2, "n": 12}
     monkeypatch.setattr("sparring.training.loop.measure", lambda *a, **k: [])
+    monkeypatch.setattr("sparring.training.warnings.FEWEST_STEPS", 2)
     recipe = tiny_recipe(samples_every=2, log_every=2, evaluation=evaluation, steps=6)
     recipe["generator"]["optimizer"] = recipe["generator"]["optimizer"] | {"lr": 0.0}
     notes: list[str] = []
@@ -186,7 +262,7 @@ def test_a_resumed_run_writes_the_same_vitals(tmp_path, images):
 
 @pytest.mark.usefixtures("without_reports")
 def test_a_resumed_run_knows_its_warnings_about_the_log(tmp_path, images, monkeypatch):
-    for name, value in (("SATURATED_LOSS", 1e9), ("SATURATED_GAP", -1e9), ("SATURATED_TICKS", 1)):
+    for name, value in (("FEWEST_STEPS", 0), ("SATURATED_LOSS", 1e9), ("SATURATED_GAP", -1e9), ("SATURATED_TICKS", 1)):
         monkeypatch.setattr(f"sparring.training.warnings.{name}", value)
     recipe = tiny_recipe(steps=6, samples_every=3, log_every=1, checkpoint_every=1, keep_checkpoints=9)
     whole = sparring.train(recipe, out=tmp_path / "run", data=images)
@@ -199,8 +275,6 @@ def test_a_resumed_run_knows_its_warnings_about_the_log(tmp_path, images, monkey
 
 
 def test_pictures_of_another_size_are_not_compared(tmp_path):
-    from sparring.report.plots import image_grid
-
     one = image_grid(torch.zeros(4, 1, 8, 8, dtype=torch.uint8), tmp_path / "one.png")
     same = image_grid(torch.full((4, 1, 8, 8), 3, dtype=torch.uint8))
     assert _difference(one, tmp_path / "one.png") == 0 and 2.5 < (_difference(same, tmp_path / "one.png") or 0) <= 3

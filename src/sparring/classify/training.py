@@ -89,7 +89,8 @@ class Training:
         if int(self.first_bad) >= 0:
             raise NonFiniteLossError(
                 f"the loss was no finite number at step {int(self.first_bad)}: the run stops, and nothing from that step "
-                "on is saved. Lower optimizer.lr"
+                "on is saved. Lower optimizer.lr",
+                int(self.first_bad),
             )
 
     def tick(self) -> dict[str, float]:

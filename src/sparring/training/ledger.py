@@ -58,7 +58,8 @@ class Ledger:
                     what = f"{term} became {value} in the {player}'s loss"
                 raise NonFiniteLossError(
                     f"{what} at step {step}: the run stops; checkpoints, if any, are from before. "
-                    "Lower the learning rate or the term's weight"
+                    "Lower the learning rate or the term's weight",
+                    step,
                 )
 
     def means(self, runtime: Runtime | None = None) -> dict[str, float]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from types import TracebackType
 from typing import Protocol
 
+from sparring.errors import NonFiniteLossError
+
 
 class Progress(Protocol):
     """What the loop tells while it runs."""
@@ -71,7 +73,11 @@ class RichProgress:
         self._live.start()
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if isinstance(error, NonFiniteLossError) and error.step is not None:
+            self.step(error.step)  # found at a log tick, and the steps since then were worth nothing
         self._live.stop()
         if not self._live.console.is_terminal:
             self._live.console.line()  # what comes next, an error perhaps, gets a line of its own

@@ -127,7 +127,8 @@ class TrainingState:
             if not torch.isfinite(torch.stack(torch._foreach_norm(weights, float("inf")))).all():
                 raise NonFiniteLossError(
                     f"the {player}'s weights became infinite or NaN by step {self.step - 1}, at finite losses: a gradient "
-                    "was not finite. The run stops; checkpoints, if any, are from before"
+                    "was not finite. The run stops; checkpoints, if any, are from before",
+                    max(self.step - 1, 0),
                 )
 
     # --- saving ---

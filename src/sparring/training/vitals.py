@@ -1,7 +1,7 @@
 """A run's vital signs: measured where samples are drawn and at evaluations, written to vitals.jsonl, and watched.
 
-Rows of vitals.jsonl have a step and `diversity`, `moved` (samples) or `train`, `held_out` (accuracies), and `warnings` where
-some begin. Nothing of the training changes, bit for bit.
+Rows of vitals.jsonl have a step and `diversity`, `moved` (samples) or `train`, `held_out` (accuracies, of `n` images), and
+`warnings` where some begin. Nothing of the training changes, bit for bit.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from torch import Tensor
 from sparring.errors import SparringError
 from sparring.randomness import generator_for
 from sparring.training.log import JsonLines, read_rows
-from sparring.training.warnings import FEWEST_PAIRS, Watch, diversity, pairs_within
+from sparring.training.warnings import FEWEST_PAIRS, Watch, diversity, pairs_within, trained_from
 
 if TYPE_CHECKING:
     from sparring.data.packed import PackedImages
@@ -48,7 +48,9 @@ class Vitals:
         self._file = JsonLines(folder / FILE, after=after, keep=self._is_regular)
         rows = [] if after is None else read_rows(folder / FILE)
         self._known: dict[bool, float] = {}  # diversity of the real images, overall and within classes
-        self._watch = Watch(state.objective.host_name, state.recipe.steps, log, rows)
+        recipe = state.recipe
+        start = trained_from(recipe.steps, recipe.generator.optimizer, recipe.generator.ema)
+        self._watch = Watch(state.objective.host_name, recipe.steps, log, rows, trained_from=start)
 
     def _is_regular(self, row: Mapping[str, Any]) -> bool:
         """Whether the recipe writes such a row at its step; a shorter run's end is no such step."""
@@ -76,14 +78,17 @@ class Vitals:
 
         if self._held_out is None:
             return
-        found, boundary = {}, self.state.objective.host(self.state.step).boundary
+        found: dict[str, dict[str, float]] = {}
+        boundary, n = self.state.objective.host(self.state.step).boundary, {}
         for name, images in (("train", self.data.real), ("held_out", self._held_out)):
             pixels, labels = images.uint8_batch(_some(images), "cpu")
+            n[name] = len(pixels)
             try:
                 found[name] = discriminator_accuracies(self.state.discriminator, pixels, labels, boundary=boundary)
             except SparringError:
                 return  # images without labels for a discriminator of classes
-        self._write({"step": self.state.step, **found}, self._watch.accuracies(found))
+        values = {"step": self.state.step, **found, "n": n}
+        self._write(values, self._watch.accuracies(values))
 
     def close(self) -> None:
         self._file.close()

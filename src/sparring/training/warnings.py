@@ -6,6 +6,11 @@
     overfitting   the discriminator accepts far more of its training images than of held-out ones
     stuck         the samples of fixed latents are the same pictures as when they were last drawn
 
+Each takes evidence. Before `trained_from` samples tell of the initialisation: of some networks they are grey and all alike,
+of others noise as diverse as images, of which they fall while they learn, so that no collapse is seen in them. A loss that
+is next to nothing has been so for some steps, pictures that stay the same are some steps apart, and two accuracies differ by
+more than the chance of so few images.
+
 A `Watch` is fed with what the run measures anyway and changes nothing of it. All that it remembers can be read from the
 run's files, so that a resumed run warns as one that never stopped. A warning is given when its sign appears, and again only
 after the sign has gone.
@@ -13,18 +18,28 @@ after the sign has gone.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
+from sparring.terms.base import value_at
+
+if TYPE_CHECKING:
+    from sparring.recipe import EMA, Optimizer
+
+TRAINED_STEPS, TRAINED_REACH = 300, 0.1  # steps, and their learning rates' sum, before samples tell of the training
+AVERAGED = 3  # lengths of the moving average, after which e^-3 of it is older
+FEWEST_STEPS = 50  # that a discriminator is saturated, or that lie between pictures of a stuck generator
 COLLAPSED = 0.5  # share of the best diversity so far, of which more than the real images' does not count
 NEVER_DIVERSE, FAIR_SHARE = 0.1, 0.25  # share of the real images' diversity, share of the run after which it counts
 FEWEST_PAIRS = 16  # of images of one class, for a diversity within classes
 DIVERSE = 0.3  # a diversity that counts as a best one: share of the real images'
 SATURATED_LOSS, SATURATED_GAP, SATURATED_TICKS = 0.02, 0.5, 3
 OVERFITTED = 0.2  # of accuracy on train images above that on held-out ones
+CERTAIN = 3  # standard errors of two accuracies' difference
 STUCK_LEVELS = 0.25  # root of the mean squared change of a pixel, in grey levels of 255
 
 CURES = {
@@ -44,11 +59,17 @@ class Watch:
         steps: int,
         log: Iterable[Mapping[str, Any]] = (),
         vitals: Iterable[Mapping[str, Any]] = (),
+        *,
+        trained_from: int = 0,
     ):
-        """host: the adversarial loss by its name in the objective; steps: the run's; log, vitals: the rows that it keeps."""
-        self._host_loss, self._steps = f"discriminator/{host}", steps
+        """host: the adversarial loss by its name in the objective; steps: the run's; log, vitals: the rows that it keeps.
+
+        trained_from: the step from which samples tell of the training.
+        """
+        self._host_loss, self._steps, self._trained_from = f"discriminator/{host}", steps, trained_from
         self._on: set[str] = set()
-        self._saturated_ticks = 0
+        self._saturated_since: list[int] = []  # the ticks' steps
+        self._drawn_at: int | None = None
         self._best = 0.0
         for row in log:
             self.tick(row)
@@ -59,43 +80,75 @@ class Watch:
                 self.accuracies(row)
 
     def tick(self, values: Mapping[str, Any]) -> dict[str, str]:
-        """The means of a log tick, by `player/term`."""
+        """The means of a log tick, by `player/term`, and its `step`."""
         gap = values.get("discriminator/real_score", 0.0) - values.get("discriminator/fake_score", 0.0)
         loss = values.get(self._host_loss)
         # an unbounded loss is negative then
         sign = loss is not None and 0 <= loss < SATURATED_LOSS and gap > SATURATED_GAP
-        self._saturated_ticks = self._saturated_ticks + 1 if sign else 0
+        self._saturated_since = [*self._saturated_since, values["step"]] if sign else []
+        since = self._saturated_since
+        lasting = len(since) >= SATURATED_TICKS and since[-1] - since[0] >= FEWEST_STEPS
         seen = f"its loss is {loss or 0:.2g}, and its scores of reals and fakes are {gap:.3g} apart"
-        return self._begun(
-            "saturated", self._saturated_ticks >= SATURATED_TICKS, f"the discriminator is saturated: {seen}"
-        )
+        return self._begun("saturated", lasting, f"the discriminator is saturated: {seen}")
 
     def samples(self, values: Mapping[str, Any]) -> dict[str, str]:
         """At a `step`: `diversity` of the samples, a share of real images', and the grey levels they `moved` (or None)."""
-        diversity, moved = values["diversity"], values.get("moved")
-        fallen = self._best >= DIVERSE and diversity < COLLAPSED * self._best
-        never = values["step"] >= FAIR_SHARE * self._steps and diversity < NEVER_DIVERSE
-        since = f", and was {self._best:.2f} at its best" if fallen else f" at step {values['step']} of {self._steps}"
+        step, diversity, moved = values["step"], values["diversity"], values.get("moved")
+        trained = step >= self._trained_from
+        fallen = trained and self._best >= DIVERSE and diversity < COLLAPSED * self._best
+        never = trained and step >= FAIR_SHARE * self._steps and diversity < NEVER_DIVERSE
+        since = f", and was {self._best:.2f} at its best" if fallen else f" at step {step} of {self._steps}"
         seen = f"the samples' diversity is {diversity:.2f} of real images'{since}"
         found = self._begun("collapse", fallen or never, f"the samples collapse: {seen}")
-        self._best = max(self._best, min(diversity, 1.0))  # of noise it is above 1
-        still = moved is not None and moved < STUCK_LEVELS
+        if trained:
+            self._best = max(self._best, min(diversity, 1.0))  # of noise it is above 1
+        apart = step - self._drawn_at if self._drawn_at is not None else 0
+        still = moved is not None and moved < STUCK_LEVELS and apart >= FEWEST_STEPS
+        self._drawn_at = step
         seen = f"samples of the same latents changed by {moved or 0:.2g} grey levels since they were last drawn"
         return found | self._begun("stuck", still, f"the generator is stuck: {seen}")
 
     def accuracies(self, values: Mapping[str, Any]) -> dict[str, str]:
-        """The discriminator's accuracies, `train` and `held_out`, each by kind: real, classifier, projection."""
-        train, held = values["train"], values["held_out"]
+        """The discriminator's accuracies by kind (real, classifier, projection), `train` and `held_out`, of `n` images."""
+        train, held, n = values["train"], values["held_out"], values.get("n", {})
         kind = max(train, key=lambda name: train[name] - held[name], default=None)
         if kind is None:
             return {}
         seen = f"its accuracy ({kind}) is {train[kind]:.0%} on training images and {held[kind]:.0%} on held-out ones"
-        return self._begun("overfitting", train[kind] - held[kind] > OVERFITTED, f"the discriminator overfits: {seen}")
+        least = max(OVERFITTED, CERTAIN * _standard_error(train[kind], held[kind], n))
+        return self._begun("overfitting", train[kind] - held[kind] > least, f"the discriminator overfits: {seen}")
 
     def _begun(self, kind: str, sign: bool, seen: str) -> dict[str, str]:
         before = kind in self._on
         self._on = self._on | {kind} if sign else self._on - {kind}
         return {kind: f"{seen}. People try: {CURES[kind]}"} if sign and not before else {}
+
+
+def _standard_error(train: float, held: float, n: Mapping[str, int]) -> float:
+    """Of the difference of two shares of `n` images each; 0 where n is unknown. The mean share: either may be 0 or 1."""
+    if not n:
+        return 0.0
+    share = (train * n["train"] + held * n["held_out"]) / (n["train"] + n["held_out"])
+    return math.sqrt(share * (1 - share) * (1 / n["train"] + 1 / n["held_out"]))
+
+
+def trained_from(steps: int, optimizer: Optimizer, ema: EMA | None) -> int:
+    """The step from which a generator's samples tell of its training; `steps` + 1 where that is after the run's end.
+
+    Adam moves no weight by much more than its learning rate in a step: until the rates add up to 0.1, the weights are those
+    that the run began with. A moving average of them is as late again as it is long.
+    """
+    if optimizer.kind == "sgd":
+        start = TRAINED_STEPS
+    else:
+        reach, start = 0.0, 0
+        while start <= steps and (start < TRAINED_STEPS or reach < TRAINED_REACH):
+            reach += value_at(optimizer.lr, start)
+            start += 1
+    if ema is not None:
+        decay = value_at(ema.decay, max(start, ema.start))
+        start = max(start, ema.start) + (math.ceil(AVERAGED / (1 - decay)) if decay < 1 else steps)
+    return min(start, steps + 1)
 
 
 @torch.no_grad()
