@@ -128,8 +128,12 @@ def test_a_generator_file_cannot_call_what_is_no_network(tmp_path):
     network = {"kind": "os:mkdir", "options": {"path": str(tmp_path / "made")}}
     described = {"network": network, "given": {}, "latent_size": 1, "num_classes": 0, "class_names": [], "step": 1}
     save_generator(tmp_path / "evil", torch.nn.Linear(1, 1), described)
-    with pytest.raises(SparringError, match="no class below"):
+    with pytest.raises(
+        SparringError, match=r"names code .*: os:mkdir \(generator\)\. If you trust it, add --allow-code"
+    ):
         sparring.load(tmp_path / "evil")
+    with pytest.raises(SparringError, match="no class below"):
+        sparring.load(tmp_path / "evil", allow_code=True)
     assert not (tmp_path / "made").exists()
 
 

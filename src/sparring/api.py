@@ -16,31 +16,45 @@ from sparring.errors import SparringError
 from sparring.recipe import Recipe, differences
 from sparring.report.plots import image_grid
 from sparring.sampling import load_generator
+from sparring.trust import consenting
 
 Note = Callable[[str], None]
 
 
-def show(recipe: Any, overrides: Iterable[str] | Mapping[str, Any] = (), *, note: Note | None = None) -> dict[str, Any]:
-    """What a recipe is and costs, without training: see `sparring.dry_run.describe`, and `describe_classifier`."""
-    loaded = load_recipe(recipe, overrides)
+def show(
+    recipe: Any,
+    overrides: Iterable[str] | Mapping[str, Any] = (),
+    *,
+    allow_code: bool = False,
+    note: Note | None = None,
+) -> dict[str, Any]:
+    """What a recipe is and costs, without training: see `sparring.dry_run.describe`, and `describe_classifier`.
+
+    allow_code: whether a run may name code that does not ship, which is imported then (see docs/trust.md).
+    """
+    loaded = load_recipe(recipe, overrides, allow_code=allow_code)
     if isinstance(loaded, ClassifierRecipe):
         return describe_classifier(loaded)
     return describe(loaded, note or (lambda text: None))
 
 
-def load_recipe(recipe: Any, overrides: Iterable[str] | Mapping[str, Any] = ()) -> Recipe | ClassifierRecipe:
+def load_recipe(
+    recipe: Any, overrides: Iterable[str] | Mapping[str, Any] = (), *, allow_code: bool = False
+) -> Recipe | ClassifierRecipe:
     """A GAN's or a classifier's recipe, from whatever names or holds one."""
     overrides = overrides if isinstance(overrides, Mapping) else list(overrides)
-    return (ClassifierRecipe if is_classifier(recipe) else Recipe).load(recipe, overrides)
+    return (ClassifierRecipe if is_classifier(recipe) else Recipe).load(recipe, overrides, allow_code=allow_code)
 
 
-def compare(recipe: Any, other: Any, overrides: Iterable[str] | Mapping[str, Any] = ()) -> dict[str, dict[str, Any]]:
+def compare(
+    recipe: Any, other: Any, overrides: Iterable[str] | Mapping[str, Any] = (), *, allow_code: bool = False
+) -> dict[str, dict[str, Any]]:
     """What two recipes do differently, by dotted keys: {"this": value, "other": value}, None where one lacks the key.
 
     Names, descriptions and the papers' numbers are left out. overrides are the first one's. Raises SparringError for a GAN's
     recipe beside a classifier's.
     """
-    a, b = load_recipe(recipe, overrides), load_recipe(other)
+    a, b = load_recipe(recipe, overrides, allow_code=allow_code), load_recipe(other, allow_code=allow_code)
     if type(a) is not type(b):
         raise SparringError(f"'{a.name}' and '{b.name}' cannot be compared: one trains a GAN, the other a classifier")
     changed = differences(a, b)
@@ -48,15 +62,24 @@ def compare(recipe: Any, other: Any, overrides: Iterable[str] | Mapping[str, Any
     return {key: {"this": one, "other": two} for key, (one, two) in changed.items() if key not in said}
 
 
-def sample(run: str | Path, n: int = 64, *, seed: int = 0, labels: Any = None, out: str | Path | None = None) -> Tensor:
+def sample(
+    run: str | Path,
+    n: int = 64,
+    *,
+    seed: int = 0,
+    labels: Any = None,
+    out: str | Path | None = None,
+    allow_code: bool = False,
+) -> Tensor:
     """n images uint8 [N, C, H, W] from a run or a lone generator file; `out` also writes them.
 
     out: a .png (one picture of all), an .npz (`images` [N, C, H, W]), or a folder (one PNG each).
+    allow_code: whether the file may name code that does not ship, which is imported then (see docs/trust.md).
     """
     target = None if out is None else Path(out)
     if target is not None and target.suffix not in ("", ".png", ".npz"):
         raise SparringError(f"cannot write samples to '{out}': give a .png, an .npz or a folder")
-    generator = load_generator(run)
+    generator = load_generator(run, allow_code=allow_code)
     images = generator.sample(n, labels=labels, seed=seed)
     if target is not None:
         columns = generator.num_classes if 2 <= generator.num_classes <= 16 and labels is None else 8
@@ -98,6 +121,7 @@ def evaluate(
     device: str | None = None,
     progress: Callable[[int, int], None] | None = None,
     note: Note | None = None,
+    allow_code: bool = False,
     **others: Any,
 ) -> list[dict[str, Any]]:
     """Measure a run by its recipe's protocol, or with `real` any images against any; each record carries all it depends on.
@@ -107,6 +131,7 @@ def evaluate(
     overrides: `n`, `extractor`, ... of the recipe's `evaluation`, as `key=value` strings or a mapping.
     metrics, extractor, weights, sha256, n, seed, split, is_splits: `sparring.metrics.pairs.evaluate_pair` has them all, with
         `others` of its own; where they are None, the recipe's hold, or the defaults there.
+    allow_code: whether runs, generators and extractors that are opened may name code that does not ship (see docs/trust.md).
     """
     from sparring.metrics.pairs import evaluate_pair, evaluate_run
 
@@ -126,9 +151,11 @@ def evaluate(
     if real is not None:
         if given:
             raise SparringError("key=value changes a recipe's evaluation, which --real sets aside: use the options")
-        return evaluate_pair(run, real, **chosen, **common, **others)
+        with consenting(allow_code, run, real):
+            return evaluate_pair(run, real, **chosen, **common, **others)
     if others:
         options = ", ".join(f"--{key.replace('_', '-')}" for key in others)
         cure = f"; without it, the recipe's evaluation takes n_real={others['n_real']}" if "n_real" in others else ""
         raise SparringError(f"{options} only with --real, images to compare with{cure}")
-    return evaluate_run(run, given, chosen, **common)
+    with consenting(allow_code, run):
+        return evaluate_run(run, given, chosen, **common)

@@ -1,40 +1,61 @@
-"""Finding a class by its name: one of the library's registries, or a user's own as `package.module:Class`."""
+"""Finding a class by its name: one that ships, one that an installed package registers, or `package.module:Class`.
+
+An installed package registers its own by an entry point of the groups below, such as
+
+    [project.entry-points."sparring.terms"]
+    centred = "my_package.terms:Centred"
+
+after which recipes and opened files may name it, as `centred`. Entry points are read only for a name that is not ours.
+"""
 
 from __future__ import annotations
 
 import importlib
+import importlib.metadata
+import importlib.util
 import os
 import sys
 from collections.abc import Mapping
+from functools import reduce
+from importlib.machinery import ModuleSpec, PathFinder
+from pathlib import Path
+from types import ModuleType
 from typing import Any
 
-from sparring.errors import SparringError, nearest
+from sparring.errors import SparringError, nearest, one_line
+from sparring.trust import SHIPPED, Trust
+
+GROUPS = {  # of entry points, by what their objects are
+    "generator": "sparring.generators",
+    "backbone": "sparring.backbones",
+    "term": "sparring.terms",
+    "step": "sparring.steps",
+    "augmentation": "sparring.augmentations",
+    "extractor": "sparring.extractors",
+    "network": "sparring.classifiers",
+    "criterion": "sparring.criteria",
+}
+_folders: list[str] = []  # of users' recipes, on sys.path since a module of theirs was imported
 
 
-def find(kind: str, registry: Mapping[str, str], what: str) -> Any:
-    """The class or function that `kind` names: a key of the registry, or `package.module:Name`.
+def find(kind: str, registry: Mapping[str, str], what: str, trust: Trust = SHIPPED) -> Any:
+    """The class or function that `kind` names: a key of the registry, a registered name, or `package.module:Name`.
 
-    what: `term`, `network`, ..., for the error, which names the nearest key. Raises SparringError for what cannot be called.
+    what: `term`, `network`, ..., a key of `GROUPS`. trust: whose code, besides what ships and what is registered, may be
+    imported; nothing of it is before that. Raises SparringError for what cannot be imported or called, CodeNotAllowedError
+    for what may not.
     """
-    path = registry.get(kind, kind)
-    if ":" not in path:
-        hint = nearest(kind, registry)
-        raise SparringError(
-            f"unknown {what} '{kind}': {hint}{'' if hint.endswith('?') else '.'} Your own is package.module:Name"
-        )
+    path = _shipped(kind, registry, what)
+    folders: tuple[Path, ...] = ()
+    if path is None:
+        module_name, _, attribute = kind.partition(":")
+        if not all(part.isidentifier() for part in (*module_name.split("."), *attribute.split("."))):
+            raise SparringError(f"{what} '{kind}': your own is package.module:Name")
+        path, folders = kind, trust.folders(kind, what)
     module_name, _, attribute = path.partition(":")
-    if os.getcwd() not in sys.path:
-        sys.path.append(os.getcwd())  # a user's module beside the recipe, as `python -m` would find it
+    module = _import(module_name, folders, f"{what} '{kind}'")
     try:
-        if not module_name:
-            raise ModuleNotFoundError(name="")
-        module = importlib.import_module(module_name)
-    except ModuleNotFoundError as error:
-        if error.name is None or not f"{module_name}.".startswith(f"{error.name}."):
-            raise  # a missing import inside the user's module is theirs to see
-        raise SparringError(f"{what} '{kind}': there is no module '{module_name}' to import") from None
-    try:
-        found = getattr(module, attribute)
+        found = reduce(getattr, attribute.split("."), module)
     except AttributeError:
         names = [name for name in vars(module) if not name.startswith("_")]
         raise SparringError(
@@ -45,11 +66,118 @@ def find(kind: str, registry: Mapping[str, str], what: str) -> Any:
     return found
 
 
-def find_class(kind: str, registry: Mapping[str, str], what: str, base: type) -> Any:
+def find_class(kind: str, registry: Mapping[str, str], what: str, base: type, trust: Trust = SHIPPED) -> Any:
     """`find`, for a class below `base`: a function in its place could do anything with a recipe's values."""
-    found = find(kind, registry, what)
+    found = find(kind, registry, what, trust)
     if not (isinstance(found, type) and issubclass(found, base)):
         raise SparringError(
             f"{what} '{kind}' is no class below {base.__module__}.{base.__qualname__}, but {found!r:.100}"
         )
     return found
+
+
+def registered(what: str) -> dict[str, list[str]]:
+    """What installed packages register, by name: `module:Name`, more than one where packages use one name."""
+    found: dict[str, list[str]] = {}
+    for point in importlib.metadata.entry_points(group=GROUPS[what]):
+        path = f"{point.module}:{point.attr}"
+        if path not in found.setdefault(point.name, []):
+            found[point.name].append(path)
+    return found
+
+
+def name_of(found: type, registry: Mapping[str, str], what: str) -> str:
+    """What a recipe calls a class: its key in the registry, its registered name, else `module:Name`."""
+    path = f"{found.__module__}:{found.__qualname__}"
+    for name, shipped in registry.items():
+        if shipped == path:
+            return name
+    for name, paths in registered(what).items():
+        for module_name, _, attribute in (each.partition(":") for each in paths):
+            module = sys.modules.get(module_name)
+            if module is not None and getattr(module, attribute, None) is found:
+                return name
+    return path
+
+
+def _shipped(kind: str, registry: Mapping[str, str], what: str) -> str | None:
+    """`module:Name` of what ships or is registered under this name; None for another that could be a user's own."""
+    if kind in registry or kind in registry.values():
+        return registry.get(kind, kind)
+    of_packages = registered(what)
+    paths = of_packages.get(kind, [])
+    if len(paths) > 1:
+        raise SparringError(f"{what} '{kind}' is registered more than once: write one of {', '.join(paths)}")
+    if paths:
+        return paths[0]
+    if ":" not in kind:
+        hint = nearest(kind, [*registry, *of_packages])
+        raise SparringError(
+            f"unknown {what} '{kind}': {hint}{'' if hint.endswith('?') else '.'} Your own is package.module:Name"
+        )
+    return kind if any(kind in paths for paths in of_packages.values()) else None
+
+
+def _import(name: str, folders: tuple[Path, ...], wanted: str) -> ModuleType:
+    """A module of an installed package, or one in the first of these folders that has it."""
+    top = name.partition(".")[0]
+    if folders:
+        importlib.invalidate_caches()
+    for folder in folders:
+        spec = PathFinder.find_spec(top, [str(folder)])
+        if spec is not None:
+            _look_in(str(folder))
+            _check_one_of_a_name(top, spec, str(folder), wanted)
+            break
+    try:
+        with one_line(f"{wanted}: importing {name} failed: "):
+            return importlib.import_module(name)
+    except SparringError as error:
+        missing = error.__cause__
+        if isinstance(missing, ModuleNotFoundError) and f"{name}.".startswith(f"{missing.name}."):
+            looked = "".join(f", nor in {folder}" for folder in folders)
+            raise SparringError(
+                f"{wanted}: there is no module '{name}' to import, neither among the installed ones{looked}"
+            ) from None
+        raise  # also for a missing import inside the user's module
+
+
+def _look_in(folder: str) -> None:
+    """Put a recipe's folder on sys.path, after everything installed and before the folders of other recipes."""
+    if folder in sys.path and folder not in _folders:
+        return
+    if folder in _folders:
+        _folders.remove(folder)
+        sys.path[:] = [each for each in sys.path if each != folder]
+    first = next((i for i, each in enumerate(sys.path) if each in _folders), len(sys.path))
+    sys.path.insert(first, folder)
+    _folders.append(folder)
+
+
+def _check_one_of_a_name(top: str, spec: ModuleSpec, folder: str, wanted: str) -> None:
+    """Raise SparringError where Python would take, or has taken, another module of the name that the recipe's folder has.
+
+    The same goes for modules that were imported from another recipe's folder: this one's code would get the other's.
+    """
+    if spec.origin is not None:
+        loaded = sys.modules.get(top)
+        other = getattr(loaded, "__spec__", None) if loaded else importlib.util.find_spec(top)
+        _check_same(top, spec.origin, getattr(other, "origin", None) or getattr(loaded, "__file__", None), wanted)
+    for name, module in list(sys.modules.items()):
+        file = getattr(module, "__file__", None)
+        if "." in name or not file or not any(_lies_in(file, each) for each in _folders if each != folder):
+            continue
+        here = PathFinder.find_spec(name, [folder])
+        if here is not None and here.origin is not None:
+            _check_same(name, here.origin, file, wanted)
+
+
+def _check_same(name: str, here: str, other: str | None, wanted: str) -> None:
+    if other is not None and os.path.realpath(here) != os.path.realpath(other):
+        raise SparringError(
+            f"{wanted}: there are two modules '{name}', {here} and {other}, and a process imports one of a name: rename one"
+        )
+
+
+def _lies_in(file: str, folder: str) -> bool:
+    return Path(os.path.realpath(file)).is_relative_to(os.path.realpath(folder))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Annotated, Any, Literal, Protocol
 
 from pydantic import (
@@ -25,13 +26,17 @@ from pydantic import (
 from torch import nn
 
 from sparring.errors import SparringError, nearest
+from sparring.metrics.extractors.base import is_script
 from sparring.networks import BACKBONES, GENERATORS
-from sparring.plugins import find, find_class
-from sparring.recipe_files import check_no_classifier, merge, parse_overrides, read_recipe
-from sparring.recipe_options import explain, network_options
+from sparring.plugins import find, find_class, name_of
+from sparring.recipe_files import check_no_classifier, merge, parse_overrides, read_with_trust
+from sparring.recipe_options import TRUST, explain, network_options, refused_code, trust_in
 from sparring.terms import REGISTRY
 from sparring.terms.base import Schedule, Scheduled, Term
+from sparring.training.augment import make_augment
 from sparring.training.objective import Objective
+from sparring.training.step import STEPS
+from sparring.trust import CodeNotAllowedError, Trust, joined
 
 
 class Part(BaseModel):
@@ -122,8 +127,8 @@ class Generator(Part):
 
     @field_validator("network")
     @classmethod
-    def _known(cls, network: Network) -> Network:
-        return _checked_network(network, GENERATORS, "generator")
+    def _known(cls, network: Network, info: ValidationInfo) -> Network:
+        return _checked_network(network, GENERATORS, "generator", trust_in(info))
 
 
 class Discriminator(Part):
@@ -136,8 +141,8 @@ class Discriminator(Part):
 
     @field_validator("network")
     @classmethod
-    def _known(cls, network: Network) -> Network:
-        return _checked_network(network, BACKBONES, "backbone")
+    def _known(cls, network: Network, info: ValidationInfo) -> Network:
+        return _checked_network(network, BACKBONES, "backbone", trust_in(info))
 
 
 ClassesField = str | StrictInt | list[str | StrictInt] | None  # names, numbers and ranges; see `sparring.data.classes`
@@ -184,14 +189,22 @@ class Evaluation(Part):
     batch_size: int = Field(250, ge=1)
     seed: int = 0
 
+    @field_validator("extractor")
+    @classmethod
+    def _allowed(cls, extractor: str | None, info: ValidationInfo) -> str | None:
+        if extractor is not None and is_script(extractor):
+            trust_in(info).folders(extractor, "TorchScript extractor")
+        return extractor
 
-def _read_objective(value: Any) -> Any:
+
+def _read_objective(value: Any, info: ValidationInfo) -> Any:
     """Terms from a mapping of names to their fields; a name is its kind unless `kind` says otherwise."""
     if isinstance(value, Objective):
         return value
     if not isinstance(value, Mapping):
         raise SparringError(f"objective takes a mapping of names to terms, got {value!r}")
     terms: dict[str, Term] = {}
+    refused: list[CodeNotAllowedError] = []
     for name, given in value.items():
         if given is None:
             continue  # `r1: null` removes an inherited term
@@ -201,22 +214,22 @@ def _read_objective(value: Any) -> Any:
         if not isinstance(given, Mapping):
             raise SparringError(f"objective.{name} takes the term's fields, {{}} for its defaults; got {given!r}")
         fields = dict(given)
-        term_class = find_class(str(fields.pop("kind", name)), REGISTRY, "term", Term)
         try:
+            term_class = find_class(str(fields.pop("kind", name)), REGISTRY, "term", Term, trust_in(info))
             terms[name] = term_class(**fields)
+        except CodeNotAllowedError as error:
+            refused.append(error)
         except ValidationError as error:
             raise SparringError(explain(error, term_class, prefix=f"objective.{name}")) from None
+    if refused:
+        raise joined(refused)
     return Objective(terms)
-
-
-_KINDS = {path: kind for kind, path in REGISTRY.items()}
 
 
 def _write_objective(objective: Objective) -> dict[str, Any]:
     written = {}
     for name, term in objective.terms.items():
-        path = f"{type(term).__module__}:{type(term).__qualname__}"
-        kind = _KINDS.get(path, path)
+        kind = name_of(type(term), REGISTRY, "term")
         written[name] = ({} if kind == name else {"kind": kind}) | term.model_dump(mode="json")
     return written
 
@@ -261,9 +274,15 @@ class Recipe(Part):
 
     @field_validator("step")
     @classmethod
-    def _known_step(cls, step: str) -> str:
-        find(step, {}, "step")
+    def _known_step(cls, step: str, info: ValidationInfo) -> str:
+        find(step, STEPS, "step", trust_in(info))
         return step
+
+    @field_validator("augment")
+    @classmethod
+    def _known_augment(cls, augment: dict[str, Any] | None, info: ValidationInfo) -> dict[str, Any] | None:
+        make_augment(augment, trust_in(info))
+        return augment
 
     @property
     def generator_batch_size(self) -> int:
@@ -303,11 +322,14 @@ class Recipe(Part):
         overrides: list[str] | tuple[str, ...] | Mapping[str, Any] = (),
         *,
         sources: Mapping[str, str] | None = None,
+        allow_code: bool = False,
     ) -> Recipe:
         """A recipe from a shipped name, a YAML or JSON file, a run's folder, a mapping or a Recipe, with overrides.
 
         overrides: `key=value` strings with dotted keys, or a mapping of dotted keys to values; `scale=0.1` shortens the
             recipe with all its schedules. sources: what stands for images from Python in the place of the recipe's own.
+        allow_code: whether a run's recipe.json may name code that does not ship (see docs/trust.md); what the user writes or
+            types may.
 
         Raises SparringError with the nearest valid name for an unknown one.
         """
@@ -315,9 +337,11 @@ class Recipe(Part):
         factor = changes.pop("scale", None)
         if isinstance(source, Recipe):
             values: dict[str, Any] = source.to_dict()
+            trust = Trust().also(values, None)
         else:
-            values = read_recipe(source)
+            values, trust = read_with_trust(source, allow_code=allow_code)
             check_no_classifier(source, values)
+        trust = trust.also(changes, Path.cwd())
         for name, named in (sources or {}).items():
             old = dict(_short_data(values.get(name) or {}))
             if old.get("source") != named and not isinstance(source, Mapping | Recipe):
@@ -328,9 +352,9 @@ class Recipe(Part):
         for key, value in changes.items():
             values = merge(values, _nested(key, value))
         try:
-            recipe = cls.model_validate(values)
+            recipe = cls.model_validate(values, context={TRUST: trust})
         except ValidationError as error:
-            raise SparringError(explain(error, cls)) from None
+            raise refused_code(error) or SparringError(explain(error, cls)) from None
         return recipe if factor is None else recipe.scaled(_number("scale", factor))
 
 
@@ -339,10 +363,10 @@ def _scaled_ema(ema: EMA, factor: float) -> EMA:
     return ema.model_copy(update={"decay": decay, "start": round(ema.start * factor)})
 
 
-def _checked_network(network: Network, registry: Mapping[str, str], what: str) -> Network:
+def _checked_network(network: Network, registry: Mapping[str, str], what: str, trust: Trust) -> Network:
     """The network with its options converted to the types that its constructor names."""
     options = network_options(
-        find_class(network.kind, registry, what, nn.Module), network.options, what=f"{what} '{network.kind}'"
+        find_class(network.kind, registry, what, nn.Module, trust), network.options, what=f"{what} '{network.kind}'"
     )
     return Network(kind=network.kind, **options)
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
 from functools import cache
 from importlib import resources
 from pathlib import Path
@@ -14,6 +16,7 @@ from typing import Any
 import yaml
 
 from sparring.errors import SparringError, nearest
+from sparring.trust import Trust, is_opened, opened
 
 SHORT_FORMS = {
     "data": "source",
@@ -80,13 +83,48 @@ def quoted_rows() -> list[dict[str, Any]]:
     return list(yaml.load(text, _Loader))
 
 
+class _Writers:
+    """Who wrote what of a recipe, noted while its files are read."""
+
+    def __init__(self) -> None:
+        self.trust, self.is_user = Trust(), True
+
+    @contextmanager
+    def reading(self, values: Any, path: Path, *, is_opened: bool = False) -> Iterator[None]:
+        """A file's values; what an opened file extends is no more the user's than the file."""
+        before = self.is_user
+        self.is_user = before and not is_opened
+        if self.is_user:
+            self.trust = self.trust.also(values, path.parent.resolve())
+        else:
+            self.trust = replace(self.trust, opened=self.trust.opened or str(path))
+        yield
+        self.is_user = before
+
+
 def read_recipe(source: Any) -> dict[str, Any]:
     """The values of a recipe before validation, with all that it extends merged in.
 
     source: a shipped name, a YAML or JSON file, the folder of a run, or a mapping.
     """
+    return read_with_trust(source)[0]
+
+
+def read_with_trust(source: Any, *, allow_code: bool = False) -> tuple[dict[str, Any], Trust]:
+    """As `read_recipe`, and whose code the values may name: what the user's files and mappings do, from their own folders.
+
+    What stands in a run's recipe.json, also where another recipe extends that, is only allowed as `sparring.trust` says.
+    """
+    writers = _Writers()
+    values = _read(source, writers)
+    given = opened(writers.trust.opened, allow_code=allow_code)
+    return values, replace(given, written={**given.written, **writers.trust.written})
+
+
+def _read(source: Any, writers: _Writers) -> dict[str, Any]:
     if isinstance(source, Mapping):
-        return _extended(dict(source), Path("recipe"), seen=())
+        with writers.reading(source, Path("recipe")):
+            return _extended(dict(source), Path("recipe"), (), writers)
     if not isinstance(source, str | os.PathLike):
         raise SparringError(
             f"a recipe is a name, a file, a run, a mapping or a Recipe, got {type(source).__name__}: {source!r}"[:200]
@@ -103,7 +141,7 @@ def read_recipe(source: Any) -> dict[str, Any]:
         if path.suffix in (".yaml", ".yml", ".json"):
             raise SparringError(f"there is no recipe file {source}")
         raise unknown_recipe(str(source))
-    return _read_file(path, seen=())
+    return _read_file(path, (), writers)
 
 
 def unknown_recipe(name: str) -> SparringError:
@@ -129,7 +167,7 @@ def check_no_classifier(source: Any, values: Mapping[str, Any]) -> None:
         )
 
 
-def _read_file(path: Path, seen: tuple[Path, ...]) -> dict[str, Any]:
+def _read_file(path: Path, seen: tuple[Path, ...], writers: _Writers) -> dict[str, Any]:
     if path.resolve() in seen:
         raise SparringError(f"recipe {path} extends itself by way of {' -> '.join(p.name for p in seen)}")
     kind = "JSON" if path.suffix == ".json" else "YAML"
@@ -142,11 +180,12 @@ def _read_file(path: Path, seen: tuple[Path, ...]) -> dict[str, Any]:
         raise SparringError(f"{path} is not valid {kind}: {' '.join(str(error).split())[:300]}") from None
     if not isinstance(values, dict):
         raise SparringError(f"{path} should hold a mapping of the recipe's keys, got {type(values).__name__}")
-    if path.name == "recipe.json" and "recipe" in values:
+    if is_opened(path) and "recipe" in values:
         values = values["recipe"]  # a run's file also holds versions and the command
         if not isinstance(values, dict):
             raise SparringError(f"{path} is damaged: its recipe is no mapping")
-    merged = _extended(values, path, seen)
+    with writers.reading(values, path, is_opened=is_opened(path)):
+        merged = _extended(values, path, seen, writers)
     if path in shipped_recipes().values():
         names = {shipped: name for name, shipped in shipped_recipes().items()}
         merged["name"] = values.get("name", names[path])
@@ -155,7 +194,7 @@ def _read_file(path: Path, seen: tuple[Path, ...]) -> dict[str, Any]:
     return merged
 
 
-def _extended(values: dict[str, Any], path: Path, seen: tuple[Path, ...]) -> dict[str, Any]:
+def _extended(values: dict[str, Any], path: Path, seen: tuple[Path, ...], writers: _Writers) -> dict[str, Any]:
     """The values laid over those of the recipes that they extend."""
     values = dict(values)
     bases = values.pop("extends", [])
@@ -164,7 +203,7 @@ def _extended(values: dict[str, Any], path: Path, seen: tuple[Path, ...]) -> dic
         raise SparringError(f"{path}: extends takes a recipe's name or a list of them, got {bases!r}")
     merged: dict[str, Any] = {}
     for base in bases:
-        merged = merge(merged, _read_file(_base_path(base, path), (*seen, path.resolve())))
+        merged = merge(merged, _read_file(_base_path(base, path), (*seen, path.resolve()), writers))
     if merged:
         _drop_row(merged, path)
         merged.pop("run_in_full", None)

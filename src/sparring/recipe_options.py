@@ -7,9 +7,10 @@ import inspect
 from collections.abc import Mapping
 from typing import Any, get_args, get_type_hints
 
-from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError, ValidationInfo
 
 from sparring.errors import SparringError, nearest
+from sparring.trust import CodeNotAllowedError, Trust, joined, typed
 
 GIVEN = (
     "image_size",
@@ -30,6 +31,21 @@ _WANTED = {
     "model": "a mapping",
     "finite": "a finite number",
 }
+
+
+TRUST = "trust"  # the key of a validation's context: whose code the values may name
+
+
+def trust_in(info: ValidationInfo) -> Trust:
+    """Whose code may be imported in this validation; a part of a recipe that Python makes is the user's."""
+    return (info.context or {}).get(TRUST) or typed()
+
+
+def refused_code(error: ValidationError) -> CodeNotAllowedError | None:
+    """All code that a validation refused, as one error; None where it found other faults alone."""
+    causes = [fault.get("ctx", {}).get("error") for fault in error.errors()]
+    refused = [cause for cause in causes if isinstance(cause, CodeNotAllowedError)]
+    return joined(refused) if refused else None
 
 
 def explain(error: ValidationError, model: type[BaseModel], prefix: str = "") -> str:

@@ -6,7 +6,7 @@ import inspect
 import json
 import os
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,7 @@ from sparring.randomness import generator_for, seed_for
 from sparring.recipe_options import network_options
 from sparring.training.device import usable_device
 from sparring.training.frozen import evaluating
+from sparring.trust import Trust, opened
 from sparring.version import __version__
 
 WEIGHTS, DESCRIPTION = "generator.safetensors", "generator.json"
@@ -190,11 +191,15 @@ def save_generator(folder: Path, generator: nn.Module, description: dict[str, An
     write_atomically(folder / WEIGHTS, weights)
 
 
-def load_generator(path: str | Path | os.PathLike[str], device: torch.device | str = "cpu") -> SavedGenerator:
+def load_generator(
+    path: str | Path | os.PathLike[str], device: torch.device | str = "cpu", *, allow_code: bool = False
+) -> SavedGenerator:
     """A generator from a run's folder, or from a lone generator.safetensors wherever that was copied to.
 
+    allow_code: whether it may be of a class that does not ship, which is imported then (see docs/trust.md).
     Raises SparringError where the file is missing, damaged or something else, and for a device that cannot be used.
     """
+    trust = opened(path, allow_code=allow_code)
     path, device = Path(path), usable_device(device)
     if not path.exists():
         raise SparringError(f"there is no run or generator file '{path}'")
@@ -211,13 +216,17 @@ def load_generator(path: str | Path | os.PathLike[str], device: torch.device | s
         raise SparringError(f"{weights} is damaged: {error}") from None
     except KeyError:
         raise SparringError(f"{weights} is no generator that sparring wrote: it does not say how to build it") from None
-    return SavedGenerator(_built(weights, description, tensors).to(device).eval().requires_grad_(False), description)
+    return SavedGenerator(
+        _built(weights, description, tensors, trust).to(device).eval().requires_grad_(False), description
+    )
 
 
-def _built(path: Path, description: dict[str, Any], tensors: dict[str, Tensor]) -> nn.Module:
+def _built(path: Path, description: dict[str, Any], tensors: dict[str, Tensor], trust: Trust) -> nn.Module:
     try:
         network = description["network"]
-        generator_class = find_class(network["kind"], GENERATORS, "generator", nn.Module)
+        generator_class = find_class(
+            network["kind"], GENERATORS, "generator", nn.Module, replace(trust, opened=str(path))
+        )
         with torch.random.fork_rng(devices=[]):
             options = network_options(generator_class, network["options"], what=f"generator '{network['kind']}'")
             module = generator_class(**description["given"], **options)

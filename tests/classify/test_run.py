@@ -259,7 +259,7 @@ def test_a_users_network_may_call_view_and_resumes_and_predicts(tmp_path, monkey
     channels_last = images.images.contiguous(memory_format=torch.channels_last)
     assert torch.equal(made.classifier.logits(images), made.classifier.logits(channels_last))
     assert made.results["nat"]["probes"]["noise"]["n"] == 20 and len(made.classifier.predict(images, 0.5)) == 24
-    assert export_classifier(made.folder, tmp_path / "m.pt2")["largest_difference"] < 1e-4
+    assert export_classifier(made, tmp_path / "m.pt2")["largest_difference"] < 1e-4
 
 
 def test_several_processes_are_refused(tmp_path, monkeypatch):

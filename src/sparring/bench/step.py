@@ -23,6 +23,8 @@ from sparring.terms.base import Player
 from sparring.training.process import threads
 from sparring.training.runtime import Runtime
 from sparring.training.state import TrainingState, build
+from sparring.training.step import STEPS
+from sparring.trust import VALIDATED
 
 Note = Callable[[str], None]
 LONGEST_CYCLE = 64  # steps of one measurement at most, where terms act every so often
@@ -39,6 +41,7 @@ def bench_step(
     device: str | None = None,
     cpu_time: bool = False,
     note: Note | None = None,
+    allow_code: bool = False,
 ) -> dict[str, float]:
     """Milliseconds per training step of a recipe and of its textbook twin, in `iterations` alternating pairs.
 
@@ -51,7 +54,9 @@ def bench_step(
     images; the textbook's batches lie ready. cpu_time counts the process's own time instead of the clock's, on one thread:
     what a machine with other work to do can tell.
     """
-    chosen = Recipe.load(recipe, overrides if isinstance(overrides, Mapping) else list(overrides))
+    chosen = Recipe.load(
+        recipe, overrides if isinstance(overrides, Mapping) else list(overrides), allow_code=allow_code
+    )
     with threads(chosen.threads):
         state = synthetic_state(chosen, device=device, at=at, note=note)
         if state.recipe.accumulate > 1 or state.recipe.precision != "float32":
@@ -84,7 +89,7 @@ def bench_step(
 
 def ours_step(state: TrainingState) -> Callable[[int], None]:
     """`call(n)` trains n steps with the recipe's own step function; schedules stay where they are."""
-    step, at = find(state.recipe.step, {}, "step"), state.step
+    step, at = find(state.recipe.step, STEPS, "step", VALIDATED), state.step
 
     def call(count: int) -> None:
         for _ in range(count):

@@ -11,12 +11,15 @@ losses, or your own, is `package.module:Class`. It may say `takes_negatives` (Tr
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from sparring.classify.nat_loss import checked_target
 from sparring.errors import SparringError
-from sparring.plugins import find
+from sparring.plugins import find_class
+from sparring.trust import VALIDATED, Trust
 
 CRITERIA: dict[str, str] = {
     "baseline": "sparring.classify.criteria:Baseline",
@@ -53,6 +56,14 @@ class ExtraClass(nn.Module):
         return F.cross_entropy(logits.float(), target.where(target >= 0, logits.shape[1] - 1))
 
 
+def criterion_class(kind: str, trust: Trust = VALIDATED) -> Any:
+    """The criterion of that name. trust: whose may be imported; VALIDATED is that of a recipe's.
+
+    Raises SparringError for what is no module's class.
+    """
+    return find_class(kind, CRITERIA, "criterion", nn.Module, trust)
+
+
 def takes_negatives(kind: str) -> bool:
-    """Whether the criterion of that name looks at negatives. Raises SparringError for an unknown one."""
-    return bool(getattr(find(kind, CRITERIA, "criterion"), "takes_negatives", True))
+    """Whether the criterion of a recipe looks at negatives."""
+    return bool(getattr(criterion_class(kind), "takes_negatives", True))

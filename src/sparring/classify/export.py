@@ -23,6 +23,7 @@ from sparring.classify.saved import DESCRIPTION, WEIGHTS, SavedClassifier, load_
 from sparring.errors import SparringError, one_line
 from sparring.files import check_writable, one_line_for_disk_errors, write_json
 from sparring.randomness import generator_for
+from sparring.trust import consenting
 
 TOLERANCE = 1e-4  # of a logit, relative to the largest: float32 in another order of summation
 A_RUNS_OWN = ("classifier", "generator", "recipe", "results")  # what a run's JSON files are called
@@ -44,16 +45,21 @@ class _Plain(nn.Module):
         return self.classifier(images)
 
 
-def export_classifier(classifier: str | Path | SavedClassifier, out: str | Path) -> dict[str, Any]:
+def export_classifier(
+    classifier: str | os.PathLike[str] | SavedClassifier, out: str | Path, *, allow_code: bool = False
+) -> dict[str, Any]:
     """Write a classifier to `out`, by its ending: .safetensors, .pt2 (torch.export) or .onnx, and a JSON file beside it:
     NAME.json for .safetensors, which `load_classifier` reads, NAME.pt2.json and NAME.onnx.json for the others.
 
-    Returns the path, the kind, and `largest_difference`: of a logit here and as the written file's own runtime computes it
-    (onnxruntime for .onnx), in batches of 1 and 5 images, relative to the largest. Raises SparringError where they disagree,
-    for another ending or a place that cannot be written to, where an extra is not installed, where the exporter does not
-    know the network's operations, and for .safetensors that would replace a run's own file.
+    allow_code: see `load_classifier`. Returns the path, the kind, and `largest_difference`: of a logit here and as the
+    written file's own runtime computes it (onnxruntime for .onnx), in batches of 1 and 5 images, relative to the largest.
+    Raises SparringError where they disagree, for another ending or a place that cannot be written to, where an extra is not
+    installed, where the exporter does not know the network's operations, and for .safetensors that would replace a run's
+    own file.
     """
-    loaded = classifier if isinstance(classifier, SavedClassifier) else load_classifier(classifier)
+    loaded = (
+        classifier if isinstance(classifier, SavedClassifier) else load_classifier(classifier, allow_code=allow_code)
+    )
     out = Path(out)
     writers: dict[str, Callable[[SavedClassifier, Path], Callable[[Tensor], Tensor]]] = {
         ".safetensors": _write_safetensors,
@@ -107,7 +113,8 @@ def _write_safetensors(loaded: SavedClassifier, out: Path) -> Callable[[Tensor],
     if out.name != WEIGHTS:
         os.replace(out.parent / WEIGHTS, out)
         os.replace(out.parent / DESCRIPTION, _described(out))
-    return load_classifier(out).module
+    with consenting(code=loaded.description):
+        return load_classifier(out).module
 
 
 def _write_torch_export(loaded: SavedClassifier, out: Path) -> Callable[[Tensor], Tensor]:

@@ -20,10 +20,11 @@ from torch import Tensor, nn
 
 from sparring.errors import SparringError, nearest, one_line
 from sparring.networks.layers import check_positive
-from sparring.plugins import find
+from sparring.plugins import find_class
 from sparring.randomness import seed_for
 from sparring.recipe_options import given_to
 from sparring.training.frozen import evaluating
+from sparring.trust import VALIDATED, Trust
 
 NETWORKS: dict[str, str] = {
     "resnet18": "sparring.classify.networks:ResNet",
@@ -143,11 +144,12 @@ def torchvision_builder(name: str) -> Any:
     return models.get_model_builder(name)
 
 
-def network_class(kind: str) -> Any:
+def network_class(kind: str, trust: Trust) -> Any:
     """What builds the network of that name. Raises SparringError with the nearest name for an unknown one."""
     if kind.startswith(TORCHVISION):
         return torchvision_builder(kind.removeprefix(TORCHVISION))
-    return find(kind, {**NETWORKS, TORCHVISION + "resnet18": ""} if ":" not in kind else NETWORKS, "network")
+    registry = {**NETWORKS, TORCHVISION + "resnet18": ""} if ":" not in kind else NETWORKS
+    return find_class(kind, registry, "network", nn.Module, trust)
 
 
 class Classifier(nn.Module):
@@ -185,15 +187,17 @@ def build_classifier(
     seed: int,
     mean: Tensor | None = None,
     std: Tensor | None = None,
+    trust: Trust = VALIDATED,
 ) -> Classifier:
     """A classifier with `outputs` logits, initialised from the seed without touching the global generators.
 
-    The library's networks, and torchvision's, run channels-last; a user's own may call `view` and runs contiguous.
+    trust: whose classes may be imported; VALIDATED is that of a recipe's. The library's networks, and torchvision's, run
+    channels-last; a user's own may call `view` and runs contiguous.
     """
     facts = {"image_size": image_size, "image_channels": image_channels, "num_classes": outputs}
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed_for(seed, "initialisation"))
-        found = network_class(kind)
+        found = network_class(kind, trust)
         if kind.startswith(TORCHVISION):
             found = partial(OfTorchvision, kind.removeprefix(TORCHVISION))
         asks_for_nothing = getattr(found, "__init__", None) is nn.Module.__init__

@@ -19,25 +19,28 @@ Note = Callable[[str], None]
 
 
 def predict(
-    classifier: str | Path | SavedClassifier,
+    classifier: str | os.PathLike[str] | SavedClassifier,
     images: str | Path | Iterable[str | Path],
     *,
     threshold: float | None = None,
     skip_unreadable: bool = False,
     note: Note = lambda line: None,
+    allow_code: bool = False,
 ) -> list[dict[str, Any]]:
     """For each image file its label or "unknown", its confidence, the best class, by what threshold: plain data, in order.
 
     classifier: a run's folder, a classifier.safetensors, or one that is loaded. images: files, folders and zips of images.
         Each image is cropped to its central square and resized as the classifier needs it. threshold: in the place of the
         classifier's own. skip_unreadable: an entry with an `error` for an unreadable image, rather than a stop.
-        note: takes lines for people, such as how many files of a folder are no images.
+        note: takes lines for people, such as how many files of a folder are no images. allow_code: see `load_classifier`.
     probabilities of an entry: by class, see `Prediction`.
     threshold, false_alarm_rate and false_alarms_on_validation of an entry: see `SavedClassifier.rule`.
 
     Raises SparringError for what is missing or unreadable, naming it.
     """
-    loaded = classifier if isinstance(classifier, SavedClassifier) else load_classifier(classifier)
+    loaded = (
+        classifier if isinstance(classifier, SavedClassifier) else load_classifier(classifier, allow_code=allow_code)
+    )
     rule = loaded.rule(threshold)
     sources = _sources(images)
     if not sources:

@@ -13,18 +13,25 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, ValidationError, field_validator, model_validator
+from pydantic import BeforeValidator, Field, ValidationError, ValidationInfo, field_validator, model_validator
 
-from sparring.classify.criteria import CRITERIA, takes_negatives
+from sparring.classify.criteria import criterion_class, takes_negatives
 from sparring.classify.networks import network_class
 from sparring.errors import SparringError
 from sparring.metrics.ncr import THRESHOLDS
-from sparring.plugins import find
 from sparring.recipe import ClassesField, Network, Part
 from sparring.recipe import Optimizer as BaseOptimizer
-from sparring.recipe_files import merge, parse_overrides, read_recipe, shipped_classifiers, unknown_recipe
-from sparring.recipe_options import explain, network_options
+from sparring.recipe_files import (
+    merge,
+    parse_overrides,
+    read_recipe,
+    read_with_trust,
+    shipped_classifiers,
+    unknown_recipe,
+)
+from sparring.recipe_options import TRUST, explain, network_options, refused_code, trust_in
 from sparring.terms.base import Schedule, value_at
+from sparring.trust import Trust
 
 
 class Images(Part):
@@ -160,14 +167,18 @@ class ClassifierRecipe(Part):
 
     @field_validator("network")
     @classmethod
-    def _known_network(cls, network: Network) -> Network:
-        options = network_options(network_class(network.kind), network.options, what=f"network '{network.kind}'")
+    def _known_network(cls, network: Network, info: ValidationInfo) -> Network:
+        found = network_class(network.kind, trust_in(info))
+        options = network_options(found, network.options, what=f"network '{network.kind}'")
         return Network(kind=network.kind, **options)
 
     @field_validator("criterion", "beside")
     @classmethod
-    def _known_criterion(cls, value: Any) -> Any:
-        return tuple(map(_checked_criterion, value)) if isinstance(value, tuple) else _checked_criterion(value)
+    def _known_criterion(cls, value: Any, info: ValidationInfo) -> Any:
+        trust = trust_in(info)
+        if isinstance(value, tuple):
+            return tuple(_checked_criterion(each, trust) for each in value)
+        return _checked_criterion(value, trust)
 
     @model_validator(mode="after")
     def _negatives_fit(self) -> ClassifierRecipe:
@@ -216,37 +227,43 @@ class ClassifierRecipe(Part):
         return self.model_copy(update={**every, "optimizer": optimizer})
 
     @classmethod
-    def load(cls, source: Any, overrides: Iterable[str] | Mapping[str, Any] = ()) -> ClassifierRecipe:
+    def load(
+        cls, source: Any, overrides: Iterable[str] | Mapping[str, Any] = (), *, allow_code: bool = False
+    ) -> ClassifierRecipe:
         """A recipe from a shipped name, a YAML or JSON file, a run's folder, a mapping or a recipe, with overrides.
 
-        overrides: `key=value` strings with dotted keys, or a mapping. Raises SparringError, in one line, for what is wrong.
+        overrides: `key=value` strings with dotted keys, or a mapping. allow_code: as for `sparring.Recipe.load`. Raises
+        SparringError, in one line, for what is wrong.
         """
         changes = parse_overrides(overrides if isinstance(overrides, Mapping) else list(overrides))
         factor = changes.pop("scale", None)
-        values = _values(source)
+        values, trust = _values(source, allow_code)
+        trust = trust.also(changes, Path.cwd())
         for key, value in changes.items():
             for name in reversed(key.split(".")):
                 value = {name: value}
             values = _merged(values, value)
         try:
-            recipe = cls.model_validate(values)
+            recipe = cls.model_validate(values, context={TRUST: trust})
         except ValidationError as error:
-            raise SparringError(explain(error, cls)) from None
+            raise refused_code(error) or SparringError(explain(error, cls)) from None
         return recipe if factor is None else recipe.scaled(factor)
 
 
-def _values(source: Any) -> dict[str, Any]:
+def _values(source: Any, allow_code: bool) -> tuple[dict[str, Any], Trust]:
+    """The values of a recipe, and whose code they may name."""
     if isinstance(source, ClassifierRecipe):
-        return source.to_dict()
+        values = source.to_dict()
+        return values, Trust().also(values, None)
     if isinstance(source, Mapping):
-        return dict(source)
+        return dict(source), Trust().also(source, Path.cwd())
     name, shipped = str(source), shipped_classifiers()
     if name in shipped:
-        return {**read_recipe(shipped[name]), "name": name}
+        return {**read_recipe(shipped[name]), "name": name}, Trust()
     path = Path(source)
     if not path.exists() and path.suffix not in (".yaml", ".yml", ".json"):
         raise unknown_recipe(name)
-    return read_recipe(path)
+    return read_with_trust(path, allow_code=allow_code)
 
 
 def _merged(values: dict[str, Any], change: dict[str, Any]) -> dict[str, Any]:
@@ -263,8 +280,8 @@ def _merged(values: dict[str, Any], change: dict[str, Any]) -> dict[str, Any]:
     return merge(values, change)
 
 
-def _checked_criterion(criterion: Network) -> Network:
-    found = find(criterion.kind, CRITERIA, "criterion")
+def _checked_criterion(criterion: Network, trust: Trust) -> Network:
+    found = criterion_class(criterion.kind, trust)
     return Network(
         kind=criterion.kind, **network_options(found, criterion.options, what=f"criterion '{criterion.kind}'")
     )

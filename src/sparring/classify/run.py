@@ -26,16 +26,20 @@ from sparring.training.process import process_as_before
 from sparring.training.progress import Progress, no_progress
 from sparring.training.run_folder import FROM_PYTHON, MAY_DIFFER, choose_folder
 from sparring.training.runtime import Runtime
+from sparring.trust import CodeNotAllowedError, consenting
 from sparring.version import commit, hardware, versions
 
 RESULTS = "results.json"
 
 
 class ClassifierRun:
-    """A classifier's run that has ended: its folder, its numbers, its classifiers."""
+    """A classifier's run that has ended: its folder, its numbers, its classifiers.
 
-    def __init__(self, folder: str | Path):
-        self.folder = Path(folder)
+    code: the recipe that it was trained with in this process, as plain data: its files may name that code without asking.
+    """
+
+    def __init__(self, folder: str | Path, *, code: Any = ()):
+        self.folder, self.code = Path(folder), code
 
     def __repr__(self) -> str:
         return f"ClassifierRun({str(self.folder)!r})"
@@ -45,7 +49,8 @@ class ClassifierRun:
 
     @property
     def recipe(self) -> ClassifierRecipe:
-        return ClassifierRecipe.load(self.folder)
+        with consenting(False, self):
+            return ClassifierRecipe.load(self.folder)
 
     @property
     def results(self) -> dict[str, Any]:
@@ -58,7 +63,8 @@ class ClassifierRun:
 
     @property
     def classifier(self) -> SavedClassifier:
-        return load_classifier(self.folder)
+        with consenting(False, self):
+            return load_classifier(self.folder)
 
 
 def train_classifier(
@@ -76,26 +82,29 @@ def train_classifier(
     progress: Callable[[int, int], Progress] = no_progress,
     note: Note | None = None,
     command: str | None = None,
+    allow_code: bool = False,
 ) -> ClassifierRun:
     """Train a recipe's classifier and those beside it, measure them on test images and probes, and write the report.
 
     recipe, overrides: see `ClassifierRecipe.load`. out: the run's folder, runs/NAME by default; one that exists is continued
         with `resume` or refused. data, test, negatives, probes (by name): data sets, arrays or PackedImages in the place of
         the recipe's sources. beside: trained classifiers, by the name they get in the report, to compare with. note: takes
-        lines for people.
+        lines for people. allow_code: whether a run that is trained again or continued, or one beside, may name code that
+        does not ship (see docs/trust.md); one's own recipe may.
 
     Raises SparringError for anything wrong with recipe or data before training starts, NonFiniteLossError when the loss is
     no number, and KeyboardInterrupt after Ctrl-C, once a checkpoint is saved. A resumed run ends in the same bits.
     """
     note = note or (lambda text: None)
-    chosen = _with_python_sources(recipe, overrides, data, negatives)
+    chosen = _with_python_sources(recipe, overrides, data, negatives, allow_code)
     folder = choose_folder(chosen.name, recipe, out, resume=resume)
     chosen = _resolved(chosen, folder)
     if chosen.criterion in chosen.beside:
         note(f"beside names {chosen.criterion.kind}, the recipe's own criterion: it is trained once")
     _check_names(beside or (), chosen)
-    others = {name: load_classifier(path) for name, path in (beside or {}).items()}
-    with _one_process(device) as chosen_device, process_as_before():
+    others = {name: load_classifier(path, allow_code=allow_code) for name, path in (beside or {}).items()}
+    code = chosen.to_dict()
+    with consenting(allow_code, code=code), _one_process(device) as chosen_device, process_as_before():
         assert chosen.threads is not None
         torch.set_num_threads(chosen.threads)
         images = load_classifier_data(chosen, note, data=data, test=test, negatives=negatives, probes=probes)
@@ -119,7 +128,7 @@ def train_classifier(
                 note(line)
             write_json(folder / RESULTS, {"classifiers": numbers, "warnings": warnings})
             write_classifier_report(folder, facts, evaluations, warnings)
-    return ClassifierRun(folder)
+    return ClassifierRun(folder, code=code)
 
 
 def _train_one(
@@ -231,7 +240,7 @@ def named_classifiers(given: Iterable[str]) -> dict[str, str]:
 
 
 def _with_python_sources(
-    recipe: Any, overrides: Iterable[str] | Mapping[str, Any], data: Any, negatives: Any
+    recipe: Any, overrides: Iterable[str] | Mapping[str, Any], data: Any, negatives: Any, allow_code: bool
 ) -> ClassifierRecipe:
     """The recipe, with `python:TYPE` for images that come from Python, so that it can be written down."""
     from sparring.recipe_files import parse_overrides
@@ -240,14 +249,18 @@ def _with_python_sources(
     for name, given in (("data", data), ("negatives", negatives)):
         if given is not None:
             changes.setdefault(f"{name}.source", f"{FROM_PYTHON}{type(given).__name__}")
-    return ClassifierRecipe.load(recipe, changes)
+    return ClassifierRecipe.load(recipe, changes, allow_code=allow_code)
 
 
 def _resolved(recipe: ClassifierRecipe, folder: Path) -> ClassifierRecipe:
     """The recipe with its threads written out. Raises SparringError where the folder's run has another recipe."""
     if not (folder / "recipe.json").is_file():
         return recipe.model_copy(update={"threads": recipe.threads or torch.get_num_threads()})
-    before = ClassifierRecipe.load(folder)
+    try:
+        with consenting(code=recipe.to_dict()):
+            before = ClassifierRecipe.load(folder)
+    except CodeNotAllowedError as error:
+        raise SparringError(f"{folder} was started with another recipe: {error.said}, which yours does not") from None
     recipe = recipe.model_copy(update={"threads": recipe.threads or before.threads, "name": before.name})
     old, new = flat(before.to_dict()), flat(recipe.to_dict())
     keys = [key for key in {**old, **new} if key.partition(".")[0] not in MAY_DIFFER]

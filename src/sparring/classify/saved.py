@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from numbers import Real
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from sparring.data.packed import PackedImages, to_float
 from sparring.errors import SparringError, one_line
 from sparring.files import write_atomically, write_json
 from sparring.training.frozen import evaluating
+from sparring.trust import opened
 
 WEIGHTS, DESCRIPTION = "classifier.safetensors", "classifier.json"
 RULE = ("threshold", "false_alarm_rate", "false_alarms_on_validation")
@@ -184,7 +185,7 @@ def save_classifier(folder: Path, classifier: Classifier, description: dict[str,
     write_json(folder / DESCRIPTION, description | {"weights_sha256": hashlib.sha256(weights).hexdigest()})
 
 
-def _weights_at(path: str | Path) -> Path:
+def _weights_at(path: str | os.PathLike[str]) -> Path:
     """The .safetensors that a folder, a .safetensors or the .json beside it stands for."""
     if not isinstance(path, str | os.PathLike):
         raise SparringError(f"a classifier is the folder of a run or a .safetensors, got {path!r:.100}")
@@ -246,9 +247,12 @@ def _is_probability(value: Any) -> bool:
     return isinstance(value, Real) and not isinstance(value, bool) and 0 <= value <= 1  # type: ignore[operator]
 
 
-def load_classifier(path: str | Path, device: torch.device | str = "cpu") -> SavedClassifier:
+def load_classifier(
+    path: str | os.PathLike[str], device: torch.device | str = "cpu", *, allow_code: bool = False
+) -> SavedClassifier:
     """A classifier from its run's folder, or from a lone NAME.safetensors with its NAME.json beside it; needs no data.
 
+    allow_code: whether it may be of a class that does not ship, which is imported then (see docs/trust.md).
     Raises SparringError for any other file, and where a file is missing, damaged or belongs to another.
     """
     weights = _weights_at(path)
@@ -267,6 +271,7 @@ def load_classifier(path: str | Path, device: torch.device | str = "cpu") -> Sav
         image_channels=description["image_channels"],
         outputs=description["outputs"],
         seed=0,
+        trust=replace(opened(path, allow_code=allow_code), opened=str(described)),
     )
     try:
         module.load_state_dict(load_safetensors(content))

@@ -12,14 +12,13 @@ import torch
 from torch import Tensor, nn
 
 from sparring.classify.batches import NEGATIVE, Batches
-from sparring.classify.criteria import CRITERIA, takes_negatives
+from sparring.classify.criteria import criterion_class, takes_negatives
 from sparring.classify.data import ClassifierData, Note
 from sparring.classify.networks import Classifier, build_classifier, check_logits
 from sparring.classify.recipe import ClassifierRecipe
 from sparring.data.packed import PackedImages
 from sparring.errors import NonFiniteLossError, SparringError, one_line
 from sparring.networks.faulty_convolution import strided_1x1_refused
-from sparring.plugins import find
 from sparring.randomness import seed_global_generators
 from sparring.recipe import Network
 from sparring.training.checkpoint import CheckpointFolder, DamagedCheckpointError, load_checkpoint
@@ -170,12 +169,12 @@ class Training:
 
 def outputs_of(criterion: Network, num_classes: int) -> int:
     """How many logits a criterion wants for so many classes."""
-    return num_classes + int(getattr(find(criterion.kind, CRITERIA, "criterion"), "extra_outputs", 0))
+    return num_classes + int(getattr(criterion_class(criterion.kind), "extra_outputs", 0))
 
 
 def make_criterion(criterion: Network, num_classes: int) -> nn.Module:
     """A criterion, told `num_classes` if it asks for it by that name. Raises SparringError where it cannot be built."""
-    found = find(criterion.kind, CRITERIA, "criterion")
+    found = criterion_class(criterion.kind)
     given = {"num_classes": num_classes} if "num_classes" in inspect.signature(found).parameters else {}
     with one_line(f"criterion '{criterion.kind}' cannot be built: ", "; see to its options"):
         made = found(**given, **criterion.options)
@@ -234,7 +233,7 @@ def _tried(criterion: nn.Module, kind: str, logits: Tensor, target: Tensor) -> T
     return loss
 
 
-def channel_statistics(packed: PackedImages) -> dict[str, Tensor]:
+def channel_statistics(packed: PackedImages) -> dict[str, Any]:
     """Mean and standard deviation of each channel, [C], in the units of [-1, 1]."""
     levels = torch.arange(256, dtype=torch.float64) / 127.5 - 1
     shares = torch.stack(

@@ -6,7 +6,7 @@ from typing import Annotated, Optional
 
 import typer
 
-from sparring.cli.options import AsJson, Device, Overrides, RecipeArgument
+from sparring.cli.options import AllowCode, AsJson, Device, Overrides, RecipeArgument
 from sparring.cli.output import note, print_json, print_lines
 
 bench = typer.Typer(help="Time this library against textbook implementations: `sparring bench step quickstart`.")
@@ -25,12 +25,15 @@ def bench_step(
     iterations: Annotated[int, typer.Option(help="Pairs of measurements, ours and the textbook's in turn.")] = 20,
     at: Annotated[Optional[int], typer.Option(help="Read schedules at this step; late in the run by default.")] = None,  # noqa: UP045
     device: Device = None,
+    allow_code: AllowCode = False,
     as_json: AsJson = False,
 ) -> None:
     """One training step on synthetic data, against a plain and fair textbook step of the same recipe."""
     from sparring.bench.step import bench_step as measure
 
-    found = measure(recipe, overrides or [], iterations=iterations, at=at, device=device, note=note)
+    found = measure(
+        recipe, overrides or [], iterations=iterations, at=at, device=device, note=note, allow_code=allow_code
+    )
     if as_json:
         print_json(found)
         return

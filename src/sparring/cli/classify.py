@@ -8,7 +8,7 @@ from typing import Annotated, Optional
 
 import typer
 
-from sparring.cli.options import AsJson, ClassifierArgument, ClassifierOverrides, Device, path_option
+from sparring.cli.options import AllowCode, AsJson, ClassifierArgument, ClassifierOverrides, Device, path_option
 from sparring.cli.output import note, print_json, print_lines
 
 
@@ -22,6 +22,7 @@ def classify(
         typer.Option(help="A trained classifier to compare with, as NAME=RUN; may be given again."),
     ] = None,
     device: Device = None,
+    allow_code: AllowCode = False,
     as_json: AsJson = False,
 ) -> None:
     """Train a classifier that knows what it does not know: `sparring classify nat/demo`."""
@@ -40,6 +41,7 @@ def classify(
         progress=RichProgress,
         note=note,
         command="sparring " + " ".join(sys.argv[1:]),
+        allow_code=allow_code,
     )
     if as_json:
         print_json({"run": str(run.folder), "classifiers": run.results})

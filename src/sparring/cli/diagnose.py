@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
 
-from sparring.cli.options import AsJson, path_option
+from sparring.cli.options import AllowCode, AsJson, path_option
 from sparring.cli.output import note, plain_console, print_json, print_lines
 
 if TYPE_CHECKING:
@@ -25,12 +25,13 @@ def diagnose(
     ] = None,
     n: Annotated[int, typer.Option("--n", help="How many images each number is of.")] = 256,
     device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1, ...")] = "cpu",
+    allow_code: AllowCode = False,
     as_json: AsJson = False,
 ) -> None:
     """A discriminator under the microscope: gradients, attacks, spectra, neighbours, curves."""
     from sparring.diagnose.report import diagnose as look
 
-    found = look(*runs, out=out, only=only or [], n=n, device=device, note=note)
+    found = look(*runs, out=out, only=only or [], n=n, device=device, note=note, allow_code=allow_code)
     if as_json:
         print_json({"report": str(found.report), "sections": found.numbers, "missing": found.missing})
         return

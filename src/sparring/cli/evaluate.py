@@ -8,7 +8,7 @@ from typing import Annotated, Any, Optional
 
 import typer
 
-from sparring.cli.options import AsJson, Device, path_option
+from sparring.cli.options import AllowCode, AsJson, Device, path_option
 from sparring.cli.output import measuring, note, print_json, print_lines
 
 
@@ -50,6 +50,7 @@ def evaluate(
     versus: Annotated[Optional[str], typer.Option(help="A second run, class by class; with --real and --out.")] = None,  # noqa: UP045
     out: Annotated[Optional[Path], path_option("The folder for --versus: a table, a scatter, samples.")] = None,  # noqa: UP045
     device: Device = None,
+    allow_code: AllowCode = False,
     as_json: AsJson = False,
 ) -> None:
     """Measure a run by its recipe's protocol, or any images against any with --real."""
@@ -61,7 +62,7 @@ def evaluate(
         "seed": seed,
         "metrics": metrics,
     }
-    options |= {"split": split, "is_splits": is_splits, "device": device, "note": note}
+    options |= {"split": split, "is_splits": is_splits, "device": device, "note": note, "allow_code": allow_code}
     given = {"n_real": n_real, "images_split": images_split, "size": size, "channels": channels}
     given["skip_unreadable"] = skip_unreadable or None
     options |= {key: value for key, value in given.items() if value is not None}

@@ -41,6 +41,13 @@ ClassifierOverrides = Annotated[
     typer.Argument(metavar="[KEY=VALUE]...", help="Changes, such as criterion=baseline or negatives.per_batch=32."),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")]
+AllowCode = Annotated[
+    bool,
+    typer.Option(
+        "--allow-code",
+        help="Let an opened file import code that does not ship with sparring: only if you trust it. See docs/trust.md.",
+    ),
+]
 Device = Annotated[Optional[str], typer.Option(help="cpu, cuda, cuda:1, ...")]  # noqa: UP045
 
 

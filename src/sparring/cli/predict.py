@@ -7,7 +7,7 @@ from typing import Annotated, Optional
 
 import typer
 
-from sparring.cli.options import AsJson, path_option
+from sparring.cli.options import AllowCode, AsJson, path_option
 from sparring.cli.output import note, print_json, print_lines
 
 
@@ -19,24 +19,28 @@ def predict(
         typer.Option(help="Answers below it are unknown; the classifier's own by default."),
     ] = None,
     skip_unreadable: Annotated[bool, typer.Option("--skip-unreadable", help="Name bad images and go on.")] = False,
+    allow_code: AllowCode = False,
     as_json: AsJson = False,
 ) -> None:
     """Say what images show, with a confidence, or "unknown"."""
     from sparring.classify.predict import predict as predict_images
     from sparring.cli.classify_tables import print_predictions
 
-    found = predict_images(classifier, images, threshold=threshold, skip_unreadable=skip_unreadable, note=note)
+    found = predict_images(
+        classifier, images, threshold=threshold, skip_unreadable=skip_unreadable, note=note, allow_code=allow_code
+    )
     print_json(found) if as_json else print_predictions(found)
 
 
 def export(
     classifier: Annotated[str, typer.Argument(help="A classifier's run, or its classifier.safetensors.")],
     out: Annotated[Path, path_option("The file: .safetensors, .pt2 (torch.export) or .onnx.")],
+    allow_code: AllowCode = False,
     as_json: AsJson = False,
 ) -> None:
     """Write a classifier for other programs, and check that they compute the same numbers."""
     from sparring.classify.export import export_classifier
 
-    written = export_classifier(classifier, out)
+    written = export_classifier(classifier, out, allow_code=allow_code)
     difference = f"largest difference of a logit {written['largest_difference']:.1e}"
     print_json(written) if as_json else print_lines(f"{written['out']}  ({written['kind']}, {difference})")

@@ -6,7 +6,7 @@ from typing import Annotated, Optional
 
 import typer
 
-from sparring.cli.options import AnyRecipe, AsJson, Overrides
+from sparring.cli.options import AllowCode, AnyRecipe, AsJson, Overrides
 from sparring.cli.output import note, print_json
 
 
@@ -40,6 +40,7 @@ def show(
     recipe: AnyRecipe,
     overrides: Overrides = None,
     diff: Annotated[Optional[str], typer.Option(help="Another recipe: print only what differs.")] = None,  # noqa: UP045
+    allow_code: AllowCode = False,
     as_json: AsJson = False,
 ) -> None:
     """A dry run: the resolved recipe, parameters, terms, and passes through D and G per step."""
@@ -48,13 +49,13 @@ def show(
     if diff is not None:
         from sparring.api import compare
 
-        changed = compare(recipe, diff, overrides or [])
+        changed = compare(recipe, diff, overrides or [], allow_code=allow_code)
         print_json(changed) if as_json else tables.print_differences(recipe, diff, changed)
         return
     from sparring.api import show as describe
     from sparring.cli.classify_tables import print_classifier
 
-    description = describe(recipe, overrides or [], note=note)
+    description = describe(recipe, overrides or [], allow_code=allow_code, note=note)
     if as_json:
         print_json(description)
     else:

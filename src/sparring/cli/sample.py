@@ -7,7 +7,7 @@ from typing import Annotated, Optional
 
 import typer
 
-from sparring.cli.options import AsJson, path_option
+from sparring.cli.options import AllowCode, AsJson, path_option
 from sparring.cli.output import print_json, print_lines
 
 
@@ -17,12 +17,13 @@ def sample(
     n: Annotated[int, typer.Option("--n", help="How many images.")] = 64,
     seed: Annotated[int, typer.Option(help="The same seed gives the same images.")] = 0,
     label: Annotated[Optional[str], typer.Option(help="A class, by name or number; all in turn by default.")] = None,  # noqa: UP045
+    allow_code: AllowCode = False,
     as_json: AsJson = False,
 ) -> None:
     """Draw images from a trained generator; needs no data."""
     from sparring.api import sample as draw
 
-    images = draw(run, n, seed=seed, labels=label, out=out)
+    images = draw(run, n, seed=seed, labels=label, out=out, allow_code=allow_code)
     if as_json:
         print_json({"out": str(out), "n": len(images), "shape": list(images.shape[1:]), "seed": seed})
     else:

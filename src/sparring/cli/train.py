@@ -9,7 +9,7 @@ from typing import Annotated, Optional
 
 import typer
 
-from sparring.cli.options import AsJson, Device, Overrides, RecipeArgument, path_option
+from sparring.cli.options import AllowCode, AsJson, Device, Overrides, RecipeArgument, path_option
 from sparring.cli.output import note, print_json, print_lines
 
 
@@ -26,6 +26,7 @@ def train(
     skip_unreadable: Annotated[bool, typer.Option("--skip-unreadable", help="Count bad images and go on.")] = False,
     device: Device = None,
     tensorboard: Annotated[bool, typer.Option("--tensorboard", help="Also log for TensorBoard.")] = False,
+    allow_code: AllowCode = False,
     as_json: AsJson = False,
 ) -> None:
     """Train a GAN: `sparring train quickstart steps=500`."""
@@ -45,6 +46,7 @@ def train(
         progress=RichProgress,
         note=note,
         command="sparring " + " ".join(sys.argv[1:]),
+        allow_code=allow_code,
     )
     if os.environ.get("RANK", "0") != "0":
         return

@@ -21,6 +21,7 @@ from sparring.report.html import page, table
 from sparring.report.html import section as heading
 from sparring.report.plots import render
 from sparring.training.device import usable_device
+from sparring.trust import consenting
 from sparring.version import __version__
 
 Note = Callable[[str], None]
@@ -55,13 +56,15 @@ def diagnose(
     data: Any = None,
     device: str = "cpu",
     note: Note | None = None,
+    allow_code: bool = False,
 ) -> Diagnosis:
     """Look at trained discriminators, and write report.html, numbers.json and a PNG of each figure.
 
     runs: folders of runs, or checkpoint files, one argument each; several are drawn over one another. out: the folder,
     `diagnosis` in the first run's by default; PNGs that an earlier diagnosis left there are removed. only: names of
     sections, all by default. n: images that each number is of at most. data: the images of all runs, where they came from
-    Python. Nothing of the runs changes. Raises SparringError for mistakes.
+    Python. allow_code: whether the runs may name code that does not ship (see docs/trust.md). Nothing of the runs changes.
+    Raises SparringError for mistakes.
     """
     note = note or (lambda text: None)
     chosen = _chosen(only)
@@ -72,7 +75,8 @@ def diagnose(
         if not isinstance(run, str | PathLike):
             raise SparringError(f"a run is given by its folder, got {run!r}: write diagnose('runs/a', 'runs/b')")
     where = usable_device(device)
-    opened = [OpenedRun(run, data=data, device=where, note=note) for run in runs]
+    with consenting(allow_code, *runs):
+        opened = [OpenedRun(run, data=data, device=where, note=note) for run in runs]
     _name_apart(opened)
     folder = opened[0].folder / "diagnosis" if out is None else Path(out)
     if folder.exists() and not folder.is_dir():
@@ -81,7 +85,8 @@ def diagnose(
     sections = []
     for name in chosen or SECTIONS:
         note(f"looking at {name}")
-        sections.append(section(name)(opened, n))
+        with consenting(allow_code, *runs):
+            sections.append(section(name)(opened, n))
     found = Diagnosis(folder, sections)
     with one_line_for_disk_errors(ANOTHER_FOLDER):
         _write(found, opened, n)

@@ -131,18 +131,21 @@ def _measured_with(record: Record) -> str:
     return ", ".join([*n, *(f"{key} {value}" for key, value in said.items() if value not in (None, ""))])
 
 
-def compare_runs(first: Any, second: Any, real: Any, out: str | Path | None, **options: Any) -> ClassComparison:
+def compare_runs(
+    first: Any, second: Any, real: Any, out: str | Path | None, *, allow_code: bool = False, **options: Any
+) -> ClassComparison:
     """Measure two conditional runs with `intra` and write classes.md, classes.png (a scatter) and samples.png into `out`.
 
-    options: those of `sparring.evaluate`; None is its default. samples.png has the most improved classes above the least
-    improved, the first run's samples above the second's. Under torchrun the ranks share the measuring, and the first one
-    writes. Raises SparringError, before anything is measured, where one of the four is missing, a run has no generator
-    with classes, the folder cannot be written, or an option could have no effect.
+    options, allow_code: those of `sparring.evaluate`; None is its default. samples.png has the most improved classes above
+    the least improved, the first run's samples above the second's. Under torchrun the ranks share the measuring, and the
+    first one writes. Raises SparringError, before anything is measured, where one of the four is missing, a run has no
+    generator with classes, the folder cannot be written, or an option could have no effect.
     """
     from sparring.files import ANOTHER_FOLDER, check_writable, one_line_for_disk_errors, write_atomically
     from sparring.metrics.pairs import evaluate_pair
     from sparring.report.plots import render
     from sparring.training.runtime import Runtime
+    from sparring.trust import consenting
 
     for name, value in (("a second run (--versus)", second), ("real images (--real)", real), ("a folder (--out)", out)):
         if value is None:
@@ -150,17 +153,18 @@ def compare_runs(first: Any, second: Any, real: Any, out: str | Path | None, **o
     options = {key: value for key, value in options.items() if value is not None}
     if unused := [OPTIONS[key] for key in OPTIONS if key in options]:
         raise SparringError(f"two runs are compared by the metric intra alone: leave {', '.join(unused)} out")
-    for run in (first, second):
-        _check_conditional(run)
-    folder = Path(str(out))
-    check_writable(folder, ANOTHER_FOLDER)
-    (a,), (b,) = (evaluate_pair(run, real, **{**options, "metrics": ("intra",)}) for run in (first, second))
-    found = compare_classes(a, b, _called(first, second))
-    if Runtime.start(options.get("device")).is_main:
-        with one_line_for_disk_errors(ANOTHER_FOLDER):
-            write_atomically(folder / "classes.md", found.table())
-            write_atomically(folder / "classes.png", render(class_scatter(found), "png"))
-            write_atomically(folder / "samples.png", render(_samples(found, first, second), "png"))
+    with consenting(allow_code, first, second, real):
+        for run in (first, second):
+            _check_conditional(run)
+        folder = Path(str(out))
+        check_writable(folder, ANOTHER_FOLDER)
+        (a,), (b,) = (evaluate_pair(run, real, **{**options, "metrics": ("intra",)}) for run in (first, second))
+        found = compare_classes(a, b, _called(first, second))
+        if Runtime.start(options.get("device")).is_main:
+            with one_line_for_disk_errors(ANOTHER_FOLDER):
+                write_atomically(folder / "classes.md", found.table())
+                write_atomically(folder / "classes.png", render(class_scatter(found), "png"))
+                write_atomically(folder / "samples.png", render(_samples(found, first, second), "png"))
     return found
 
 

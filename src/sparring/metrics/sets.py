@@ -5,6 +5,7 @@ All are the same to the metrics: how many images, image i for any i, and perhaps
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -138,7 +139,7 @@ def open_set(
 
 def is_generator(source: Any) -> bool:
     """Whether this names a run, or a generator's file."""
-    if not isinstance(source, str | Path):
+    if not isinstance(source, str | os.PathLike):
         return False
     path = Path(source).expanduser()
     is_run = path.is_dir() and any((path / name).is_file() for name in ("recipe.json", "generator.safetensors"))

@@ -17,9 +17,10 @@ import torch
 from pydantic import BaseModel, Field, ValidationError
 from torch import Tensor
 
-from sparring.errors import SparringError
+from sparring.errors import SparringError, one_line
 from sparring.plugins import find
 from sparring.recipe_options import explain
+from sparring.trust import SHIPPED, Trust
 
 Draw = Callable[..., Tensor]  # draw(B, ...) -> uniform numbers in [0, 1), one row per image
 Augment = Callable[[Tensor, Draw], Tensor]
@@ -91,7 +92,7 @@ class DiffAugment(BaseModel, frozen=True, extra="forbid", allow_inf_nan=False):
 AUGMENTATIONS = {"diffaugment": "sparring.training.augment:DiffAugment"}
 
 
-def make_augment(recipe: Mapping[str, Any] | None) -> Augment | None:
+def make_augment(recipe: Mapping[str, Any] | None, trust: Trust = SHIPPED) -> Augment | None:
     """The recipe's augmentation, `{kind: diffaugment, policy: [...]}`; yours is `{kind: package.module:Class, ...}`, called
     with the images and `draw(*shape)`, which gives uniform numbers. None: none. Raises SparringError for an unknown one."""
     if recipe is None:
@@ -100,8 +101,14 @@ def make_augment(recipe: Mapping[str, Any] | None) -> Augment | None:
     kind = fields.pop("kind", None)
     if kind is None:
         raise SparringError("augment needs a kind, such as {kind: diffaugment}")
-    made = find(kind, AUGMENTATIONS, "augmentation")
-    try:
-        return made(**fields)
-    except ValidationError as error:
-        raise SparringError(explain(error, made, prefix="augment")) from None
+    made = find(str(kind), AUGMENTATIONS, "augmentation", trust)
+    with one_line(f"augmentation '{kind}' cannot be built: ", "; see to its options"):
+        try:
+            augment: Augment = made(**fields)
+        except ValidationError as error:
+            raise SparringError(explain(error, made, prefix="augment")) from None
+    if not callable(augment):
+        raise SparringError(
+            f"augmentation '{kind}' makes a {type(augment).__name__}, which cannot be called with images"
+        )
+    return augment

@@ -20,15 +20,19 @@ from sparring.training.progress import Progress, no_progress
 from sparring.training.run_folder import choose_folder, load_run_data, python_sources, resolved
 from sparring.training.runtime import Runtime
 from sparring.training.state import build
+from sparring.trust import CodeNotAllowedError, consenting
 
 Note = Callable[[str], None]
 
 
 class Run:
-    """A run that has ended or been interrupted: its folder, what was measured, its generator."""
+    """A run that has ended or been interrupted: its folder, what was measured, its generator.
 
-    def __init__(self, folder: str | Path):
-        self.folder = Path(folder)
+    code: the recipe that it was trained with in this process, as plain data: its files may name that code without asking.
+    """
+
+    def __init__(self, folder: str | Path, *, code: Any = ()):
+        self.folder, self.code = Path(folder), code
 
     def __repr__(self) -> str:
         return f"Run({str(self.folder)!r})"
@@ -38,7 +42,8 @@ class Run:
 
     @property
     def recipe(self) -> Recipe:
-        return Recipe.load(self.folder)
+        with consenting(False, self):
+            return Recipe.load(self.folder)
 
     @property
     def metrics(self) -> list[dict[str, Any]]:
@@ -52,7 +57,7 @@ class Run:
 
     def sample(self, n: int = 64, *, labels: Any = None, seed: int = 0) -> torch.Tensor:
         """n images uint8 [N, C, H, W] from the run's generator."""
-        return load_generator(self.folder).sample(n, labels=labels, seed=seed)
+        return load_generator(self).sample(n, labels=labels, seed=seed)
 
 
 def train(
@@ -72,6 +77,7 @@ def train(
     progress: Callable[[int, int], Progress] = no_progress,
     note: Note | None = None,
     command: str | None = None,
+    allow_code: bool = False,
 ) -> Run:
     """Train a recipe and return its run.
 
@@ -80,7 +86,8 @@ def train(
         last checkpoint or at that of step `resume_from`, or refused. start_from: another run, whose networks and fitting
         optimiser state this one starts with. data, negatives, unlabelled: a `torch.utils.data.Dataset`, an array or
         PackedImages in the place of the recipe's source. trackers: where numbers go besides log.jsonl; tensorboard: also
-        into the run's folder for TensorBoard. note: takes lines for people.
+        into the run's folder for TensorBoard. note: takes lines for people. allow_code: whether a run that is trained again
+        or continued, or an extractor, may name code that does not ship (see docs/trust.md); one's own recipe may.
 
     Raises SparringError for anything wrong with the recipe or the data before training starts, NonFiniteLossError when a
     loss is no number, and KeyboardInterrupt after Ctrl-C, once a checkpoint has been saved.
@@ -94,11 +101,12 @@ def train(
         changes["start_from"] = os.fspath(start_from)
     resume = resume or resume_from is not None
     sources = python_sources(data=data, negatives=negatives, unlabelled=unlabelled)
-    chosen = Recipe.load(recipe, changes, sources=sources)
+    chosen = _load(recipe, changes, sources, allow_code=allow_code, resume=resume)
     folder = choose_folder(chosen.name, recipe, out, resume=resume)
     chosen = resolved(chosen, folder, resume=resume)
+    code = chosen.to_dict()
     cure = "the checkpoints that are there are intact: see to it and continue with --resume"
-    with process_as_before(), one_line_for_disk_errors(cure):
+    with consenting(allow_code, code=code), process_as_before(), one_line_for_disk_errors(cure):
         runtime = Runtime.start(device, chosen.precision)
         runtime.barrier()  # every rank has seen the folder as it was before any of them writes to it
         assert chosen.threads is not None
@@ -110,4 +118,18 @@ def train(
         training = Training(state, folder, given, list(trackers) if runtime.is_main else [], quiet)
         training.begin(resume_from, command, tensorboard=tensorboard)
         training.go(progress if runtime.is_main else no_progress)
-    return Run(folder)
+    return Run(folder, code=code)
+
+
+def _load(
+    recipe: Any, changes: Mapping[str, Any], sources: Mapping[str, str], *, allow_code: bool, resume: bool
+) -> Recipe:
+    """The recipe; a run that is continued by its folder has two cures for code that nobody vouched for."""
+    try:
+        return Recipe.load(recipe, changes, sources=sources, allow_code=allow_code)
+    except CodeNotAllowedError as error:
+        if not resume:
+            raise
+        raise error.or_else(
+            f"or continue it with your own recipe that started it: sparring train RECIPE --resume --out {recipe}"
+        ) from None

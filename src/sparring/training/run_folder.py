@@ -18,6 +18,7 @@ from sparring.data.sources import load
 from sparring.errors import SparringError
 from sparring.files import ANOTHER_FOLDER, UNFINISHED, one_line_for_disk_errors, write_json
 from sparring.recipe import Data, Recipe, differences
+from sparring.trust import CodeNotAllowedError, consenting
 from sparring.version import commit, hardware, versions
 
 Note = Callable[[str], None]
@@ -174,7 +175,11 @@ def resolved(recipe: Recipe, folder: Path, *, resume: bool) -> Recipe:
     threads = recipe.threads or torch.get_num_threads()
     if not (resume and (folder / "recipe.json").is_file()):
         return recipe.model_copy(update={"threads": threads})
-    before = Recipe.load(folder)
+    try:
+        with consenting(code=recipe.to_dict()):
+            before = Recipe.load(folder)
+    except CodeNotAllowedError as error:
+        raise SparringError(f"{folder} was started with another recipe: {error.said}, which yours does not") from None
     unsaid = {key: getattr(before, key) for key in ("threads", "start_from") if getattr(recipe, key) is None}
     recipe = recipe.model_copy(update=unsaid)
     changed = differences(before, recipe)

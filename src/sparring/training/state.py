@@ -26,6 +26,7 @@ from sparring.training.objective import Active, Objective
 from sparring.training.optimizers import load_state_by_name, make_optimizer, set_learning_rate, state_by_name
 from sparring.training.round import Moment, Round
 from sparring.training.runtime import Runtime
+from sparring.trust import VALIDATED
 
 if TYPE_CHECKING:
     from sparring.recipe import Recipe
@@ -169,10 +170,10 @@ def build_networks(
     facts["dimensions"] = image_channels  # of a toy world: the coordinates of a point
     with torch.random.fork_rng(devices=[]), torch.device(device):
         torch.manual_seed(seed_for(recipe.seed, "initialisation"))
-        generator_class = find(recipe.generator.network.kind, GENERATORS, "generator")
+        generator_class = find(recipe.generator.network.kind, GENERATORS, "generator", VALIDATED)
         given = given_to(generator_class, **facts, latent_size=recipe.generator.latent_size)
         generator = generator_class(**given, **recipe.generator.network.options)
-        backbone_class = find(recipe.discriminator.network.kind, BACKBONES, "backbone")
+        backbone_class = find(recipe.discriminator.network.kind, BACKBONES, "backbone", VALIDATED)
         backbone = backbone_class(**given_to(backbone_class, **facts), **recipe.discriminator.network.options)
         if not hasattr(backbone, "channels"):
             raise SparringError(
@@ -250,7 +251,7 @@ def build(
         feed=feed,
         runtime=runtime,
         average=None if recipe.generator.ema is None else MovingAverage(generator, recipe.generator.ema),
-        augment=make_augment(recipe.augment),
+        augment=make_augment(recipe.augment, VALIDATED),
     )
 
 

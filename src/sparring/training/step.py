@@ -14,15 +14,19 @@ from sparring.errors import SparringError
 from sparring.networks.spectral import held
 from sparring.plugins import find
 from sparring.training.frozen import frozen
+from sparring.trust import VALIDATED
 
 if TYPE_CHECKING:
     from sparring.recipe import Recipe
     from sparring.training.state import TrainingState
 
 
+STEPS = {"train_step": "sparring.training.step:train_step"}
+
+
 def step_of(recipe: Recipe) -> Callable[[TrainingState], None]:
     """The recipe's own step. It raises SparringError where one call of it is not one step."""
-    function = find(recipe.step, {}, "step")
+    function = find(recipe.step, STEPS, "step", VALIDATED)
 
     def step(s: TrainingState) -> None:
         at = s.step

@@ -1,6 +1,5 @@
 """Feature extractors, one file each, and the choice among them."""
 
-import importlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +9,8 @@ from torch import nn
 from sparring.errors import SparringError, nearest
 from sparring.metrics.extractors.base import EXTRACTORS, Extractor, ExtractorUnavailableError, Features, check_name
 from sparring.metrics.extractors.fashion import CLASS_NAMES, FashionExtractor
+from sparring.plugins import find, registered
+from sparring.trust import SCRIPTS
 
 if TYPE_CHECKING:
     from sparring.data.packed import PackedImages
@@ -38,8 +39,9 @@ def extractor_for(
 ) -> Extractor | None:
     """The extractor that is meant. Without a choice, the embedded one where `real` holds its garments, else None.
 
-    choice: a key of `EXTRACTORS`, also as `NAME:WEIGHTS`, which is `weights` in one word; the folder of a trained
-        classifier; a TorchScript file; from Python an `nn.Module` or anything that is an `Extractor` already.
+    choice: a key of `EXTRACTORS`, or one that an installed package registers, also as `NAME:WEIGHTS`, which is `weights` in
+        one word; the folder of a trained classifier; a TorchScript file; from Python an `nn.Module` or anything that is an
+        `Extractor` already.
     weights, sha256: a file in the place of the extractor's own weights, and the hash that it must have.
 
     Raises SparringError for an unknown name, for missing weights, for weights where there is nothing to give them to,
@@ -111,7 +113,7 @@ def _by_name(
     choice: str, real: "PackedImages", device: torch.device | str, weights: str | Path | None, sha256: str | None
 ) -> Extractor:
     name, _, file = choice.partition(":")
-    if name in EXTRACTORS:
+    if name in EXTRACTORS or name in registered("extractor"):
         if file and weights is not None:
             raise SparringError(f"weights are given twice: by the extractor '{choice}' and as '{weights}'")
         weights = weights or file or None
@@ -119,8 +121,8 @@ def _by_name(
             if weights is not None:
                 raise SparringError("the fashion extractor's weights ship with the package: leave weights out")
             return FashionExtractor(device)
-        module, _, attribute = EXTRACTORS[name].partition(":")
-        made: Extractor = getattr(importlib.import_module(module), attribute)(device, weights, sha256)
+        made: Extractor = find(name, EXTRACTORS, "extractor")(device, weights, sha256)
+        check_name(made)
         return made
     path = Path(choice).expanduser()
     if weights is not None:
@@ -129,7 +131,7 @@ def _by_name(
         from sparring.metrics.extractors.classifier import ClassifierExtractor
 
         return ClassifierExtractor(path, device)
-    if path.suffix in (".pt", ".pth", ".ts", ".torchscript") and path.is_file():
+    if path.suffix in SCRIPTS and path.is_file():
         from sparring.metrics.extractors.module import ModuleExtractor, torchscript
 
         net, found = torchscript(path, sha256)

@@ -9,6 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from sparring.errors import SparringError
+from sparring.plugins import registered
+from sparring.trust import SCRIPTS
 
 EXTRACTORS = {  # by their names, which no other extractor's numbers may carry
     "fashion": "sparring.metrics.extractors.fashion:FashionExtractor",
@@ -85,6 +87,12 @@ class NetworkExtractor:
         found = Features(features, logits)
         check_finite(found, self.name)
         return found
+
+
+def is_script(choice: str) -> bool:
+    """Whether a recipe's extractor is a TorchScript file, which is code."""
+    name = choice.partition(":")[0]
+    return choice.lower().endswith(SCRIPTS) and name not in EXTRACTORS and name not in registered("extractor")
 
 
 def own_name(name: str) -> str:

@@ -1,0 +1,127 @@
+"""Whose code may run.
+
+A recipe that the user writes or types may name code of its own, `module:Name`. A file that is opened (a run, a generator, a
+classifier) is data: it may name what ships with the library and what installed packages register, and anything else only
+with the user's consent, `--allow-code`, `allow_code=True` or SPARRING_ALLOW_CODE=1. `sparring.plugins` asks a `Trust` before
+it imports anything.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from sparring.errors import SparringError
+
+ALLOW_CODE = "SPARRING_ALLOW_CODE"  # the environment variable
+SCRIPTS = (".pt", ".pth", ".ts", ".torchscript")  # TorchScript is code, too
+
+
+class CodeNotAllowedError(SparringError):
+    """An opened file names code that does not ship. `wanted` holds (name, what it is) for each."""
+
+    def __init__(self, file: str, wanted: Iterable[tuple[str, str]]):
+        self.file, self.wanted = file, tuple(dict.fromkeys(wanted))
+        super().__init__(f"{self.said}. If you trust it, add --allow-code (allow_code=True in Python)")
+
+    def or_else(self, cure: str) -> SparringError:
+        """This error with another cure at its end."""
+        return SparringError(f"{self}; {cure}")
+
+    @property
+    def said(self) -> str:
+        named = ", ".join(f"{name} ({what})" for name, what in self.wanted)
+        return f"'{self.file}' names code that does not ship with sparring: {named}"
+
+
+def joined(refused: Sequence[CodeNotAllowedError]) -> CodeNotAllowedError:
+    """Several refusals of one file as one, which names everything."""
+    return CodeNotAllowedError(refused[0].file, [each for error in refused for each in error.wanted])
+
+
+@dataclass(frozen=True)
+class Trust:
+    """Which names of code may be imported besides those that ship, and where their modules are looked up.
+
+    written    the names that the user wrote, each with the folders of the files that hold it: their modules may lie there
+    anything   whether every name is allowed; modules may lie in the current folder
+    opened     the file that names everything else, for the error
+    """
+
+    written: Mapping[str, tuple[Path, ...]] = field(default_factory=dict)
+    anything: bool = False
+    opened: str = ""
+
+    def folders(self, name: str, what: str) -> tuple[Path, ...]:
+        """Where to look for the module of `name`, besides the installed ones. Raises CodeNotAllowedError."""
+        if name in self.written:
+            return self.written[name]
+        if not self.anything:
+            raise CodeNotAllowedError(self.opened, [(name, what)])
+        return (Path.cwd(),)
+
+    def also(self, values: Any, folder: Path | None) -> Trust:
+        """This trust, and that in every name among `values`, written in `folder`; None: imported already."""
+        written = dict(self.written)
+        for name in names_in(values):
+            written[name] = tuple(dict.fromkeys([*([] if folder is None else [folder]), *written.get(name, ())]))
+        return replace(self, written=written)
+
+
+SHIPPED = Trust(opened="a file")  # nothing else
+VALIDATED = Trust(anything=True)  # of names in a Recipe, which could not be made without the right to them
+_consent: ContextVar[Trust] = ContextVar("consent", default=SHIPPED)
+
+
+def typed() -> Trust:
+    """Of what the user types, or writes in Python."""
+    return Trust(anything=True)
+
+
+def opened(file: str | os.PathLike[str], *, allow_code: bool = False) -> Trust:
+    """Of a file that may be anybody's: what the user consented to. A run of this process may name the code of its recipe."""
+    given = _consent.get().also(getattr(file, "code", ()), None)
+    allowed = allow_code or given.anything or os.environ.get(ALLOW_CODE, "").lower() in ("1", "true", "yes")
+    return replace(given, anything=allowed, opened=os.fspath(file))
+
+
+@contextmanager
+def consenting(allow_code: bool = False, *runs: Any, code: Any = ()) -> Iterator[None]:
+    """Within, opened files may name any code with `allow_code`, and otherwise that of these runs, and what `code` names.
+
+    runs: those that are runs of this process count, by their attribute `code`. code: a recipe or description, as plain data,
+        whose classes were imported with the right to it.
+    """
+    given = _consent.get()
+    trust = replace(given, anything=given.anything or allow_code)
+    for each in (code, *(getattr(run, "code", ()) for run in runs)):
+        trust = trust.also(each, None)
+    token = _consent.set(trust)
+    try:
+        yield
+    finally:
+        _consent.reset(token)
+
+
+def names_in(values: Any) -> set[str]:
+    """Every text in nested mappings and lists that could name code: `module:Name`, or a TorchScript file."""
+    found, seen, waiting = set(), set(), [values]
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, str):
+            if ":" in value or value.lower().endswith(SCRIPTS):
+                found.add(value)
+        elif isinstance(value, Mapping | list | tuple | set | frozenset) and id(value) not in seen:
+            seen.add(id(value))
+            waiting += [*value, *value.values()] if isinstance(value, Mapping) else list(value)
+    return found
+
+
+def is_opened(path: Path) -> bool:
+    """Whether a recipe's file is part of a run, and so not what its reader wrote: a recipe.json, by any link to it."""
+    return "recipe.json" in (path.name.lower(), path.resolve().name.lower())
