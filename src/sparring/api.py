@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +14,12 @@ from sparring.classify.describe import describe_classifier, is_classifier
 from sparring.classify.recipe import ClassifierRecipe
 from sparring.dry_run import describe
 from sparring.errors import SparringError
+from sparring.messages import Note, note_or_default, watched
 from sparring.recipe import Recipe, differences
 from sparring.report.plots import image_grid
 from sparring.sampling import load_generator
+from sparring.training.progress import measuring
 from sparring.trust import consenting
-
-Note = Callable[[str], None]
 
 
 def show(
@@ -119,7 +120,7 @@ def evaluate(
     split: str | None = None,
     is_splits: int | None = None,
     device: str | None = None,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Callable[[int, int], None] | bool | None = None,
     note: Note | None = None,
     allow_code: bool = False,
     **others: Any,
@@ -132,30 +133,41 @@ def evaluate(
     metrics, extractor, weights, sha256, n, seed, split, is_splits: `sparring.metrics.pairs.evaluate_pair` has them all, with
         `others` of its own; where they are None, the recipe's hold, or the defaults there.
     allow_code: whether runs, generators and extractors that are opened may name code that does not ship (see docs/trust.md).
+    progress: whether a bar is shown, by default in a notebook and if stderr is a terminal; or a function of (images done,
+        images in all). note: takes lines for people, which by default go to stderr in the same cases.
     """
-    from sparring.metrics.pairs import evaluate_pair, evaluate_run
-
     if "" in [each for each in (run, real) if isinstance(each, str)]:
         raise SparringError("'' names no images: give a run, a file, a folder or a data set")
     given = overrides if isinstance(overrides, Mapping) else list(overrides)
     chosen: dict[str, Any] = {"extractor": extractor, "n": n, "seed": seed, "split": split, "is_splits": is_splits}
     chosen["metrics"] = metrics
     chosen = {key: value for key, value in chosen.items() if value is not None}
-    common: dict[str, Any] = {
-        "weights": weights,
-        "sha256": sha256,
-        "device": device,
-        "progress": progress,
-        "note": note,
-    }
+    common: dict[str, Any] = {"weights": weights, "sha256": sha256, "device": device, "note": note_or_default(note)}
+    shown = watched() if progress is None else progress
+    opened = (run,) if real is None else (run, real)
+    with (
+        measuring() if shown is True else nullcontext(shown or None) as common["progress"],
+        consenting(allow_code, *opened),
+    ):
+        return _evaluate(run, real, given, chosen, common, others)
+
+
+def _evaluate(
+    run: Any,
+    real: Any,
+    given: Mapping[str, Any] | list[str],
+    chosen: dict[str, Any],
+    common: dict[str, Any],
+    others: dict[str, Any],
+) -> list[dict[str, Any]]:
+    from sparring.metrics.pairs import evaluate_pair, evaluate_run
+
     if real is not None:
         if given:
             raise SparringError("key=value changes a recipe's evaluation, which --real sets aside: use the options")
-        with consenting(allow_code, run, real):
-            return evaluate_pair(run, real, **chosen, **common, **others)
+        return evaluate_pair(run, real, **chosen, **common, **others)
     if others:
         options = ", ".join(f"--{key.replace('_', '-')}" for key in others)
         cure = f"; without it, the recipe's evaluation takes n_real={others['n_real']}" if "n_real" in others else ""
         raise SparringError(f"{options} only with --real, images to compare with{cure}")
-    with consenting(allow_code, run):
-        return evaluate_run(run, given, chosen, **common)
+    return evaluate_run(run, given, chosen, **common)

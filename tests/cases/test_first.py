@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import io
 import json
 import sys
+import types
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
+
+import sparring
 
 Command = Callable[..., tuple[int, str, str]]
 
@@ -110,3 +114,62 @@ def test_case_25_shares_of_imagenets_classes_are_not_printed_for_three(command: 
     assert code == 0, err
     names = {record["metric"].removeprefix("efficientnet-lite0-") for record in json.loads(out)}
     assert names == {"FD", "IS"}
+
+
+class FakeNotebook:
+    """What stands for IPython in a notebook's process: a shell with a kernel, and displays that change in place."""
+
+    def __init__(self) -> None:
+        self.shown: list[str] = []
+        self.display = self  # IPython.display
+
+    def get_ipython(self) -> FakeNotebook:
+        return self
+
+    kernel = object()
+
+    def __call__(self, bundle: dict[str, str], **_: object) -> FakeNotebook:
+        return self.update(bundle)
+
+    def update(self, bundle: dict[str, str], **_: object) -> FakeNotebook:
+        self.shown.append(bundle["text/plain"])
+        return self
+
+
+@pytest.fixture
+def notebook(monkeypatch: pytest.MonkeyPatch) -> FakeNotebook:
+    found = FakeNotebook()
+    display = types.ModuleType("IPython.display")
+    display.display = found  # type: ignore[attr-defined]
+    shell = types.ModuleType("IPython")
+    shell.get_ipython = found.get_ipython  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "IPython", shell)
+    monkeypatch.setitem(sys.modules, "IPython.display", display)
+    return found
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.usefixtures("without_reports")
+def test_case_26_training_in_a_notebook_shows_how_far_it_is(
+    notebook: FakeNotebook, recipe_file: Callable[..., Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sparring.train(recipe_file(steps=3, log_every=1), out=tmp_path / "run")
+    assert "training 0/3" in notebook.shown[0] and "training 3/3" in notebook.shown[-1]
+    assert "D hinge" in notebook.shown[-1]
+    sparring.train(recipe_file(steps=4, log_every=1), out=tmp_path / "run", resume=True)
+    assert "resuming" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("without_reports")
+def test_case_26_a_script_in_a_terminal_shows_how_far_it_is(
+    recipe_file: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TERM", "xterm")
+    with monkeypatch.context() as patch:
+        patch.setattr(sys, "stderr", Terminal())
+        sparring.train(recipe_file(steps=3), out=tmp_path / "run")
+        assert "3/3" in sys.stderr.getvalue()

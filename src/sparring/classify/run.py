@@ -20,10 +20,11 @@ from sparring.classify.saved import DESCRIPTION, SavedClassifier, load_classifie
 from sparring.classify.training import Training, check_parts
 from sparring.errors import SparringError
 from sparring.files import ANOTHER_FOLDER, check_writable, one_line_for_disk_errors, write_json
+from sparring.messages import note_or_default
 from sparring.recipe import Network, flat
 from sparring.training.log import read_rows
 from sparring.training.process import process_as_before
-from sparring.training.progress import Progress, no_progress
+from sparring.training.progress import Progress, progress_or_default
 from sparring.training.run_folder import FROM_PYTHON, MAY_DIFFER, choose_folder
 from sparring.training.runtime import Runtime
 from sparring.trust import CodeNotAllowedError, consenting
@@ -79,7 +80,7 @@ def train_classifier(
     probes: Mapping[str, Any] | None = None,
     beside: Mapping[str, str | Path] | None = None,
     device: str | None = None,
-    progress: Callable[[int, int], Progress] = no_progress,
+    progress: Callable[[int, int], Progress] | bool | None = None,
     note: Note | None = None,
     command: str | None = None,
     allow_code: bool = False,
@@ -88,14 +89,16 @@ def train_classifier(
 
     recipe, overrides: see `ClassifierRecipe.load`. out: the run's folder, runs/NAME by default; one that exists is continued
         with `resume` or refused. data, test, negatives, probes (by name): data sets, arrays or PackedImages in the place of
-        the recipe's sources. beside: trained classifiers, by the name they get in the report, to compare with. note: takes
-        lines for people. allow_code: whether a run that is trained again or continued, or one beside, may name code that
-        does not ship (see docs/trust.md); one's own recipe may.
+        the recipe's sources. beside: trained classifiers, by the name they get in the report, to compare with. progress:
+        whether a bar is shown, by default in a notebook and if stderr is a terminal; or a display of your own. note: takes
+        lines for people, which by default go to stderr in the same cases.
+        allow_code: whether a run that is trained again or continued, or one beside, may name code that does not ship (see
+        docs/trust.md); one's own recipe may.
 
     Raises SparringError for anything wrong with recipe or data before training starts, NonFiniteLossError when the loss is
     no number, and KeyboardInterrupt after Ctrl-C, once a checkpoint is saved. A resumed run ends in the same bits.
     """
-    note = note or (lambda text: None)
+    note, progress = note_or_default(note), progress_or_default(progress)
     chosen = _with_python_sources(recipe, overrides, data, negatives, allow_code)
     folder = choose_folder(chosen.name, recipe, out, resume=resume)
     chosen = _resolved(chosen, folder)

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Optional
 import typer
 
 from sparring.cli.options import AllowCode, AsJson, Device, path_option
-from sparring.cli.output import measuring, note, print_json, print_lines
+from sparring.cli.output import note, print_json, print_lines
 
 
 def evaluate(
@@ -76,6 +76,7 @@ def _compare(
     images: str, versus: str | None, real: str | None, out: Path | None, options: dict[str, Any], as_json: bool
 ) -> None:
     from sparring.metrics.compare import compare_runs
+    from sparring.training.progress import measuring
 
     with measuring() as progress:
         compared = compare_runs(images, versus, real, out, progress=progress, **options)
@@ -86,6 +87,7 @@ def _compare(
 def _measure(images: str, options: dict[str, Any], as_json: bool) -> None:
     from sparring.api import evaluate as measure
     from sparring.cli import tables
+    from sparring.training.progress import measuring
 
     with measuring() as progress:
         records = measure(images, progress=progress, **options)

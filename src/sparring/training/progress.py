@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import TracebackType
-from typing import Protocol
+from typing import Any, Protocol
 
 from sparring.errors import NonFiniteLossError
+from sparring.messages import in_notebook, watched
+
+REFRESH = 0.25  # seconds between two updates of a notebook's line
 
 
 class Progress(Protocol):
@@ -43,6 +49,15 @@ class _NoProgress:
 def no_progress(start: int, total: int) -> Progress:
     """Say nothing."""
     return _NoProgress()
+
+
+def _shown(values: dict[str, float]) -> str:
+    players = {"discriminator": "D", "generator": "G"}
+    parts = []
+    for key, value in values.items():
+        player, _, name = key.partition("/")
+        parts.append(f"{players.get(player, player)} {name} {value:.3g}")
+    return "  ".join(parts)
 
 
 class RichProgress:
@@ -86,15 +101,111 @@ class RichProgress:
         self._bar.update(self._task, completed=step)
 
     def values(self, values: dict[str, float]) -> None:
-        players = {"discriminator": "D", "generator": "G"}
-        parts = []
-        for key, value in values.items():
-            player, _, name = key.partition("/")
-            parts.append(f"{players.get(player, player)} {name} {value:.3g}")
-        self._values.plain = "  ".join(parts)
+        self._values.plain = _shown(values)
         speed = self._bar.tasks[0].speed
         if speed:
             self._bar.update(self._task, rate=f"{speed:.1f} steps/s")
 
     def measuring(self, done: int, total: int) -> None:
         self._bar.update(self._measuring, completed=done, total=total, visible=done < total)
+
+
+class NotebookProgress:
+    """Below a notebook's cell: steps, rate, time left and the terms' values as text that changes in place.
+
+    Rich's own display needs the package ipywidgets in notebooks, and shows nothing without it.
+    """
+
+    def __init__(self, start: int, total: int):
+        self._start, self._done, self._total = start, start, total
+        self._values, self._measured = "", ""
+        self._text = _NotebookText()
+
+    def __enter__(self) -> NotebookProgress:
+        self._began = time.monotonic()
+        self._show(at_once=True)
+        return self
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, NonFiniteLossError) and error.step is not None:
+            self._done = error.step
+        self._show(at_once=True)
+
+    def step(self, step: int) -> None:
+        self._done = step
+        self._show()
+
+    def values(self, values: dict[str, float]) -> None:
+        self._values = _shown(values)
+        self._show()
+
+    def measuring(self, done: int, total: int) -> None:
+        self._measured = f"measuring {done:,}/{total:,}" if done < total else ""
+        self._show()
+
+    def _show(self, *, at_once: bool = False) -> None:
+        seconds = time.monotonic() - self._began
+        rate = (self._done - self._start) / max(seconds, 1e-9)
+        line = f"training {self._done:,}/{self._total:,}  {rate:.1f} steps/s  {_clock(seconds)}"
+        if rate and self._done < self._total:
+            line += f"  about {_clock((self._total - self._done) / rate)} left"
+        self._text.show("\n".join(filter(None, (line, self._values, self._measured))), at_once=at_once)
+
+
+class _NotebookText:
+    """A text below a cell that changes in place, at most every `REFRESH` seconds."""
+
+    def __init__(self) -> None:
+        self._handle: Any = None
+        self._last = 0.0
+
+    def show(self, text: str, *, at_once: bool = False) -> None:
+        from IPython.display import display
+
+        if not at_once and time.monotonic() - self._last < REFRESH:
+            return
+        self._last = time.monotonic()
+        bundle = {"text/plain": text}
+        if self._handle is None:
+            self._handle = display(bundle, raw=True, display_id=True)
+        else:
+            self._handle.update(bundle, raw=True)
+
+
+def _clock(seconds: float) -> str:
+    minutes, seconds = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{seconds:02}"
+
+
+def progress_or_default(progress: Callable[[int, int], Progress] | bool | None) -> Callable[[int, int], Progress]:
+    """The given display; True: the library's own; None: the library's own if somebody watches; False: none."""
+    if progress is None or isinstance(progress, bool):
+        if not (watched() if progress is None else progress):
+            return no_progress
+        return NotebookProgress if in_notebook() else RichProgress
+    return progress
+
+
+@contextmanager
+def measuring() -> Iterator[Callable[[int, int], None]]:
+    """A function of (done, total) that shows how many images have been measured, once there is something to show."""
+    if in_notebook():
+        text = _NotebookText()
+        yield lambda done, total: text.show(f"measuring {done:,}/{total:,}", at_once=done >= total)
+        return
+    from rich.console import Console
+    from rich.progress import Progress as Bar
+
+    bar = Bar(console=Console(stderr=True), transient=True)
+    task = bar.add_task("measuring", total=None)
+
+    def update(done: int, total: int) -> None:
+        bar.start()
+        bar.update(task, completed=done, total=total)
+
+    try:
+        yield update
+    finally:
+        if bar.live.is_started:
+            bar.stop()

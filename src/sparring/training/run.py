@@ -10,19 +10,18 @@ from typing import Any
 import torch
 
 from sparring.files import one_line_for_disk_errors
+from sparring.messages import Note, note_or_default
 from sparring.recipe import Recipe
 from sparring.recipe_files import parse_overrides
 from sparring.sampling import load_generator
 from sparring.training.log import Tracker, read_rows
 from sparring.training.loop import Training
 from sparring.training.process import process_as_before
-from sparring.training.progress import Progress, no_progress
+from sparring.training.progress import Progress, no_progress, progress_or_default
 from sparring.training.run_folder import choose_folder, load_run_data, python_sources, resolved
 from sparring.training.runtime import Runtime
 from sparring.training.state import build
 from sparring.trust import CodeNotAllowedError, consenting
-
-Note = Callable[[str], None]
 
 
 class Run:
@@ -74,7 +73,7 @@ def train(
     device: str | None = None,
     trackers: Iterable[Tracker] = (),
     tensorboard: bool = False,
-    progress: Callable[[int, int], Progress] = no_progress,
+    progress: Callable[[int, int], Progress] | bool | None = None,
     note: Note | None = None,
     command: str | None = None,
     allow_code: bool = False,
@@ -86,8 +85,10 @@ def train(
         last checkpoint or at that of step `resume_from`, or refused. start_from: another run, whose networks and fitting
         optimiser state this one starts with. data, negatives, unlabelled: a `torch.utils.data.Dataset`, an array or
         PackedImages in the place of the recipe's source. trackers: where numbers go besides log.jsonl; tensorboard: also
-        into the run's folder for TensorBoard. note: takes lines for people. allow_code: whether a run that is trained again
-        or continued, or an extractor, may name code that does not ship (see docs/trust.md); one's own recipe may.
+        into the run's folder for TensorBoard. progress: whether a bar is shown, by default in a notebook and if stderr is a
+        terminal; or a display of your own. note: takes lines for people, which by default go to stderr in the same cases.
+        allow_code: whether a run that is trained again or continued, or an extractor, may name code that does not ship (see
+        docs/trust.md); one's own recipe may.
 
     Raises SparringError for anything wrong with the recipe or the data before training starts, NonFiniteLossError when a
     loss is no number, and KeyboardInterrupt after Ctrl-C, once a checkpoint has been saved.
@@ -95,7 +96,7 @@ def train(
     The process's generators of random numbers and its number of threads are as before afterwards. Whether the CPU flushes
     subnormal numbers is left as it is: threads keep what they started with, so that it could not be put back.
     """
-    note = note or (lambda text: None)
+    note = note_or_default(note)
     changes = parse_overrides(overrides if isinstance(overrides, Mapping) else list(overrides))
     if start_from is not None:
         changes["start_from"] = os.fspath(start_from)
@@ -117,7 +118,7 @@ def train(
         state = build(chosen, given.real, negatives=negatives, unlabelled=unlabelled, runtime=runtime, note=quiet)
         training = Training(state, folder, given, list(trackers) if runtime.is_main else [], quiet)
         training.begin(resume_from, command, tensorboard=tensorboard)
-        training.go(progress if runtime.is_main else no_progress)
+        training.go(progress_or_default(progress) if runtime.is_main else no_progress)
     return Run(folder, code=code)
 
 

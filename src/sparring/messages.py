@@ -1,0 +1,35 @@
+"""Where lines for people go: to stderr, if somebody watches."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+
+Note = Callable[[str], None]
+
+
+def to_stderr(text: str) -> None:
+    sys.stderr.write(f"{text}\n")
+
+
+def in_notebook() -> bool:
+    """Whether this is a notebook's process: a shell of IPython that a kernel drives."""
+    if "IPython" not in sys.modules:
+        return False
+    shell = sys.modules["IPython"].get_ipython()
+    return getattr(shell, "kernel", None) is not None
+
+
+def watched() -> bool:
+    """Whether somebody sees what a run says: in a notebook, or if stderr is a terminal."""
+    return in_notebook() or sys.stderr.isatty()
+
+
+def note_or_default(note: Note | None) -> Note:
+    """The given function; by default stderr if somebody watches, else nothing."""
+    if note is not None:
+        return note
+    return to_stderr if watched() else _nothing
+
+
+def _nothing(text: str) -> None: ...
