@@ -118,6 +118,7 @@ def evaluate(
     n: int | None = None,
     seed: int | None = None,
     split: str | None = None,
+    labels: str | None = None,
     is_splits: int | None = None,
     device: str | None = None,
     progress: Callable[[int, int], None] | bool | None = None,
@@ -130,8 +131,8 @@ def evaluate(
     run, real: each a run, a generator file, a folder, a zip, an npz, a named data set, or images from Python; `real` also an
         npz of statistics. Without `real`, `run` is a run, and its data and protocol are the recipe's.
     overrides: `n`, `extractor`, ... of the recipe's `evaluation`, as `key=value` strings or a mapping.
-    metrics, extractor, weights, sha256, n, seed, split, is_splits: `sparring.metrics.pairs.evaluate_pair` has them all, with
-        `others` of its own; where they are None, the recipe's hold, or the defaults there.
+    metrics, extractor, weights, sha256, n, seed, split, labels, is_splits: `sparring.metrics.pairs.evaluate_pair` has them
+        all, with `others` of its own; where they are None, the recipe's hold, or the defaults there.
     allow_code: whether runs, generators and extractors that are opened may name code that does not ship (see docs/trust.md).
     progress: whether a bar is shown, by default in a notebook and if stderr is a terminal; or a function of (images done,
         images in all). note: takes lines for people, which by default go to stderr in the same cases.
@@ -140,7 +141,7 @@ def evaluate(
         raise SparringError("'' names no images: give a run, a file, a folder or a data set")
     given = overrides if isinstance(overrides, Mapping) else list(overrides)
     chosen: dict[str, Any] = {"extractor": extractor, "n": n, "seed": seed, "split": split, "is_splits": is_splits}
-    chosen["metrics"] = metrics
+    chosen |= {"metrics": metrics, "labels": labels}
     chosen = {key: value for key, value in chosen.items() if value is not None}
     common: dict[str, Any] = {"weights": weights, "sha256": sha256, "device": device, "note": note_or_default(note)}
     shown = watched() if progress is None else progress

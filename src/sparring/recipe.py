@@ -124,6 +124,9 @@ class Generator(Part):
     optimizer: Optimizer = Optimizer()
     ema: Annotated[EMA | None, BeforeValidator(_short_ema)] = None
     batch_size: int | None = Field(None, ge=1)  # None: the recipe's
+    labels: Literal["uniform", "data"] = (
+        "uniform"  # of fakes in training: all classes as often, or in the data's shares
+    )
 
     @field_validator("network")
     @classmethod
@@ -184,6 +187,9 @@ class Evaluation(Part):
     extractor: str | None = None  # None: the embedded one where it fits the data, else no features
     metrics: tuple[str, ...] | None = None  # None: all that the extractor allows
     split: str | None = None  # of the real images; None: the training images themselves
+    labels: Literal["data", "uniform"] = (
+        "data"  # of conditional generators: in the real images' shares, or all as often
+    )
     n_real: int | None = Field(None, ge=2)  # that many of them, drawn by `seed`; None: all
     is_splits: int = Field(10, ge=1)
     batch_size: int = Field(250, ge=1)

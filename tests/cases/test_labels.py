@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -163,3 +163,72 @@ def test_case_10_class_folders_named_in_latin_1(
     assert sparring.load_images(tmp_path / "drinks.npz").class_names == ("caf\\xe9", "tea")
     (source / "caf\\xe9").mkdir()
     refused(command("pack", source, "--out", "again.npz"), "shown as 'caf\\xe9'", "rename")
+
+
+# --- 8: class shares ---
+PER_CLASS = [800] + [40] * 9  # training images of each class
+HELD_OUT = [200] + [10] * 9
+
+
+class DrawsRealImages(torch.nn.Module):
+    """A conditional generator that has learnt its data perfectly: it shows a held-out real image of the class asked for."""
+
+    conditioning = "stub"
+
+    def __init__(self, *, image_size: int, num_classes: int) -> None:
+        super().__init__()
+        self.scale = torch.nn.Parameter(torch.ones(1))
+        test = sparring.load_images("fashion-mnist-10k", split="test")
+        assert test.labels is not None
+        index = torch.stack([(test.labels == k).nonzero()[:, 0] for k in range(num_classes)])  # [K, 200]
+        self.register_buffer("images", test.batch(index.flatten())[0].view(num_classes, -1, 1, 32, 32))
+
+    def forward(self, z: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        which = (z[:, 0].double() * 1e6).long() % self.images.shape[1]
+        return self.images[labels, which] * self.scale
+
+
+def shares_of(split: str, counts: list[int], draw: int = 0) -> Any:
+    """Fashion images of a split with so many of each class, drawn at random."""
+    whole = sparring.load_images("fashion-mnist-10k", split=split)
+    assert whole.labels is not None
+    order = torch.randperm(len(whole), generator=torch.Generator().manual_seed(draw))
+    rows = [order[whole.labels[order] == k][:count] for k, count in enumerate(counts)]
+    return whole.take(torch.cat(rows))
+
+
+def fashion_fd(images: Any, real: Any, **options: Any) -> dict[str, Any]:
+    (record,) = sparring.evaluate(images, real=real, metrics="fd", extractor="fashion", **options)
+    return record
+
+
+@pytest.fixture(scope="module")
+def perfect(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """A run of the stub on the imbalanced set, with its measurement at the end."""
+    recipe = tiny_recipe(steps=1, batch_size=4, data={"source": "python:imbalanced"})
+    recipe["evaluation"] = {"n": 290, "metrics": ["fd"], "extractor": "fashion"}
+    recipe["generator"] = {"network": f"{__name__}:DrawsRealImages", "latent_size": 2, "optimizer": {"lr": 0.0}}
+
+    folder = tmp_path_factory.mktemp("perfect") / "run"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SPARRING_ALLOW_CODE", "1")  # the stub is this file's
+        yield sparring.train(recipe, out=folder, data=shares_of("train", PER_CLASS))
+
+
+def test_case_08_a_perfect_conditional_generator_is_as_near_as_real_images(perfect: Any) -> None:
+    imbalanced, n = shares_of("train", PER_CLASS), sum(HELD_OUT)
+    reals = [fashion_fd(shares_of("test", HELD_OUT, draw), imbalanced)["value"] for draw in (0, 1, 2)]
+    measured = [fashion_fd(perfect.folder, imbalanced, n=n, seed=seed) for seed in (0, 1, 2)]
+    values = [record["value"] for record in measured]
+    noise = max(max(each) - min(each) for each in (reals, values))
+    assert abs(sum(values) - sum(reals)) / 3 < 2 * noise < 0.5, (reals, values)
+    at_the_end = perfect.metrics[-1]
+    assert at_the_end["value"] < 2 * max(reals)
+    assert {record["labels"] for record in [*measured, at_the_end]} == {"data"}
+
+
+def test_case_08_uniform_labels_are_there_on_request(perfect: Any, command: Callable[..., Result]) -> None:
+    imbalanced = shares_of("train", PER_CLASS)
+    uniform = fashion_fd(perfect.folder, imbalanced, n=290, labels="uniform")
+    assert uniform["labels"] == "uniform" and uniform["value"] > 15
+    refused(command("evaluate", perfect.folder, "--real", "fashion-mnist-10k", "--labels", "even"), "data or uniform")

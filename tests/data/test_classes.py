@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import pytest
+import torch
 
-from sparring.data.classes import choose_classes
+from sparring.data.classes import choose_classes, class_turns, in_order, printable, turns_at
 from sparring.errors import SparringError
 
 NAMES = ["cat", "dog", "1", "ox", "2-3"]
@@ -64,3 +65,35 @@ def test_a_name_with_a_comma_is_a_name():
 def test_impossible_choices(classes, message):
     with pytest.raises(SparringError, match=message):
         choose_classes(classes, NAMES, 5, "pets")
+
+
+def test_names_that_are_all_whole_numbers_are_in_the_order_of_numbers():
+    assert in_order(["10", "9", "007", "1"]) == ["1", "007", "9", "10"]
+    assert in_order(["10", "9", "x"]) == ["10", "9", "x"]
+    assert in_order(["-2", "-10", "0"]) == ["-10", "-2", "0"]
+
+
+def test_names_are_shown_without_what_cannot_be_written():
+    assert printable("café 猫\u00a0") == "café 猫\u00a0"
+    assert printable("caf\udce9") == "caf\\xe9"
+    assert printable("a\tb\x1b\u2028") == "a\\tb\\x1b\\u2028"
+    assert printable("\ud800") == "\\ud800"
+
+
+@pytest.mark.parametrize(
+    "counts", [[800] + [40] * 9, [3, 0, 1, 7], [1], [5, 5, 5], [1000, 1, 1, 1], [13, 7, 29, 4, 90]]
+)
+def test_at_every_point_classes_have_their_shares(counts):
+    turns = class_turns(counts)
+    labels = turns_at(turns, 0, 700)
+    seen = torch.nn.functional.one_hot(labels, len(counts)).cumsum(0)
+    expected = torch.arange(1, 701)[:, None] * torch.tensor(counts) / sum(counts)
+    assert (seen - expected).abs().max() <= 1.5  # of the 700 labels
+    assert torch.bincount(turns, minlength=len(counts)).tolist() == [c * len(turns) // sum(counts) for c in counts]
+    assert torch.equal(turns_at(turns, 123, 77), labels[123:200])
+
+
+def test_equal_shares_are_the_classes_in_turn():
+    assert torch.equal(turns_at(class_turns([800] * 10), 0, 57), torch.arange(57) % 10)
+    with pytest.raises(SparringError, match="at least one image"):
+        class_turns([0, 0])

@@ -45,6 +45,22 @@ def test_latents_are_normal_and_labels_uniform_and_each_update_has_its_own():
     assert _joined([_feed(num_classes=0)], "generator", 0, {"fake"}, {})[1] is None
 
 
+def test_labels_of_fakes_may_come_in_the_shares_of_the_data():
+    pool = torch.tensor([0] * 6 + [2] * 2)
+    feed = _feed(generator_batch_size=4000, label_pool=pool)
+    _, labels = _joined([feed], "generator", 0, {"fake"}, {})
+    assert (labels.bincount(minlength=3) / 4000 - torch.tensor([0.75, 0, 0.25])).abs().max() < 0.03
+    _, halves = _joined(
+        [_feed(generator_batch_size=4000, label_pool=pool, rank=r, world=2) for r in (0, 1)],
+        "generator",
+        0,
+        {"fake"},
+        {},
+    )
+    assert torch.equal(halves, labels)
+    assert not torch.equal(_joined([feed], "generator", 1, {"fake"}, {})[1], labels)
+
+
 @pytest.mark.parametrize(("world", "accumulate"), [(2, 1), (1, 4), (2, 2)])
 @pytest.mark.parametrize("side", [None, "real", "negative", "unlabelled"])
 def test_shares_together_are_the_whole_batch(world, accumulate, side):

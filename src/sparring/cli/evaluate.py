@@ -38,6 +38,10 @@ def evaluate(
     seed: Annotated[Optional[int], typer.Option(help="Of latents and draws.")] = None,  # noqa: UP045
     split: Annotated[Optional[str], typer.Option(help="Of the real images.")] = None,  # noqa: UP045
     images_split: Annotated[Optional[str], typer.Option(help="Of the measured images, where they are data.")] = None,  # noqa: UP045
+    labels: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option(help="Classes that a generator is asked for: data (the real images' shares) or uniform."),
+    ] = None,
     is_splits: Annotated[Optional[int], typer.Option(help="Groups of the Inception Score.")] = None,  # noqa: UP045
     size: Annotated[Optional[int], typer.Option(help="Load data with this side in pixels. With --real.")] = None,  # noqa: UP045
     channels: Annotated[
@@ -62,7 +66,8 @@ def evaluate(
         "seed": seed,
         "metrics": metrics,
     }
-    options |= {"split": split, "is_splits": is_splits, "device": device, "note": note, "allow_code": allow_code}
+    options |= {"split": split, "labels": labels, "is_splits": is_splits, "device": device, "note": note}
+    options["allow_code"] = allow_code
     given = {"n_real": n_real, "images_split": images_split, "size": size, "channels": channels}
     given["skip_unreadable"] = skip_unreadable or None
     options |= {key: value for key, value in given.items() if value is not None}

@@ -124,10 +124,9 @@ def classes_without_images(labels: Tensor, num_classes: int) -> tuple[int, list[
 def class_turns(counts: Sequence[int]) -> Tensor:
     """Labels int64 [P] to be taken in turn, over and over: at every point each class has its share of those so far.
 
-    counts: the images of each class; P is their sum over their greatest common divisor. Image j of class k stands at
-    (j + 1/2) / counts[k] of the way (Sainte-Lague's apportionment), so the first n labels are those of n images in the
-    shares of the counts, each class's number rounded, for any n. Equal counts give 0, 1, ..., K - 1. Raises
-    SparringError where there are no images.
+    counts: the images of each of K classes; P is their sum over their greatest common divisor. Image j of class k stands at
+    (j + (k + 1/2) / K) / counts[k] of the way, so the first n labels have the shares of the counts but for about one image
+    of a class, for any n. Equal counts give 0, 1, ..., K - 1. Raises SparringError where there are no images.
     """
     common = reduce(gcd, counts, 0)
     if common < 1:
@@ -135,7 +134,7 @@ def class_turns(counts: Sequence[int]) -> Tensor:
     reduced = torch.tensor([count // common for count in counts])
     labels = torch.arange(len(reduced)).repeat_interleave(reduced)
     nth = torch.arange(len(labels)) - (reduced.cumsum(0) - reduced)[labels]
-    place = (2 * nth + 1).double() / reduced[labels]  # equal fractions round alike, so ties stay ties
+    place = (2 * len(counts) * nth + 2 * labels + 1).double() / reduced[labels]
     return labels[place.argsort(stable=True)]
 
 

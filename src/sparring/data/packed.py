@@ -131,6 +131,14 @@ class PackedImages:
         return len(self.class_names) or max(0, int(self.labels.max()) + 1)
 
     @cached_property
+    def class_counts(self) -> dict[int, int]:
+        """How many images each class has, of those that have any; images without a known class count nowhere."""
+        if self.labels is None:
+            return {}
+        labels, counts = self.labels[self.labels >= 0].unique(return_counts=True)
+        return dict(zip(labels.tolist(), counts.tolist(), strict=True))
+
+    @cached_property
     def fingerprint(self) -> str:
         """A hash of the content: pixels, labels, class names and the shape, but not name, split or where it is."""
         pixels = self._rows.reshape(-1).cpu().numpy()

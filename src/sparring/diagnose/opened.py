@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from sparring.data.classes import class_turns, turns_at
 from sparring.data.packed import PackedImages, to_uint8
 from sparring.diagnose.subject import Subject
 from sparring.errors import SparringError
@@ -148,18 +149,27 @@ class OpenedRun:
         """Whether a class can be asked of the generator."""
         return takes_labels(self._at(self.last)[2], self.data.real.num_classes)
 
-    @torch.no_grad()
-    def fake(self, n: int, step: int | None = None, *, of: Sequence[int] | None = None) -> Batch:
-        """n samples of the generator at a step, of its moving average where there is one; classes, all or `of`, in turn.
+    def _turns(self, classes: Sequence[int], uniform: bool) -> Tensor:
+        """Labels in turn: of the classes in the shares that training images have, or of all as often."""
+        numbers = torch.tensor(list(classes))
+        evaluation, counts = self.recipe.evaluation, self.data.reference(None).class_counts
+        images = [counts.get(number, 0) for number in classes]
+        if uniform or not sum(images) or (evaluation is not None and evaluation.labels == "uniform"):
+            return numbers
+        return numbers[class_turns(images)]
 
+    @torch.no_grad()
+    def fake(self, n: int, step: int | None = None, *, of: Sequence[int] | None = None, uniform: bool = False) -> Batch:
+        """n samples of the generator at a step, of its moving average where there is one; of all classes, or `of`.
+
+        Classes come in the shares of the recipe's evaluation; uniform: all as often.
         They are not rounded to 8 bits: the discriminator never saw them so. Image i depends on i alone.
         """
         generator, classes = self._at(step)[2], range(self.data.real.num_classes) if of is None else of
         rows = BATCH_STATISTICS_ROWS if getattr(generator, "batch_statistics", False) else ROWS
         made = -(-n // rows) * rows
         latents = normal((made, self.recipe.generator.latent_size), "diagnose", "latents").to(self.device)
-        turn = torch.arange(made, device=self.device) % max(len(classes), 1)
-        labels = torch.tensor(list(classes), device=self.device)[turn] if classes else None
+        labels = turns_at(self._turns(classes, uniform), 0, made).to(self.device) if classes else None
         generator.train(bool(getattr(generator, "batch_statistics", False)))
         with frozen(generator), torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)

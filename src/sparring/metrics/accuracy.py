@@ -23,7 +23,7 @@ from sparring.errors import SparringError, one_line
 from sparring.files import content_hash
 
 if TYPE_CHECKING:
-    from sparring.metrics.sets import ImageSet
+    from sparring.metrics.sets import ImageSet, Labels
     from sparring.networks.discriminator import Discriminator
     from sparring.training.run_folder import RunData
 
@@ -100,6 +100,7 @@ def run_accuracies(
     split: str | None = None,
     n: int = 2_000,
     seed: int = 0,
+    labels: Labels | None = None,
     device: torch.device | str = "cpu",
     note: Any = None,
 ) -> list[dict[str, Any]]:
@@ -107,6 +108,7 @@ def run_accuracies(
 
     held-out: given, or of `split`, by default of "test", where the data have it; a note says where they have not, or where
         these are the training images. "real" is left out, with a note, for a loss without a boundary.
+    labels: of its own images, in the training images' class shares ("data") or all as often ("uniform"); None: the recipe's.
     Reads the run's last checkpoint. Raises SparringError where the run has none, or its data no such split.
     """
     from sparring.metrics.sets import of_generator, of_images
@@ -137,7 +139,9 @@ def run_accuracies(
     sets = {"train": of_images(data.real, min(n, len(data.real)), seed)}
     if held is not None:
         sets["held-out"] = of_images(held, min(n, len(held)), seed)
-    sets["generated"] = of_generator(folder, n, seed, device)
+    asked = labels or ("data" if recipe.evaluation is None else recipe.evaluation.labels)
+    like = of_images(data.reference(None))
+    sets["generated"] = of_generator(folder, n, seed, device, real=like, labels=asked)
     for which, images in sets.items():
         if which == "generated" and images.labels is None and (set(discriminator.asked) != {"score"}):
             continue  # nobody asked its generator for a class
@@ -175,6 +179,7 @@ def _record(name: str, share: float, which: str, images: ImageSet, boundary: flo
         "split": images.split,
         "n_fake" if which == "generated" else "n_real": images.n,
         "generated_hash" if which == "generated" else "data_hash": images.content_hash,
+        "labels": images.drawn_labels,
         "seed" if which == "generated" else "real_seed": images.seed,
         "extractor": "the discriminator",
         "version": __version__,

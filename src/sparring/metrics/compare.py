@@ -23,7 +23,7 @@ LETTER = 0.45  # of a name's letters, in lines
 EACH = 8  # samples of a class
 ALIKE = (  # what two records must share to be compared
     *("metric", "extractor", "weights_sha256", "resize"),
-    *("data", "split", "n_real", "n_fake", "real_seed", "n_per_class"),
+    *("data", "split", "n_real", "n_fake", "real_seed", "n_per_class", "labels"),
 )
 OPTIONS = {  # of `evaluate` that a comparison class by class has no use for
     **{"metrics": "--metrics", "is_splits": "--is-splits", "images_split": "--images-split"},

@@ -10,12 +10,13 @@ import json
 from collections.abc import Callable, Iterable, Sequence
 from hashlib import blake2b
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 import torch.distributed as dist
 from torch import Tensor
 
+from sparring.data.stored import Stored, stored_notes
 from sparring.errors import SparringError, nearest
 from sparring.files import cache_folder
 from sparring.metrics.extractors.base import Extractor, check_name
@@ -66,6 +67,7 @@ def evaluate_images(
     progress: Progress | None = None,
     note: Note | None = None,
     generator_hash: str | None = None,
+    drawn_labels: str | None = None,
     rank: int = 0,
     world: int = 1,
 ) -> list[Record]:
@@ -76,7 +78,8 @@ def evaluate_images(
     splits     groups of the Inception Score;  neighbours: k of precision, recall, density and coverage
     seed       of the latents behind `generate`; only recorded
     cache      folder of reference statistics, by default below $SPARRING_CACHE or ~/.cache
-    note       called with lines for the user;  generator_hash: of what `generate` draws from; only recorded
+    note       called with lines for the user
+    generator_hash, drawn_labels: of what `generate` draws from, and how its labels were chosen; only recorded
     rank       of this process among `world` of one group that share the work; each gets all records
 
     The real set's statistics are kept by content of the images, identity of the extractor and this package's version; only
@@ -86,7 +89,8 @@ def evaluate_images(
     """
     _check_metrics(metrics, extractor)
     check_whole(n, "n, the number of generated images to measure,", 2)
-    fake = ImageSet("generated", n, real.channels, generate, labels=labels, seed=seed, content_hash=generator_hash)
+    own: dict[str, Any] = {"labels": labels, "drawn_labels": drawn_labels, "content_hash": generator_hash}
+    fake = ImageSet("generated", n, real.channels, generate, seed=seed, **own)
     return evaluate_sets(
         fake,
         real if isinstance(real, ImageSet) else of_images(real),
@@ -180,6 +184,9 @@ def _with_provenance(
         "n_fake": fake.n,
         "size_real": size_real,
         "size_fake": seen.size,
+        "labels": fake.drawn_labels,
+        "stored_real": _said(real.stored) if isinstance(real, ImageSet) else None,
+        "stored_fake": _said(fake.stored),
         "seed": fake.seed,
         "generated": fake.name,
         "generated_split": fake.split,
@@ -188,6 +195,8 @@ def _with_provenance(
         "torch": torch.__version__,
     }
     notes = copy_notes(seen.digests, seen.real_digests or reference.digests) + size_notes(seen.size, size_real)
+    if isinstance(real, ImageSet):
+        notes += stored_notes(fake.stored, real.stored)
     if isinstance(real, GaussianStats) and "extractor" not in real.provenance:
         notes.append("the statistics' file does not say what it was measured with: make sure that it was the same")
     for record in records:
@@ -196,6 +205,10 @@ def _with_provenance(
         if notes or own:
             record["notes"] = [*notes, *own]  # type: ignore[misc]
     return records
+
+
+def _said(stored: Stored | None) -> str | None:
+    return None if stored is None else str(stored)
 
 
 def _provenance_of_real(real: ImageSet | GaussianStats) -> Record:

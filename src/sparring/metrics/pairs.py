@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 from sparring.errors import SparringError
 from sparring.metrics.accuracy import run_accuracies
@@ -13,7 +13,7 @@ from sparring.metrics.evaluate import METRICS, check_channels, check_known, eval
 from sparring.metrics.extractors import extractor_for, no_extractor
 from sparring.metrics.extractors.base import Extractor, sha256_of
 from sparring.metrics.gaussian import GaussianStats
-from sparring.metrics.sets import ImageSet, is_generator, is_statistics, open_set
+from sparring.metrics.sets import ImageSet, Labels, is_generator, is_statistics, open_set
 
 if TYPE_CHECKING:
     from sparring.recipe import Recipe
@@ -46,6 +46,7 @@ def evaluate_pair(
     seed: int = 0,
     split: str | None = None,
     images_split: str | None = None,
+    labels: Labels | None = None,
     is_splits: int | None = None,
     neighbours: int = 5,
     size: int | None = None,
@@ -61,6 +62,8 @@ def evaluate_pair(
     metrics: keys of `METRICS`, by default the Frechet distance, and what predictions allow where the extractor classifies.
     extractor, weights, sha256: see `extractor_for`; by default the embedded one for its own garments, else none.
     n, n_real: how many images of each; by default all, and 10,000 of a generator. seed: of latents and draws.
+    labels: of a conditional generator's samples, "data" (the default), in the class shares of the real images (of all,
+        where n_real are drawn), or "uniform".
     split, images_split: of the real and the measured data; size in pixels, channels, skip_unreadable as in `load_images`.
     Under torchrun the ranks share the work, and all return the same records.
     """
@@ -69,11 +72,12 @@ def evaluate_pair(
     chosen = None if metrics is None else _of_pairs(names_of(metrics), is_splits)
     options: dict[str, Any] = {"seed": seed, "size": size, "channels": channels, "skip_unreadable": skip_unreadable}
     _check_used(images, real, n_real, split, options)
+    _check_labels(images, labels)
     runtime = Runtime.start(device)
     say, where = note if note and runtime.is_main else _nothing, str(runtime.device)
     options |= {"note": say, "device": where}
     b = _statistics(real) if is_statistics(real) else _opened(real, "--split", n=n_real, split=split, **options)
-    a = _opened(images, "--images-split", n=n, split=images_split, **options)
+    a = _opened(images, "--images-split", n=n, split=images_split, real=b, labels=labels or "data", **options)
     if isinstance(b, ImageSet):
         check_channels(a, b)
     found = _extractor(extractor, b if isinstance(b, ImageSet) else a, where, weights=weights, sha256=sha256)
@@ -134,7 +138,7 @@ def evaluate_run(
     say = note if note and runtime.is_main else _nothing
     accuracies: list[dict[str, Any]] = []
     if ACCURACIES in names:
-        used = {key: getattr(recipe.evaluation, key) for key in ("n", "split", "seed") if key in given}
+        used = {key: getattr(recipe.evaluation, key) for key in ("n", "split", "seed", "labels") if key in given}
         if not others:
             _check_unused({key: value for key, value in given.items() if key not in used}, weights, sha256)
         accuracies = run_accuracies(folder, note=say, device=str(runtime.device), **used)
@@ -148,22 +152,20 @@ def _of_generator(
     folder: Path, recipe: Recipe, runtime: Runtime, say: Note, progress: Progress | None, **own: Any
 ) -> list[dict[str, Any]]:
     """Records of a run's generator by its recipe's evaluation. own: weights and hash of the extractor."""
-    from sparring.sampling import load_generator, sampler_of, takes_labels
+    from sparring.sampling import load_generator
     from sparring.training.measure import measure
     from sparring.training.run_folder import load_trained_on
 
     assert recipe.evaluation is not None
     saved = load_generator(folder, runtime.device)
     data = load_trained_on(folder, recipe, say)
-    classes = data.real.num_classes
-    generate = sampler_of(saved.module, saved.latent_size, classes, recipe.evaluation.seed, runtime.device)
     records = measure(
-        generate,
+        saved.module,
+        saved.latent_size,
         data,
         recipe.evaluation,
         say,
         progress,
-        conditional=takes_labels(saved.module, classes),
         device=runtime.device,
         generator_hash=saved.description.get("content_hash"),
         rank=runtime.rank,
@@ -191,7 +193,7 @@ def _check_unused(given: Mapping[str, Any], weights: Any, sha256: Any) -> None:
     others = {**given, "weights": weights, "sha256": sha256}
     if unused := [key for key, value in others.items() if value is not None]:
         raise SparringError(
-            f"accuracies need no {', '.join(unused)}: they depend on n, split and seed alone, so leave that out"
+            f"accuracies need no {', '.join(unused)}: they depend on n, split, seed and labels alone, so leave that out"
         )
 
 
@@ -202,6 +204,13 @@ def _check_used(images: Any, real: Any, n_real: Any, split: Any, options: Mappin
     if is_generator(images) and (is_generator(real) or is_statistics(real)):
         of_data = {key: options[key] or None for key in ("size", "channels", "skip_unreadable")}
         _refuse("generators and statistics are taken as they are", of_data)
+
+
+def _check_labels(images: Any, labels: Any) -> None:
+    if labels not in (None, *get_args(Labels)):
+        raise SparringError(f"labels are {' or '.join(get_args(Labels))}, got {labels!r}")
+    if labels is not None and not is_generator(images):
+        _refuse("only a generator is asked for classes", {"labels": labels})
 
 
 def _of_pairs(metrics: tuple[str, ...], groups: int | None) -> tuple[str, ...]:

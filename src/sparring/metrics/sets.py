@@ -6,22 +6,26 @@ All are the same to the metrics: how many images, image i for any i, and perhaps
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from sparring.data.classes import turns_at
 from sparring.errors import SparringError
 from sparring.metrics.features import check_whole
 from sparring.randomness import generator_for
 
 if TYPE_CHECKING:
     from sparring.data.packed import PackedImages
+    from sparring.data.stored import Stored
+    from sparring.metrics.gaussian import GaussianStats
 
+Labels = Literal["data", "uniform"]  # see `metrics.labels`
 Generate = Callable[[int, int], Tensor]  # (start, count) -> uint8 [count, C, H, W]
 DEFAULT_GENERATED = 10_000  # images of a generator where nobody says how many
 NAMED = (".safetensors", ".json")
@@ -32,6 +36,9 @@ class ImageSet:
     """n images: `take(start, count)` gives uint8 [count, C, H, W], the same ones whenever they are asked for.
 
     labels       int64 [n] or None; < 0: no class known
+    class_counts images of each class in the whole set that these were drawn from
+    drawn_labels how a generator's labels were chosen, "data" or "uniform" (see `metrics.labels`); None for all others
+    stored       how the files are stored that the images were decoded from
     seed         of the latents, or of the draw from a larger set; None where nothing was drawn
     fingerprint  of the pixels, where they are known beforehand: statistics are kept by it
     content_hash of the pixels, or of the generator's weights; for records
@@ -49,11 +56,14 @@ class ImageSet:
     fingerprint: str | None = None
     content_hash: str | None = None
     packed: PackedImages | None = None
+    class_counts: Mapping[int, int] = field(default_factory=dict)
+    drawn_labels: str | None = None
+    stored: Stored | None = None
 
 
 def of_images(packed: PackedImages, n: int | None = None, seed: int = 0) -> ImageSet:
     """A data set, or n of its images drawn by the seed. Raises SparringError where it has fewer, or n is no number >= 2."""
-    drawn = None
+    drawn, counts = None, packed.class_counts
     if n is not None:
         check_whole(n, f"the number of images to take of {packed.name}", 2)
     if n is not None and n != len(packed):
@@ -76,18 +86,37 @@ def of_images(packed: PackedImages, n: int | None = None, seed: int = 0) -> Imag
         fingerprint=packed.fingerprint,
         content_hash=packed.fingerprint,
         packed=packed,
+        class_counts=counts,
+        stored=packed.stored,
     )
 
 
-def of_generator(path: str | Path, n: int | None, seed: int, device: torch.device | str = "cpu") -> ImageSet:
-    """n images of a run's generator, or of a generator file's; classes come in turn where it has any."""
+def of_generator(
+    path: str | Path,
+    n: int | None,
+    seed: int,
+    device: torch.device | str = "cpu",
+    *,
+    real: ImageSet | GaussianStats | None = None,
+    labels: Labels = "data",
+    note: Callable[[str], None] = lambda line: None,
+) -> ImageSet:
+    """n images of a run's generator, or of a generator file's.
+
+    real, labels: what they are compared with, and whether classes come in its shares ("data") or all as often ("uniform");
+    without `real` all come as often. note: takes a line where real images do not say their shares.
+    """
+    from sparring.metrics.labels import turns_for
     from sparring.sampling import load_generator, sampler_of, takes_labels
 
     saved = load_generator(path, device)
     n = DEFAULT_GENERATED if n is None else n
     check_whole(n, "n, the number of generated images to measure,", 2)
     conditional = takes_labels(saved.module, saved.num_classes)
-    generate = sampler_of(saved.module, saved.latent_size, saved.num_classes, seed, device)
+    turns, drawn = torch.arange(saved.num_classes), "uniform"
+    if conditional and real is not None:
+        turns, drawn = turns_for(saved.num_classes, saved.class_names, real, labels, note)
+    generate = sampler_of(saved.module, saved.latent_size, saved.num_classes, seed, device, turns=turns)
     example = generate(0, 1)
     if example.ndim != 4:
         raise SparringError(f"{path} generates points {list(example.shape[1:])}, not images: they have no features")
@@ -96,11 +125,12 @@ def of_generator(path: str | Path, n: int | None, seed: int, device: torch.devic
         n,
         example.shape[1],
         generate,
-        labels=torch.arange(n) % saved.num_classes if conditional else None,
+        labels=turns_at(turns, 0, n) if conditional else None,
         num_classes=saved.num_classes if conditional else 0,
         class_names=saved.class_names if conditional else (),
         seed=seed,
         content_hash=saved.description.get("content_hash"),
+        drawn_labels=drawn if conditional else None,
     )
 
 
@@ -115,9 +145,12 @@ def open_set(
     skip_unreadable: bool = False,
     note: Callable[[str], None] | None = None,
     device: torch.device | str = "cpu",
+    real: ImageSet | GaussianStats | None = None,
+    labels: Labels = "data",
 ) -> ImageSet:
     """Whatever `source` names. n: how many images; by default all there are, or 10,000 of a generator.
 
+    real, labels are for generators, as in `of_generator`.
     split, size, channels, skip_unreadable are for data, as in `sparring.load_images`. Raises SparringError for what is no
     set of images.
     """
@@ -126,7 +159,8 @@ def open_set(
     if is_generator(source):
         if split is not None:
             raise SparringError(f"'{source}' is a generator: it has no split '{split}'")
-        return of_generator(Path(source).expanduser(), n, seed, device)
+        said = note or (lambda line: None)
+        return of_generator(Path(source).expanduser(), n, seed, device, real=real, labels=labels, note=said)
     if is_statistics(source):
         raise SparringError(
             f"'{source}' holds statistics, not images: they are what is compared with, so give them to --real"

@@ -46,7 +46,7 @@ class Share:
 
 @dataclass
 class Feed:
-    """Draws real batches (epoch after epoch of shuffles), latents N(0, I) and uniform labels for fakes.
+    """Draws real batches (epoch after epoch of shuffles), latents N(0, I) and labels for fakes.
 
     batch_size and generator_batch_size count all ranks and micro-batches together, so that the same recipe makes the same
     updates on any number of them.
@@ -64,6 +64,7 @@ class Feed:
     rank: int = 0
     world: int = 1
     num_classes: int = 0
+    label_pool: Tensor | None = None  # labels that fakes' are drawn from, each as likely; None: from all classes
     device: torch.device = torch.device("cpu")  # noqa: RUF009 - a device is immutable
     dtype: torch.dtype = torch.float32
 
@@ -118,7 +119,10 @@ class Feed:
     def _fake_labels(self, size: int, player: Player, update: int) -> Tensor | None:
         if not self.num_classes:
             return None
-        return torch.randint(self.num_classes, (size,), generator=generator_for(self.seed, "labels", player, update))
+        pool = self.label_pool
+        most = self.num_classes if pool is None else len(pool)
+        drawn = torch.randint(most, (size,), generator=generator_for(self.seed, "labels", player, update))
+        return drawn if pool is None else pool[drawn]
 
     def _batch(self, name: str, update: int, total: int, part: int) -> tuple[Tensor, Tensor | None]:
         with threads(1):  # batches are quick: waiting for a second thread takes longer, by far on a busy machine

@@ -13,7 +13,7 @@ from sparring.errors import SparringError
 from sparring.files import ANOTHER_FOLDER, check_writable, content_hash, remove_unfinished
 from sparring.recipe_options import given_to
 from sparring.report.plots import image_grid
-from sparring.sampling import generate_uint8, sampler_of, save_generator, takes_labels
+from sparring.sampling import generate_uint8, save_generator, takes_labels
 from sparring.training.checkpoint import CheckpointFolder, DamagedCheckpointError, load_checkpoint
 from sparring.training.interrupt import Interrupts
 from sparring.training.log import TIME_FIELDS, JsonLines, TensorBoard, Tracker, read_rows
@@ -223,17 +223,16 @@ class Training:
         self.runtime.barrier()
 
     def _measured(self, progress: Progress) -> list[dict[str, Any]]:
-        generator, real, evaluation = self.state.evaluated_generator, self.data.real, self.recipe.evaluation
+        generator, evaluation = self.state.evaluated_generator, self.recipe.evaluation
         assert evaluation is not None
-        latent_size, device = self.recipe.generator.latent_size, self.runtime.device
         return measure(
-            sampler_of(generator, latent_size, real.num_classes, evaluation.seed, device),
+            generator,
+            self.recipe.generator.latent_size,
             self.data,
             evaluation,
             self.note,
             progress.measuring,
-            conditional=takes_labels(generator, real.num_classes),
-            device=device,
+            device=self.runtime.device,
             generator_hash=content_hash(dict(generator.state_dict())),
         )
 

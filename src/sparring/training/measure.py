@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
-from torch import Tensor
+from torch import nn
 
+from sparring.data.classes import turns_at
 from sparring.errors import SparringError
 from sparring.metrics.evaluate import NEED_LOGITS, check_known, evaluate_images, usual_metrics
 from sparring.metrics.extractors import (
@@ -19,9 +20,11 @@ from sparring.metrics.extractors import (
     ways_to_measure,
 )
 from sparring.metrics.inception_score import check_groups
+from sparring.metrics.labels import turns_for
 from sparring.metrics.prdc import check_neighbours
 from sparring.metrics.sets import ImageSet, of_images
 from sparring.metrics.values import NEED_LABELS
+from sparring.sampling import sampler_of, takes_labels
 
 Note = Callable[[str], None]
 NEIGHBOURS = 5  # k of precision and recall, which recipes leave at Naeem et al.'s choice
@@ -72,13 +75,13 @@ def _unmeasured(reason: str, data: RunData) -> str:
 
 
 def measure(
-    generate: Callable[[int, int], Tensor],
+    generator: nn.Module,
+    latent_size: int,
     data: RunData,
     evaluation: Evaluation,
     note: Callable[[str], None],
     progress: Callable[[int, int], None] | None = None,
     *,
-    conditional: bool = False,
     device: torch.device | str = "cpu",
     weights: str | Path | None = None,
     sha256: str | None = None,
@@ -88,19 +91,26 @@ def measure(
 ) -> list[dict[str, Any]]:
     """Records of the recipe's metrics. Raises SparringError where no extractor fits the data.
 
-    conditional: whether what `generate` makes depends on its classes, which come in turn.
-    weights, sha256: in the place of the extractor's own. generator_hash: of what `generate` draws from, for the records.
+    A conditional generator is asked for classes in the shares of the real images, or for all as often, as
+    `evaluation.labels` says; see `sparring.metrics.labels`.
+    weights, sha256: instead of the extractor's own. generator_hash: of the generator's weights, for the records.
     rank, world: where several processes of one group share the work; each gets all records.
     """
     extractor = extractor_for(evaluation.extractor, data.real, device, weights=weights, sha256=sha256)
     if extractor is None:
         raise no_extractor(data.real)
+    reference, classes = reference_images(data, evaluation), data.real.num_classes
+    conditional = takes_labels(generator, classes)
+    turns, drawn = torch.arange(classes), "uniform"
+    if conditional:
+        turns, drawn = turns_for(classes, data.real.class_names, reference, evaluation.labels, note)
     return evaluate_images(
-        generate,
-        reference_images(data, evaluation),
+        sampler_of(generator, latent_size, classes, evaluation.seed, device, turns=turns),
+        reference,
         extractor=extractor,
         n=evaluation.n,
-        labels=torch.arange(evaluation.n) % data.real.num_classes if conditional else None,
+        labels=turns_at(turns, 0, evaluation.n) if conditional else None,
+        drawn_labels=drawn if conditional else None,
         batch_size=evaluation.batch_size,
         seed=evaluation.seed,
         splits=evaluation.is_splits,

@@ -230,6 +230,7 @@ def build(
         rank=runtime.rank,
         world=runtime.world,
         num_classes=num_classes,
+        label_pool=_label_pool(recipe, real),
         device=runtime.device,
         dtype=dtype,
     )
@@ -253,6 +254,14 @@ def build(
         average=None if recipe.generator.ema is None else MovingAverage(generator, recipe.generator.ema),
         augment=make_augment(recipe.augment, VALIDATED),
     )
+
+
+def _label_pool(recipe: Recipe, real: Source) -> Tensor | None:
+    """The labels that fakes' are drawn from, for `generator.labels=data`. None: all classes are as likely."""
+    if recipe.generator.labels == "uniform" or not real.num_classes:
+        return None
+    labels = getattr(real, "labels", None)  # toy worlds and dry runs keep none
+    return None if labels is None else labels[labels >= 0].cpu()
 
 
 def _check_batches(recipe: Recipe, real: Source, unlabelled: Source | None, runtime: Runtime) -> None:

@@ -128,6 +128,6 @@ def _samples(run: OpenedRun, numbers: dict[str, Any]) -> tuple[dict[str, Tensor]
         return {" " * (i + 1): rows for i, rows in enumerate(shown.split(SHOWN))}, title
     names = run.data.real.class_names or tuple(str(k) for k in range(classes))
     chosen = _evenly(classes, min(CLASSES, classes))
-    fake = run.fake(len(chosen) * SHOWN, of=chosen)
+    fake = run.fake(len(chosen) * SHOWN, of=chosen, uniform=True)
     assert fake.labels is not None
     return {names[k]: fake.pixels[fake.labels == k] for k in chosen}, title
