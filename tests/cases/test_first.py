@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import html
 import io
 import json
+import shutil
 import sys
 import types
 from collections.abc import Callable
@@ -11,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 from PIL import Image
 
 import sparring
@@ -173,3 +176,50 @@ def test_case_26_a_script_in_a_terminal_shows_how_far_it_is(
         patch.setattr(sys, "stderr", Terminal())
         sparring.train(recipe_file(steps=3), out=tmp_path / "run")
         assert "3/3" in sys.stderr.getvalue()
+
+
+@pytest.fixture
+def classes_and_a_probe(tmp_path: Path) -> list[str]:
+    """`classify` of 2 classes of 40 pictures each and a probe that looks like one of them, as words of the command."""
+    rng = np.random.default_rng(0)
+    for folder, grey in (("data/train/dark", 40), ("data/train/light", 200), ("other/x", 200)):
+        (tmp_path / folder).mkdir(parents=True)
+        for i in range(40):
+            pixels = np.clip(rng.normal(grey, 20, (8, 8)), 0, 255).astype(np.uint8)
+            Image.fromarray(pixels).save(tmp_path / folder / f"{i}.png")
+    shutil.copytree(tmp_path / "data" / "train", tmp_path / "data" / "test")
+    values = {
+        "data": {"source": str(tmp_path / "data"), "size": 8},
+        "negatives": "noise:normal:50",
+        "probes": {"lights from elsewhere": {"source": str(tmp_path / "other")}},
+        "network": {"kind": "small_cnn", "width": 4},
+        "criterion": "nat",
+        "steps": 30,
+        "batch_size": 16,
+    }
+    (tmp_path / "mine.yaml").write_text(yaml.safe_dump(values))
+    return ["classify", "mine.yaml", "--out", "run"]
+
+
+def test_case_29_a_classifiers_run_ends_with_a_verdict(command: Command, classes_and_a_probe: list[str]) -> None:
+    code, out, err = command(*classes_and_a_probe)
+    assert code == 0, err
+    (line,) = [line for line in out.splitlines() if line.startswith("verdict")]
+    results = json.loads(Path("run/results.json").read_text())
+    caught = results["classifiers"]["nat"]["probes"]["lights from elsewhere"]["caught_as_unknown"]
+    assert f'"unknown" to {caught:.1%} of lights from elsewhere' in line
+    assert caught < 0.5 and "most of lights from elsewhere still get a class" in line
+    assert results["verdict"] in line
+    page = Path("run/report.html").read_text()
+    assert html.escape(results["verdict"]) in page
+    code, out, _ = command(*classes_and_a_probe, "--resume", "--json")
+    assert json.loads(out)["verdict"] == results["verdict"]
+
+
+def test_case_29_few_validation_images_are_warned_of(command: Command, classes_and_a_probe: list[str]) -> None:
+    """8 images choose the threshold for 5% false alarms."""
+    code, _, err = command(*classes_and_a_probe)
+    assert code == 0 and "8 validation images chose the threshold for 5.0% false alarms" in err
+    warnings = json.loads(Path("run/results.json").read_text())["warnings"]
+    assert any("8 validation images" in line for line in warnings)
+    assert html.escape(warnings[-1]) in Path("run/report.html").read_text()

@@ -11,6 +11,7 @@ from torch import Tensor
 from sparring.classify.data import ClassifierData, Probe
 from sparring.classify.networks import Classifier
 from sparring.classify.saved import is_unknown, judge
+from sparring.classify.verdict import false_alarm_interval
 from sparring.data.packed import PackedImages
 from sparring.metrics.ncr import NCR, confidence, expected_calibration_error, threshold_texts
 
@@ -63,12 +64,13 @@ def evaluate_classifier(
     logits = judge(classifier, test)
     test_confidence, predicted = confidence(logits, classes)
     correct = predicted == labels
-    threshold = reached = alarms = None
+    threshold = reached = alarms = interval = None
     if data.validation is not None:
         held_out, answers = confidence(judge(classifier, data.validation), classes)
         # what the extra class takes comes before every other answer: it uses up false alarms first
         threshold = max(0.0, choose_threshold(held_out.masked_fill(answers >= classes, -1), false_alarm_rate))
-        reached = _share(is_unknown(held_out, answers, classes, threshold))
+        unknown = is_unknown(held_out, answers, classes, threshold)
+        reached, interval = _share(unknown), false_alarm_interval(int(unknown.sum()), len(unknown))
         alarms = _share(is_unknown(test_confidence, predicted, classes, threshold))
     texts = threshold_texts(thresholds)
     numbers: dict[str, Any] = {
@@ -78,7 +80,9 @@ def evaluate_classifier(
         "coverage": {text: float((test_confidence > t).double().mean()) for t, text in texts.items()},
         "threshold": threshold,
         "false_alarm_rate": None if threshold is None else false_alarm_rate,
+        "n_validation": 0 if data.validation is None else len(data.validation),
         "false_alarms_on_validation": reached,
+        "false_alarm_interval": None if interval is None else list(interval),
         "false_alarms_on_test": alarms,
         "probes": {},
     }

@@ -20,13 +20,13 @@ MISTAKES = '<div style="display:grid;gap:.8rem;grid-template-columns:repeat(auto
 
 
 def write_classifier_report(
-    folder: Path, facts: Mapping[str, Any], evaluations: Mapping[str, Evaluation], warnings: Sequence[str]
+    folder: Path, facts: Mapping[str, Any], evaluations: Mapping[str, Evaluation], warnings: Sequence[str], verdict: str
 ) -> Path:
-    """Write report.html. facts: what recipe.json holds; evaluations: by classifier, that of the recipe last."""
+    """Write report.html. facts: what recipe.json holds; evaluations and verdict: of each classifier, and on the last one."""
     recipe = facts.get("recipe", {})
     name = str(recipe.get("name", folder.name))
     body = [
-        _head(name, recipe, facts, warnings),
+        _head(name, recipe, facts, warnings, verdict),
         _cards(evaluations),
         section("Negative confidence rate: sure answers to what is none of the classes", _ncr(evaluations)),
         section("Images of the classes", _positives(evaluations)),
@@ -95,13 +95,14 @@ def _rate(value: float | None) -> str:
     return "–" if value is None else f"{value:.4f}" if 0 < value < 0.001 else f"{value:.3f}"
 
 
-def _head(name: str, recipe: Mapping[str, Any], facts: Mapping[str, Any], warnings: Sequence[str]) -> str:
+def _head(name: str, recipe: Mapping[str, Any], facts: Mapping[str, Any], warnings: Sequence[str], verdict: str) -> str:
     parts = [f"{recipe.get('steps')} steps of {recipe.get('batch_size')} images"]
     parts += [str(facts[key]) for key in ("hardware", "commit") if facts.get(key)]
     listed = "".join(f"<li>{html.escape(warning)}</li>" for warning in warnings)
     return (
         f"<h1>{html.escape(name)}</h1>\n<p>{html.escape(str(recipe.get('about', '')))}</p>\n"
-        f"<p>{html.escape(' · '.join(parts))}</p>" + (f"<p>Mind:</p><ul>{listed}</ul>" if listed else "")
+        f"<p>{html.escape(' · '.join(parts))}</p>\n<p><strong>{html.escape(verdict)}.</strong></p>"
+        + (f"<p>Mind:</p><ul>{listed}</ul>" if listed else "")
     )
 
 

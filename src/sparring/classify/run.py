@@ -18,6 +18,7 @@ from sparring.classify.recipe import ClassifierRecipe
 from sparring.classify.report import folder_name, write_classifier_report
 from sparring.classify.saved import DESCRIPTION, SavedClassifier, load_classifier, save_classifier
 from sparring.classify.training import Training, check_parts
+from sparring.classify.verdict import few_images, verdict
 from sparring.errors import SparringError
 from sparring.files import ANOTHER_FOLDER, check_writable, one_line_for_disk_errors, write_json
 from sparring.messages import note_or_default
@@ -56,7 +57,21 @@ class ClassifierRun:
     @property
     def results(self) -> dict[str, Any]:
         """By classifier: accuracy, calibration, coverage, threshold and, by probe, NCR and its companions."""
-        return json.loads((self.folder / RESULTS).read_text(encoding="utf-8"))["classifiers"]
+        return self._results["classifiers"]
+
+    @property
+    def warnings(self) -> list[str]:
+        """What to mind before relying on the numbers."""
+        return self._results["warnings"]
+
+    @property
+    def verdict(self) -> str:
+        """One sentence: to which images the recipe's classifier answers "unknown"."""
+        return self._results["verdict"]
+
+    @property
+    def _results(self) -> dict[str, Any]:
+        return json.loads((self.folder / RESULTS).read_text(encoding="utf-8"))
 
     @property
     def log(self) -> list[dict[str, Any]]:
@@ -126,11 +141,13 @@ def train_classifier(
                 evaluations[criterion.kind] = _evaluate(chosen, saved, images)
                 _keep_threshold(target, saved, evaluations[criterion.kind])
             numbers = {name: evaluation.numbers for name, evaluation in evaluations.items()}
-            warnings = [*images.warnings, *_too_many_false_alarms(numbers)]
+            few = [few_images(name, found) for name, found in numbers.items()]
+            warnings = [*images.warnings, *_too_many_false_alarms(numbers), *filter(None, few)]
             for line in warnings[len(images.warnings) :]:
                 note(line)
-            write_json(folder / RESULTS, {"classifiers": numbers, "warnings": warnings})
-            write_classifier_report(folder, facts, evaluations, warnings)
+            said = verdict(chosen.criterion.kind, numbers[chosen.criterion.kind])
+            write_json(folder / RESULTS, {"classifiers": numbers, "warnings": warnings, "verdict": said})
+            write_classifier_report(folder, facts, evaluations, warnings, said)
     return ClassifierRun(folder, code=code)
 
 

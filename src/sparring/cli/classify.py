@@ -44,13 +44,15 @@ def classify(
         allow_code=allow_code,
     )
     if as_json:
-        print_json({"run": str(run.folder), "classifiers": run.results})
+        said = {"verdict": run.verdict, "warnings": run.warnings}
+        print_json({"run": str(run.folder), "classifiers": run.results, **said})
         return
     print_table(*positive_rows_of(run.results))
     columns, rows = ncr_rows_of(run.results)
     if rows:
         print_table(columns, rows)
     print_lines(
+        f"verdict    {run.verdict}",
         f"run        {run.folder}",
         f"report     {run.folder / 'report.html'}",
         f"use it     sparring predict {run.folder} IMAGES...",

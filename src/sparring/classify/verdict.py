@@ -1,0 +1,76 @@
+"""What a classifier's numbers mean for whoever uses it, in a sentence, and how far its false-alarm rate can be trusted."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+LISTED = 6  # kinds of images that the sentence names at most, those with the fewest unknown first
+MOST = 0.5  # share of a kind that is called unknown, below which most of it gets a class
+
+
+def verdict(name: str, numbers: Mapping[str, Any]) -> str:
+    """One sentence: to how many of the images that are none of its classes this classifier answers "unknown".
+
+    numbers: of one classifier, as in results.json. Probes that were seen in training are left out.
+    """
+    if numbers["threshold"] is None:
+        return f'{name} has no threshold for "unknown", since no validation images were held out: predict takes --threshold'
+    caught = {
+        probe: found["caught_as_unknown"] for probe, found in numbers["probes"].items() if not found["seen_in_training"]
+    }
+    own = f"{numbers['false_alarms_on_test']:.1%} of the test images of its own classes"
+    if not caught:
+        return f'{name} answers "unknown" to {own}; to what else is not known: name images of no class as probes'
+    listed = sorted(caught, key=lambda probe: caught[probe])[:LISTED]
+    shares = [f"{caught[probe]:.1%} of {probe}" for probe in caught if probe in listed]
+    missed = [probe for probe in caught if probe in listed and caught[probe] < MOST]
+    outcome = f": most of {_and(missed)} still get a class" if missed else ""
+    return f'{name} answers "unknown" to {_and(shares)}, and to {own}{outcome}'
+
+
+def few_images(name: str, numbers: Mapping[str, Any]) -> str | None:
+    """A warning if so few validation images chose the threshold that false alarms may be twice what was asked for."""
+    if numbers["threshold"] is None:
+        return None
+    (low, high), wanted = numbers["false_alarm_interval"], numbers["false_alarm_rate"]
+    if high < 2 * wanted:
+        return None
+    return (
+        f"{name}: {numbers['n_validation']} validation images chose the threshold for {wanted:.1%} false alarms, which are "
+        f"few: between {low:.1%} and {high:.1%} of new images of the classes may be called unknown (95% interval); hold out "
+        "more with validation=0.3, or add images"
+    )
+
+
+def false_alarm_interval(below: int, n: int) -> tuple[float, float]:
+    """Where the rate of false alarms on new images lies with 95%, if `below` of n validation images are below the threshold.
+
+    The share of a distribution below the (k + 1)-th smallest of n draws is Beta(k + 1, n - k), whose distribution function
+    at x is the chance that a binomial of n and x is above k.
+    """
+    return _quantile(below, n, 0.025), _quantile(below, n, 0.975)
+
+
+def _quantile(below: int, n: int, share: float) -> float:
+    if below >= n:
+        return 1.0
+    low, high = 0.0, 1.0
+    for _ in range(40):
+        middle = (low + high) / 2
+        low, high = (middle, high) if 1 - _at_most(below, n, middle) < share else (low, middle)
+    return (low + high) / 2
+
+
+def _at_most(k: int, n: int, p: float) -> float:
+    """The chance of at most k successes in n, each of probability p, 0 < p < 1."""
+    logs = (
+        math.lgamma(n + 1) - math.lgamma(i + 1) - math.lgamma(n - i + 1) + i * math.log(p) + (n - i) * math.log1p(-p)
+        for i in range(k + 1)
+    )
+    return sum(map(math.exp, logs))
+
+
+def _and(names: list[str]) -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
