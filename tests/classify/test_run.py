@@ -93,7 +93,7 @@ def test_a_run_that_is_interrupted_goes_on_to_the_same_files(run, tmp_path, monk
 
 
 def test_another_recipe_or_other_images_are_refused_on_resume(run, without_report):
-    with pytest.raises(SparringError, match=r"another recipe: steps was 30 and is 31\. Start a changed recipe"):
+    with pytest.raises(SparringError, match=r"another recipe: steps was 30 and is 31\. Nothing may change on resume"):
         train_classifier(TINY, {**CHANGES, "steps": 31}, out=run.folder, resume=True, **given())
     with pytest.raises(SparringError, match="started on other images: the negatives images have changed"):
         other = {**given(), "negatives": pictures(24, ("bottom",), seed=9)}

@@ -143,7 +143,8 @@ def test_a_run_that_was_killed_goes_on_from_its_last_checkpoint(recipe, data, tm
     notes = []
     resumed = Training(chosen, chosen.criterion, data)
     resumed.run(tmp_path / "killed", no_progress, notes.append)
-    assert "at step 2 of 6" in notes[0] and same(bits(whole), bits(resumed))
+    assert "step-000004.pt is damaged" in notes[0] and "going on from step-000002.pt" in notes[0]
+    assert "at step 2 of 6" in notes[1] and same(bits(whole), bits(resumed))
     assert rows_of(tmp_path / "killed") == rows_of(tmp_path / "whole")
 
 

@@ -176,7 +176,7 @@ def test_the_command_writes_what_it_says(sparring_command: Any, tmp_path: Path) 
     code, out, err = sparring_command(*words, "--versus", "hinge batch_size=16", "--out", "here")
     assert code == 0 and "modes covered" in out and "hinge" in out, err
     made = {path.name for path in (tmp_path / "here").iterdir()}
-    assert made == {"still.png", "film.gif", "curves.png", "toy.json"}
+    assert made == {".lock", "still.png", "film.gif", "curves.png", "toy.json"}
     saved = json.loads((tmp_path / "here" / "toy.json").read_text())
     assert saved["runs"][0]["recipe"]["objective"]["sdp"]["k"] == 5
     code, out, _ = sparring_command("toy", "moons", "batch_size=16", "--steps", 3, "--film", "none", "--json")

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import torch
 
 sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1])]
+import sparring  # noqa: E402
 from sparring.recipe import Recipe  # noqa: E402
+from sparring.training.lock import only_writer  # noqa: E402
 from sparring.training.runtime import Runtime  # noqa: E402
 from sparring.training.state import TrainingState, build  # noqa: E402
 from sparring.training.step import train_step  # noqa: E402
@@ -59,8 +62,6 @@ def outcome(state: TrainingState) -> dict[str, Any]:
 
 
 def main(folder: Path) -> None:
-    import sparring
-
     torch.set_num_threads(1)
     runtime = Runtime.start("cpu")
     for number, name in enumerate(SCENARIOS):
@@ -80,6 +81,32 @@ def main(folder: Path) -> None:
     for steps in (4, 6):
         recipe = tiny_recipe(steps=steps, checkpoint_every=2, samples_every=2)
         sparring.train(recipe, out=folder / "run", data=tiny_images(), device="cpu", resume=steps == 6)
+    (folder / f"locked-{runtime.rank}").write_text(_refused_by_a_lock(folder / "locked", runtime))
+    (folder / f"stopped-{runtime.rank}").write_text(_one_rank_stops(runtime))
+
+
+def _refused_by_a_lock(folder: Path, runtime: Runtime) -> str:
+    """What a rank says where another process, here rank 0 itself, holds the folder."""
+    with ExitStack() as held:
+        if runtime.is_main:
+            held.enter_context(only_writer(folder, work="recipe.json"))
+        try:
+            sparring.train(tiny_recipe(steps=1), out=folder, data=tiny_images(), device="cpu")
+        except sparring.SparringError as error:
+            runtime.agree(True)  # only then is the lock given up
+            return str(error)
+    return "no error"
+
+
+def _one_rank_stops(runtime: Runtime) -> str:
+    """What a rank hears where another one fails at its part of the work."""
+    try:
+        with runtime.together():
+            if runtime.is_main:
+                raise sparring.SparringError("the disk is full")
+    except sparring.SparringError as error:
+        return str(error)
+    return "no error"
 
 
 def _lonely(rank: int) -> torch.Tensor:

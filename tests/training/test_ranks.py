@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -10,7 +12,7 @@ from typing import Any
 
 import pytest
 import torch
-from ranks_worker import SCENARIOS, outcome, run
+from ranks_worker import NO_NORM, SCENARIOS, outcome, run
 
 import sparring
 from sparring.errors import SparringError
@@ -84,6 +86,47 @@ def test_only_the_first_rank_writes_and_the_run_is_that_of_one_process(two_ranks
         assert mine == pytest.approx(other, rel=2e-2, abs=2e-2)  # batch norm's statistics are each rank's
     names = [{p.relative_to(f).as_posix() for p in f.rglob("*.p*")} for f in (alone.folder, two_ranks / "run")]
     assert names[0] == names[1]
+
+
+def test_a_run_knows_how_many_processes_it_was_on(two_ranks, tmp_path):
+    folder = Path(shutil.copytree(two_ranks / "run", tmp_path / "run"))
+
+    def worlds():
+        return json.loads((folder / "recipe.json").read_text())["world"]
+
+    assert worlds() == [{"from_step": 0, "processes": 2}]
+    recipe = sparring.Run(folder).recipe
+    with pytest.raises(SparringError, match=r"on 2 processes and would go on with 1.*batch norm.*--change-world-size"):
+        sparring.train(recipe, {"steps": 7}, out=folder, data=tiny_images(), resume=True)
+    notes: list[str] = []
+    sparring.train(
+        recipe, {"steps": 7}, out=folder, data=tiny_images(), resume=True, change_world_size=True, note=notes.append
+    )
+    assert "goes on with 1: training changes from here on" in "".join(notes)
+    assert worlds() == [{"from_step": 0, "processes": 2}, {"from_step": 6, "processes": 1}]
+    sparring.train(recipe, {"steps": 8}, out=folder, data=tiny_images(), resume=True)  # asked once
+
+
+def test_another_number_of_processes_is_a_note_where_nothing_couples_samples(images, tmp_path):
+    network = {"network": NO_NORM, "optimizer": {"lr": 1e-3}}
+    recipe = tiny_recipe(steps=2, generator={**network, "latent_size": 6}, discriminator=network)
+    run = sparring.train(recipe, out=tmp_path / "run", data=images)
+    path = run.folder / "recipe.json"
+    facts = json.loads(path.read_text())
+    notes: list[str] = []
+    for world, said in [([{"from_step": 0, "processes": 4}], "the same training, up to rounding"), (None, "")]:
+        path.write_text(json.dumps({**facts, "world": world}))
+        sparring.train(recipe, {"steps": 2}, out=run.folder, data=images, resume=True, note=notes.append)
+        assert ("goes on with 1" in notes[-1]) == bool(said) and said in notes[-1]
+        assert json.loads(path.read_text())["world"] == [*(world or []), {"from_step": 2, "processes": 1}]
+
+
+def test_ranks_are_one_writer_and_stop_together(two_ranks):
+    assert "another process is writing to" in (two_ranks / "locked-0").read_text()
+    assert "another rank of this run did" in (two_ranks / "locked-1").read_text()
+    assert not (two_ranks / "locked").exists()
+    assert (two_ranks / "stopped-0").read_text() == "the disk is full"
+    assert "rank 1 stops because another rank" in (two_ranks / "stopped-1").read_text()
 
 
 def test_what_cannot_be_shared_is_refused_on_every_rank(two_ranks):

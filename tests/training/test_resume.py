@@ -206,7 +206,7 @@ def test_a_damaged_checkpoint_is_named_and_the_one_before_it_works(images, tmp_p
     last = broken / "checkpoints" / "step-000006.pt"
     last.write_bytes(last.read_bytes()[:-2000])
     with pytest.raises(SparringError, match=r"step-000006.pt is damaged.*previous good one.*--resume-from 4"):
-        sparring.train(recipe, out=broken, data=images, resume=True)
+        sparring.train(recipe, out=broken, data=images, resume_from=6)
     sparring.train(recipe, out=broken, data=images, resume_from=4)
     assert_same_run(tmp_path / "whole", broken)
     with pytest.raises(SparringError, match="there is no checkpoint"):
@@ -223,7 +223,11 @@ def test_a_checkpoint_with_a_missing_field_is_named(missing, images, tmp_path):
     del state[missing]
     save_checkpoint(path, state)
     with pytest.raises(SparringError, match=r"step-000002.pt does not fit this run.*--resume-from 1"):
-        sparring.train(run.folder, data=images, resume=True)
+        sparring.train(run.folder, data=images, resume_from=2)
+    notes: list[str] = []
+    sparring.train(run.folder, data=images, resume=True, note=notes.append)
+    assert "does not fit this run" in notes[0] and "going on from step-000001.pt" in notes[0]
+    assert load_checkpoint(path).keys() > {missing}
 
 
 def test_another_recipe_or_other_images_are_refused_with_the_differences(images, tmp_path):

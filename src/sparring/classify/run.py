@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -20,16 +19,27 @@ from sparring.classify.saved import DESCRIPTION, SavedClassifier, load_classifie
 from sparring.classify.training import Training, check_parts
 from sparring.classify.verdict import few_images, verdict
 from sparring.errors import SparringError
-from sparring.files import ANOTHER_FOLDER, check_writable, one_line_for_disk_errors, write_json
+from sparring.files import one_line_for_disk_errors, write_json
 from sparring.messages import note_or_default
-from sparring.recipe import Network, flat
+from sparring.recipe import Network
+from sparring.training.lock import only_writer
 from sparring.training.log import read_rows
 from sparring.training.process import process_as_before
 from sparring.training.progress import Progress, progress_or_default
-from sparring.training.run_folder import FROM_PYTHON, MAY_DIFFER, choose_folder
+from sparring.training.run_folder import (
+    FROM_PYTHON,
+    check_folder,
+    check_images,
+    check_same_recipe,
+    choose_folder,
+    is_run,
+    moved,
+    read_facts,
+    with_unsaid,
+    write_facts,
+)
 from sparring.training.runtime import Runtime
 from sparring.trust import CodeNotAllowedError, consenting
-from sparring.version import commit, hardware, versions
 
 RESULTS = "results.json"
 
@@ -116,39 +126,56 @@ def train_classifier(
     note, progress = note_or_default(note), progress_or_default(progress)
     chosen = _with_python_sources(recipe, overrides, data, negatives, allow_code)
     folder = choose_folder(chosen.name, recipe, out, resume=resume)
-    chosen = _resolved(chosen, folder)
-    if chosen.criterion in chosen.beside:
-        note(f"beside names {chosen.criterion.kind}, the recipe's own criterion: it is trained once")
-    _check_names(beside or (), chosen)
-    others = {name: load_classifier(path, allow_code=allow_code) for name, path in (beside or {}).items()}
-    code = chosen.to_dict()
-    with consenting(allow_code, code=code), _one_process(device) as chosen_device, process_as_before():
+    with (
+        _one_process(device) as chosen_device,
+        process_as_before(),
+        only_writer(folder, work="recipe.json"),
+        one_line_for_disk_errors("see to it and continue with --resume"),
+        ExitStack() as until_the_end,
+    ):
+        check_folder(folder, resume=resume, verb="classify")
+        if is_run(recipe):  # which another process may have written to before the lock
+            chosen = _with_python_sources(recipe, overrides, data, negatives, allow_code)
+        chosen = _resolved(chosen, folder)
+        if chosen.criterion in chosen.beside:
+            note(f"beside names {chosen.criterion.kind}, the recipe's own criterion: it is trained once")
+        _check_names(beside or (), chosen)
+        others = {name: load_classifier(path, allow_code=allow_code) for name, path in (beside or {}).items()}
+        until_the_end.enter_context(consenting(allow_code, code=chosen.to_dict()))
         assert chosen.threads is not None
         torch.set_num_threads(chosen.threads)
         images = load_classifier_data(chosen, note, data=data, test=test, negatives=negatives, probes=probes)
         for name, other in others.items():
             _check_beside(name, other, images)
         check_parts(chosen, images.train.num_classes, images.train.size, images.train.channels, note)
-        check_writable(folder, ANOTHER_FOLDER)
-        with one_line_for_disk_errors("see to it and continue with --resume"):
-            facts = _write_facts(folder, chosen, images, command)
-            evaluations: dict[str, Evaluation] = {}
-            for name, other in others.items():
-                evaluations[name] = _evaluate(chosen, other, images, of_this_run=False)
-            for criterion in chosen.classifiers:
-                target = folder if criterion is chosen.criterion else folder / "beside" / folder_name(criterion.kind)
-                saved = _train_one(chosen, criterion, images, target, chosen_device, progress, note)
-                evaluations[criterion.kind] = _evaluate(chosen, saved, images)
-                _keep_threshold(target, saved, evaluations[criterion.kind])
-            numbers = {name: evaluation.numbers for name, evaluation in evaluations.items()}
-            few = [few_images(name, found) for name, found in numbers.items()]
-            warnings = [*images.warnings, *_too_many_false_alarms(numbers), *filter(None, few)]
-            for line in warnings[len(images.warnings) :]:
-                note(line)
-            said = verdict(chosen.criterion.kind, numbers[chosen.criterion.kind])
-            write_json(folder / RESULTS, {"classifiers": numbers, "warnings": warnings, "verdict": said})
-            write_classifier_report(folder, facts, evaluations, warnings, said)
-    return ClassifierRun(folder, code=code)
+        facts = _write_facts(folder, chosen, images, command, note)
+        evaluations = {name: _evaluate(chosen, other, images, of_this_run=False) for name, other in others.items()}
+        for criterion in chosen.classifiers:
+            target = folder if criterion is chosen.criterion else folder / "beside" / folder_name(criterion.kind)
+            saved = _train_one(chosen, criterion, images, target, chosen_device, progress, note)
+            evaluations[criterion.kind] = _evaluate(chosen, saved, images)
+            _keep_threshold(target, saved, evaluations[criterion.kind])
+        _write_results(folder, facts, evaluations, chosen.criterion.kind, images.warnings, note)
+    return ClassifierRun(folder, code=chosen.to_dict())
+
+
+def _write_results(
+    folder: Path,
+    facts: dict[str, Any],
+    evaluations: dict[str, Evaluation],
+    own: str,
+    before: tuple[str, ...],
+    note: Note,
+) -> None:
+    """results.json and the report. own: the recipe's criterion; before: the warnings that have been said already."""
+    numbers = {name: evaluation.numbers for name, evaluation in evaluations.items()}
+    few = [few_images(name, found) for name, found in numbers.items()]
+    warnings = [*before, *_too_many_false_alarms(numbers), *filter(None, few)]
+    for line in warnings[len(before) :]:
+        note(line)
+    said = verdict(own, numbers[own])
+    write_json(folder / RESULTS, {"classifiers": numbers, "warnings": warnings, "verdict": said})
+    write_classifier_report(folder, facts, evaluations, warnings, said)
 
 
 def _train_one(
@@ -281,37 +308,25 @@ def _resolved(recipe: ClassifierRecipe, folder: Path) -> ClassifierRecipe:
             before = ClassifierRecipe.load(folder)
     except CodeNotAllowedError as error:
         raise SparringError(f"{folder} was started with another recipe: {error.said}, which yours does not") from None
-    recipe = recipe.model_copy(update={"threads": recipe.threads or before.threads, "name": before.name})
-    old, new = flat(before.to_dict()), flat(recipe.to_dict())
-    keys = [key for key in {**old, **new} if key.partition(".")[0] not in MAY_DIFFER]
-    changed = [key for key in keys if old.get(key) != new.get(key)]
-    if changed:
-        listed = "; ".join(f"{key} was {old.get(key)!r} and is {new.get(key)!r}" for key in changed)
-        raise SparringError(
-            f"{folder} was started with another recipe: {listed}. Start a changed recipe in another folder with --out"
-        )
+    unsaid = {name: with_unsaid(getattr(before, name), getattr(recipe, name)) for name in ("data", "test", "negatives")}
+    unsaid["probes"] = {name: with_unsaid(before.probes.get(name), probe) for name, probe in recipe.probes.items()}
+    unsaid |= {"threads": recipe.threads or before.threads, "name": before.name}
+    recipe = recipe.model_copy(update=unsaid)
+    sources = {"data": "train", "test": "test", "negatives": "negatives"}
+    sources |= {f"probes.{name}": f"probe {name}" for name in recipe.probes}
+    check_same_recipe(folder, before, recipe, sources, verb="classify", what="Nothing may change on resume")
     return recipe
 
 
-def _write_facts(folder: Path, recipe: ClassifierRecipe, data: ClassifierData, command: str | None) -> dict[str, Any]:
+def _write_facts(
+    folder: Path, recipe: ClassifierRecipe, data: ClassifierData, command: str | None, note: Note
+) -> dict[str, Any]:
     """recipe.json; raises SparringError where the run was started on other images."""
-    path = folder / "recipe.json"
-    started = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
-    now = data.fingerprints()
-    for name, fingerprint in started.get("fingerprints", {}).items():
-        if now.get(name) != fingerprint:
-            raise SparringError(f"{folder} was started on other images: the {name} images have changed since")
-    facts = {
-        "recipe": recipe.to_dict(),
-        "versions": started.get("versions") or versions(),
-        "commit": started.get("commit") or commit(),
-        "command": started.get("command") or command or " ".join(sys.argv),
-        "hardware": started.get("hardware") or hardware(recipe.threads),
-        "fingerprints": now,
-    }
-    if facts != started:
-        write_json(path, facts)
-    return facts
+    started, now = read_facts(folder), data.fingerprints()
+    check_images(folder, started, now, " images")
+    for line in moved(started, recipe):
+        note(line)
+    return write_facts(folder, recipe, now, command)
 
 
 @contextmanager

@@ -21,8 +21,9 @@ from sparring.errors import NonFiniteLossError, SparringError, one_line
 from sparring.networks.faulty_convolution import strided_1x1_refused
 from sparring.randomness import seed_global_generators
 from sparring.recipe import Network
-from sparring.training.checkpoint import CheckpointFolder, DamagedCheckpointError, load_checkpoint
+from sparring.training.checkpoint import CheckpointFolder
 from sparring.training.interrupt import Interrupts
+from sparring.training.lock import check_still_here
 from sparring.training.log import TIME_FIELDS, JsonLines, read_rows
 from sparring.training.optimizers import load_state_by_name, make_optimizer, set_learning_rate, state_by_name
 from sparring.training.progress import Progress
@@ -121,9 +122,9 @@ class Training:
     def run(self, folder: Path, make_progress: Callable[[int, int], Progress], note: Note) -> None:
         """Train to the last step, or until an interrupt, which is saved. Goes on from the folder's newest checkpoint."""
         recipe, checkpoints = self.recipe, CheckpointFolder(folder / "checkpoints")
-        if checkpoints.last() is not None:
-            self._resume(checkpoints)
+        if checkpoints.load(self.load_state_dict, None, note) is not None:
             note(f"resuming {folder} at step {self.step} of {recipe.steps}")
+            checkpoints.forget_after(self.step)
         log = JsonLines(folder / "log.jsonl", after=self.step)
         rows = read_rows(folder / "log.jsonl")
         before, started, since = rows[-1].get("seconds", 0.0) if rows else 0.0, time.perf_counter(), (self.step, 0.0)
@@ -143,6 +144,7 @@ class Training:
                         since = (self.step, now)
                     if self.step % recipe.checkpoint_every == 0 or last or interrupts.requested:
                         self.check()
+                        check_still_here(folder)
                         checkpoints.save(self.step, self.state_dict())
                     if interrupts.requested:
                         message = f"interrupted at step {self.step}; the run is saved: continue it with --resume"
@@ -150,21 +152,6 @@ class Training:
         finally:
             log.close()
         self.classifier.eval()
-
-    def _resume(self, checkpoints: CheckpointFolder) -> None:
-        """Load the newest good checkpoint; one before it repeats some steps and ends in the same bits."""
-        faults = []
-        for step in reversed(checkpoints.steps()):
-            try:
-                self.load_state_dict(load_checkpoint(checkpoints.path(step)))
-                return
-            except DamagedCheckpointError as error:
-                faults.append(str(error))
-            except (KeyError, RuntimeError, TypeError) as error:
-                raise SparringError(
-                    f"{checkpoints.path(step)} does not fit this run: {str(error).splitlines()[0]}"
-                ) from None
-        raise SparringError(f"{faults[0]}; no other one is good: start again in another folder with --out")
 
 
 def outputs_of(criterion: Network, num_classes: int) -> int:

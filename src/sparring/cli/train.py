@@ -27,6 +27,10 @@ def train(
     device: Device = None,
     tensorboard: Annotated[bool, typer.Option("--tensorboard", help="Also log for TensorBoard.")] = False,
     allow_code: AllowCode = False,
+    change_world_size: Annotated[
+        bool,
+        typer.Option("--change-world-size", help="Resume on another number of processes even if training changes."),
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Train a GAN: `sparring train quickstart steps=500`."""
@@ -43,6 +47,7 @@ def train(
         resume_from=resume_from,
         device=device,
         tensorboard=tensorboard,
+        change_world_size=change_world_size,
         progress=RichProgress,
         note=note,
         command="sparring " + " ".join(sys.argv[1:]),

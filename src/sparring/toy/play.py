@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import shlex
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from typing import Any
 import torch
 
 from sparring.errors import SparringError
-from sparring.files import ANOTHER_FOLDER, check_writable, one_line_for_disk_errors, write_atomically, write_json
+from sparring.files import ANOTHER_FOLDER, one_line_for_disk_errors, write_atomically, write_json
 from sparring.recipe import Recipe
 from sparring.recipe_files import agreed
 from sparring.report.plots import curves, render
@@ -23,6 +24,7 @@ from sparring.toy.scene import Panel, Scene, png_bytes
 from sparring.toy.session import Look, ToySession, distance_of
 from sparring.toy.worlds import World
 from sparring.toy.worlds import world as make_world
+from sparring.training.lock import only_writer
 
 FRAMES = 40  # looks at a run, the first before it begins; closer together early on
 EARLY = 1.6  # look i is at the share (i / last) ** EARLY of the run
@@ -129,14 +131,14 @@ def run(
         recipe = toy_recipe(world, other, other_changes, steps=length, seed=seed)
         recipes.append((other or default_method(world), recipe))
     sessions = [ToySession(world, recipe) for _, recipe in recipes]  # what does not fit is said before training
-    if out is not None:
-        check_writable(Path(out), ANOTHER_FOLDER)
-        _check_free(Path(out), kind)
-    runs = [_train(label, session, level, note) for (label, _), session in zip(recipes, sessions, strict=True)]
-    if out is None:
-        return ToyResult(world, runs, None, None, None)
-    with one_line_for_disk_errors(ANOTHER_FOLDER):
-        return _write(world, runs, Path(out), kind)
+    with nullcontext() if out is None else only_writer(Path(out), work=NUMBERS):
+        if out is not None:
+            _check_free(Path(out), kind)
+        runs = [_train(label, session, level, note) for (label, _), session in zip(recipes, sessions, strict=True)]
+        if out is None:
+            return ToyResult(world, runs, None, None, None)
+        with one_line_for_disk_errors(ANOTHER_FOLDER):
+            return _write(world, runs, Path(out), kind)
 
 
 def _check_level(level: Any) -> None:

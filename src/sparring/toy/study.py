@@ -16,13 +16,14 @@ from typing import Any
 import torch
 
 from sparring.errors import NonFiniteLossError, SparringError, nearest
-from sparring.files import check_writable, content_hash, one_line_for_disk_errors
+from sparring.files import content_hash, one_line_for_disk_errors
 from sparring.randomness import generator_for
 from sparring.recipe import Recipe
 from sparring.toy import yardsticks
 from sparring.toy.methods import METHODS, toy_recipe
 from sparring.toy.session import ToySession, distance_of
 from sparring.toy.worlds import World, world
+from sparring.training.lock import FILE, only_writer
 
 SEEDS, STEPS, LOOKS = 20, 500, 20
 RESAMPLES = 10_000  # of the bootstrap
@@ -96,8 +97,14 @@ def run_study(
             raise SparringError(f"unknown method '{name}': {nearest(name, METHODS)}")
     if out.is_dir():
         raise SparringError(f"{out} is a folder, and a study is one file, a .jsonl: {CURE}")
+    with only_writer(out.parent, work=out.name, cure=CURE, name=f".{out.name}{FILE}"):
+        return _runs_of(out, plan, seeds, steps, note)
+
+
+def _runs_of(
+    out: Path, plan: Mapping[str, Sequence[str]], seeds: int, steps: int, note: Callable[[str], None]
+) -> list[dict[str, Any]]:
     done = {(row["world"], row["method"], row["seed"], row["recipe"]): row for row in read_lines(out)}
-    check_writable(out.parent, CURE)
     found: list[dict[str, Any]] = []
     for seed in range(seeds):
         for world_name, methods in plan.items():

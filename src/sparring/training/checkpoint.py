@@ -1,5 +1,7 @@
 """Checkpoints: written whole or not at all, verified when read, plain data without code.
 
+A run goes on from its newest good checkpoint: one that is damaged costs the steps since the one before it, not the run.
+
 `checkpoints/step-000500.pt` is a dict of tensors and plain values that loads with `weights_only=True`; it carries a hash of
 all its content. The last two are kept (or as many as the recipe says), and the best by the run's first metric.
 """
@@ -10,8 +12,11 @@ import io
 import json
 import pickle
 import re
+import sys
 import warnings
 import zipfile
+from collections.abc import Callable, Iterable, Mapping
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +53,10 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
     """
     if not path.is_file():
         raise SparringError(f"there is no checkpoint {path}")
+    try:
+        path.open("rb").close()
+    except OSError as error:
+        raise SparringError(f"cannot read {path}: {error.strerror}") from None  # it may well be good
     if not zipfile.is_zipfile(path):
         raise DamagedCheckpointError(f"{path} is damaged, or no checkpoint at all, and is not read")
     try:
@@ -85,28 +94,34 @@ class CheckpointFolder:
         """The steps that have a checkpoint, in order."""
         if not self.folder.is_dir():
             return []
-        names = (re.fullmatch(r"step-(\d{6,})\.pt", path.name) for path in self.folder.iterdir())
-        return sorted(int(match[1]) for match in names if match)
+        names = (re.fullmatch(r"step-(\d{6,})\.pt", path.name) for path in self.folder.iterdir() if path.is_file())
+        found = {int(match[1]): match[0] for match in names if match}
+        return sorted(step for step, name in found.items() if name == self.path(step).name)
 
     def save(self, step: int, state: dict[str, Any]) -> Path:
         """Write the checkpoint of a step, then remove those that are neither among the last ones nor the best."""
         save_checkpoint(self.path(step), state)
+        self.prune()
+        return self.path(step)
+
+    def prune(self) -> None:
+        """Remove all but the last ones and the best."""
         keep = {*self.steps()[-self.keep :], self.best_step()}
         for old in self.steps():
             if old not in keep:
                 self.path(old).unlink(missing_ok=True)
-        return self.path(step)
 
     def best_step(self) -> int | None:
         best = self.best()
-        return None if best is None else int(best["step"])
+        return None if best is None else best["step"]
 
     def best(self) -> dict[str, Any] | None:
-        """The best measurement so far: its step, metric and value."""
+        """The best measurement so far: its step, metric and value. None where best.json is missing or damaged."""
         try:
-            return json.loads((self.folder / "best.json").read_text())
-        except (OSError, ValueError):
+            best = json.loads((self.folder / "best.json").read_text(encoding="utf-8"))
+        except (OSError, ValueError, RecursionError):
             return None
+        return best if isinstance(best, dict) and _is_measurement(best) else None
 
     def note_best(self, step: int, metric: str, value: float, lower_is_better: bool) -> bool:
         """Remember a measurement if it is the best yet; its step's checkpoint is then kept."""
@@ -118,18 +133,65 @@ class CheckpointFolder:
         write_json(self.folder / "best.json", {"step": step, "metric": metric, "value": value})
         return True
 
-    def forget_after(self, step: int) -> None:
-        """Remove what an interrupted run left beyond the step that it resumes from; -1: all."""
+    def forget_after(self, step: int, measured: Iterable[Mapping[str, Any]] = ()) -> None:
+        """Remove what an interrupted run left beyond the step that it resumes from, -1 for all, and what is not kept.
+
+        measured: rows of metrics.jsonl, from which best.json is written anew where it is damaged, or of beyond the step; of
+        each step the one counts that `best_of` chooses.
+        """
         for stale in self.steps():
             if stale > step:
                 self.path(stale).unlink()
-        best = self.best_step()
-        if best is not None and best > step:
+        best = self.best()
+        if best is None or best["step"] > step:
             (self.folder / "best.json").unlink(missing_ok=True)
+            for at, rows in groupby(measured, key=lambda row: row["step"]):
+                row = best_of(rows)
+                if at <= step and row is not None and _is_measurement(row):
+                    self.note_best(at, row["metric"], row["value"], row["better"] == "lower")
+        self.prune()
 
     def last(self) -> int | None:
         """The step of the newest checkpoint; None where there is none."""
         return max(self.steps(), default=None)
+
+    def load(self, into: Callable[[dict[str, Any]], None], step: int | None, note: Callable[[str], None]) -> int | None:
+        """Give `into` the state of the newest good checkpoint and return its step; None where there are no checkpoints.
+
+        step: that one's instead. note: is told of damaged ones that are passed over. Raises SparringError where none is
+        good, and for the asked one where it is damaged, with the cure.
+        """
+        if step is not None:
+            try:
+                self._give(into, step)
+            except DamagedCheckpointError as error:
+                raise SparringError(f"{error}; {self.others(step)}") from None
+            return step
+        faults: list[str] = []
+        for newest in reversed(self.steps()):
+            try:
+                self._give(into, newest)
+            except DamagedCheckpointError as error:
+                faults.append(str(error))
+                continue
+            for fault in faults:
+                note(f"{fault}: going on from {self.path(newest).name}, the good one before it")
+            return newest
+        if faults:
+            raise SparringError(f"{faults[0]}; no other one is good: start again in another folder with --out")
+        return None
+
+    def _give(self, into: Callable[[dict[str, Any]], None], step: int) -> None:
+        """Raises DamagedCheckpointError for a file that is damaged, and for a state that `into` cannot take."""
+        path = self.path(step)
+        found = load_checkpoint(path)
+        if found.get("step") != step:
+            raise DamagedCheckpointError(f"{path} is a checkpoint of step {found.get('step')!r}")
+        try:
+            into(found)
+        except (KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
+            reason = str(error).splitlines()[0][:150] if str(error) else ""
+            raise DamagedCheckpointError(f"{path} does not fit this run ({type(error).__name__}: {reason})") from None
 
     def others(self, bad: int) -> str:
         """What to do about a bad checkpoint: which good one there is instead."""
@@ -143,3 +205,16 @@ class CheckpointFolder:
             which = "previous good one" if step < bad else "good one after it"
             return f"the {which} is {self.path(step).name}: add --resume-from {step} to continue from it"
         return "no other one is good: start again in another folder with --out"
+
+
+def best_of(records: Iterable[Mapping[str, Any]]) -> Mapping[str, Any] | None:
+    """The measurement of an evaluation that decides which checkpoint is the best: the first that says what is better."""
+    return next((record for record in records if record.get("better")), None)
+
+
+def _is_measurement(values: Mapping[str, Any]) -> bool:
+    """Whether it has a step, a metric and a value that can be compared."""
+    step, value = values.get("step"), values.get("value")
+    if not isinstance(values.get("metric"), str) or type(step) is not int or step < 0:
+        return False
+    return type(value) in (int, float) and abs(value) <= sys.float_info.max  # type: ignore[arg-type]

@@ -9,21 +9,22 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from sparring.errors import SparringError
-from sparring.files import ANOTHER_FOLDER, check_writable, content_hash, remove_unfinished
+from sparring.files import content_hash, remove_unfinished
 from sparring.recipe_options import given_to
 from sparring.report.plots import image_grid
 from sparring.sampling import generate_uint8, save_generator, takes_labels
-from sparring.training.checkpoint import CheckpointFolder, DamagedCheckpointError, load_checkpoint
+from sparring.training.checkpoint import CheckpointFolder, best_of
 from sparring.training.interrupt import Interrupts
+from sparring.training.lock import check_still_here
 from sparring.training.log import TIME_FIELDS, JsonLines, TensorBoard, Tracker, read_rows
 from sparring.training.measure import check_evaluation, measure
 from sparring.training.progress import Progress
-from sparring.training.run_folder import RunData, check_fingerprints, write_recipe
+from sparring.training.run_folder import RunData, check_images, moved, read_facts, write_facts
 from sparring.training.start_from import start_from
 from sparring.training.state import TrainingState
 from sparring.training.step import step_of
 from sparring.training.vitals import Vitals
+from sparring.training.world import read_worlds, worlds_of
 
 Note = Callable[[str], None]
 GRID = 64  # images in a sample picture
@@ -46,41 +47,38 @@ class Training:
             note(self.unmeasured)
 
     # --- beginning ---
-    def begin(self, resume_from: int | None, command: str | None, *, tensorboard: bool = False) -> None:
-        """Load the last checkpoint if there is one, or another run to start from, cut the logs, and write the recipe."""
-        check_fingerprints(self.folder, self.data)
-        step = self.checkpoints.last() if resume_from is None else resume_from
-        origin = None
-        if step is not None:
-            self._load(step)
-            self.note(f"resuming {self.folder} at step {step} of {self.recipe.steps}")
-        elif self.recipe.start_from is not None:
-            origin = start_from(self.state, self.recipe.start_from, self.note)
-        if self.runtime.is_main:
-            check_writable(self.folder, ANOTHER_FOLDER)
-            write_recipe(self.folder, self.recipe, self.data, command, origin)
-            remove_unfinished(self.folder)
-            self.checkpoints.forget_after(-1 if step is None else step)
-            self._open_logs(step, tensorboard=tensorboard)
-        self.runtime.barrier()
+    def begin(
+        self,
+        resume_from: int | None,
+        command: str | None,
+        *,
+        tensorboard: bool = False,
+        change_world_size: bool = False,
+    ) -> None:
+        """Load the newest good checkpoint, if any, or another run to start from, cut the logs, and write the recipe."""
+        fingerprints = self.data.fingerprints(None if self.unmeasured else self.recipe.evaluation)
+        started = read_facts(self.folder)
+        check_images(self.folder, started, fingerprints)
+        for line in moved(started, self.recipe):
+            self.note(line)
+        with self.runtime.together():  # whoever is last has read what the main rank then removes
+            step = self.checkpoints.load(self.state.load_state_dict, resume_from, self.note)
+            origin = None
+            if step is not None:
+                self.note(f"resuming {self.folder} at step {step} of {self.recipe.steps}")
+            elif self.recipe.start_from is not None:
+                origin = start_from(self.state, self.recipe.start_from, self.note)
+            worlds = worlds_of(
+                read_worlds(started), self.state, resumed=step is not None, change=change_world_size, note=self.note
+            )
+        with self.runtime.together():
+            if self.runtime.is_main:
+                write_facts(self.folder, self.recipe, fingerprints, command, world=worlds, origin=origin)
+                remove_unfinished(self.folder)
+                self.checkpoints.forget_after(-1 if step is None else step, read_rows(self.folder / "metrics.jsonl"))
+                self._open_logs(step, tensorboard=tensorboard)
         if origin is not None:
             self.save_checkpoint()  # the other run may go on; this one has its start from here on
-
-    def _load(self, step: int) -> None:
-        path = self.checkpoints.path(step)
-        try:
-            found = load_checkpoint(path)
-            try:
-                self.state.load_state_dict(found)
-            except (KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
-                reason = str(error).splitlines()[0][:150]
-                raise DamagedCheckpointError(
-                    f"{path} does not fit this run ({type(error).__name__}: {reason})"
-                ) from None
-            if self.state.step != step:
-                raise DamagedCheckpointError(f"{path} is a checkpoint of step {self.state.step}")
-        except DamagedCheckpointError as error:
-            raise SparringError(f"{error}; {self.checkpoints.others(step)}") from None
 
     def _open_logs(self, step: int | None, *, tensorboard: bool) -> None:
         every, last = self.recipe.log_every, self.recipe.steps
@@ -114,7 +112,7 @@ class Training:
                     interrupts.leave(
                         f"interrupted at step {s.step}; the run is saved: continue it with --resume", self.note
                     )
-            self._finish()
+            self._on_main(self._finish)
             if interrupts.requested:
                 interrupts.leave(f"interrupted at step {s.step}, which was the last: the run is complete", self.note)
 
@@ -133,13 +131,18 @@ class Training:
     def _finish(self) -> None:
         if self.unmeasured is not None:
             self.note(self.unmeasured)  # again: the start of a long run is far above
-        if self.runtime.is_main:
-            from sparring.report.html import write_report
+        from sparring.report.html import write_report
 
-            if not (self.folder / "generator.safetensors").is_file():
-                self._save_generator()
-            write_report(self.folder)
-        self.runtime.barrier()
+        if not (self.folder / "generator.safetensors").is_file():
+            self._save_generator()
+        write_report(self.folder)
+
+    def _on_main(self, work: Callable[[], None]) -> None:
+        """Let the main rank alone do what may take long; the others wait for it, and stop if it fails."""
+        with self.runtime.together():
+            if self.runtime.is_main:
+                check_still_here(self.folder)
+                work()
 
     @contextmanager
     def _closing(self) -> Iterator[None]:
@@ -185,8 +188,9 @@ class Training:
     def save_samples(self) -> None:
         """A picture of the same latents at every step, after the run has been found finite."""
         self.state.check_finite()
-        if not self.runtime.is_main:
-            return
+        self._on_main(self._draw_samples)
+
+    def _draw_samples(self) -> None:
         generator = self.state.evaluated_generator
         latents, labels = self.state.feed.latents(GRID, "fixed")
         images = generate_uint8(generator, latents, labels)
@@ -205,22 +209,23 @@ class Training:
 
     def evaluate(self, progress: Progress) -> None:
         """Measure the generator on the side; nothing of the training changes, bit for bit."""
-        s = self.state
-        s.check_finite()
-        if self.runtime.is_main:
-            records = self._measured(progress) if self.unmeasured is None else []
-            for record in records:
-                self.metrics.write({"step": s.step, **record})
-            self.vitals.accuracies()
-            best = next((r for r in records if r.get("better")), None)
-            if best is not None and self.checkpoints.note_best(
-                s.step, best["metric"], best["value"], lower_is_better=best["better"] == "lower"
-            ):
-                self._write_checkpoint()
-            numbers = {r["metric"]: r["value"] for r in records if isinstance(r["value"], int | float)}
-            for tracker in self.trackers:
-                tracker.scalars(numbers, s.step)
-        self.runtime.barrier()
+        self.state.check_finite()
+        self._on_main(lambda: self._measure(progress))
+
+    def _measure(self, progress: Progress) -> None:
+        step = self.state.step
+        records = self._measured(progress) if self.unmeasured is None else []
+        for record in records:
+            self.metrics.write({"step": step, **record})
+        self.vitals.accuracies()
+        best = best_of(records)
+        if best is not None and self.checkpoints.note_best(
+            step, best["metric"], best["value"], lower_is_better=best["better"] == "lower"
+        ):
+            self._write_checkpoint()
+        numbers = {r["metric"]: r["value"] for r in records if isinstance(r["value"], int | float)}
+        for tracker in self.trackers:
+            tracker.scalars(numbers, step)
 
     def _measured(self, progress: Progress) -> list[dict[str, Any]]:
         generator, evaluation = self.state.evaluated_generator, self.recipe.evaluation
@@ -239,9 +244,7 @@ class Training:
     def save_checkpoint(self) -> None:
         """Save all of the run, after it has been found finite."""
         self.state.check_finite()
-        if self.runtime.is_main:
-            self._write_checkpoint()
-        self.runtime.barrier()
+        self._on_main(self._write_checkpoint)
 
     def _write_checkpoint(self) -> None:
         if self.state.step not in self.checkpoints.steps():

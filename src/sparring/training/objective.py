@@ -64,6 +64,10 @@ class Objective:
         """Every head that a term asks for, by name; a term whose weights are 0 throughout asks for none."""
         return {head.name: head for term in self.terms.values() if _ever_acts(term) for head in term.heads()}
 
+    def coupling(self) -> list[str]:
+        """The names of the terms that act on each rank's share of a batch, not on the whole of it."""
+        return [name for name, term in self.terms.items() if term.couples_samples and _ever_acts(term)]
+
     def active(self, player: Player, step: int, update: int) -> list[Active]:
         """The terms that count in this update. One of weight 0 is absent: not called, asks for nothing."""
         found = []

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +16,12 @@ from sparring.messages import Note, note_or_default
 from sparring.recipe import Recipe
 from sparring.recipe_files import parse_overrides
 from sparring.sampling import load_generator
+from sparring.training.lock import only_writer
 from sparring.training.log import Tracker, read_rows
 from sparring.training.loop import Training
 from sparring.training.process import process_as_before
 from sparring.training.progress import Progress, no_progress, progress_or_default
-from sparring.training.run_folder import choose_folder, load_run_data, python_sources, resolved
+from sparring.training.run_folder import check_folder, choose_folder, is_run, load_run_data, python_sources, resolved
 from sparring.training.runtime import Runtime
 from sparring.training.state import build
 from sparring.trust import CodeNotAllowedError, consenting
@@ -73,6 +76,7 @@ def train(
     device: str | None = None,
     trackers: Iterable[Tracker] = (),
     tensorboard: bool = False,
+    change_world_size: bool = False,
     progress: Callable[[int, int], Progress] | bool | None = None,
     note: Note | None = None,
     command: str | None = None,
@@ -85,10 +89,14 @@ def train(
         last checkpoint or at that of step `resume_from`, or refused. start_from: another run, whose networks and fitting
         optimiser state this one starts with. data, negatives, unlabelled: a `torch.utils.data.Dataset`, an array or
         PackedImages in the place of the recipe's source. trackers: where numbers go besides log.jsonl; tensorboard: also
-        into the run's folder for TensorBoard. progress: whether a bar is shown, by default in a notebook and if stderr is a
+        into the run's folder for TensorBoard. change_world_size: resume on another number of processes even where that
+        changes the training. progress: whether a bar is shown, by default in a notebook and if stderr is a
         terminal; or a display of your own. note: takes lines for people, which by default go to stderr in the same cases.
         allow_code: whether a run that is trained again or continued, or an extractor, may name code that does not ship (see
         docs/trust.md); one's own recipe may.
+
+    While it runs, this process is the only one that may write to the folder. Images may have moved since a run was started:
+    give the new `data.source` on resume. Of a damaged newest checkpoint the one before it is taken, with a note.
 
     Raises SparringError for anything wrong with the recipe or the data before training starts, NonFiniteLossError when a
     loss is no number, and KeyboardInterrupt after Ctrl-C, once a checkpoint has been saved.
@@ -102,24 +110,31 @@ def train(
         changes["start_from"] = os.fspath(start_from)
     resume = resume or resume_from is not None
     sources = python_sources(data=data, negatives=negatives, unlabelled=unlabelled)
-    chosen = _load(recipe, changes, sources, allow_code=allow_code, resume=resume)
-    folder = choose_folder(chosen.name, recipe, out, resume=resume)
-    chosen = resolved(chosen, folder, resume=resume)
-    code = chosen.to_dict()
+    load = partial(_load, recipe, changes, sources, allow_code=allow_code, resume=resume)
+    chosen = load()
     cure = "the checkpoints that are there are intact: see to it and continue with --resume"
-    with consenting(allow_code, code=code), process_as_before(), one_line_for_disk_errors(cure):
+    with process_as_before(), one_line_for_disk_errors(cure), ExitStack() as until_the_end:
         runtime = Runtime.start(device, chosen.precision)
-        runtime.barrier()  # every rank has seen the folder as it was before any of them writes to it
-        assert chosen.threads is not None
-        torch.set_num_threads(chosen.threads)
-        quiet = note if runtime.is_main else (lambda text: None)
-        given = load_run_data(chosen, quiet, data=data, negatives=negatives, unlabelled=unlabelled)
+        folder = choose_folder(chosen.name, recipe, out, resume=resume)
+        with runtime.together():
+            if runtime.is_main:  # the ranks are one writer
+                until_the_end.enter_context(only_writer(folder, work="recipe.json"))
+        with runtime.together():
+            check_folder(folder, resume=resume, verb="train")
+            if is_run(recipe):  # which another process may have written to before the lock
+                chosen = load()
+            chosen = resolved(chosen, folder, resume=resume)
+            until_the_end.enter_context(consenting(allow_code, code=chosen.to_dict()))
+            assert chosen.threads is not None
+            torch.set_num_threads(chosen.threads)
+            quiet = note if runtime.is_main else (lambda text: None)
+            given = load_run_data(chosen, quiet, data=data, negatives=negatives, unlabelled=unlabelled)
         negatives, unlabelled = given.negatives, given.unlabelled
         state = build(chosen, given.real, negatives=negatives, unlabelled=unlabelled, runtime=runtime, note=quiet)
         training = Training(state, folder, given, list(trackers) if runtime.is_main else [], quiet)
-        training.begin(resume_from, command, tensorboard=tensorboard)
+        training.begin(resume_from, command, tensorboard=tensorboard, change_world_size=change_world_size)
         training.go(progress_or_default(progress) if runtime.is_main else no_progress)
-    return Run(folder, code=code)
+    return Run(folder, code=chosen.to_dict())
 
 
 def _load(

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,13 +18,25 @@ from sparring.data.partial_labels import keep_share_of_labels
 from sparring.data.sources import load
 from sparring.errors import SparringError
 from sparring.files import ANOTHER_FOLDER, UNFINISHED, one_line_for_disk_errors, write_json
-from sparring.recipe import Data, Recipe, differences
+from sparring.recipe import Data, Evaluation, Recipe, differences, flat
+from sparring.training.lock import FILE
 from sparring.trust import CodeNotAllowedError, consenting
 from sparring.version import commit, hardware, versions
 
 Note = Callable[[str], None]
 MAY_DIFFER = ("name", "about", "paper", "run_in_full", "keep_checkpoints")  # on resume: they change no number
 FROM_PYTHON = "python:"
+SOURCES = {"data": "data", "negatives": "negatives", "unlabelled": "unlabelled"}  # part of the recipe: its fingerprint
+READING = (
+    "source",
+    "split",
+    "size",
+    "channels",
+    "classes",
+    "class_order",
+    "skip_unreadable",
+    "download",
+)  # of a source
 
 
 @dataclass
@@ -63,8 +76,11 @@ class RunData:
             return None
         return None if self.trained_on(held) else held
 
-    def fingerprints(self) -> dict[str, str]:
+    def fingerprints(self, evaluation: Evaluation | None = None) -> dict[str, str]:
+        """Of the images that the run depends on, by name; those that it is measured against where they are others."""
         sets = {"data": self.real, "negatives": self.negatives, "unlabelled": self.unlabelled}
+        if evaluation is not None and not self.trained_on(reference := self.reference(evaluation.split)):
+            sets["evaluation"] = reference
         return {name: packed.fingerprint for name, packed in sets.items() if packed is not None}
 
 
@@ -146,31 +162,47 @@ def python_sources(**given: Any) -> dict[str, str]:
 
 
 def choose_folder(name: str, source: Any, out: str | Path | None, *, resume: bool) -> Path:
-    """The folder of a run of that name: a new one, or with `resume` one that holds a run. Creates nothing.
+    """The folder of a run of that name; with `resume` and without `out` that of the run in `source`. Creates nothing.
 
-    Raises SparringError for a file, for a folder that exists without `resume`, and for one that holds something else.
+    Raises SparringError for a file.
     """
-    is_run = isinstance(source, str | os.PathLike) and (Path(source) / "recipe.json").is_file()
-    usual = Path(source) if is_run and resume else Path("runs") / name.replace("/", "-")
+    usual = Path(source) if resume and is_run(source) else Path("runs") / name.replace("/", "-")
     folder = usual if out is None else Path(out)
     with one_line_for_disk_errors(ANOTHER_FOLDER):  # such as a name that is too long
         for part in (folder, *folder.parents):
             if part.exists() and not part.is_dir():
                 raise SparringError(f"{part} is a file: give a folder with --out")
+    return folder
+
+
+def is_run(source: Any) -> bool:
+    """Whether a recipe is given as the folder of a run."""
+    return isinstance(source, str | os.PathLike) and (Path(source) / "recipe.json").is_file()
+
+
+def check_folder(folder: Path, *, resume: bool, verb: str) -> None:
+    """Raise SparringError for a run's folder that holds a run, without `resume`, and for one that holds something else.
+
+    verb: the command that continues such a run.
+    """
+    with one_line_for_disk_errors(ANOTHER_FOLDER):
+        others = [path for path in folder.iterdir() if path.name != FILE and not path.name.endswith(UNFINISHED)]
     started = (folder / "recipe.json").is_file()
-    empty = not folder.is_dir() or all(path.name.endswith(UNFINISHED) for path in folder.iterdir())
     if started and not resume:
-        raise SparringError(f"{folder} holds a run: continue it with --resume, or {ANOTHER_FOLDER}")
-    if not started and not empty:
+        raise SparringError(
+            f"{folder} holds a run: continue it with --resume (`sparring {verb} {shlex.quote(str(folder))} --resume`), "
+            f"or {ANOTHER_FOLDER}"
+        )
+    if not started and others:
         what = "holds no run to resume: its recipe.json is missing" if resume else "is not empty"
         raise SparringError(f"{folder} {what}: {ANOTHER_FOLDER}")
-    return folder
 
 
 def resolved(recipe: Recipe, folder: Path, *, resume: bool) -> Recipe:
     """The recipe with what depends on the machine written out, so that a resumed run has the same bits.
 
-    Raises SparringError where the run in the folder has another recipe, with the differences: only `steps` may grow.
+    Raises SparringError where the run in the folder has another recipe, with the differences: only `steps` may grow, and
+    images may have moved.
     """
     threads = recipe.threads or torch.get_num_threads()
     if not (resume and (folder / "recipe.json").is_file()):
@@ -181,52 +213,108 @@ def resolved(recipe: Recipe, folder: Path, *, resume: bool) -> Recipe:
     except CodeNotAllowedError as error:
         raise SparringError(f"{folder} was started with another recipe: {error.said}, which yours does not") from None
     unsaid = {key: getattr(before, key) for key in ("threads", "start_from") if getattr(recipe, key) is None}
+    unsaid |= {name: with_unsaid(getattr(before, name), getattr(recipe, name)) for name in SOURCES}
     recipe = recipe.model_copy(update=unsaid)
-    changed = differences(before, recipe)
-    for key in [key for key in changed if key.partition(".")[0] in MAY_DIFFER]:
-        del changed[key]
-    if recipe.steps > before.steps:
-        del changed["steps"]
-    if changed:
-        listed = "; ".join(f"{key} was {a!r} and is {b!r}" for key, (a, b) in changed.items())
-        raise SparringError(
-            f"{folder} was started with another recipe: {listed}. On resume only `steps` may grow; "
-            "start a changed recipe in another folder with --out"
-        )
+    grown = ("steps",) if recipe.steps > before.steps else ()
+    check_same_recipe(folder, before, recipe, SOURCES, grown, verb="train", what="On resume only `steps` may grow")
     return recipe
 
 
-def check_fingerprints(folder: Path, data: RunData) -> None:
-    """Raise SparringError where the folder's run was started on other images."""
-    path = folder / "recipe.json"
-    if path.is_file():
-        now = data.fingerprints()
-        for name, fingerprint in _read(path).get("fingerprints", {}).items():
-            if now.get(name) != fingerprint:
-                raise SparringError(f"{folder} was started on other images: the {name} have changed since")
-
-
-def write_recipe(
-    folder: Path, recipe: Recipe, data: RunData, command: str | None, origin: dict[str, Any] | None = None
+def check_same_recipe(
+    folder: Path,
+    before: Any,
+    recipe: Any,
+    sources: Mapping[str, str],
+    may_differ: Iterable[str] = (),
+    *,
+    verb: str,
+    what: str,
 ) -> None:
-    """recipe.json: the resolved recipe, with the versions, commit, data, command and origin that made the run."""
+    """Raise SparringError where a run would go on with another recipe than it was started with, with the differences.
+
+    sources: the parts of the recipe that name images, each with what their fingerprint is called; they may be read from
+    elsewhere, since `check_images` sees whether they are the same. verb: of the command line. what: may differ, in words.
+    """
+    known = read_facts(folder).get("fingerprints", {})
+    changed = differences(before, recipe)
+    for part, fingerprint in sources.items():
+        if f"{part}.source" in changed and fingerprint in known:
+            may_differ = {*may_differ, *(f"{part}.{key}" for key in READING)}
+    may_differ = {*may_differ, *(key for key in changed if key.partition(".")[0] in MAY_DIFFER)}
+    changed = {key: values for key, values in changed.items() if key not in may_differ}
+    if changed:
+        listed = "; ".join(f"{key} was {a!r} and is {b!r}" for key, (a, b) in changed.items())
+        raise SparringError(
+            f"{folder} was started with another recipe: {listed}. {what}: `sparring {verb} {shlex.quote(str(folder))} "
+            "--resume` continues it with its own recipe; start a changed one in another folder with --out"
+        )
+
+
+def with_unsaid(before: Any, now: Any) -> Any:
+    """A source of images that has moved, with the options that it does not repeat; how to read them only if from files."""
+    if before is None or now is None or now.source == before.source:
+        return now
+    python = str(now.source).startswith(FROM_PYTHON)
+    fields = [
+        key for key in type(now).model_fields if key not in now.model_fields_set and not (python and key in READING)
+    ]
+    return now.model_copy(update={key: getattr(before, key) for key in fields if key != "source"})
+
+
+def check_images(folder: Path, started: Mapping[str, Any], now: Mapping[str, str], noun: str = "") -> None:
+    """Raise SparringError where a run would go on with other images. started: recipe.json; now: the fingerprints.
+
+    noun: what goes between a fingerprint's name and "have changed", for the message.
+    """
+    for name, fingerprint in started.get("fingerprints", {}).items():
+        if now.get(name) != fingerprint:
+            raise SparringError(f"{folder} was started on other images: the {name}{noun} have changed since")
+
+
+def moved(started: Mapping[str, Any], recipe: Any) -> list[str]:
+    """A line for each source of images that is another than recipe.json says."""
+    old, new = flat(started.get("recipe", {})), flat(recipe.to_dict())
+    keys = [key for key in new if key.endswith(".source") and key in old and old[key] != new[key]]
+    return [f"{key}: the same images are now read from {new[key]}, before from {old[key]}" for key in keys]
+
+
+def write_facts(
+    folder: Path, recipe: Any, fingerprints: Mapping[str, str], command: str | None, **more: Any
+) -> dict[str, Any]:
+    """recipe.json: the resolved recipe, with the versions, commit and command that the run was started with.
+
+    fingerprints: of its images. more: further entries; one that is None stays as it is.
+    """
     path = folder / "recipe.json"
-    started = _read(path) if path.is_file() else {}
+    started = read_facts(folder)
     values = {
         "recipe": recipe.to_dict(),
         "versions": started.get("versions") or versions(),
         "commit": started.get("commit") or commit(),
         "command": started.get("command") or command or " ".join(sys.argv),
         "hardware": started.get("hardware") or hardware(recipe.threads),
-        "fingerprints": data.fingerprints(),
-        "origin": origin or started.get("origin"),
+        "fingerprints": dict(fingerprints),
+        **{key: value or started.get(key) for key, value in more.items()},
     }
     if values != started:
         write_json(path, values)
+    return values
+
+
+def read_facts(folder: Path) -> dict[str, Any]:
+    """What recipe.json holds; empty where there is none."""
+    path = folder / "recipe.json"
+    if not path.is_file():
+        return {}
+    facts = _read(path)
+    for key in ("recipe", "fingerprints"):
+        if not isinstance(facts.get(key, {}), dict):
+            raise SparringError(f"{path} is damaged: its {key} is no mapping")
+    return facts
 
 
 def _read(path: Path) -> dict[str, Any]:
     try:
         return dict(json.loads(path.read_text(encoding="utf-8")))
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, RecursionError):
         raise SparringError(f"{path} is damaged: it is no JSON mapping") from None

@@ -11,7 +11,6 @@ import os
 from collections.abc import Iterable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import Any, Literal
 
 import torch
@@ -19,8 +18,7 @@ import torch.distributed as dist
 from torch import Tensor
 
 from sparring.training.device import usable_device
-
-LONGEST_WAIT = timedelta(hours=12)  # of the other ranks for the main one, which measures the generator alone
+from sparring.training.together import STEP_WAIT, answered, leave_together, prepare_signs
 
 
 @dataclass(frozen=True)
@@ -47,8 +45,10 @@ class Runtime:
             torch.cuda.set_device(chosen)
         if world > 1 and not dist.is_initialized():
             backend = "cpu:gloo,cuda:nccl" if chosen.type == "cuda" else "gloo"
-            dist.init_process_group(backend, timeout=LONGEST_WAIT)
+            dist.init_process_group(backend, timeout=STEP_WAIT)
             atexit.register(_leave_group)
+        if world > 1:
+            prepare_signs()
         return cls(chosen, rank, world, precision)
 
     def stop(self) -> None:
@@ -65,15 +65,15 @@ class Runtime:
             return nullcontext()
         return torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=not full)
 
-    def barrier(self) -> None:
-        if self.world > 1:
-            dist.barrier()
+    def together(self) -> AbstractContextManager[None]:
+        """Around work that may take long on some ranks, or fail: all ranks leave it together, or raise SparringError."""
+        return leave_together(self.rank) if self.world > 1 else nullcontext()
 
     @torch.no_grad()
     def average(self, values: Tensor) -> Tensor:
         """The mean of a tensor over the ranks, on all of them."""
         if self.world > 1:
-            dist.all_reduce(values)
+            self._add_up(values)
             values = values / self.world
         return values
 
@@ -82,7 +82,7 @@ class Runtime:
         if self.world == 1:
             return flag
         votes = torch.tensor([float(flag)])  # on the CPU, so that nobody waits for the accelerator
-        dist.all_reduce(votes)
+        self._add_up(votes)
         return bool(votes.item() > 0)
 
     @torch.no_grad()
@@ -93,7 +93,7 @@ class Runtime:
         parameters = list(parameters)
         present = torch.tensor([p.grad is not None for p in parameters], dtype=torch.float32)  # on the CPU, as above
         votes = present.clone()
-        dist.all_reduce(votes)
+        self._add_up(votes)
         if ((votes != 0) & (votes != self.world)).any():
             raise RuntimeError(
                 "a parameter has a gradient on some ranks only: what runs must depend on counters, not data"
@@ -102,7 +102,7 @@ class Runtime:
         if not gradients:
             return
         flat = torch.cat([gradient.flatten() for gradient in gradients])
-        dist.all_reduce(flat)
+        self._add_up(flat)
         flat /= self.world
         for gradient, mean in zip(gradients, flat.split([g.numel() for g in gradients]), strict=True):
             gradient.copy_(mean.view_as(gradient))
@@ -111,8 +111,13 @@ class Runtime:
     def copy_from_main(self, tensors: Iterable[Tensor]) -> None:
         """Give every rank rank 0's tensors."""
         if self.world > 1:
-            for tensor in tensors:
-                dist.broadcast(tensor.data, src=0)
+            with answered(self.rank):
+                for tensor in tensors:
+                    dist.broadcast(tensor.data, src=0)
+
+    def _add_up(self, values: Tensor) -> None:
+        with answered(self.rank):
+            dist.all_reduce(values)
 
 
 def _leave_group() -> None:
