@@ -16,7 +16,7 @@ from sparring.training.round import SIDES
 from sparring.training.run_folder import load_run_data
 from sparring.training.runtime import Runtime
 from sparring.training.state import TrainingState, build
-from sparring.training.step import train_step
+from sparring.training.step import in_one_line, train_step
 
 LONGEST_CYCLE = 64  # steps that a dry run takes at most, for terms that act every so often
 PLAYERS: tuple[Player, Player] = ("discriminator", "generator")
@@ -126,9 +126,10 @@ def _costs(state: TrainingState) -> dict[str, Any]:
 
     state.discriminator.extract = counting("discriminator", state.discriminator.extract)  # type: ignore[method-assign]
     state.generator.forward = counting("generator", state.generator.forward)  # type: ignore[method-assign]
+    step = in_one_line(recipe, train_step)
     with process_as_before():
         for _ in range(cycle):
-            train_step(state)
+            step(state)
     free = {True: "free, from the first backward pass", False: "one more gradient with respect to the images"}
     return {player: {"passes": passes / cycle, "rows": rows / cycle} for player, (passes, rows) in counted.items()} | {
         "optimizer_steps": {

@@ -1,7 +1,7 @@
 """Errors that a user can act on: what is wrong, what was given, what is allowed, and the cure."""
 
 import difflib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 
 
@@ -21,10 +21,11 @@ class NonFiniteLossError(SparringError):
 
 
 @contextmanager
-def one_line(before: str, after: str = "") -> Iterator[None]:
+def one_line(before: str, after: str | Callable[[Exception], str] = "") -> Iterator[None]:
     """Around code of others: whatever it raises becomes a SparringError in one line, `before` reason `after`.
 
-    A SparringError passes as it is. The other error stays its cause, for whoever reads tracebacks.
+    after: also a function of the error. A SparringError passes as it is. The other error stays its cause, for
+    whoever reads tracebacks.
     """
     try:
         yield
@@ -32,7 +33,7 @@ def one_line(before: str, after: str = "") -> Iterator[None]:
         raise
     except Exception as error:
         reason = " ".join(str(error).split())[:160] or type(error).__name__
-        raise SparringError(f"{before}{reason}{after}") from error
+        raise SparringError(f"{before}{reason}{after(error) if callable(after) else after}") from error
 
 
 def nearest(name: str, options: Iterable[str], *, otherwise: str | None = None) -> str:

@@ -10,9 +10,12 @@ import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sparring.errors import SparringError
+
+if TYPE_CHECKING:
+    import torch
 
 ANOTHER_FOLDER = "choose another folder with --out"  # the cure where one cannot be written to
 UNFINISHED = ".unfinished"  # how a file ends while it is being written
@@ -90,6 +93,13 @@ def check_writable(folder: Path, cure: str) -> None:
                 pass
         except OSError as error:
             raise OSError(error.errno, error.strerror, str(folder)) from None  # name the folder, not a file of the test
+
+
+def own_copy(value: torch.Tensor) -> torch.Tensor:
+    """A tensor as a file of weights takes it: on the CPU, contiguous, and sharing no memory, as tied weights do."""
+    import torch
+
+    return value.detach().cpu().clone(memory_format=torch.contiguous_format)
 
 
 def content_hash(value: Any) -> str:

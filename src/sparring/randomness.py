@@ -37,4 +37,4 @@ def seed_global_generators(*key: object) -> None:
 
 def normal(shape: tuple[int, ...], *key: object) -> Tensor:
     """Standard normal numbers of the given shape, float32 on the CPU."""
-    return torch.randn(shape, generator=generator_for(*key))
+    return torch.randn(shape, generator=generator_for(*key), device="cpu")

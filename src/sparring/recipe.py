@@ -16,8 +16,6 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
-    PlainSerializer,
-    SerializeAsAny,
     StrictInt,
     ValidationError,
     ValidationInfo,
@@ -28,15 +26,15 @@ from torch import nn
 from sparring.errors import SparringError, nearest
 from sparring.metrics.extractors.base import is_script
 from sparring.networks import BACKBONES, GENERATORS
-from sparring.plugins import find, find_class, name_of
+from sparring.plugins import find, find_class
 from sparring.recipe_files import check_no_classifier, merge, parse_overrides, read_with_trust
+from sparring.recipe_objective import ObjectiveField
 from sparring.recipe_options import TRUST, explain, network_options, refused_code, trust_in
-from sparring.terms import REGISTRY
-from sparring.terms.base import Schedule, Scheduled, Term
+from sparring.terms.base import Schedule, Scheduled
 from sparring.training.augment import make_augment
 from sparring.training.objective import Objective
 from sparring.training.step import STEPS
-from sparring.trust import CodeNotAllowedError, Trust, joined
+from sparring.trust import Trust
 
 
 class Part(BaseModel):
@@ -201,48 +199,6 @@ class Evaluation(Part):
         if extractor is not None and is_script(extractor):
             trust_in(info).folders(extractor, "TorchScript extractor")
         return extractor
-
-
-def _read_objective(value: Any, info: ValidationInfo) -> Any:
-    """Terms from a mapping of names to their fields; a name is its kind unless `kind` says otherwise."""
-    if isinstance(value, Objective):
-        return value
-    if not isinstance(value, Mapping):
-        raise SparringError(f"objective takes a mapping of names to terms, got {value!r}")
-    terms: dict[str, Term] = {}
-    refused: list[CodeNotAllowedError] = []
-    for name, given in value.items():
-        if given is None:
-            continue  # `r1: null` removes an inherited term
-        if isinstance(given, Term):
-            terms[name] = given
-            continue
-        if not isinstance(given, Mapping):
-            raise SparringError(f"objective.{name} takes the term's fields, {{}} for its defaults; got {given!r}")
-        fields = dict(given)
-        try:
-            term_class = find_class(str(fields.pop("kind", name)), REGISTRY, "term", Term, trust_in(info))
-            terms[name] = term_class(**fields)
-        except CodeNotAllowedError as error:
-            refused.append(error)
-        except ValidationError as error:
-            raise SparringError(explain(error, term_class, prefix=f"objective.{name}")) from None
-    if refused:
-        raise joined(refused)
-    return Objective(terms)
-
-
-def _write_objective(objective: Objective) -> dict[str, Any]:
-    written = {}
-    for name, term in objective.terms.items():
-        kind = name_of(type(term), REGISTRY, "term")
-        written[name] = ({} if kind == name else {"kind": kind}) | term.model_dump(mode="json")
-    return written
-
-
-ObjectiveField = Annotated[
-    SerializeAsAny[Any], BeforeValidator(_read_objective), PlainSerializer(_write_objective, return_type=dict)
-]
 
 
 class Recipe(Part):

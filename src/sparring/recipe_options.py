@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any, get_args, get_type_hints
 
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError, ValidationInfo
+from torch import nn
 
 from sparring.errors import SparringError, nearest
 from sparring.trust import CodeNotAllowedError, Trust, joined, typed
@@ -139,6 +140,8 @@ def _converted(name: str, value: Any, annotation: Any, what: str) -> Any:
 
 def given_to(network: type, **facts: Any) -> dict[str, Any]:
     """Those of the run's facts (image size, channels, ...) that a network's constructor takes."""
+    if network.__init__ is nn.Module.__init__:  # type: ignore[misc]
+        return {}  # a network without a constructor asks for nothing
     parameters = inspect.signature(network).parameters
     takes_any = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
     return {name: value for name, value in facts.items() if takes_any or name in parameters}

@@ -18,8 +18,9 @@ from torch import Tensor, nn
 from sparring.data.classes import class_number, turns_at
 from sparring.data.packed import to_uint8
 from sparring.errors import SparringError
-from sparring.files import content_hash, write_atomically, write_json
+from sparring.files import content_hash, own_copy, write_atomically, write_json
 from sparring.networks import GENERATORS
+from sparring.networks.contract import images_of
 from sparring.plugins import find_class
 from sparring.randomness import generator_for, seed_for
 from sparring.recipe_options import network_options
@@ -51,7 +52,9 @@ def generate_uint8(
     with torch.random.fork_rng(devices=devices), evaluating(generator, training=on_batches):
         torch.manual_seed(seed_for("generate", *key))
         images = [
-            to_uint8(generator(latents[i : i + size], None if labels is None else labels[i : i + size])).cpu()
+            to_uint8(
+                images_of(generator, latents[i : i + size], None if labels is None else labels[i : i + size])
+            ).cpu()
             for i in range(0, len(latents), size)
         ]
     return torch.cat(images)
@@ -184,7 +187,7 @@ class SavedGenerator:
 
 def save_generator(folder: Path, generator: nn.Module, description: dict[str, Any]) -> None:
     """Write generator.safetensors, which holds its own description, and the same beside it as generator.json."""
-    tensors = {name: value.detach().cpu().contiguous() for name, value in generator.state_dict().items()}
+    tensors = {name: own_copy(value) for name, value in generator.state_dict().items()}
     description = description | {"version": __version__, "content_hash": content_hash(tensors)}
     weights = save_safetensors(tensors, metadata={METADATA: json.dumps(description)})
     write_json(folder / DESCRIPTION, description)

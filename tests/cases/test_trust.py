@@ -422,3 +422,241 @@ def test_case_19_a_name_that_cannot_be_imported_is_one_line(kind: str, words: st
     Path("invalid.py").write_text("def (:")
     code, text = cli("show", "quickstart", f"generator.network={kind}")
     assert code == 2 and text.count("\n") == 1 and words in text, text
+
+
+# --- what users' networks and terms must do ---
+THEIRS = """
+import torch
+from torch import nn
+from sparring.networks.dcgan import DCGANBackbone, DCGANGenerator
+from sparring import Head, Term
+
+class Base(DCGANGenerator):
+    def paint(self, images, labels): return images
+    def forward(self, z, labels=None): return self.paint(super().forward(z, labels), labels)
+class Nothing(Base):
+    def paint(self, images, labels): return None
+class Whole(Base):
+    def paint(self, images, labels): return images.round().long()
+class One(Base):
+    def paint(self, images, labels): return images[:1]
+class Raises(Base):
+    def paint(self, images, labels): raise KeyError("what\\nnow")
+class Bare(nn.Module):
+    def __init__(self, *, latent_size: int): super().__init__(); self.a = nn.Linear(latent_size, 1)
+class Empty(nn.Module):
+    def forward(self, z, labels=None): return z
+class Unbuilt(nn.Module):
+    def __init__(self): raise RuntimeError("no")
+class OnlyLatents(Base):
+    def forward(self, z): return super().forward(z)
+class Tied(nn.Module):
+    def __init__(self, *, latent_size: int, image_size: int):
+        super().__init__(); self.size = image_size; self.a = nn.Linear(latent_size, image_size**2)
+        self.b = nn.Linear(latent_size, image_size**2); self.b.weight = self.a.weight
+    def forward(self, z, labels=None): return torch.tanh(self.a(z) + self.b(z)).view(-1, 1, self.size, self.size)
+
+class Back(DCGANBackbone):
+    def answer(self, features, blocks): return features, blocks
+    def forward(self, images, labels=None): return self.answer(*super().forward(images, labels))
+class NoPair(Back):
+    def answer(self, features, blocks): return features
+class NoFeatures(Back):
+    def answer(self, features, blocks): return None, blocks
+class NoBlocks(Back):
+    def answer(self, features, blocks): return features, None
+class Narrow(Back):
+    def answer(self, features, blocks): return features[:, :1], blocks
+class InPlace(nn.Module):
+    channels = 4
+    def __init__(self, *, image_size: int):
+        super().__init__(); self.a, self.b = nn.Linear(image_size**2, 4), nn.Linear(4, 4)
+    def forward(self, images, labels=None):
+        h = torch.exp(self.a(images.flatten(1))); return self.b(h.add_(1)), []
+class Wordy(nn.Module):
+    channels = "many"
+class FlatHead(Back):
+    def make_head(self, name, outputs): return nn.Flatten(0)
+class NoHead(Back):
+    def make_head(self, name, outputs): return None
+
+class Mine(Term):
+    def needs(self, player, update): return {"real"} if player == "discriminator" else set()
+class MakesATensor(Mine):
+    def discriminator_loss(self, r): return (r.real.score * torch.ones(len(r.real))).mean()
+class ReadsAValue(Mine):
+    def discriminator_loss(self, r): return r.real.score.mean() if r.real.score.mean().item() > 9 else r.real.score.mean()
+class Vector(Mine):
+    def discriminator_loss(self, r): return r.real.score
+class Number(Mine):
+    def discriminator_loss(self, r): return 1.0
+class Fails(Mine):
+    def discriminator_loss(self, r): return r.real.nothing
+class BadNeeds(Term):
+    def needs(self, player, update): return None
+class BadHeads(Mine):
+    def heads(self): return Head(name="x")
+class NoMemory(Mine):
+    def initial_state(self): raise RuntimeError("lost")
+def bad_step(s): raise IndexError("no such step")
+"""
+BROKEN = [  # key, value, verb, words
+    (
+        "generator.network",
+        "Nothing",
+        "show",
+        "generator {}:Nothing returns NoneType for 2 latents: a generator is",
+    ),
+    ("generator.network", "Whole", "show", "returns [2, 1, 8, 8] torch.int64 for 2 latents"),
+    ("generator.network", "One", "show", "returns [1, 1, 8, 8] for 2 latents"),
+    ("generator.network", "Raises", "show", "generator {}:Raises on latents [2, 6] failed: 'what\\nnow'"),
+    ("generator.network", "Bare", "show", "generator {}:Bare on latents [2, 6] failed"),
+    ("generator.network", "Empty", "show", "has no parameters to train"),
+    ("generator.network", "Unbuilt", "show", "cannot be built: no"),
+    ("generator.network", "OnlyLatents", "show", "OnlyLatents on latents [2, 6] failed"),
+    (
+        "discriminator.network",
+        "NoPair",
+        "show",
+        "backbone {}:NoPair returns [2, 64] for 2 images: a backbone is",
+    ),
+    ("discriminator.network", "NoFeatures", "show", "returns features NoneType for 2 images"),
+    ("discriminator.network", "NoBlocks", "show", "returns blocks that are no list"),
+    (
+        "discriminator.network",
+        "Narrow",
+        "show",
+        "returns features [2, 1] for 2 images, and its `channels` promise [2, ",
+    ),
+    ("discriminator.network", "InPlace", "train", "may be changed in place"),
+    ("discriminator.network", "Wordy", "show", "a whole number from 1"),
+    ("discriminator.network", "FlatHead", "show", "head 'score' of backbone {}:FlatHead returns"),
+    ("discriminator.network", "NoHead", "show", "make_head of backbone {}:NoHead returns NoneType for 'score'"),
+    ("objective.x.kind", "ReadsAValue", "show", "term x ({}:ReadsAValue) in discriminator_loss failed"),
+    (
+        "objective.x.kind",
+        "Vector",
+        "train",
+        "term x ({}:Vector) returns [8] from discriminator_loss: a loss is a scalar",
+    ),
+    ("objective.x.kind", "Number", "show", "term x ({}:Number) returns float from discriminator_loss"),
+    (
+        "objective.x.kind",
+        "Fails",
+        "train",
+        "term x ({}:Fails) in discriminator_loss failed: 'Side' object has no attribute",
+    ),
+    ("objective.x.kind", "BadNeeds", "show", "needs() of x returns a set"),
+    ("objective.x.kind", "BadHeads", "show", "heads() of term x ({}:BadHeads) returns a tuple of Head"),
+    ("objective.x.kind", "NoMemory", "show", "term x ({}:NoMemory) cannot be used: lost"),
+    ("step", "bad_step", "train", "step 0 failed, with {}:bad_step: no such step"),
+]
+
+
+@pytest.mark.parametrize(
+    ("key", "name", "verb", "words"), BROKEN, ids=lambda value: value if str(value).isalpha() else ""
+)
+def test_case_21_what_a_users_code_does_wrong_is_one_line(
+    key: str, name: str, verb: str, words: str, here: Path, cli: Cli
+) -> None:
+    theirs = module(here)
+    Path(f"{theirs}.py").write_text(THEIRS)
+    data = {"source": "images.npz", "size": 8, "channels": 1, "num_classes": 3}
+    values = tiny_recipe(data=data, steps=1)
+    if "generator" in key and name in ("Bare", "Empty", "Unbuilt"):
+        values["generator"]["network"] = {"kind": "dcgan"}
+    if name in ("InPlace", "Wordy"):
+        values["discriminator"]["network"] = {"kind": "dcgan"}
+    Path("mine.yaml").write_text(yaml.safe_dump(values))
+    kind = {key: f"{theirs}:{name}"} if key != "step" else {"step": f"{theirs}:{name}"}
+    if key.endswith("network"):
+        kind = {f"{key}.kind": f"{theirs}:{name}"}
+        if name in ("Bare", "Empty", "Unbuilt", "InPlace", "Wordy"):
+            kind = {key: f"{theirs}:{name}"}
+        elif key.startswith("d"):
+            kind |= {f"{key}.normalisation": "none", f"{key}.width": "4"}
+        else:
+            kind |= {f"{key}.width": "4"}
+    overrides = [f"{k}={v}" for k, v in kind.items()]
+    code, text = cli(verb, "mine.yaml", *overrides, *(["--out", "r"] if verb == "train" else []))
+    assert code == 2 and "Traceback" not in text and text.count("sparring: ") == 1, text
+    assert words.replace("{}", theirs) in text.splitlines()[-1], text
+
+
+def test_case_21_a_term_that_makes_a_tensor_is_shown_and_trained(here: Path, cli: Cli) -> None:
+    Path(f"{module(here)}.py").write_text(THEIRS)
+    data = {"source": "images.npz", "size": 8, "channels": 1, "num_classes": 3}
+    generator = {"network": f"{module(here)}:Tied", "latent_size": 6}
+    values = tiny_recipe(data=data, steps=1, generator=generator)
+    values["objective"]["mine"] = {"kind": f"{module(here)}:MakesATensor"}
+    Path("mine.yaml").write_text(yaml.safe_dump(values))
+    for words in (
+        ["show", "mine.yaml"],
+        ["train", "mine.yaml", "--out", "r"],
+        ["sample", "r", "--allow-code", "--out", "x.png"],
+    ):
+        code, text = cli(*words)
+        assert code == 0, text
+
+
+class Projection(torch.nn.Module):
+    """A user's projection discriminator, which has not heard of samples without a class."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.look, self.score, self.classes = torch.nn.Linear(4, 5), torch.nn.Linear(5, 1), torch.nn.Embedding(3, 5)
+
+    def forward(self, images: torch.Tensor, labels: torch.Tensor) -> dict[str, torch.Tensor]:
+        h = torch.relu(self.look(images))
+        score = self.score(h)[:, 0] + (h * self.classes(labels)).sum(1)
+        return {"score": score, "class_logits": h @ self.classes.weight.t()}
+
+
+REAL, FAKE, LABELS = torch.rand(6, 4), torch.rand(6, 4), torch.arange(6) % 3
+
+
+def test_case_21_negatives_on_a_projection_discriminator_say_what_label_minus_one_is() -> None:
+    objective = sparring.Objective(hinge=sparring.Hinge(), negatives=sparring.Negatives())
+    attached = objective.attach(Projection())
+    given = {"step": 0, "labels": LABELS, "fake_labels": LABELS}
+    with pytest.raises(
+        sparring.SparringError, match=r"Projection on images .* index out of .* label -1 is a sample"
+    ) as e:
+        objective.discriminator(attached, REAL, FAKE, negative=torch.rand(3, 4), **given)
+    assert "\n" not in str(e.value) and isinstance(e.value.__cause__, IndexError)
+
+
+def test_case_21_semi_supervised_says_why_it_cannot_relabel() -> None:
+    terms = {"hinge": sparring.Hinge(), "aux": sparring.AuxiliaryClassifier(), "semi": sparring.SemiSupervised()}
+    objective = sparring.Objective(terms)
+    attached = objective.attach(Tolerant(), num_classes=3)
+    with pytest.raises(
+        sparring.SparringError, match=r"semi scores samples under other labels .* reads labels in its own"
+    ):
+        objective.discriminator(
+            attached, REAL, FAKE, step=0, labels=LABELS, fake_labels=LABELS, unlabelled=torch.rand(6, 4)
+        )
+
+
+class Tolerant(Projection):
+    def forward(self, images: torch.Tensor, labels: torch.Tensor) -> dict[str, torch.Tensor]:
+        return super().forward(images, labels.clamp_min(0))
+
+
+@pytest.mark.parametrize(
+    ("module_", "given", "words"),
+    [
+        (torch.nn.Linear(4, 2), {}, "score should be one number per image"),
+        (torch.nn.Module(), {}, "torch.nn.modules.module:Module on images .* failed"),
+        (torch.nn.Linear(9, 1), {}, "torch.nn.modules.linear:Linear on images .* failed"),
+        (Projection(), {"labels": None, "fake_labels": None}, "it takes labels: pass labels= and fake_labels="),
+        (Projection(), {"labels": LABELS.float()}, r"labels of 6 real samples are int64 \[6\], got \[6\]"),
+        (Projection(), {"fake_labels": None}, "label -1 is a sample without a class"),
+    ],
+)
+def test_case_21_a_loop_of_ones_own_says_what_is_wrong(module_: Any, given: dict[str, Any], words: str) -> None:
+    objective = sparring.Objective(hinge=sparring.Hinge())
+    with pytest.raises(sparring.SparringError, match=words) as caught:
+        attached = objective.attach(module_)
+        objective.discriminator(attached, REAL, FAKE, step=0, **{"labels": LABELS, "fake_labels": LABELS, **given})
+    assert "\n" not in str(caught.value)

@@ -200,9 +200,8 @@ def build_classifier(
         found = network_class(kind, trust)
         if kind.startswith(TORCHVISION):
             found = partial(OfTorchvision, kind.removeprefix(TORCHVISION))
-        asks_for_nothing = getattr(found, "__init__", None) is nn.Module.__init__
         with one_line(f"network '{kind}' cannot be built: ", "; see to its options"):
-            network = found(**({} if asks_for_nothing else given_to(found, **facts)), **options)
+            network = found(**given_to(found, **facts), **options)
         classifier = Classifier(
             network,
             torch.zeros(image_channels) if mean is None else mean,

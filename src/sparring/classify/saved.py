@@ -20,7 +20,7 @@ from torch import Tensor
 from sparring.classify.networks import Classifier, build_classifier
 from sparring.data.packed import PackedImages, to_float
 from sparring.errors import SparringError, one_line
-from sparring.files import write_atomically, write_json
+from sparring.files import own_copy, write_atomically, write_json
 from sparring.training.frozen import evaluating
 from sparring.trust import opened
 
@@ -179,7 +179,7 @@ def judge(classifier: Classifier, images: PackedImages | Tensor, *, normalised: 
 
 def save_classifier(folder: Path, classifier: Classifier, description: dict[str, Any]) -> None:
     """Write classifier.safetensors, and the classifier.json that says how to build and use it."""
-    tensors = {name: value.detach().cpu().contiguous() for name, value in classifier.state_dict().items()}
+    tensors = {name: own_copy(value) for name, value in classifier.state_dict().items()}
     weights = save_safetensors(tensors)
     write_atomically(folder / WEIGHTS, weights)
     write_json(folder / DESCRIPTION, description | {"weights_sha256": hashlib.sha256(weights).hexdigest()})

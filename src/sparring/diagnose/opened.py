@@ -16,6 +16,7 @@ from sparring.data.classes import class_turns, turns_at
 from sparring.data.packed import PackedImages, to_uint8
 from sparring.diagnose.subject import Subject
 from sparring.errors import SparringError
+from sparring.networks.contract import images_of
 from sparring.randomness import generator_for, normal
 from sparring.recipe import Recipe
 from sparring.sampling import BATCH_STATISTICS_ROWS, takes_labels
@@ -174,7 +175,7 @@ class OpenedRun:
         with frozen(generator), torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)
             parts = [
-                generator(latents[i : i + rows], None if labels is None else labels[i : i + rows])
+                images_of(generator, latents[i : i + rows], None if labels is None else labels[i : i + rows])
                 for i in range(0, made, rows)
             ]
         return Batch(torch.cat(parts)[:n].float().cpu(), None if labels is None else labels[:n].cpu())

@@ -11,7 +11,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from sparring.errors import SparringError
+from sparring.errors import SparringError, one_line
+from sparring.networks.contract import BACKBONE, called, features_of, others_code, shape_of
 from sparring.networks.spectral import SpectralNormKind, spectral_norm
 
 if TYPE_CHECKING:
@@ -86,7 +87,12 @@ class Discriminator(nn.Module):
     ):
         super().__init__()
         self.backbone, self.num_classes = backbone, num_classes
-        self.channels = int(getattr(backbone, "channels"))  # noqa: B009 - a user's backbone may lack it: AttributeError
+        channels = getattr(backbone, "channels", None)
+        if not isinstance(channels, int) or isinstance(channels, bool) or channels < 1:
+            raise SparringError(
+                f"backbone {called(backbone)} needs `channels`, a whole number from 1, got {channels!r}: {BACKBONE}"
+            )
+        self.channels = channels
         couples = getattr(backbone, "couples_batch", None)
         norms = any(isinstance(m, _BatchNorm) for m in backbone.modules())
         self.couples_batch = norms if couples is None else bool(couples)
@@ -99,10 +105,11 @@ class Discriminator(nn.Module):
                 raise SparringError("discriminator.conditioning=projection needs class labels, and the data have none")
             self.embedding = spectral_norm(_xavier(nn.Embedding(num_classes, self.channels)), kind)
         self.heads = nn.ModuleDict()
+        self._outputs: dict[str, int] = {}
         for name, head in self.asked.items():
             if head.shared_with is None:
                 outputs = (num_classes if head.outputs == "num_classes" else head.outputs) + head.extra_outputs
-                self.heads[name] = self._make_head(name, outputs, kind)
+                self.heads[name], self._outputs[name] = self._make_head(name, outputs, kind), outputs
             elif self.embedding is None:
                 raise SparringError(
                     f"head '{name}' shares the score's class embedding: set discriminator.conditioning=projection"
@@ -111,14 +118,19 @@ class Discriminator(nn.Module):
     def _make_head(self, name: str, outputs: int, kind: SpectralNormKind) -> nn.Module:
         make = getattr(self.backbone, "make_head", None)
         if make is not None:
-            return make(name, outputs)
+            who = f"make_head of backbone {called(self.backbone)}"
+            with one_line(f"{who} failed for '{name}' with {outputs} outputs: "):
+                head = make(name, outputs)
+            if not isinstance(head, nn.Module):
+                raise SparringError(
+                    f"{who} returns {type(head).__name__} for '{name}', and a head is a torch.nn.Module"
+                )
+            return head
         return spectral_norm(_xavier(nn.Linear(self.channels, outputs)), kind)
 
     def extract(self, images: Tensor, labels: Tensor | None = None) -> Evidence:
         """Features and blocks of a batch, one pass; the heads are read from it with `read`."""
-
-        features, blocks = self.backbone(images, labels)
-        return Evidence(features, list(blocks))
+        return Evidence(*features_of(self.backbone, images, labels, self.channels))
 
     def read(self, head: str, evidence: Evidence, labels: Tensor | None = None) -> Tensor:
         """A head's output: [B] for the score, else [B, outputs]; in float32 under autocast too."""
@@ -134,11 +146,22 @@ class Discriminator(nn.Module):
             table = self.embedding.weight
             assert isinstance(table, Tensor)
             return features @ table.t()
-        output = self.heads[head](features)
+        output = self._output(head, features)
         if head != "score":
             return output
         score = output[:, 0]
         return score if self.embedding is None else score + self._projection(features, labels)
+
+    def _output(self, name: str, features: Tensor) -> Tensor:
+        """[B, outputs] of a head, which the backbone may have made."""
+        who, expected = f"head '{name}' of backbone {called(self.backbone)}", [len(features), self._outputs[name]]
+        with others_code(who, features):
+            output: Tensor = self.heads[name](features)
+        if not isinstance(output, Tensor) or list(output.shape) != expected:
+            raise SparringError(
+                f"{who} returns {shape_of(output)}, and make_head('{name}', {expected[1]}) means {expected}"
+            )
+        return output
 
     def _projection(self, features: Tensor, labels: Tensor | None) -> Tensor:
         if labels is None:

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from sparring.errors import SparringError, nearest
+from sparring.networks.contract import called, others_code, shape_of
 from sparring.networks.discriminator import Discriminator, Evidence
 from sparring.networks.faulty_convolution import strided_1x1_refused
 from sparring.terms.base import Head
@@ -37,6 +38,8 @@ class Attached(nn.Module):
         num_classes: int = 0,
     ):
         super().__init__()
+        if not isinstance(module, nn.Module):
+            raise SparringError(f"a discriminator is a torch.nn.Module, got {type(module).__name__}")
         self.module = module
         self.updates = 0
         self.num_classes = num_classes or getattr(module, "num_classes", 0)
@@ -65,7 +68,9 @@ class Attached(nn.Module):
             return self.module.extract(images, labels)
         self._caught.clear()
         first = strided_1x1_refused("this discriminator", _warn) if not self._tried else nullcontext()
-        with first:
+        who = f"discriminator {called(self.module)} on images {shape_of(images)}"
+        must = "it takes labels: pass labels= and fake_labels=" if self.takes_labels and labels is None else ""
+        with first, others_code(who, images, must, labels):
             output = self(images, labels)
         self._tried = True
         outputs = dict(output) if isinstance(output, Mapping) else {"score": output}

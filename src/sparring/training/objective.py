@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from sparring.errors import SparringError
+from sparring.errors import SparringError, one_line
+from sparring.networks.contract import called, others_code, shape_of
 from sparring.networks.spectral import held
 from sparring.terms.base import AdversarialLoss, Build, Head, Player, Term, value_at
 from sparring.training.attach import Attached
@@ -44,7 +46,11 @@ class Objective:
             found = " and ".join(hosts) if hosts else "none"
             raise SparringError(f"an objective has exactly one adversarial loss, this one has {found}")
         self.host_name = hosts[0]
-        self.memory = {name: state for name, term in self.terms.items() if (state := term.initial_state())}
+        self.memory = {}
+        for name, term in self.terms.items():
+            with _asking(name, term):
+                if state := term.initial_state():
+                    self.memory[name] = state
         _agree_on_heads(self.terms)
 
     def __repr__(self) -> str:
@@ -90,12 +96,13 @@ class Objective:
     def check(self, build: Build) -> None:
         """Raise SparringError where a term cannot work in the run that is being built."""
         for name, term in self.terms.items():
-            for player in ("discriminator", "generator"):
-                for update in range(max(1, getattr(term, "every", 1))):
-                    _check_needs(name, term.needs(player, update))  # type: ignore[arg-type]
-            if any(head.outputs == "num_classes" for head in term.heads()) and not build.num_classes:
-                raise SparringError(f"{name} needs class labels, and the data have none")
-            term.check(build.model_copy(update={"objective": self}))
+            with _asking(name, term):
+                for player in ("discriminator", "generator"):
+                    for update in range(max(1, getattr(term, "every", 1))):
+                        _check_needs(name, term.needs(player, update))  # type: ignore[arg-type]
+                if any(head.outputs == "num_classes" for head in term.heads()) and not build.num_classes:
+                    raise SparringError(f"{name} needs class labels, and the data have none")
+                term.check(build.model_copy(update={"objective": self}))
 
     # --- losses ---
     def loss(self, r: Round) -> Tensor | None:
@@ -103,8 +110,7 @@ class Objective:
         total = None
         for active in r.active:
             r.reader = active.name
-            term = active.term
-            value = term.discriminator_loss(r) if r.player == "discriminator" else term.generator_loss(r)
+            value = _value(active, f"{r.player}_loss", r)
             if value is not None:
                 r.logs[active.name] = value.detach()
                 total = active.weight * value if total is None else total + active.weight * value
@@ -148,7 +154,7 @@ class Objective:
     def second_loss(self, active: Active, r: Round) -> Tensor | None:
         """The weighted loss of a term's second update; its raw value goes to `r.logs`."""
         r.reader = active.name
-        value = active.term.second_update(r)
+        value = _value(active, "second_update", r)
         r.reader = None
         if value is None:
             return None
@@ -195,9 +201,11 @@ class Objective:
 
         step counts generator updates (what schedules depend on); update this discriminator's, counted here if not given.
         """
+        _check_attached(judge_network)
         if update is None:
             update, judge_network.updates = judge_network.updates, judge_network.updates + 1
-        sides = _sides(real=(real, labels), fake=(fake.detach(), fake_labels), negative=negative, unlabelled=unlabelled)
+        sides = _sides(real=(real, labels), fake=(fake, fake_labels), negative=negative, unlabelled=unlabelled)
+        sides["fake"] = (fake.detach(), fake_labels)
         moment = Moment("discriminator", step, update, seed)
         r = self._round(judge_network, sides, moment, more)
         with held(judge_network, iterate=True):
@@ -221,6 +229,7 @@ class Objective:
         **more: Any,
     ) -> Update:
         """The generator's loss; `fake` carries its graph. The discriminator is frozen in it."""
+        _check_attached(judge_network)
         sides = _sides(real=(real, labels), fake=(fake, fake_labels))
         r = self._round(judge_network, sides, Moment("generator", step, step, seed), more)
         with frozen(judge_network), held(judge_network, iterate=False):
@@ -240,6 +249,31 @@ class Objective:
             memory=self.memory,
             **more,
         )
+
+
+def _value(active: Active, method: str, r: Round) -> Tensor | None:
+    """What a term says in an update. Raises SparringError, naming the term, where it fails or returns no scalar."""
+    who, like = _called(active.name, active.term), next(iter(r.sides.values())).images
+    with others_code(f"{who} in {method}", like):
+        value: Tensor | None = getattr(active.term, method)(r)
+    if value is None or (isinstance(value, Tensor) and value.ndim == 0 and value.is_floating_point()):
+        return value
+    mean = ", such as the mean over its samples" if isinstance(value, Tensor) and value.ndim else ""
+    raise SparringError(
+        f"{who} returns {shape_of(value)} from {method}: a loss is a scalar tensor of floats{mean}, or None"
+    )
+
+
+@contextmanager
+def _asking(name: str, term: Term) -> Iterator[None]:
+    """Around what a term says of itself, before anything is trained."""
+    with one_line(f"{_called(name, term)} cannot be used: "):
+        yield
+
+
+def _called(name: str, term: Term) -> str:
+    kind = called(term)
+    return f"term {name} ({kind})" if ":" in kind else f"term {name}"
 
 
 class Update:
@@ -266,6 +300,13 @@ class DiscriminatorUpdate(Update):
                 yield loss
 
 
+def _check_attached(judge_network: Any) -> None:
+    if not hasattr(judge_network, "extract"):
+        raise SparringError(
+            f"{called(judge_network)} is not attached: give what objective.attach(discriminator) returns"
+        )
+
+
 def _sides(**sides: Any) -> dict[str, tuple[Tensor, Tensor | None]]:
     """Batches as (images, labels); a bare tensor has negative labels if it is of negatives, and unknown ones otherwise."""
     found = {}
@@ -273,6 +314,14 @@ def _sides(**sides: Any) -> dict[str, tuple[Tensor, Tensor | None]]:
         if side is None:
             continue
         images, labels = side if isinstance(side, tuple) else (side, None)
+        if not isinstance(images, Tensor) or not images.is_floating_point() or images.ndim < 2:
+            raise SparringError(f"{name} samples are a tensor [B, ...] of floats in [-1, 1], got {shape_of(images)}")
+        if labels is not None and (
+            not isinstance(labels, Tensor) or labels.dtype != torch.int64 or labels.shape != images.shape[:1]
+        ):
+            raise SparringError(
+                f"labels of {len(images)} {name} samples are int64 [{len(images)}], got {shape_of(labels)}"
+            )
         if name == "negative":
             labels = torch.full((len(images),), -1, dtype=torch.int64, device=images.device)
         found[name] = (images, labels)
@@ -280,6 +329,8 @@ def _sides(**sides: Any) -> dict[str, tuple[Tensor, Tensor | None]]:
 
 
 def _check_needs(name: str, needs: set[str] | frozenset[str]) -> None:
+    if not isinstance(needs, set | frozenset):
+        raise SparringError(f"needs() of {name} returns a set, such as {{'real', 'fake'}}, got {needs!r:.60}")
     for need in needs:
         side, _, aspect = need.partition(".")
         if need not in ("blocks", "penalties") and (side not in SIDES or (aspect and aspect not in SIDE_NEEDS)):
@@ -299,7 +350,11 @@ def _agree_on_heads(terms: Mapping[str, Term]) -> None:
     """Terms that ask for a head of one name ask for the same one."""
     asked: dict[str, tuple[str, Head]] = {}
     for name, term in terms.items():
-        for head in term.heads():
+        with _asking(name, term):
+            heads = term.heads()
+        if not isinstance(heads, tuple | list) or not all(isinstance(head, Head) for head in heads):
+            raise SparringError(f"heads() of {_called(name, term)} returns a tuple of Head, got {heads!r:.60}")
+        for head in heads:
             other, first = asked.setdefault(head.name, (name, head))
             if first != head:
                 raise SparringError(

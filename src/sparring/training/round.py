@@ -237,7 +237,7 @@ class Round:
         generator = generator_for(m.seed, m.player, m.update, m.second, who, nth)
         like = next(iter(self._sides.values())).images
         total = shape[0] * m.parts if total is None else total
-        whole = sample(total, *shape[1:], generator=generator, dtype=torch.float32)
+        whole = sample(total, *shape[1:], generator=generator, dtype=torch.float32, device="cpu")
         return whole[m.rows(total)].to(like.device, like.dtype, non_blocking=True)
 
     # --- the generator ---

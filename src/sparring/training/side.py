@@ -116,6 +116,12 @@ class Side:
 
     def relabel(self, labels: Tensor) -> Side:
         """The same samples under other labels: the features are kept, only the heads are read again."""
+        if getattr(self._round.judge_network, "takes_labels", False) and self._round.judge_network.uses_labels:
+            raise SparringError(
+                f"{self._round.reader} scores samples under other labels by the same features, and this discriminator reads "
+                "labels in its own forward: attach a sparring.networks.discriminator.Discriminator(backbone, "
+                "objective.heads(), num_classes=..., conditioning='projection'), whose head is read again"
+            )
         if self._round.judge_network.uses_labels:
             raise SparringError(
                 f"{self._round.reader} relabels samples, which keeps their features, and this discriminator's features "

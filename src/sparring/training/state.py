@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
-from sparring.errors import NonFiniteLossError, SparringError
+from sparring.errors import NonFiniteLossError, SparringError, one_line
 from sparring.networks import BACKBONES, GENERATORS
+from sparring.networks.contract import images_of
 from sparring.networks.discriminator import Discriminator
 from sparring.networks.faulty_convolution import strided_1x1_refused
 from sparring.plugins import find
@@ -80,7 +81,7 @@ class TrainingState:
 
     def generate(self, latents: Tensor, labels: Tensor | None) -> Tensor:
         with self.runtime.autocast(full=False):
-            return self.generator(latents, labels).to(latents.dtype)
+            return images_of(self.generator, latents, labels).to(latents.dtype)
 
     def round(self, player: Player, share: Share, fake: Tensor, active: list[Active]) -> Round:
         """The round of one share of an update."""
@@ -172,14 +173,13 @@ def build_networks(
         torch.manual_seed(seed_for(recipe.seed, "initialisation"))
         generator_class = find(recipe.generator.network.kind, GENERATORS, "generator", VALIDATED)
         given = given_to(generator_class, **facts, latent_size=recipe.generator.latent_size)
-        generator = generator_class(**given, **recipe.generator.network.options)
+        with one_line(f"generator '{recipe.generator.network.kind}' cannot be built: ", "; see to its options"):
+            generator = generator_class(**given, **recipe.generator.network.options)
+        if not any(True for _ in generator.parameters()):
+            raise SparringError(f"generator '{recipe.generator.network.kind}' has no parameters to train")
         backbone_class = find(recipe.discriminator.network.kind, BACKBONES, "backbone", VALIDATED)
-        backbone = backbone_class(**given_to(backbone_class, **facts), **recipe.discriminator.network.options)
-        if not hasattr(backbone, "channels"):
-            raise SparringError(
-                f"backbone '{recipe.discriminator.network.kind}' has no attribute `channels`: a backbone returns "
-                "(features [B, channels], blocks) from forward(images, labels=None)"
-            )
+        with one_line(f"backbone '{recipe.discriminator.network.kind}' cannot be built: ", "; see to its options"):
+            backbone = backbone_class(**given_to(backbone_class, **facts), **recipe.discriminator.network.options)
         discriminator = Discriminator(
             backbone,
             recipe.objective.heads(),
@@ -251,7 +251,7 @@ def build(
         },
         feed=feed,
         runtime=runtime,
-        average=None if recipe.generator.ema is None else MovingAverage(generator, recipe.generator.ema),
+        average=_average(recipe, generator),
         augment=make_augment(recipe.augment, VALIDATED),
     )
 
@@ -262,6 +262,13 @@ def _label_pool(recipe: Recipe, real: Source) -> Tensor | None:
         return None
     labels = getattr(real, "labels", None)  # toy worlds and dry runs keep none
     return None if labels is None else labels[labels >= 0].cpu()
+
+
+def _average(recipe: Recipe, generator: nn.Module) -> MovingAverage | None:
+    if recipe.generator.ema is None:
+        return None
+    with one_line(f"generator '{recipe.generator.network.kind}' cannot be copied for generator.ema: "):
+        return MovingAverage(generator, recipe.generator.ema)
 
 
 def _check_batches(recipe: Recipe, real: Source, unlabelled: Source | None, runtime: Runtime) -> None:
@@ -315,7 +322,7 @@ def _check_networks(
     with torch.random.fork_rng(devices=[]), frozen(discriminator), frozen(generator):
         latents, labels = feed.latents(2, "check")
         with strided_1x1_refused("the generator", note):
-            images = generator(latents, labels)
+            images = images_of(generator, latents, labels)
         real, real_labels = feed.real.batch(torch.arange(2), feed.device)
         if images.shape != real.shape:
             raise SparringError(
@@ -324,9 +331,6 @@ def _check_networks(
             )
         with strided_1x1_refused("the discriminator", note):
             evidence = discriminator.extract(real.to(latents.dtype), real_labels)
-        if evidence.features.shape != (2, discriminator.channels):
-            raise SparringError(
-                f"the backbone returns features {tuple(evidence.features.shape)} for 2 images, and its `channels` promise "
-                f"(2, {discriminator.channels})"
-            )
+        for head in discriminator.asked:
+            discriminator.read(head, evidence, real_labels)
     return bool(evidence.blocks)

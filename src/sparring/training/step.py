@@ -10,9 +10,12 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from sparring.errors import SparringError
+from sparring.errors import SparringError, one_line
+from sparring.networks import BACKBONES, GENERATORS
+from sparring.networks.contract import called
 from sparring.networks.spectral import held
 from sparring.plugins import find
+from sparring.training.augment import AUGMENTATIONS
 from sparring.training.frozen import frozen
 from sparring.trust import VALIDATED
 
@@ -21,20 +24,41 @@ if TYPE_CHECKING:
     from sparring.training.state import TrainingState
 
 
+IN_PLACE = "; no block, feature or image may be changed in place"
 STEPS = {"train_step": "sparring.training.step:train_step"}
 
 
 def step_of(recipe: Recipe) -> Callable[[TrainingState], None]:
     """The recipe's own step. It raises SparringError where one call of it is not one step."""
     function = find(recipe.step, STEPS, "step", VALIDATED)
+    guarded = in_one_line(recipe, function)
 
     def step(s: TrainingState) -> None:
         at = s.step
-        function(s)
+        guarded(s)
         if s.step != at + 1:
             raise SparringError(f"step {recipe.step} went from step {at} to {s.step}: call s.update_generator once")
 
     return step
+
+
+def in_one_line(recipe: Recipe, step: Callable[[TrainingState], None]) -> Callable[[TrainingState], None]:
+    """The step; where the recipe has code that does not ship, an error in it, or in a backward pass, is one line."""
+    kinds = [recipe.generator.network.kind, recipe.discriminator.network.kind, recipe.step]
+    kinds += [str(recipe.augment.get("kind"))] if recipe.augment else []
+    kinds += [name for term in recipe.objective.terms.values() if ":" in (name := called(term))]
+    ours = {path for names in (GENERATORS, BACKBONES, STEPS, AUGMENTATIONS) for item in names.items() for path in item}
+    theirs = ", ".join(kind for kind in kinds if kind not in ours)
+    if not theirs:
+        return step
+
+    def guarded(s: TrainingState) -> None:
+        with one_line(
+            f"step {s.step} failed, with {theirs}: ", lambda error: IN_PLACE if "inplace" in str(error) else ""
+        ):
+            step(s)
+
+    return guarded
 
 
 def train_step(s: TrainingState) -> None:

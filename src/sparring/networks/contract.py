@@ -1,0 +1,88 @@
+"""What networks must return, and one line for whatever goes wrong inside of them: many are users' own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from sparring.errors import SparringError, one_line
+
+GENERATOR = "a generator is forward(z [B, Z], labels [B] or None) -> images [B, C, H, W], floats in [-1, 1]"
+BACKBONE = "a backbone is forward(images, labels=None) -> (features [B, channels], blocks), blocks a list of tensors"
+WITHOUT_CLASS = (
+    "label -1 is a sample without a class, such as a negative, which a network with labels takes as in "
+    "torch.where(labels >= 0, (h * embedding(labels.clamp_min(0))).sum(1), 0)"
+)
+WITHOUT_NUMBERS = (
+    "a dry run has no numbers (torch's meta device): make tensors like others, or on their device, and read no values"
+)
+
+
+def called(thing: object) -> str:
+    """The class of something, as a recipe names it where it is a user's."""
+    kind = type(thing)
+    ours = kind.__module__.partition(".")[0] == "sparring"
+    return kind.__qualname__ if ours else f"{kind.__module__}:{kind.__qualname__}"
+
+
+def shape_of(value: Any) -> str:
+    """A tensor's shape and, where it is no float, its type; the type of anything else."""
+    if not isinstance(value, Tensor):
+        return type(value).__name__
+    return f"{list(value.shape)}" + ("" if value.is_floating_point() else f" {value.dtype}")
+
+
+@contextmanager
+def others_code(who: str, like: Tensor, must: str = "", labels: Tensor | None = None) -> Iterator[None]:
+    """Around code that may be a user's: an error in it is one line, and in a dry run new tensors are as empty as `like`.
+
+    must: what it has to do. labels: those that it was given.
+    """
+    is_dry = like.device.type == "meta"
+
+    def cure(error: Exception) -> str:
+        without_class = labels is not None and labels.device.type == "cpu" and bool((labels < 0).any())
+        said = [must, WITHOUT_CLASS if without_class else "", WITHOUT_NUMBERS if is_dry else ""]
+        return "".join(f"; {each}" for each in said if each)
+
+    with one_line(f"{who} failed: ", cure), torch.device("meta") if is_dry else nullcontext():
+        yield
+
+
+def images_of(generator: nn.Module, latents: Tensor, labels: Tensor | None) -> Tensor:
+    """What the generator makes of latents [B, Z]. Raises SparringError where it fails, or returns no images."""
+    who = f"generator {called(generator)}"
+    with others_code(f"{who} on latents {shape_of(latents)}", latents, GENERATOR):
+        images = generator(latents, labels)
+    if not isinstance(images, Tensor) or not images.is_floating_point() or images.shape[:1] != latents.shape[:1]:
+        raise SparringError(f"{who} returns {shape_of(images)} for {len(latents)} latents: {GENERATOR}")
+    return images
+
+
+def features_of(
+    backbone: nn.Module, images: Tensor, labels: Tensor | None, channels: int
+) -> tuple[Tensor, list[Tensor]]:
+    """Features [B, channels] and blocks. Raises SparringError where the backbone fails, or returns something else."""
+    who = f"backbone {called(backbone)}"
+    with others_code(f"{who} on images {shape_of(images)}", images, BACKBONE, labels):
+        found = backbone(images, labels)
+    if not isinstance(found, tuple | list) or len(found) != 2:
+        raise SparringError(f"{who} returns {shape_of(found)} for {len(images)} images: {BACKBONE}")
+    features, blocks = found
+    if (
+        not isinstance(features, Tensor)
+        or not features.is_floating_point()
+        or features.shape != (len(images), channels)
+    ):
+        raise SparringError(
+            f"{who} returns features {shape_of(features)} for {len(images)} images, and its `channels` promise "
+            f"[{len(images)}, {channels}]: {BACKBONE}"
+        )
+    rows = [isinstance(block, Tensor) and block.shape[:1] == images.shape[:1] for block in blocks or ()]
+    if not isinstance(blocks, tuple | list) or not all(rows):
+        raise SparringError(f"{who} returns blocks that are no list of tensors with {len(images)} rows: {BACKBONE}")
+    return features, list(blocks)
