@@ -76,6 +76,11 @@ def find_class(kind: str, registry: Mapping[str, str], what: str, base: type, tr
     return found
 
 
+def ships(kind: str, registry: Mapping[str, str], what: str) -> bool:
+    """Whether opened files may name this without anybody's consent."""
+    return _shipped(kind, registry, what) is not None
+
+
 def registered(what: str) -> dict[str, list[str]]:
     """What installed packages register, by name: `module:Name`, more than one where packages use one name."""
     found: dict[str, list[str]] = {}

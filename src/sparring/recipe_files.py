@@ -117,8 +117,8 @@ def read_with_trust(source: Any, *, allow_code: bool = False) -> tuple[dict[str,
     """
     writers = _Writers()
     values = _read(source, writers)
-    given = opened(writers.trust.opened, allow_code=allow_code)
-    return values, replace(given, written={**given.written, **writers.trust.written})
+    given = opened(source if isinstance(source, os.PathLike) else "", allow_code=allow_code)
+    return values, replace(given, opened=writers.trust.opened, written={**given.written, **writers.trust.written})
 
 
 def _read(source: Any, writers: _Writers) -> dict[str, Any]:

@@ -329,7 +329,8 @@ def test_a_recipe_extends_another_whose_modules_lie_beside_that_one(here: Path, 
 def test_a_run_of_this_process_samples_its_own_generator(here: Path) -> None:
     run = sparring.train(own_recipe(here, here / "project"), out="r")
     assert run.sample(2).shape == sparring.sample(run, 2).shape == sparring.load(run).sample(2).shape
-    assert run.recipe.generator.network.kind == f"{module(here)}:G"
+    assert run.recipe.generator.network.kind == sparring.show(run)["recipe"]["generator"]["network"]["kind"]
+    assert sparring.train(run, {"steps": 3}, resume=True, out="r").recipe.steps == 3
     records = sparring.evaluate(run, real="images.npz", extractor="classifier", n=4, metrics="fd")
     assert len(records) == 1
     with pytest.raises(sparring.SparringError, match="names code that does not ship"):

@@ -26,9 +26,11 @@ def classify(
     as_json: AsJson = False,
 ) -> None:
     """Train a classifier that knows what it does not know: `sparring classify nat/demo`."""
+    from sparring.classify.networks import NETWORKS, TORCHVISION
     from sparring.classify.report import ncr_rows_of, positive_rows_of
     from sparring.classify.run import named_classifiers, train_classifier
     from sparring.cli.classify_tables import print_table
+    from sparring.plugins import ships
     from sparring.training.progress import RichProgress
 
     run = train_classifier(
@@ -51,9 +53,11 @@ def classify(
     columns, rows = ncr_rows_of(run.results)
     if rows:
         print_table(columns, rows)
+    network = run.recipe.network.kind
+    ours = network.startswith(TORCHVISION) or ships(network, NETWORKS, "network")
     print_lines(
         f"verdict    {run.verdict}",
         f"run        {run.folder}",
         f"report     {run.folder / 'report.html'}",
-        f"use it     sparring predict {run.folder} IMAGES...",
+        f"use it     sparring predict {run.folder} IMAGES...{'' if ours else ' --allow-code'}",
     )

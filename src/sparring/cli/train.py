@@ -35,6 +35,8 @@ def train(
 ) -> None:
     """Train a GAN: `sparring train quickstart steps=500`."""
     from sparring.cli import tables
+    from sparring.networks import GENERATORS
+    from sparring.plugins import ships
     from sparring.training.progress import RichProgress
     from sparring.training.run import train as train_run
 
@@ -61,9 +63,10 @@ def train(
         print_json({"run": str(run.folder), "steps": run.recipe.steps, "metrics": measured})
         return
     tables.print_metrics(measured)
+    asked = "" if ships(run.recipe.generator.network.kind, GENERATORS, "generator") else " --allow-code"
     print_lines(
         f"run        {run.folder}  ({run.recipe.steps} steps)",
         f"pictures   {run.folder / 'samples'}",
         f"report     {run.folder / 'report.html'}",
-        f"sample it  sparring sample {run.folder} --n 64 --out samples.png",
+        f"sample it  sparring sample {run.folder} --n 64 --out samples.png{asked}",
     )
