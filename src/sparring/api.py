@@ -16,6 +16,7 @@ from sparring.dry_run import describe
 from sparring.errors import SparringError
 from sparring.messages import Note, note_or_default, watched
 from sparring.recipe import Recipe, differences
+from sparring.recipe_files import parse_overrides
 from sparring.report.plots import image_grid
 from sparring.sampling import load_generator
 from sparring.training.progress import measuring
@@ -33,10 +34,11 @@ def show(
 
     allow_code: whether a run may name code that does not ship, which is imported then (see docs/trust.md).
     """
+    overrides = overrides if isinstance(overrides, Mapping) else list(overrides)
     loaded = load_recipe(recipe, overrides, allow_code=allow_code)
     if isinstance(loaded, ClassifierRecipe):
         return describe_classifier(loaded)
-    return describe(loaded, note or (lambda text: None))
+    return describe(loaded, note or (lambda text: None), parse_overrides(overrides))
 
 
 def load_recipe(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import torch
@@ -11,6 +11,7 @@ from torch import Tensor
 
 from sparring.recipe import Recipe
 from sparring.terms.base import Player, Schedule, value_at
+from sparring.training.own_images import fitted_to
 from sparring.training.process import process_as_before
 from sparring.training.round import SIDES
 from sparring.training.run_folder import load_run_data
@@ -37,16 +38,20 @@ class _Shapes:
         return images, labels
 
 
-def describe(recipe: Recipe, note: Callable[[str], None] = lambda text: None) -> dict[str, Any]:
+def describe(
+    recipe: Recipe, note: Callable[[str], None] = lambda text: None, typed: Iterable[str] = ()
+) -> dict[str, Any]:
     """The resolved recipe, parameter counts, the term table, and passes and rows through D and G per step.
 
     The data are loaded only where the recipe does not say their size, channels and number of classes. passes and rows are
-    means over one cycle of steps at the end of the run, where every schedule has run its course.
+    means over one cycle of steps at the end of the run, where every schedule has run its course. typed: the keys of the
+    user's overrides, as in `training.own_images.fitted_to`.
     """
     data = recipe.data
     classes = len(data.classes) if isinstance(data.classes, list) and data.num_classes is None else data.num_classes
     if data.size is None or data.channels is None or classes is None:
         real = load_run_data(recipe, note).real
+        recipe = fitted_to(recipe, real, typed, note)
         shapes = _Shapes(real.size, real.channels, real.num_classes, len(real))
     else:
         shapes = _Shapes(data.size, data.channels, classes, max(50_000, recipe.batch_size))

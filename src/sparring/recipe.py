@@ -27,7 +27,7 @@ from sparring.errors import SparringError, nearest
 from sparring.metrics.extractors.base import is_script
 from sparring.networks import BACKBONES, GENERATORS
 from sparring.plugins import find, find_class
-from sparring.recipe_files import check_no_classifier, merge, parse_overrides, read_with_trust
+from sparring.recipe_files import HOW_TREATED, check_no_classifier, merge, parse_overrides, read_with_trust
 from sparring.recipe_objective import ObjectiveField
 from sparring.recipe_options import TRUST, explain, network_options, refused_code, trust_in
 from sparring.terms.base import Schedule, Scheduled
@@ -307,9 +307,7 @@ class Recipe(Part):
         for name, named in (sources or {}).items():
             old = dict(_short_data(values.get(name) or {}))
             if old.get("source") != named and not isinstance(source, Mapping | Recipe):
-                old = {
-                    key: old[key] for key in ("flip", "labelled") if key in old
-                }  # size, split, ... were the old images'
+                old = {key: old[key] for key in HOW_TREATED if key in old}  # size, split, ... were the old images'
             values[name] = {**old, "source": named}
         for key, value in changes.items():
             values = merge(values, _nested(key, value))

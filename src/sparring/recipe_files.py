@@ -28,6 +28,7 @@ SHORT_FORMS = {
     "ema": "decay",
 }
 SOURCES_BY_NAME = ("probes",)  # each value of these mappings may be short for its source
+HOW_TREATED = ("flip", "labelled", "skip_unreadable")  # of `data`: what is done with images, whichever they are
 PROTOCOL = ("title", "protocol", "checkpoint")  # of `paper`: how its numbers were made
 
 
@@ -240,7 +241,11 @@ def merge(base: Mapping[str, Any], change: Mapping[str, Any], *, of_sources: boo
             other_kind = "kind" in value and "kind" in old and value["kind"] != old["kind"]
             merged[key] = dict(value) if other_kind else merge(old, value, of_sources=key in SOURCES_BY_NAME)
         elif isinstance(old, Mapping) and "source" in old and isinstance(value, str):
-            merged[key] = {"source": value}  # data=FOLDER is another source, not the old one's split and classes
+            kept = {name: old[name] for name in ("size", *HOW_TREATED) if name in old}
+            merged[key] = {
+                **kept,
+                "source": value,
+            }  # data=FOLDER is another source, not the old one's split and classes
         elif isinstance(value, Mapping) and isinstance(old, str | int | float) and (of_sources or key in SHORT_FORMS):
             merged[key] = {"source" if of_sources else SHORT_FORMS[key]: old, **value}
         else:

@@ -232,3 +232,80 @@ def test_case_08_uniform_labels_are_there_on_request(perfect: Any, command: Call
     uniform = fashion_fd(perfect.folder, imbalanced, n=290, labels="uniform")
     assert uniform["labels"] == "uniform" and uniform["value"] > 15
     refused(command("evaluate", perfect.folder, "--real", "fashion-mnist-10k", "--labels", "even"), "data or uniform")
+
+
+# --- 11: own images in one command ---
+def photos(root: Path, sizes: list[tuple[int, int]], mode: str = "RGB") -> Path:
+    root.mkdir(parents=True)
+    rng = np.random.default_rng(1)
+    for i, (width, height) in enumerate(sizes):
+        shape = (height, width, 3) if mode == "RGB" else (height, width)
+        Image.fromarray(rng.integers(0, 256, shape).astype(np.uint8)).save(root / f"{i}.png")
+    return root
+
+
+SMALL = ("generator.network.width=4", "discriminator.network.width=4", "steps=1", "batch_size=8", "evaluation=null")
+
+
+def test_case_11_a_flat_folder_of_photos_trains_an_unconditional_gan(
+    tmp_path: Path, command: Callable[..., Result]
+) -> None:
+    photos(tmp_path / "mine", [(40, 30), (33, 50)] * 6)
+    words = ("train", "quickstart", "data=mine", *SMALL, "--out", "run")
+    code, _, err = command(*words)
+    assert code == 0, err
+    assert "no classes: an unconditional GAN is trained" in err and "resized to 32x32" in err
+    assert sparring.load(tmp_path / "run").sample(2).shape == (2, 3, 32, 32)
+    recorded = json.loads((tmp_path / "run" / "recipe.json").read_text())["recipe"]
+    assert recorded["discriminator"]["conditioning"] == recorded["generator"]["network"]["conditioning"] == "none"
+    code, _, err = command(*words[:-2], "--out", "run", "--resume", "steps=2")  # the same words again, for longer
+    assert code == 0 and "resuming" in err, err
+    assert command("sample", "run", "--n", 2, "--out", "two.png")[0] == 0
+    code, out, err = command("show", "quickstart", "data=mine", "batch_size=8", "--json")
+    assert code == 0 and json.loads(out)["images"] == {"size": 32, "channels": 3, "num_classes": 0}
+
+
+def test_case_11_class_folders_need_no_more_than_their_path(tmp_path: Path, command: Callable[..., Result]) -> None:
+    folders(tmp_path / "pets", {"cat": 6, "cow": 6, "dog": 6}, side=20, mode="RGB")
+    code, _, err = command("train", "quickstart", "data=pets", *SMALL, "--out", "run")
+    assert code == 0, err
+    saved = sparring.load(tmp_path / "run")
+    assert saved.class_names == ("cat", "cow", "dog") and saved.sample(1).shape == (1, 3, 32, 32)
+
+
+@pytest.mark.parametrize("term", ["multi_hinge", "nat_gan", "am_gan"])
+def test_case_11_a_term_that_needs_classes_is_refused_with_its_cure(
+    term: str, tmp_path: Path, command: Callable[..., Result]
+) -> None:
+    photos(tmp_path / "mine", [(8, 8)] * 9)
+    changes = [f"objective.{term}={{}}", *(["objective.hinge=null"] if term != "multi_hinge" else [])]
+    words = ("train", "quickstart", "data=mine", *changes, *SMALL)
+    refused(command(*words, "--out", "a"), f"objective.{term} needs class labels", f"objective.{term}=null")
+    assert command(*words, f"objective.{term}=null", "objective.hinge={}", "--out", "b")[0] == 0
+
+
+# --- 17: formats ---
+def test_case_17_compression_of_one_set_is_noted(tmp_path: Path, command: Callable[..., Result]) -> None:
+    test = sparring.load_images("fashion-mnist-10k", split="test").images[:200, 0].numpy()
+    (tmp_path / "png").mkdir()
+    for quality in (50, 90):
+        (tmp_path / f"jpeg{quality}").mkdir()
+        for i, pixels in enumerate(test):
+            Image.fromarray(pixels).save(tmp_path / f"jpeg{quality}" / f"{i}.jpg", quality=quality)
+    for i, pixels in enumerate(test):
+        Image.fromarray(pixels).save(tmp_path / "png" / f"{i}.png")
+    assert command("pack", "jpeg50", "--out", "packed.npz")[0] == 0
+
+    def record(images: str, real: str) -> dict[str, Any]:
+        words = ("evaluate", images, "--real", real, "--extractor", "fashion", "--metrics", "fd", "--json")
+        code, out, err = command(*words)
+        assert code == 0, err
+        return dict(json.loads(out)[0])
+
+    for images in ("jpeg50", "packed.npz"):
+        found = record(images, "png")
+        assert found["value"] > 1 and (found["stored_fake"], found["stored_real"]) == ("JPEG of quality 50", "PNG")
+        assert any("compression alone sets them apart" in note for note in found["notes"])
+    assert any("JPEG of quality 90" in note for note in record("jpeg50", "jpeg90")["notes"])
+    same = record("jpeg50", "jpeg50")
+    assert not any("compression" in note for note in same["notes"])

@@ -19,6 +19,7 @@ from sparring.sampling import load_generator
 from sparring.training.lock import only_writer
 from sparring.training.log import Tracker, read_rows
 from sparring.training.loop import Training
+from sparring.training.own_images import fitted_to
 from sparring.training.process import process_as_before
 from sparring.training.progress import Progress, no_progress, progress_or_default
 from sparring.training.run_folder import check_folder, choose_folder, is_run, load_run_data, python_sources, resolved
@@ -129,6 +130,7 @@ def train(
             torch.set_num_threads(chosen.threads)
             quiet = note if runtime.is_main else (lambda text: None)
             given = load_run_data(chosen, quiet, data=data, negatives=negatives, unlabelled=unlabelled)
+            chosen = fitted_to(chosen, given.real, changes, quiet)
         negatives, unlabelled = given.negatives, given.unlabelled
         state = build(chosen, given.real, negatives=negatives, unlabelled=unlabelled, runtime=runtime, note=quiet)
         training = Training(state, folder, given, list(trackers) if runtime.is_main else [], quiet)

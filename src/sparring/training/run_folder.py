@@ -20,6 +20,7 @@ from sparring.errors import SparringError
 from sparring.files import ANOTHER_FOLDER, UNFINISHED, one_line_for_disk_errors, write_json
 from sparring.recipe import Data, Evaluation, Recipe, differences, flat
 from sparring.training.lock import FILE
+from sparring.training.own_images import without_classes
 from sparring.trust import CodeNotAllowedError, consenting
 from sparring.version import commit, hardware, versions
 
@@ -215,6 +216,9 @@ def resolved(recipe: Recipe, folder: Path, *, resume: bool) -> Recipe:
     unsaid = {key: getattr(before, key) for key in ("threads", "start_from") if getattr(recipe, key) is None}
     unsaid |= {name: with_unsaid(getattr(before, name), getattr(recipe, name)) for name in SOURCES}
     recipe = recipe.model_copy(update=unsaid)
+    plain = without_classes(recipe)  # as a run on images without classes was started with the same words
+    if plain != recipe and without_classes(before) == before:
+        recipe = plain
     grown = ("steps",) if recipe.steps > before.steps else ()
     check_same_recipe(folder, before, recipe, SOURCES, grown, verb="train", what="On resume only `steps` may grow")
     return recipe
