@@ -265,3 +265,26 @@ def test_an_order_of_classes_numbers_and_names_them(source_of, tmp_path):
         load(source, class_order=["n01", "n03"])
     with pytest.raises(SparringError, match="cannot read the class order"):
         load(source, class_order=tmp_path / "none.tsv")
+
+
+def test_folders_of_whole_numbers_are_in_the_order_of_numbers(source_of):
+    source = source_of({f"{name}/0.png": int(name) for name in ("0", "1", "10", "2")})
+    data = load(source)
+    assert (
+        data.class_names == ("0", "1", "2", "10")
+        and levels(data) == [0, 1, 10, 2]
+        and data.labels.tolist() == [0, 1, 3, 2]
+    )
+    assert load(source, class_order=[10, 2, 1, 0]).labels.tolist() == [3, 2, 0, 1]
+    with pytest.raises(SparringError, match="the class order has class '2' twice"):
+        load(source, class_order=[10, 2, 2, 1, 0])
+
+
+def test_classes_without_images_can_be_left_out(source_of):
+    source = source_of({"a/0.png": 1, "b": None, "c/0.png": 3})
+    data = load(source, renumber=True)
+    assert data.class_names == ("a", "c") and data.labels.tolist() == [0, 1]
+    with pytest.raises(
+        SparringError, match=r"data\.renumber=true takes all classes that have images, and data\.classes"
+    ):
+        load(source, renumber=True, classes="a")

@@ -37,6 +37,13 @@ class Stored:
     looked_at: int
     size: str | None = None
 
+    def __post_init__(self) -> None:
+        """Raise ValueError for what no file holds that this package wrote."""
+        shares = self.formats.values() if isinstance(self.formats, dict) else [None]
+        numbers = [*shares, self.lossy, self.looked_at, self.quality or 0]
+        if not all(isinstance(number, int | float) for number in numbers) or not isinstance(self.size, str | None):
+            raise ValueError("formats, shares and numbers of how images are stored are not as they are written")
+
     def __str__(self) -> str:
         quality = "" if self.quality is None else f" of quality {self.quality}"
         named = [f"{name}{quality if name in ('JPEG', 'MPO') else ''}" for name in self.formats]
