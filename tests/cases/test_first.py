@@ -223,3 +223,15 @@ def test_case_29_few_validation_images_are_warned_of(command: Command, classes_a
     warnings = json.loads(Path("run/results.json").read_text())["warnings"]
     assert any("8 validation images" in line for line in warnings)
     assert html.escape(warnings[-1]) in Path("run/report.html").read_text()
+
+
+@pytest.mark.usefixtures("without_reports")
+def test_case_28_two_adversarial_losses_name_the_cure_and_the_cure_works(
+    command: Command, recipe_file: Callable[..., Path]
+) -> None:
+    code, out, err = command("show", recipe_file(), "objective={wasserstein: {}}")
+    assert (code, out) == (2, "") and err.count("\n") == 1
+    assert "to replace hinge by wasserstein, add objective.hinge=null" in err
+    code, out, err = command("show", recipe_file(), "objective={wasserstein: {}}", "objective.hinge=null", "--json")
+    assert code == 0, err
+    assert [term["name"] for term in json.loads(out)["terms"] if term["host"]] == ["wasserstein"]

@@ -42,9 +42,7 @@ class Objective:
     def __init__(self, terms: Mapping[str, Term] | None = None, /, **named: Term):
         self.terms: dict[str, Term] = {**(terms or {}), **named}
         hosts = [name for name, term in self.terms.items() if isinstance(term, AdversarialLoss)]
-        if len(hosts) != 1:
-            found = " and ".join(hosts) if hosts else "none"
-            raise SparringError(f"an objective has exactly one adversarial loss, this one has {found}")
+        _check_one_host(hosts)
         self.host_name = hosts[0]
         self.memory = {}
         for name, term in self.terms.items():
@@ -344,6 +342,18 @@ def _ever_acts(term: Term) -> bool:
     if term.weight != 0:
         return True
     return term.generator_weight not in (None, 0) and bool(term.needs("generator", 0))
+
+
+def _check_one_host(hosts: list[str]) -> None:
+    if len(hosts) == 1:
+        return
+    if hosts:
+        *others, last = hosts  # an override comes after what it was meant to replace
+        removed = " ".join(f"objective.{name}=null" for name in others)
+        found = f"{' and '.join(hosts)}: to replace {' and '.join(others)} by {last}, add {removed}"
+    else:
+        found = "none: add one, such as objective.hinge={}"
+    raise SparringError(f"an objective has exactly one adversarial loss, this one has {found}")
 
 
 def _agree_on_heads(terms: Mapping[str, Term]) -> None:
