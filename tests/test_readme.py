@@ -1,8 +1,8 @@
-"""The README's code runs as printed, and its five lines make updates that change both players."""
+"""The README's code runs as printed, its commands one after the other; its loop makes updates that change both players."""
 
 from __future__ import annotations
 
-import re
+import sys
 from pathlib import Path
 
 import pytest
@@ -10,10 +10,41 @@ import torch
 from torch import nn
 
 import sparring
+from docs_blocks import ROOT, blocks, commands
 
-README = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
-BLOCKS = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
-IN_PYTHON, OWN_LOOP = BLOCKS[:2]
+README = ROOT / "README.md"
+IN_PYTHON, OWN_LOOP = (block.text for block in blocks(README, language="python"))
+SHORT = ["steps=2", "batch_size=8", "evaluation.n=20"]  # what is appended to `sparring train`
+NOT_RUN = ("scripts/demo", "scripts/test", "python3", "source", "pip")  # test_docs.py looks whether they exist
+
+
+@pytest.mark.usefixtures("without_reports")
+def test_the_commands_run_one_after_the_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """In one folder, as in the shell of somebody who pastes them; runs are shortened by overrides."""
+    from sparring.cli import main
+
+    monkeypatch.chdir(tmp_path)
+    ran = []
+    for command in (each for block in blocks(README, language="bash") for each in commands(block.text)):
+        words = list(command.words)
+        if words[:2] == ["python", "-"]:
+            exec(command.given, {})
+        elif words[0] == "sparring":
+            short = SHORT if words[1:2] == ["train"] else []
+            words = [word.replace("sdp.t=50", "sdp.t=1") for word in words]
+            monkeypatch.setattr(sys, "argv", [*words, *short])
+            with pytest.raises(SystemExit) as stop:
+                main()
+            assert stop.value.code in (0, None), (words, capsys.readouterr().err)
+            ran.append(" ".join(words[:2]))
+        else:
+            assert words[0] in NOT_RUN, words
+    assert ran == ["sparring", "sparring train", "sparring sample", "sparring train", "sparring evaluate"]
+    assert (tmp_path / "samples.png").is_file() and len(list(Path("pictures").rglob("*.png"))) == 2000
+    assert "fashion-FD" in capsys.readouterr().out
+    assert sparring.Recipe.load(tmp_path / "runs" / "mine").data.source == "pictures"
 
 
 def test_the_lines_of_your_own_loop() -> None:
