@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Optional
+from typing import Annotated
 
 import typer
 
@@ -22,13 +22,15 @@ def start(context: typer.Context) -> None:
 def bench_step(
     recipe: RecipeArgument,
     overrides: Overrides = None,
-    iterations: Annotated[int, typer.Option(help="Pairs of measurements, ours and the textbook's in turn.")] = 20,
-    at: Annotated[Optional[int], typer.Option(help="Read schedules at this step; late in the run by default.")] = None,  # noqa: UP045
+    iterations: Annotated[
+        int, typer.Option(help="Pairs of measurements, this library's and the textbook's in turn.")
+    ] = 20,
+    at: Annotated[int | None, typer.Option(help="Read schedules at this step. Default: late in the run.")] = None,
     device: Device = None,
     allow_code: AllowCode = False,
     as_json: AsJson = False,
 ) -> None:
-    """One training step on synthetic data, against a plain and fair textbook step of the same recipe."""
+    """Time a training step on synthetic data against a plain textbook step of the same recipe."""
     from sparring.bench.step import bench_step as measure
 
     found = measure(

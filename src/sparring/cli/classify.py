@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated, Optional
+from typing import Annotated
 
 import typer
 
@@ -15,17 +15,17 @@ from sparring.cli.output import note, print_json, print_lines
 def classify(
     recipe: ClassifierArgument,
     overrides: ClassifierOverrides = None,
-    out: Annotated[Optional[Path], path_option("The run's folder; runs/NAME by default.")] = None,  # noqa: UP045
-    resume: Annotated[bool, typer.Option("--resume", help="Continue the run in that folder.")] = False,
+    out: Annotated[Path | None, path_option("The run's folder. Default: runs/NAME.")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Continue the run in that folder where it stopped.")] = False,
     beside: Annotated[
-        Optional[list[str]],  # noqa: UP045
-        typer.Option(help="A trained classifier to compare with, as NAME=RUN; may be given again."),
+        list[str] | None,
+        typer.Option(help="Compare with a classifier trained before: NAME=RUN. May be repeated."),
     ] = None,
     device: Device = None,
     allow_code: AllowCode = False,
     as_json: AsJson = False,
 ) -> None:
-    """Train a classifier that knows what it does not know: `sparring classify nat/demo`."""
+    """Train a classifier that can answer "unknown": `sparring classify nat/demo`."""
     from sparring.classify.networks import NETWORKS, TORCHVISION
     from sparring.classify.report import ncr_rows_of, positive_rows_of
     from sparring.classify.run import named_classifiers, train_classifier

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Optional
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -16,19 +16,20 @@ if TYPE_CHECKING:
 
 def diagnose(
     runs: Annotated[list[str], typer.Argument(metavar="RUN...", help="Folders of runs, or checkpoint files.")],
-    out: Annotated[Optional[Path], path_option("The folder of the report; RUN/diagnosis by default.")] = None,  # noqa: UP045
+    out: Annotated[Path | None, path_option("Folder of the report. Default: RUN/diagnosis.")] = None,
     only: Annotated[
-        Optional[list[str]],  # noqa: UP045
+        list[str] | None,
         typer.Option(
-            help="gradients, robustness, conditioning, diversity, memorisation, realistic, curves; again for more."
+            help="Only this section; may be repeated: gradients, robustness, conditioning, diversity, memorisation, "
+            "realistic, curves."
         ),
     ] = None,
-    n: Annotated[int, typer.Option("--n", help="How many images each number is of.")] = 256,
-    device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1, ...")] = "cpu",
+    n: Annotated[int, typer.Option("--n", help="How many images each number is computed from.")] = 256,
+    device: Annotated[str, typer.Option(help="Where to compute: cpu, cuda, cuda:1, ...")] = "cpu",
     allow_code: AllowCode = False,
     as_json: AsJson = False,
 ) -> None:
-    """A discriminator under the microscope: gradients, attacks, spectra, neighbours, curves."""
+    """Look closely at a trained discriminator: gradients, attacks, spectra, neighbours, curves."""
     from sparring.diagnose.report import diagnose as look
 
     found = look(*runs, out=out, only=only or [], n=n, device=device, note=note, allow_code=allow_code)

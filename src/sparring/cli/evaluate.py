@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Annotated, Any, Optional
+from typing import Annotated, Any
 
 import typer
 
@@ -13,51 +13,59 @@ from sparring.cli.output import note, print_json, print_lines
 
 
 def evaluate(
-    images: Annotated[str, typer.Argument(help="A run, generator file, folder, zip, npz or named data set.")],
+    images: Annotated[
+        str, typer.Argument(help="What to measure: a run, generator file, folder, zip, npz or named data set.")
+    ],
     overrides: Annotated[
-        Optional[list[str]],  # noqa: UP045
+        list[str] | None,
         typer.Argument(
             metavar="[KEY=VALUE]...", help="Changes to a run's evaluation, such as n=10000 split=test; without --real."
         ),
     ] = None,
-    real: Annotated[Optional[str], typer.Option(help="What to compare with: as the first, or statistics.npz.")] = None,  # noqa: UP045
+    real: Annotated[str | None, typer.Option(help="What to compare with: the same kinds, or statistics.npz.")] = None,
     metrics: Annotated[
-        Optional[str],  # noqa: UP045
+        str | None,
         typer.Option(
-            help="By commas: fd, fd-infinity, kd, kd-subsets, is, am, prdc, intra, classes; accuracies without --real."
+            help="Separated by commas: fd, fd-infinity, kd, kd-subsets, is, am, prdc, intra, classes; without --real "
+            "also accuracies."
         ),
     ] = None,
     extractor: Annotated[
-        Optional[str],  # noqa: UP045
-        typer.Option(help="inception, efficientnet-lite0, fashion, a classifier's run, or a TorchScript file."),
+        str | None,
+        typer.Option(
+            help="Whose features are compared: inception, efficientnet-lite0, fashion, a classifier's run, or a "
+            "TorchScript file."
+        ),
     ] = None,
-    weights: Annotated[Optional[Path], typer.Option(help="The extractor's weights, in a file.")] = None,  # noqa: UP045
-    sha256: Annotated[Optional[str], typer.Option(help="The hash that the weights must have.")] = None,  # noqa: UP045
-    n: Annotated[Optional[int], typer.Option("--n", help="How many images are measured.")] = None,  # noqa: UP045
-    n_real: Annotated[Optional[int], typer.Option(help="How many real images; all by default. With --real.")] = None,  # noqa: UP045
-    seed: Annotated[Optional[int], typer.Option(help="Of latents and draws.")] = None,  # noqa: UP045
-    split: Annotated[Optional[str], typer.Option(help="Of the real images.")] = None,  # noqa: UP045
-    images_split: Annotated[Optional[str], typer.Option(help="Of the measured images, where they are data.")] = None,  # noqa: UP045
+    weights: Annotated[Path | None, typer.Option(help="A file with the extractor's weights.")] = None,
+    sha256: Annotated[str | None, typer.Option(help="Refuse weights with another hash.")] = None,
+    n: Annotated[int | None, typer.Option("--n", help="How many images to measure.")] = None,
+    n_real: Annotated[int | None, typer.Option(help="How many real images. Default: all. With --real.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed of latents and random subsets.")] = None,
+    split: Annotated[str | None, typer.Option(help="Split of the real images, such as test.")] = None,
+    images_split: Annotated[str | None, typer.Option(help="Split of the measured images, if they are data.")] = None,
     labels: Annotated[
-        Optional[str],  # noqa: UP045
+        str | None,
         typer.Option(help="Classes that a generator is asked for: data (the real images' shares) or uniform."),
     ] = None,
-    is_splits: Annotated[Optional[int], typer.Option(help="Groups of the Inception Score.")] = None,  # noqa: UP045
-    size: Annotated[Optional[int], typer.Option(help="Load data with this side in pixels. With --real.")] = None,  # noqa: UP045
+    is_splits: Annotated[int | None, typer.Option(help="Number of groups of the Inception Score.")] = None,
+    size: Annotated[int | None, typer.Option(help="Crop and resize data to this many pixels. With --real.")] = None,
     channels: Annotated[
-        Optional[int],  # noqa: UP045
-        typer.Option(help="Load data as grayscale (1) or in colour (3). With --real."),
+        int | None,
+        typer.Option(help="Load data in grey (1) or in colour (3). With --real."),
     ] = None,
     skip_unreadable: Annotated[
-        bool, typer.Option("--skip-unreadable", help="Count bad images of data and go on. With --real.")
+        bool, typer.Option("--skip-unreadable", help="Leave out images of data that cannot be read. With --real.")
     ] = False,
-    versus: Annotated[Optional[str], typer.Option(help="A second run, class by class; with --real and --out.")] = None,  # noqa: UP045
-    out: Annotated[Optional[Path], path_option("The folder for --versus: a table, a scatter, samples.")] = None,  # noqa: UP045
+    versus: Annotated[
+        str | None, typer.Option(help="Compare with this run class by class. With --real and --out.")
+    ] = None,
+    out: Annotated[Path | None, path_option("Folder for what --versus finds: table, scatter, samples.")] = None,
     device: Device = None,
     allow_code: AllowCode = False,
     as_json: AsJson = False,
 ) -> None:
-    """Measure a run by its recipe's protocol, or any images against any with --real."""
+    """Measure how good a generator is: a run by its recipe's protocol; with --real any images against any others."""
     options: dict[str, Any] = {
         "extractor": extractor,
         "weights": weights,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Optional
+from typing import Annotated, Any
 
 import typer
 
@@ -33,14 +33,14 @@ RecipeArgument = Annotated[str, _recipe("recipes")]
 ClassifierArgument = Annotated[str, _recipe("classifiers")]
 AnyRecipe = Annotated[str, _recipe("recipes", "classifiers")]
 Overrides = Annotated[
-    Optional[list[str]],  # noqa: UP045 - typer reads the annotation at run time
+    list[str] | None,
     typer.Argument(metavar="[KEY=VALUE]...", help="Changes, such as steps=500 batch_size=32 objective.r1.weight=5."),
 ]
 ClassifierOverrides = Annotated[
-    Optional[list[str]],  # noqa: UP045
+    list[str] | None,
     typer.Argument(metavar="[KEY=VALUE]...", help="Changes, such as criterion=baseline or negatives.per_batch=32."),
 ]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for scripts instead of tables.")]
 AllowCode = Annotated[
     bool,
     typer.Option(
@@ -48,7 +48,9 @@ AllowCode = Annotated[
         help="Let an opened file import code that does not ship with sparring: only if you trust it. See docs/trust.md.",
     ),
 ]
-Device = Annotated[Optional[str], typer.Option(help="cpu, cuda, cuda:1, ...")]  # noqa: UP045
+Device = Annotated[
+    str | None, typer.Option(help="Where to compute: cpu, cuda, cuda:1, ... Default: a GPU if there is one.")
+]
 
 
 def path_option(help: str) -> Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Optional
+from typing import Annotated
 
 import typer
 
@@ -13,12 +13,16 @@ from sparring.cli.output import note, print_json, print_lines
 
 def pack(
     source: Annotated[str, typer.Argument(help="A folder, zip, npz or named data set.")],
-    out: Annotated[Optional[Path], path_option("The packed .npz; in this folder by default.")] = None,  # noqa: UP045
-    split: Annotated[Optional[str], typer.Option(help="Which split of a source that has some.")] = None,  # noqa: UP045
-    size: Annotated[Optional[int], typer.Option(help="Crop to a square and resize to this many pixels.")] = None,  # noqa: UP045
-    channels: Annotated[Optional[int], typer.Option(help="1 for grayscale, 3 for colour.")] = None,  # noqa: UP045
-    classes: Annotated[Optional[str], typer.Option(help="Some classes: names or numbers, by commas.")] = None,  # noqa: UP045
-    skip_unreadable: Annotated[bool, typer.Option("--skip-unreadable", help="Count bad images and go on.")] = False,
+    out: Annotated[Path | None, path_option("The .npz to write. Default: in the current folder.")] = None,
+    split: Annotated[str | None, typer.Option(help="Which split to take, such as test.")] = None,
+    size: Annotated[int | None, typer.Option(help="Crop to a square and resize to this many pixels.")] = None,
+    channels: Annotated[int | None, typer.Option(help="1 for grayscale, 3 for colour.")] = None,
+    classes: Annotated[
+        str | None, typer.Option(help="Only these classes: names or numbers, separated by commas.")
+    ] = None,
+    skip_unreadable: Annotated[
+        bool, typer.Option("--skip-unreadable", help="Leave out images that cannot be read.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Decode images once into one file that loads at once."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Optional
+from typing import Annotated
 
 import typer
 
@@ -15,14 +15,16 @@ def predict(
     classifier: Annotated[str, typer.Argument(help="A classifier's run, or its classifier.safetensors.")],
     images: Annotated[list[str], typer.Argument(metavar="IMAGES...", help="Image files, folders and zips.")],
     threshold: Annotated[
-        Optional[float],  # noqa: UP045
-        typer.Option(help="Answers below it are unknown; the classifier's own by default."),
+        float | None,
+        typer.Option(help='Answer "unknown" below this confidence. Default: the classifier\'s own.'),
     ] = None,
-    skip_unreadable: Annotated[bool, typer.Option("--skip-unreadable", help="Name bad images and go on.")] = False,
+    skip_unreadable: Annotated[
+        bool, typer.Option("--skip-unreadable", help="Name images that cannot be read, and go on.")
+    ] = False,
     allow_code: AllowCode = False,
     as_json: AsJson = False,
 ) -> None:
-    """Say what images show, with a confidence, or "unknown"."""
+    """Say what images show, or "unknown", with a confidence."""
     from sparring.classify.predict import predict as predict_images
     from sparring.cli.classify_tables import print_predictions
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Optional
+from typing import Annotated
 
 import typer
 
@@ -12,10 +12,10 @@ from sparring.cli.output import note, print_json
 
 def recipes(
     words: Annotated[
-        Optional[list[str]],  # noqa: UP045 - typer reads the annotation at run time
+        list[str] | None,
         typer.Argument(metavar="[WORD]...", help="A group such as as-gan, or text in a name or description."),
     ] = None,
-    data: Annotated[Optional[str], typer.Option(help="Only recipes on this data set, such as cifar10.")] = None,  # noqa: UP045
+    data: Annotated[str | None, typer.Option(help="Only recipes on this data set, such as cifar10.")] = None,
     everything: Annotated[bool, typer.Option("--all", help="List every recipe, and rows the papers quote.")] = False,
     as_json: AsJson = False,
 ) -> None:
@@ -39,11 +39,11 @@ def recipes(
 def show(
     recipe: AnyRecipe,
     overrides: Overrides = None,
-    diff: Annotated[Optional[str], typer.Option(help="Another recipe: print only what differs.")] = None,  # noqa: UP045
+    diff: Annotated[str | None, typer.Option(help="Print only what differs from this other recipe.")] = None,
     allow_code: AllowCode = False,
     as_json: AsJson = False,
 ) -> None:
-    """A dry run: the resolved recipe, parameters, terms, and passes through D and G per step."""
+    """Say what a run would do, without training: the whole recipe, parameters, terms, cost of a step."""
     from sparring.cli import tables
 
     if diff is not None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Optional
+from typing import Annotated
 
 import typer
 
@@ -13,10 +13,10 @@ from sparring.cli.output import print_json, print_lines
 
 def sample(
     run: Annotated[str, typer.Argument(help="A run's folder or a generator.safetensors.")],
-    out: Annotated[Path, path_option("A .png of all, an .npz, or a folder for one PNG each.")],
-    n: Annotated[int, typer.Option("--n", help="How many images.")] = 64,
+    out: Annotated[Path, path_option("Where to write: one .png of all, an .npz, or a folder of PNG files.")],
+    n: Annotated[int, typer.Option("--n", help="How many images to draw.")] = 64,
     seed: Annotated[int, typer.Option(help="The same seed gives the same images.")] = 0,
-    label: Annotated[Optional[str], typer.Option(help="A class, by name or number; all in turn by default.")] = None,  # noqa: UP045
+    label: Annotated[str | None, typer.Option(help="Only this class, by name or number. Default: all in turn.")] = None,
     allow_code: AllowCode = False,
     as_json: AsJson = False,
 ) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Optional
+from typing import Annotated, Any
 
 import typer
 
@@ -22,31 +22,31 @@ def toy(
         ),
     ],
     words: Annotated[
-        Optional[list[str]],  # noqa: UP045 - typer reads the annotation at run time
+        list[str] | None,
         typer.Argument(
             metavar="[FILE] [METHOD] [KEY=VALUE]...",
             help="A method such as sdp, and changes such as objective.sdp.k=5 world.std=0.1.",
         ),
     ] = None,
     versus: Annotated[
-        Optional[str],  # noqa: UP045
+        str | None,
         typer.Option(help='A second run beside it, from the same seed: a METHOD or "[METHOD] key=value ...".'),
     ] = None,
-    steps: Annotated[Optional[int], typer.Option(help="Generator updates; 1000, and 500 in a study.")] = None,  # noqa: UP045
-    seed: Annotated[Optional[int], typer.Option(help="0; the same seed gives the same bits.")] = None,  # noqa: UP045
+    steps: Annotated[int | None, typer.Option(help="Generator updates. Default: 1000, in a study 500.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Default: 0. The same seed gives the same bits.")] = None,
     level: Annotated[
-        Optional[float],  # noqa: UP045
-        typer.Option(help="Also say at which look the distance to the data was first at most this."),
+        float | None,
+        typer.Option(help="Also say when the distance to the data was first at most this."),
     ] = None,
     out: Annotated[
-        Optional[Path],  # noqa: UP045
-        path_option("A folder for the pictures, runs/toy/WORLD by default; a study's .jsonl."),
+        Path | None,
+        path_option("Folder for the pictures. Default: runs/toy/WORLD. In a study, its .jsonl file."),
     ] = None,
-    film: Annotated[Optional[str], typer.Option(help="auto, mp4, gif, apng or none.")] = None,  # noqa: UP045
-    seeds: Annotated[Optional[int], typer.Option(help="Of a study: how many; 20.")] = None,  # noqa: UP045
+    film: Annotated[str | None, typer.Option(help="Kind of film: auto, mp4, gif, apng or none.")] = None,
+    seeds: Annotated[int | None, typer.Option(help="In a study: how many seeds. Default: 20.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Watch a fight on a line or in a plane: `sparring toy nat-1d --versus non_saturating`."""
+    """Train on points of a line or a plane, and film it: `sparring toy nat-1d --versus non_saturating`."""
     from sparring.errors import SparringError
 
     if world == STUDY:

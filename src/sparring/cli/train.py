@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
-from typing import Annotated, Optional
+from typing import Annotated
 
 import typer
 
@@ -16,16 +16,18 @@ from sparring.cli.output import note, print_json, print_lines
 def train(
     recipe: RecipeArgument,
     overrides: Overrides = None,
-    out: Annotated[Optional[Path], path_option("The run's folder; runs/NAME by default.")] = None,  # noqa: UP045
-    resume: Annotated[bool, typer.Option("--resume", help="Continue the run in that folder.")] = False,
-    resume_from: Annotated[Optional[int], typer.Option(help="Continue from this step's checkpoint.")] = None,  # noqa: UP045
+    out: Annotated[Path | None, path_option("The run's folder. Default: runs/NAME.")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Continue the run in that folder where it stopped.")] = False,
+    resume_from: Annotated[int | None, typer.Option(help="Continue from the checkpoint of this step.")] = None,
     start_from: Annotated[
-        Optional[Path],  # noqa: UP045
-        typer.Option("--from", help="Start with the networks of another run, where they fit."),
+        Path | None,
+        typer.Option("--from", help="Start with another run's networks, where they fit."),
     ] = None,
-    skip_unreadable: Annotated[bool, typer.Option("--skip-unreadable", help="Count bad images and go on.")] = False,
+    skip_unreadable: Annotated[
+        bool, typer.Option("--skip-unreadable", help="Leave out images that cannot be read.")
+    ] = False,
     device: Device = None,
-    tensorboard: Annotated[bool, typer.Option("--tensorboard", help="Also log for TensorBoard.")] = False,
+    tensorboard: Annotated[bool, typer.Option("--tensorboard", help="Also write the numbers for TensorBoard.")] = False,
     allow_code: AllowCode = False,
     change_world_size: Annotated[
         bool,
@@ -33,7 +35,7 @@ def train(
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Train a GAN: `sparring train quickstart steps=500`."""
+    """Train a GAN, with pictures, numbers and a report: `sparring train quickstart steps=500`."""
     from sparring.cli import tables
     from sparring.networks import GENERATORS
     from sparring.plugins import ships
