@@ -38,7 +38,7 @@ def without_reports(monkeypatch: pytest.MonkeyPatch) -> None:
     """Runs leave an empty report: drawing its curves takes longer than everything else that a tiny run does."""
     import sparring.report.html
 
-    monkeypatch.setattr(sparring.report.html, "write_report", lambda folder: (folder / "report.html").write_text(""))
+    monkeypatch.setattr(sparring.report.html, "write_report", lambda folder: Path(folder, "report.html").write_text(""))
 
 
 @pytest.fixture(scope="session")

@@ -18,6 +18,7 @@ from sparring.messages import Note, note_or_default, watched
 from sparring.recipe import Recipe, differences
 from sparring.recipe_files import parse_overrides
 from sparring.report.plots import image_grid
+from sparring.report.samples import layout
 from sparring.sampling import load_generator
 from sparring.training.progress import measuring
 from sparring.trust import consenting
@@ -85,17 +86,20 @@ def sample(
     generator = load_generator(run, allow_code=allow_code)
     images = generator.sample(n, labels=labels, seed=seed)
     if target is not None:
-        columns = generator.num_classes if 2 <= generator.num_classes <= 16 and labels is None else 8
-        write_images(images, target, columns)
+        write_images(images, target, classes=generator.num_classes if labels is None else 0)
     return images
 
 
-def write_images(images: Tensor, out: Path, columns: int = 8) -> None:
-    """uint8 images [N, C, H, W] as one PNG, an npz, or a folder of PNGs, by the ending of `out`."""
+def write_images(images: Tensor, out: Path, *, classes: int = 0) -> None:
+    """uint8 images [N, C, H, W] as one PNG, an npz, or a folder of PNGs, by the ending of `out`.
+
+    classes: so many, in turn.
+    """
     import numpy as np
 
     if out.suffix == ".png":
-        image_grid(images, out, columns=min(columns, len(images)))
+        shown = layout(len(images), classes, rows=None)
+        image_grid(images, out, columns=shown.columns, cells=shown.cells)
     elif out.suffix == ".npz":
         out.parent.mkdir(parents=True, exist_ok=True)
         np.savez(out, images=images.numpy())

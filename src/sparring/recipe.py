@@ -27,7 +27,14 @@ from sparring.errors import SparringError, nearest
 from sparring.metrics.extractors.base import is_script
 from sparring.networks import BACKBONES, GENERATORS
 from sparring.plugins import find, find_class
-from sparring.recipe_files import HOW_TREATED, check_no_classifier, merge, parse_overrides, read_with_trust
+from sparring.recipe_files import (
+    HOW_TREATED,
+    check_no_classifier,
+    merge,
+    parse_overrides,
+    read_with_trust,
+    without_others_about,
+)
 from sparring.recipe_objective import ObjectiveField
 from sparring.recipe_options import TRUST, explain, network_options, refused_code, trust_in
 from sparring.terms.base import Schedule, Scheduled
@@ -304,6 +311,7 @@ class Recipe(Part):
             values, trust = read_with_trust(source, allow_code=allow_code)
             check_no_classifier(source, values)
         trust = trust.also(changes, Path.cwd())
+        written_for = values
         for name, named in (sources or {}).items():
             old = dict(_short_data(values.get(name) or {}))
             if old.get("source") != named and not isinstance(source, Mapping | Recipe):
@@ -311,6 +319,7 @@ class Recipe(Part):
             values[name] = {**old, "source": named}
         for key, value in changes.items():
             values = merge(values, _nested(key, value))
+        values = without_others_about(written_for, values)
         try:
             recipe = cls.model_validate(values, context={TRUST: trust})
         except ValidationError as error:

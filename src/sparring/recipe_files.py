@@ -206,9 +206,22 @@ def _extended(values: dict[str, Any], path: Path, seen: tuple[Path, ...], writer
     for base in bases:
         merged = merge(merged, _read_file(_base_path(base, path), (*seen, path.resolve()), writers))
     if merged:
+        if "about" in merged:
+            merged["about"] = without_others_about(merged, merge(merged, values)).get("about", "")
         _drop_row(merged, path)
         merged.pop("run_in_full", None)
     return merge(merged, values)
+
+
+def without_others_about(before: Mapping[str, Any], after: dict[str, Any]) -> dict[str, Any]:
+    """A recipe's values after overrides, without an `about` that tells of other images than theirs."""
+    replaced = any(_source(before, part) not in (None, _source(after, part)) for part in ("data", "negatives"))
+    return {**after, "about": ""} if replaced and before.get("about") == after.get("about") else after
+
+
+def _source(values: Mapping[str, Any], part: str) -> Any:
+    found = values.get(part)
+    return found.get("source") if isinstance(found, Mapping) else found
 
 
 def _drop_row(merged: dict[str, Any], path: Path) -> None:

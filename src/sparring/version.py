@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import platform
+import shlex
 import subprocess
+import sys
 from importlib.metadata import version
 from pathlib import Path
 
@@ -53,3 +55,16 @@ def bug_report() -> str:
 def hardware(threads: int | None) -> str:
     """What a run computes with, such as `x86_64 with AVX2, 2 threads`."""
     return f"{platform.machine()} with {instruction_set()}, {threads} thread{'' if threads == 1 else 's'}"
+
+
+def command_line(program: str | None = None) -> str:
+    """What started this process, quoted so that a shell takes it again; "" in a notebook. program: stands for the script."""
+    script, *words = sys.argv or [""]
+    if program is not None:
+        ranks = os.environ.get("LOCAL_WORLD_SIZE", "1")
+        start = [program] if ranks == "1" else ["torchrun", "--nproc-per-node", ranks, "-m", program]
+    elif not script or script.startswith("-") or "ipykernel" in script:
+        return ""
+    else:
+        start = ["python", script] if script.endswith(".py") else [script]
+    return shlex.join([*start, *words])

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import html
 import json
 import re
+import shlex
 import struct
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
+from PIL import Image
 
 import sparring
 from sparring import cli
+from sparring.data.packed import PackedImages
 from tiny import tiny_images, tiny_recipe
 
 
@@ -94,3 +99,115 @@ def test_case_12_the_bar_of_a_run_that_nan_stops_stays_where_it_was(
     assert stopped.value.code == 2
     first = re.search(r"at step (\d+)", said)
     assert first and re.findall(r"(\d+)/20", said)[-1] == first[1] != "20"
+
+
+def _conditional(**changes: Any) -> dict[str, Any]:
+    recipe = tiny_recipe(**changes)
+    recipe["generator"]["network"] = recipe["generator"]["network"] | {"conditioning": "conditional_batch_norm"}
+    return recipe
+
+
+def _samples_part(page: str) -> str:
+    return page.split("<h2>Samples</h2>")[1].split("<h2>")[0]
+
+
+@pytest.mark.parametrize("classes", [3, 7, 25, 70])
+def test_case_13_samples_of_any_number_of_classes_stand_in_a_grid_with_their_names(
+    classes: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sparring.report.html.figure", lambda *a, **k: "")  # curves take long
+    names = tuple(f"Kind <{i}>" for i in range(classes))
+    shades = torch.linspace(0, 255, classes).to(torch.uint8)
+    labels = torch.arange(4 * classes) % classes
+    images = PackedImages(shades[labels][:, None, None, None].expand(-1, 1, 8, 8).contiguous(), labels, names)
+    run = sparring.train(_conditional(steps=1), out=tmp_path / "run", data=images)
+    with Image.open(run.folder / "samples" / "step-000001.png") as picture:
+        assert 0.5 <= picture.width / picture.height <= 2.2
+        assert max(picture.size) <= 16 * 65
+    part = _samples_part((run.folder / "report.html").read_text())
+    shown = [i for i in range(classes) if f"Kind &lt;{i}&gt;</span>" in part]
+    assert shown == list(range(min(classes, 64)))
+    assert ("the first 64 of 70 classes" in part) is (classes == 70)
+
+
+@pytest.mark.parametrize("data", ["key", "extends"])
+def test_case_13_a_report_says_what_the_data_are_and_its_command_can_be_pasted(
+    data: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("cat", "small dog"):
+        for i in range(5):
+            path = tmp_path / "my photos" / name / f"{i}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Image.new("RGB", (16, 16), (50 * i, 40, 90)).save(path)
+    source, recipe = str(tmp_path / "my photos"), "quickstart"
+    small = ["generator.network.width=4", "discriminator.network.width=4", "steps=2", "batch_size=4", "evaluation=null"]
+    words = [*small, "data.size=16", "data.channels=3", "data.num_classes=2", "data.split=null"]
+    if data == "key":
+        words.append(f"data.source={source}")
+    else:
+        (tmp_path / "mine.yaml").write_text(json.dumps({"extends": "quickstart", "data": {"source": source}}))
+        recipe = str(tmp_path / "mine.yaml")
+    monkeypatch.setattr("sys.argv", ["sparring", "train", recipe, *words, "--out", str(tmp_path / "a run")])
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    assert ended.value.code in (0, None)
+    page = (tmp_path / "a run" / "report.html").read_text()
+    assert "garments" not in page and "Fashion" not in page
+    for piece in ("my photos", "10 images of 16 x 16 pixels", "RGB", "2 classes (cat, small dog)", "evaluation=null."):
+        assert piece in page.split("<h2>")[0], piece
+    command = html.unescape(page.split("<pre>")[1].split("</pre>")[0])
+    assert shlex.split(command) == ["sparring", "train", recipe, *words, "--out", str(tmp_path / "a run")]
+
+
+class _Stops:
+    """A tracker that looks at the run's report at each picture, and stops the run at one."""
+
+    def __init__(self, folder: Path, at: int, error: BaseException):
+        self.folder, self.at, self.error = folder, at, error
+        self.seen: list[int] = []
+
+    def config(self, recipe: Any) -> None: ...
+
+    def scalars(self, values: Any, step: int) -> None: ...
+
+    def images(self, name: str, images: Any, step: int) -> None:
+        if (self.folder / "report.html").is_file():
+            self.seen.append(step)
+        if step == self.at:
+            raise self.error
+
+    def close(self) -> None: ...
+
+
+def test_case_13_a_run_that_goes_on_or_was_stopped_has_a_report(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sparring.report.html.figure", lambda *a, **k: "")
+    folder, images = tmp_path / "run", tiny_images()
+    recipe = tiny_recipe(steps=9, samples_every=2, checkpoint_every=1)
+    tracker = _Stops(folder, 6, KeyboardInterrupt())
+    with pytest.raises(KeyboardInterrupt):
+        sparring.train(recipe, out=folder, data=images, trackers=[tracker])
+    assert tracker.seen == [2, 4, 6]
+    page = (folder / "report.html").read_text()
+    assert "the same latents at step 6, the last" in page and "interrupted at step 6" in page
+    again = _Stops(folder, 8, OSError("a disk of another kind"))
+    with pytest.raises(OSError, match="another kind"):
+        sparring.train(recipe, out=folder, data=images, trackers=[again], resume=True)
+    assert again.seen == [6, 8] or again.seen == [8]
+    assert "Stopped: OSError" in (folder / "report.html").read_text()
+    whole = sparring.train(recipe, out=folder, data=images, resume=True)
+    page = (whole.folder / "report.html").read_text()
+    assert "Stopped" not in page and "9 steps" in page
+
+
+def test_case_13_a_run_that_nan_stops_has_a_report_that_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sparring.report.html.figure", lambda *a, **k: "")
+    recipe = tiny_recipe(steps=9, log_every=50)
+    recipe["discriminator"]["optimizer"] = {"lr": 1e36}
+    with pytest.raises(sparring.NonFiniteLossError):
+        sparring.train(recipe, out=tmp_path / "run", data=tiny_images())
+    page = (tmp_path / "run" / "report.html").read_text()
+    assert "Stopped: hinge became" in page and "the same latents at step 0" in page

@@ -102,7 +102,7 @@ def test_the_report_holds_the_run(run: Path) -> None:
         assert piece in page, piece
     assert "a &lt;small&gt; run" in page and "a <small> run" not in page
     assert "<h1>tiny &amp; &lt;b&gt;old</h1>" in page and "<b>old" not in page
-    assert "4 steps, 32 real images seen" in page and "2.0 minutes" in page
+    assert "4 steps · 32 real images seen" in page and "2.0 minutes" in page
     parser = Balanced()
     parser.feed(page)
     assert parser.open == []

@@ -28,6 +28,7 @@ from sparring.recipe_files import (
     read_with_trust,
     shipped_classifiers,
     unknown_recipe,
+    without_others_about,
 )
 from sparring.recipe_options import TRUST, explain, network_options, refused_code, trust_in
 from sparring.terms.base import Schedule, value_at
@@ -239,10 +240,12 @@ class ClassifierRecipe(Part):
         factor = changes.pop("scale", None)
         values, trust = _values(source, allow_code)
         trust = trust.also(changes, Path.cwd())
+        written_for = values
         for key, value in changes.items():
             for name in reversed(key.split(".")):
                 value = {name: value}
             values = _merged(values, value)
+        values = without_others_about(written_for, values)
         try:
             recipe = cls.model_validate(values, context={TRUST: trust})
         except ValidationError as error:

@@ -12,7 +12,7 @@ from typing import Any
 from sparring.classify.evaluate import Evaluation, Mistake
 from sparring.classify.figures import confidence_histogram
 from sparring.files import write_atomically
-from sparring.report.html import figure, number_card, page, picture, section, table
+from sparring.report.html import data_line, figure, number_card, page, picture, section, table
 from sparring.report.plots import image_grid, render
 from sparring.training.log import read_rows
 
@@ -98,10 +98,12 @@ def _rate(value: float | None) -> str:
 def _head(name: str, recipe: Mapping[str, Any], facts: Mapping[str, Any], warnings: Sequence[str], verdict: str) -> str:
     parts = [f"{recipe.get('steps')} steps of {recipe.get('batch_size')} images"]
     parts += [str(facts[key]) for key in ("hardware", "commit") if facts.get(key)]
+    lines = [str(recipe.get("about", "")), data_line(facts), " · ".join(parts)]
     listed = "".join(f"<li>{html.escape(warning)}</li>" for warning in warnings)
     return (
-        f"<h1>{html.escape(name)}</h1>\n<p>{html.escape(str(recipe.get('about', '')))}</p>\n"
-        f"<p>{html.escape(' · '.join(parts))}</p>\n<p><strong>{html.escape(verdict)}.</strong></p>"
+        f"<h1>{html.escape(name)}</h1>\n"
+        + "\n".join(f"<p>{html.escape(line)}</p>" for line in lines if line)
+        + f"\n<p><strong>{html.escape(verdict)}.</strong></p>"
         + (f"<p>Mind:</p><ul>{listed}</ul>" if listed else "")
     )
 

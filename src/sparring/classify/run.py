@@ -326,7 +326,7 @@ def _write_facts(
     check_images(folder, started, now, " images")
     for line in moved(started, recipe):
         note(line)
-    return write_facts(folder, recipe, now, command)
+    return write_facts(folder, recipe, now, command, data=data.train.facts())
 
 
 @contextmanager

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -10,6 +9,7 @@ import typer
 
 from sparring.cli.options import AllowCode, AsJson, ClassifierArgument, ClassifierOverrides, Device, path_option
 from sparring.cli.output import note, print_json, print_lines
+from sparring.version import command_line
 
 
 def classify(
@@ -42,7 +42,7 @@ def classify(
         device=device,
         progress=RichProgress,
         note=note,
-        command="sparring " + " ".join(sys.argv[1:]),
+        command=command_line("sparring"),
         allow_code=allow_code,
     )
     if as_json:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -11,6 +10,7 @@ import typer
 
 from sparring.cli.options import AllowCode, AsJson, Device, Overrides, RecipeArgument, path_option
 from sparring.cli.output import note, print_json, print_lines
+from sparring.version import command_line
 
 
 def train(
@@ -54,7 +54,7 @@ def train(
         change_world_size=change_world_size,
         progress=RichProgress,
         note=note,
-        command="sparring " + " ".join(sys.argv[1:]),
+        command=command_line("sparring"),
         allow_code=allow_code,
     )
     if os.environ.get("RANK", "0") != "0":

@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -64,6 +65,18 @@ class PackedImages:
     split: str | None = None
     stored: Stored | None = None
     _rows: Tensor = field(init=False, repr=False)  # [N, H * W * C], the same memory: gathering rows is a plain copy
+
+    def facts(self) -> dict[str, Any]:
+        """What the images are, for reports."""
+        return {
+            "name": self.name,
+            "split": self.split,
+            "images": len(self),
+            "size": self.size,
+            "channels": self.channels,
+            "classes": self.num_classes,
+            "class_names": list(self.class_names),
+        }
 
     def __post_init__(self) -> None:
         images, labels = self.images, self.labels

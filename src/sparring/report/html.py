@@ -6,16 +6,20 @@ import base64
 import html
 import json
 import re
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from sparring.files import write_atomically
 from sparring.report.plots import curves, render, shrunk
+from sparring.report.samples import embedded, strips
 from sparring.training.log import TIME_FIELDS, read_rows
 
+SHARE = 0.02  # of a run's time that its curves may take while it goes on
 IN_A_ROW = 3  # earlier pictures of samples, spread over the run; two rows at most, and only whole ones
 NOT_CURVES = {"step", "update", "images", *TIME_FIELDS}
+CLASSES_NAMED = 12  # of the data's, in the line on top
 HEADLINES = 4  # numbers at the top
 SOURCES = (  # keys of a record that its number depends on, in words
     ("extractor", "extractor"),
@@ -46,6 +50,10 @@ p { margin: .3rem 0; color: var(--soft) }
 .curves { gap: 1.4rem 1.6rem } .pictures { grid-template-columns: repeat(auto-fill, minmax(min(47%, 18rem), 1fr)) }
 figure { margin: 0; min-width: 0 } figcaption { color: var(--soft); font-size: .85rem; margin-top: .25rem }
 img { width: 100%; image-rendering: pixelated; border-radius: .4rem; display: block }
+.strip img { border-radius: .2rem; margin-bottom: .2rem }
+.names { display: grid; color: var(--soft); font-size: .72rem; line-height: 1.15; text-align: center; align-items: end;
+         margin-top: .4rem }
+.names span { padding: 0 .1rem .15rem; overflow-wrap: anywhere; max-height: 3.4em; overflow: hidden }
 .curves svg { width: 100%; height: auto }
 .scroll { overflow-x: auto } table { border-collapse: collapse; font-size: .88rem; width: 100% }
 .sources { font-size: .85rem; overflow-wrap: anywhere } .sources b { color: var(--ink); font-weight: 500 }
@@ -59,20 +67,54 @@ summary { cursor: pointer; color: var(--soft) } li { color: var(--soft) }
 """
 
 
-def write_report(run: Path | str) -> Path:
+class RunReport:
+    """What a run knows of its report while it goes on: written at each picture, curves drawn where that takes little time.
+
+    unmeasured: why nothing is measured, "" where something is or will be.
+    """
+
+    def __init__(self, run: Path):
+        self.run, self.unmeasured = run, ""
+        self.ended: str | None = None
+        self._curves: str | None = None
+        self._started, self._drawing = time.perf_counter(), 0.0
+
+    def __fspath__(self) -> str:
+        return str(self.run)
+
+    def write(self, *, ended: str | None = None) -> None:
+        """ended: why the run is over, "" where it reached its last step; None while it goes on."""
+        self.ended = ended
+        write_report(self)
+
+    def curves(self) -> str:
+        """The curves as they are now, or as they were when they were last drawn."""
+        before = time.perf_counter()
+        if self.ended is not None or self._curves is None or self._drawing <= SHARE * (before - self._started):
+            self._curves = _all_curves(self.run)
+            self._drawing += time.perf_counter() - before
+        return self._curves
+
+
+def _all_curves(run: Path) -> str:
+    drawn = [_curves(read_rows(run / "log.jsonl")), _measured_curves(read_rows(run / "metrics.jsonl"))]
+    return "\n".join(filter(None, drawn))
+
+
+def write_report(run: Path | str | RunReport) -> Path:
     """Write a run's report.html from the files beside it, and return its path. Files that are missing are left out."""
+    live = run if isinstance(run, RunReport) else None
     run = Path(run)
     facts = _read_json(run / "recipe.json")
     log, metrics = read_rows(run / "log.jsonl"), read_rows(run / "metrics.jsonl")
     pictures = sorted((run / "samples").glob("step-*.png"))
     name = str(facts.get("recipe", {}).get("name", run.name))
     body = [
-        _head(name, facts, log),
-        _headlines(metrics),
+        _head(name, facts, log, live.ended or "" if live else ""),
+        _headlines(metrics) or _unmeasured(facts, log, live.unmeasured if live else ""),
         _pictures(pictures),
         _warnings(read_rows(run / "vitals.jsonl")),
-        _curves(log),
-        _measured_curves(metrics),
+        live.curves() if live else _all_curves(run),
         _class_shares(metrics),
         _metrics_table(metrics),
         _settings(facts),
@@ -138,14 +180,55 @@ def shown(value: Any) -> str:
 # --- the parts of a run's report ---
 
 
-def _head(name: str, facts: Mapping[str, Any], log: list[dict[str, Any]]) -> str:
+def _head(name: str, facts: Mapping[str, Any], log: list[dict[str, Any]], ended: str) -> str:
     recipe = facts.get("recipe", {})
-    parts = [f"{log[-1]['step']} steps, {log[-1]['images']:,} real images seen"] if log else []
+    parts = []
+    if log:
+        done, steps = log[-1]["step"], recipe.get("steps", 0)
+        parts.append(f"{done:,} of {steps:,} steps so far" if done < steps else f"{done:,} steps")
+        parts.append(f"{log[-1]['images']:,} real images seen")
     if log and "seconds" in log[-1]:
         parts.append(f"{log[-1]['seconds'] / 60:.1f} minutes")
     parts += [str(facts[key]) for key in ("hardware", "commit") if facts.get(key)]
-    about = html.escape(str(recipe.get("about", "")))
-    return f"<h1>{html.escape(name)}</h1>\n<p>{about}</p>\n<p>{html.escape(' · '.join(parts))}</p>"
+    lines = [str(recipe.get("about", "")), data_line(facts), " · ".join(parts), f"Stopped: {ended}" if ended else ""]
+    return f"<h1>{html.escape(name)}</h1>\n" + "\n".join(f"<p>{html.escape(line)}</p>" for line in lines if line)
+
+
+def data_line(facts: Mapping[str, Any]) -> str:
+    """What the images are that a run was trained on; "" where its recipe.json does not say."""
+    data = facts.get("data")
+    if not isinstance(data, Mapping):
+        source = (facts.get("recipe", {}).get("data") or {}).get("source")
+        return f"Data: {source}" if source else ""
+    named = f"{data['name']}{', ' + data['split'] if data['split'] else ''}"
+    parts = [f"{_counted(data['images'], 'image')} of {data['size']} x {data['size']} pixels"]
+    parts.append("grey" if data["channels"] == 1 else "RGB")
+    if data["classes"]:
+        listed = ", ".join(data["class_names"][:CLASSES_NAMED])
+        more = ", ..." if len(data["class_names"]) > CLASSES_NAMED else ""
+        parts.append(_counted(data["classes"], "class", "classes") + (f" ({listed}{more})" if listed else ""))
+    return f"Data: {named}: {', '.join(parts)}"
+
+
+def _counted(n: int, one: str, more: str | None = None) -> str:
+    return f"{n:,} {one if n == 1 else more or one + 's'}"
+
+
+def _unmeasured(facts: Mapping[str, Any], log: list[dict[str, Any]], reason: str) -> str:
+    """That there is no number, and why."""
+    if not facts:
+        return ""
+    recipe = facts.get("recipe", {})
+    evaluation, steps, done = recipe.get("evaluation"), recipe.get("steps", 0), log[-1]["step"] if log else 0
+    if not evaluation:
+        text = "Nothing was measured: the recipe says evaluation=null."
+    elif reason:
+        text = reason[0].upper() + reason[1:]
+    elif done < (due := evaluation.get("every") or steps):
+        text = f"Nothing has been measured yet: the first measurement is due at step {due:,}."
+    else:
+        text = "Nothing was measured: the run said why when its evaluation was due."
+    return f"<p>{html.escape(text)}</p>"
 
 
 def _last_step(metrics: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -174,16 +257,20 @@ def _remark(row: Mapping[str, Any], metrics: list[dict[str, Any]]) -> str:
 def _pictures(paths: list[Path]) -> str:
     if not paths:
         return ""
-    last = section(
-        "Samples", picture(paths[-1].read_bytes(), f"the same latents at step {_step(paths[-1])}, the last", css="last")
-    )
+    caption = f"the same latents at step {_step(paths[-1]):,}, the last"
+    shown = f"<figure>{strips(paths[-1], caption)}<figcaption>{caption}</figcaption></figure>"
+    last = section("Samples", shown)
     if len(paths) == 1:
         return last
     before = paths[:-1]
     count = len(before) if len(before) < IN_A_ROW else min(len(before) // IN_A_ROW, 2) * IN_A_ROW
     chosen = [before[round(i * (len(before) - 1) / max(count - 1, 1))] for i in range(count)]
-    earlier = "".join(picture(path.read_bytes(), f"step {_step(path)}") for path in chosen)
-    return last + section("How they came about", f'<div class="pictures">{earlier}</div>')
+    earlier = "".join(_embedded(path, f"step {_step(path)}") for path in chosen)
+    return last + section("How training went", f'<div class="pictures">{earlier}</div>')
+
+
+def _embedded(path: Path, caption: str) -> str:
+    return f'<figure><img alt="{caption}" src="{embedded(path)}"><figcaption>{caption}</figcaption></figure>'
 
 
 def _step(path: Path) -> int:
@@ -269,7 +356,7 @@ def _count(n: Any) -> str:
 def _settings(facts: Mapping[str, Any]) -> str:
     if not facts:
         return ""
-    command = html.escape(str(facts.get("command", "")))
+    command = html.escape(str(facts.get("command") or "Started from Python."))
     versions = ", ".join(f"{name} {version}" for name, version in facts.get("versions", {}).items())
     recipe = html.escape(json.dumps(facts.get("recipe", {}), indent=2, ensure_ascii=False))
     details = f"<details><summary>The resolved recipe</summary><pre>{recipe}</pre></details>"

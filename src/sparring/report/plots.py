@@ -23,6 +23,7 @@ Points = tuple[Sequence[float], Sequence[float]]  # (steps, values)
 TARGET_PIXELS = 64  # an image is enlarged to about this size on a screen
 GUTTER = 96  # gray between images: tells black and white ones apart, in light and dark surroundings
 SCALE_KEY = "sparring:scale"  # in the PNG: how often each pixel was repeated, so that it can be undone exactly
+CLASSES_KEY = "sparring:classes"  # likewise: which classes its columns show
 # readable on white and on near-black, and apart for colour-blind eyes
 COLOURS = ("#3b7ddd", "#e0823d", "#2f9e77", "#c2498f", "#7a45f5", "#c8283c")
 LINES = (
@@ -38,13 +39,21 @@ SMOOTH_ABOVE = 150  # points; longer curves get a running mean over a fiftieth o
 
 
 def image_grid(
-    images: Tensor, path: Path | str | None = None, *, columns: int = 8, scale: int | None = None
+    images: Tensor,
+    path: Path | str | None = None,
+    *,
+    columns: int = 8,
+    scale: int | None = None,
+    cells: Sequence[int] | None = None,
+    classes: str = "",
 ) -> Image.Image:
     """Images in rows of `columns`, each pixel enlarged to a crisp square of `scale` pixels, thin gutters between.
 
     images   uint8 [N, C, H, W], N >= 1, C 1 or 3
     path     where to write a PNG, atomically; None writes nothing
     scale    None: a whole number that brings images to about 64 pixels
+    cells    the image in each place, row by row, -1 for none; None: all of them, in their order
+    classes  kept in the PNG: what `report.samples` says of its columns
 
     Raises SparringError for anything else.
     """
@@ -55,19 +64,24 @@ def image_grid(
     if columns < 1 or (scale is not None and scale < 1):
         raise SparringError(f"columns and scale must be at least 1, got {columns} and {scale}")
     n, channels, height, width = images.shape
-    columns = min(columns, n)
-    rows = -(-n // columns)
+    cells = range(n) if cells is None else cells
+    columns = min(columns, len(cells))
+    rows = -(-len(cells) // columns)
     scale = scale or max(1, round(TARGET_PIXELS / max(height, width)))
 
     canvas = torch.full((rows * (height + 1) - 1, columns * (width + 1) - 1, channels), GUTTER, dtype=torch.uint8)
-    for i, image in enumerate(images.cpu()):
-        top, left = i // columns * (height + 1), i % columns * (width + 1)
-        canvas[top : top + height, left : left + width] = image.permute(1, 2, 0)
+    pixels = images.cpu()
+    for place, i in enumerate(cells):
+        if i >= 0:
+            top, left = place // columns * (height + 1), place % columns * (width + 1)
+            canvas[top : top + height, left : left + width] = pixels[i].permute(1, 2, 0)
     canvas = canvas.repeat_interleave(scale, 0).repeat_interleave(scale, 1)
     picture = Image.fromarray(canvas.squeeze(2).numpy() if channels == 1 else canvas.numpy())
     if path is not None:
         facts = PngInfo()
         facts.add_text(SCALE_KEY, str(scale))
+        if classes:
+            facts.add_text(CLASSES_KEY, classes)
         content = io.BytesIO()
         picture.save(content, "PNG", optimize=True, pnginfo=facts)
         write_atomically(path, content.getvalue())

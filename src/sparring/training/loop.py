@@ -7,11 +7,13 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from sparring.errors import SparringError
 from sparring.files import content_hash, remove_unfinished
 from sparring.recipe_options import given_to
 from sparring.report.plots import image_grid
+from sparring.report.samples import layout
 from sparring.sampling import generate_uint8, save_generator, takes_labels
 from sparring.training.checkpoint import CheckpointFolder, best_of
 from sparring.training.interrupt import Interrupts
@@ -25,6 +27,9 @@ from sparring.training.state import TrainingState
 from sparring.training.step import step_of
 from sparring.training.vitals import Vitals
 from sparring.training.world import read_worlds, worlds_of
+
+if TYPE_CHECKING:
+    from sparring.report.html import RunReport
 
 Note = Callable[[str], None]
 GRID = 64  # images in a sample picture
@@ -40,6 +45,7 @@ class Training:
         self.step_function = step_of(self.recipe)
         self._before = 0.0  # seconds that earlier sessions of this run took
         self._aside = 0.0  # seconds of this session that were not training steps
+        self._report: RunReport | None = None
         self._since = (0, 0.0)  # step and training time at the last tick
         evaluation = self.recipe.evaluation
         self.unmeasured = None if evaluation is None else check_evaluation(data, evaluation)  # why, if it is
@@ -73,7 +79,8 @@ class Training:
             )
         with self.runtime.together():
             if self.runtime.is_main:
-                write_facts(self.folder, self.recipe, fingerprints, command, world=worlds, origin=origin)
+                facts = self.data.real.facts()
+                write_facts(self.folder, self.recipe, fingerprints, command, world=worlds, origin=origin, data=facts)
                 remove_unfinished(self.folder)
                 self.checkpoints.forget_after(-1 if step is None else step, read_rows(self.folder / "metrics.jsonl"))
                 self._open_logs(step, tensorboard=tensorboard)
@@ -103,6 +110,7 @@ class Training:
         with self._closing(), Interrupts() as interrupts, make_progress(s.step, recipe.steps) as progress:
             if s.step == 0:
                 self._aside_from_training(self.save_samples)
+            self._aside_from_training(lambda: self._on_main(self.write_report))
             while s.step < recipe.steps:
                 self.step_function(s)
                 progress.step(s.step)
@@ -127,15 +135,24 @@ class Training:
             self._aside_from_training(lambda: self.evaluate(progress))
         if s.step % recipe.checkpoint_every == 0 or last:
             self._aside_from_training(self.save_checkpoint)
+        if s.step % recipe.samples_every == 0 and not last:
+            self._aside_from_training(lambda: self._on_main(self.write_report))
+
+    def write_report(self, ended: str | None = None) -> None:
+        """ended: as of `RunReport.write`."""
+        from sparring.report.html import RunReport
+
+        if self._report is None:
+            self._report = RunReport(self.folder)
+        self._report.unmeasured = self.unmeasured or ""
+        self._report.write(ended=ended)
 
     def _finish(self) -> None:
         if self.unmeasured is not None:
             self.note(self.unmeasured)  # again: the start of a long run is far above
-        from sparring.report.html import write_report
-
         if not (self.folder / "generator.safetensors").is_file():
             self._save_generator()
-        write_report(self.folder)
+        self.write_report(ended="")
 
     def _on_main(self, work: Callable[[], None]) -> None:
         """Let the main rank alone do what may take long; the others wait for it, and stop if it fails."""
@@ -148,6 +165,13 @@ class Training:
     def _closing(self) -> Iterator[None]:
         try:
             yield
+        except BaseException as error:
+            over = self.state.step >= self.recipe.steps and isinstance(error, KeyboardInterrupt)
+            if self.runtime.is_main and not over:
+                with suppress(OSError, SparringError):  # `error` is what people should read
+                    check_still_here(self.folder)
+                    self.write_report(_why(error, self.state.step))
+            raise
         finally:
             if self.runtime.is_main:
                 with suppress(OSError):  # a full disk has been reported already
@@ -195,12 +219,11 @@ class Training:
         latents, labels = self.state.feed.latents(GRID, "fixed")
         images = generate_uint8(generator, latents, labels)
         conditional = takes_labels(generator, self.data.real.num_classes)
-        columns = self.data.real.num_classes if conditional else 8
-        if columns not in range(2, 17):
-            columns = 8
-        shown = images[: len(images) // columns * columns]
+        shown = layout(GRID, self.data.real.num_classes if conditional else 0)
+        names = shown.described(self.data.real.class_names)
         step, every, folder = self.state.step, self.recipe.samples_every, self.folder / "samples"
-        picture = image_grid(shown, folder / f"step-{step:06d}.png", columns=columns)
+        path = folder / f"step-{step:06d}.png"
+        picture = image_grid(images, path, columns=shown.columns, cells=shown.cells, classes=names)
         regular = step > 0 and step % every == 0  # a run's end may come soon after the picture before it
         before = folder / f"step-{step - every:06d}.png" if regular else None
         self.vitals.samples(images, labels if conditional else None, picture, before)
@@ -271,3 +294,10 @@ class Training:
             "class_names": list(real.class_names) if conditional else [],
         }
         save_generator(self.folder, s.evaluated_generator, json.loads(json.dumps(description)))
+
+
+def _why(error: BaseException, step: int) -> str:
+    """Why a run ended early, for its report."""
+    if isinstance(error, KeyboardInterrupt):
+        return f"interrupted at step {step}; continue it with --resume"
+    return str(error) if isinstance(error, SparringError) else f"{type(error).__name__} at step {step}"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import shlex
-import sys
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,7 +21,7 @@ from sparring.recipe import Data, Evaluation, Recipe, differences, flat
 from sparring.training.lock import FILE
 from sparring.training.own_images import without_classes
 from sparring.trust import CodeNotAllowedError, consenting
-from sparring.version import commit, hardware, versions
+from sparring.version import command_line, commit, hardware, versions
 
 Note = Callable[[str], None]
 MAY_DIFFER = ("name", "about", "paper", "run_in_full", "keep_checkpoints")  # on resume: they change no number
@@ -295,7 +294,7 @@ def write_facts(
         "recipe": recipe.to_dict(),
         "versions": started.get("versions") or versions(),
         "commit": started.get("commit") or commit(),
-        "command": started.get("command") or command or " ".join(sys.argv),
+        "command": started.get("command") or command or command_line(),
         "hardware": started.get("hardware") or hardware(recipe.threads),
         "fingerprints": dict(fingerprints),
         **{key: value or started.get(key) for key, value in more.items()},
