@@ -9,8 +9,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from sparring.limits import PASSES
 from sparring.recipe import Recipe
 from sparring.terms.base import Player, Schedule, value_at
+from sparring.training.objective import LONGEST_CYCLE
 from sparring.training.own_images import fitted_to
 from sparring.training.process import process_as_before
 from sparring.training.round import SIDES
@@ -19,7 +21,6 @@ from sparring.training.runtime import Runtime
 from sparring.training.state import TrainingState, build
 from sparring.training.step import in_one_line, train_step
 
-LONGEST_CYCLE = 64  # steps that a dry run takes at most, for terms that act every so often
 PLAYERS: tuple[Player, Player] = ("discriminator", "generator")
 
 
@@ -115,7 +116,8 @@ def _costs(state: TrainingState) -> dict[str, Any]:
     """Passes and rows per step, counted over one cycle of real steps on networks without memory."""
     recipe, terms = state.recipe, state.objective.terms.values()
     cycle = math.lcm(*(math.lcm(getattr(t, "every", 1), getattr(t, "join_every", 1)) for t in terms))
-    cycle = min(cycle, LONGEST_CYCLE, recipe.steps)
+    passes = recipe.d_steps * recipe.accumulate
+    cycle = max(1, min(cycle, LONGEST_CYCLE, recipe.steps, PASSES // passes))
     state.step = (recipe.steps - cycle) // cycle * cycle
     state.updates = state.step * recipe.d_steps
     sources = state.objective.gradient_sources(state.objective.active("discriminator", state.step, state.updates))

@@ -4,9 +4,24 @@ import difflib
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 
+LONGEST = 560  # characters of a message: seven lines of a terminal, whatever names and values it quotes
+_END = 160  # of these: its end, which holds the cure
+
 
 class SparringError(ValueError):
-    """A mistake in what the user asked for. The command line prints it in one line and exits with 2."""
+    """A mistake in what the user asked for. The command line prints it in one line and exits with 2.
+
+    The message is always one line of printable characters: it may quote what a file or a name holds.
+    """
+
+    def __init__(self, message: object = ""):
+        super().__init__(_in_one_line(str(message)))
+
+
+def _in_one_line(text: str) -> str:
+    text = " ".join(text[: 100 * LONGEST].split())  # the cut keeps a quoted novel cheap
+    text = "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
+    return text if len(text) <= LONGEST else f"{text[: LONGEST - _END - 5]} ... {text[-_END:]}"
 
 
 class NonFiniteLossError(SparringError):
@@ -32,7 +47,8 @@ def one_line(before: str, after: str | Callable[[Exception], str] = "") -> Itera
     except SparringError:
         raise
     except Exception as error:
-        reason = " ".join(str(error).split())[:160] or type(error).__name__
+        reason = "there is not enough memory" if isinstance(error, MemoryError) else " ".join(str(error).split())[:160]
+        reason = reason or type(error).__name__
         raise SparringError(f"{before}{reason}{after(error) if callable(after) else after}") from error
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, Protocol
+from typing import Annotated, Any, Literal
 
 from pydantic import (
     BaseModel,
@@ -20,17 +20,23 @@ from pydantic import (
     ValidationError,
     ValidationInfo,
     field_validator,
+    model_validator,
 )
 from torch import nn
 
+from sparring import limits
 from sparring.errors import SparringError, nearest
+from sparring.limits import check_scale, check_values, whole
 from sparring.metrics.extractors.base import is_script
 from sparring.networks import BACKBONES, GENERATORS
 from sparring.plugins import find, find_class
 from sparring.recipe_files import (
     HOW_TREATED,
     check_no_classifier,
+    differences,
+    flat,
     merge,
+    nested,
     parse_overrides,
     read_with_trust,
     without_others_about,
@@ -56,6 +62,11 @@ class Part(BaseModel):
         if isinstance(value, bool) and cls.model_fields[str(info.field_name)].annotation is not bool:
             raise ValueError(f"takes no true or false, got {str(value).lower()}")
         return value
+
+    @field_validator("*")
+    @classmethod
+    def _whole_numbers(cls, value: Any) -> Any:
+        return whole(value)
 
 
 Beta = Annotated[float, Field(ge=0, lt=1)]
@@ -125,10 +136,10 @@ class Generator(Part):
     """The generator: its network, latents, optimiser and moving average."""
 
     network: NetworkField
-    latent_size: int = Field(128, ge=1)
+    latent_size: int = Field(128, ge=1, le=limits.LATENT)
     optimizer: Optimizer = Optimizer()
     ema: Annotated[EMA | None, BeforeValidator(_short_ema)] = None
-    batch_size: int | None = Field(None, ge=1)  # None: the recipe's
+    batch_size: int | None = Field(None, ge=1, le=limits.ROWS)  # None: the recipe's
     labels: Literal["uniform", "data"] = (
         "uniform"  # of fakes in training: all classes as often, or in the data's shares
     )
@@ -164,15 +175,13 @@ class Data(Part):
 
     source: str
     split: str | None = None
-    size: int | None = Field(None, ge=1)
+    size: int | None = Field(None, ge=1, le=limits.SIDE)
     channels: Literal[1, 3] | None = None
     classes: ClassesField = None
     renumber: bool = False  # leave out classes without images, and number the others anew
-    num_classes: int | None = Field(None, ge=0)
+    num_classes: int | None = Field(None, ge=0, le=limits.CLASSES)
     flip: bool = False
-    labelled: float | None = Field(
-        None, gt=0, le=1
-    )  # share of each class's labels that is kept; the rest is unlabelled
+    labelled: float | None = Field(None, gt=0, le=1)  # share of each class's labels that is kept
     skip_unreadable: bool = False
     download: bool = False  # let torchvision fetch a data set of its own
 
@@ -188,16 +197,16 @@ class Evaluation(Part):
     """When and how generated samples are measured; part of the recipe, because numbers depend on all of it."""
 
     every: int | None = Field(None, ge=1)  # generator steps; None: at the end alone
-    n: int = Field(2_000, ge=2)
+    n: int = Field(2_000, ge=2, le=limits.MEASURED)
     extractor: str | None = None  # None: the embedded one where it fits the data, else no features
     metrics: tuple[str, ...] | None = None  # None: all that the extractor allows
     split: str | None = None  # of the real images; None: the training images themselves
     labels: Literal["data", "uniform"] = (
         "data"  # of conditional generators: in the real images' shares, or all as often
     )
-    n_real: int | None = Field(None, ge=2)  # that many of them, drawn by `seed`; None: all
-    is_splits: int = Field(10, ge=1)
-    batch_size: int = Field(250, ge=1)
+    n_real: int | None = Field(None, ge=2, le=limits.MEASURED)  # that many of them, drawn by `seed`; None: all
+    is_splits: int = Field(10, ge=1, le=limits.MEASURED)
+    batch_size: int = Field(250, ge=1, le=limits.ROWS)
     seed: int = 0
 
     @field_validator("extractor")
@@ -211,7 +220,7 @@ class Evaluation(Part):
 class Recipe(Part):
     """A whole run. Counts of steps are generator updates."""
 
-    name: str = Field("unnamed", min_length=1)
+    name: str = Field("unnamed", min_length=1, max_length=limits.NAME)
     about: str = ""
     paper: dict[str, Any] | None = None  # which row of which table this is, and the number printed there
     run_in_full: bool = False  # whether anyone has run it in full; every listing says so where nobody has
@@ -225,9 +234,9 @@ class Recipe(Part):
     augment: dict[str, Any] | None = None
 
     steps: int = Field(ge=1)
-    batch_size: int = Field(64, ge=1)
-    d_steps: int = Field(1, ge=1)
-    accumulate: int = Field(1, ge=1)  # micro-batches per update
+    batch_size: int = Field(64, ge=1, le=limits.ROWS)
+    d_steps: int = Field(1, ge=1, le=limits.D_STEPS)
+    accumulate: int = Field(1, ge=1, le=limits.ACCUMULATE)  # micro-batches per update
     seed: int = 0
     step: str = "sparring.training.step:train_step"  # one generator step; yours is package.module:function
 
@@ -238,7 +247,9 @@ class Recipe(Part):
     samples_every: int = Field(500, ge=1)
     checkpoint_every: int = Field(1_000, ge=1)
     keep_checkpoints: int = Field(2, ge=1)  # the last ones, beside the best; more show a run's course to `diagnose`
-    threads: int | None = Field(None, ge=1)  # part of the recipe, because bits depend on them; None: as the machine has
+    threads: int | None = Field(
+        None, ge=1, le=limits.THREADS
+    )  # part of the recipe, because bits depend on them; None: as the machine has
     precision: Literal["float32", "bfloat16"] = "float32"
 
     @field_validator("step")
@@ -253,6 +264,12 @@ class Recipe(Part):
         make_augment(augment, trust_in(info))
         return augment
 
+    @model_validator(mode="after")
+    def _passes(self) -> Recipe:
+        if self.d_steps * self.accumulate > limits.PASSES:
+            raise ValueError(f"d_steps times accumulate is at most {limits.PASSES}: lower one of them")
+        return self
+
     @property
     def generator_batch_size(self) -> int:
         return self.generator.batch_size or self.batch_size
@@ -263,8 +280,7 @@ class Recipe(Part):
 
     def scaled(self, factor: float) -> Recipe:
         """The same recipe over `factor` times its length, all its schedules in proportion."""
-        if not factor > 0:
-            raise SparringError(f"scale takes a factor above 0, got {factor}")
+        factor = check_scale(factor)
         objective = Objective({name: term.scaled(factor) for name, term in self.objective.terms.items()})
 
         def often(every: int) -> int:
@@ -313,18 +329,20 @@ class Recipe(Part):
         trust = trust.also(changes, Path.cwd())
         written_for = values
         for name, named in (sources or {}).items():
-            old = dict(_short_data(values.get(name) or {}))
+            before = _short_data(values.get(name))
+            old = dict(before) if isinstance(before, Mapping) else {}
             if old.get("source") != named and not isinstance(source, Mapping | Recipe):
                 old = {key: old[key] for key in HOW_TREATED if key in old}  # size, split, ... were the old images'
             values[name] = {**old, "source": named}
         for key, value in changes.items():
-            values = merge(values, _nested(key, value))
+            values = merge(values, nested(key, value))
+        check_values(values, "the recipe", plain=False)
         values = without_others_about(written_for, values)
         try:
             recipe = cls.model_validate(values, context={TRUST: trust})
         except ValidationError as error:
             raise refused_code(error) or SparringError(explain(error, cls)) from None
-        return recipe if factor is None else recipe.scaled(_number("scale", factor))
+        return recipe if factor is None else recipe.scaled(factor)
 
 
 def _scaled_ema(ema: EMA, factor: float) -> EMA:
@@ -340,39 +358,7 @@ def _checked_network(network: Network, registry: Mapping[str, str], what: str, t
     return Network(kind=network.kind, **options)
 
 
-def _nested(key: str, value: Any) -> dict[str, Any]:
-    for name in reversed(key.split(".")):
-        value = {name: value}
-    return value
-
-
-def _number(key: str, value: Any) -> float:
-    try:
-        return float(value)
-    except (TypeError, ValueError):
-        raise SparringError(f"{key} takes a number, got {value!r}") from None
-
-
-class _Resolved(Protocol):
-    def to_dict(self) -> dict[str, Any]: ...
-
-
-def differences(a: _Resolved, b: _Resolved) -> dict[str, tuple[Any, Any]]:
-    """What differs between two recipes, as dotted keys with both values; a key that one lacks is None there."""
-    flat_a, flat_b = flat(a.to_dict()), flat(b.to_dict())
-    keys = [*flat_a, *(key for key in flat_b if key not in flat_a)]
-    return {key: (flat_a.get(key), flat_b.get(key)) for key in keys if flat_a.get(key) != flat_b.get(key)}
-
-
-def flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Nested mappings as one of dotted keys. An empty mapping stays, as a term without fields does."""
-    found: dict[str, Any] = {}
-    for key, value in values.items():
-        if isinstance(value, Mapping) and value:
-            found |= flat(value, f"{prefix}{key}.")
-        else:
-            found[f"{prefix}{key}"] = value
-    return found
-
-
-__all__ = ["EMA", "Data", "Discriminator", "Evaluation", "Generator", "Network", "Optimizer", "Recipe", "nearest"]
+__all__ = [
+    "EMA", "Data", "Discriminator", "Evaluation", "Generator", "Network", "Optimizer", "Part", "Recipe",
+    "differences", "flat", "nearest",
+]  # fmt: skip

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 from collections.abc import Iterator, Mapping
@@ -11,11 +10,11 @@ from dataclasses import replace
 from functools import cache
 from importlib import resources
 from pathlib import Path
-from typing import Any
-
-import yaml
+from typing import Any, Protocol
 
 from sparring.errors import SparringError, nearest
+from sparring.limits import DEPTH, EXTENDED, KEY, OVERRIDE, RECIPE_BYTES, check_values
+from sparring.parsing import NotYAMLError, parse_json, parse_yaml, read_text
 from sparring.trust import Trust, is_opened, opened
 
 SHORT_FORMS = {
@@ -30,34 +29,6 @@ SHORT_FORMS = {
 SOURCES_BY_NAME = ("probes",)  # each value of these mappings may be short for its source
 HOW_TREATED = ("flip", "labelled", "skip_unreadable")  # of `data`: what is done with images, whichever they are
 PROTOCOL = ("title", "protocol", "checkpoint")  # of `paper`: how its numbers were made
-
-
-class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
-    """YAML 1.1 reads 1e-4 as text, 010 and 1:30 as numbers (8 and 90), 2026-12-01 as a date; here they
-    are what everyone means: a number, and text.
-
-    A key given twice is an error.
-    """
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        keys = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode) and key.value != "<<"]
-        twice = [key for key in keys if keys.count(key) > 1]
-        if twice:
-            raise yaml.constructor.ConstructorError(None, None, f"the key '{twice[0]}' stands twice", node.start_mark)
-        return super().construct_mapping(node, deep)
-
-
-_INTEGER, _DATE = "tag:yaml.org,2002:int", "tag:yaml.org,2002:timestamp"
-_Loader.yaml_implicit_resolvers = {
-    first: [(tag, pattern) for tag, pattern in resolvers if tag not in (_INTEGER, _DATE)]
-    for first, resolvers in _Loader.yaml_implicit_resolvers.items()
-}
-_Loader.add_implicit_resolver(_INTEGER, re.compile(r"^[-+]?(0|[1-9][0-9_]*)$"), list("-+0123456789"))
-_Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float",
-    re.compile(r"^[-+]?(\d+\.\d*([eE][-+]?\d+)?|\d+[eE][-+]?\d+|\.\d+([eE][-+]?\d+)?)$"),
-    list("-+0123456789."),
-)
 
 
 def shipped_recipes() -> dict[str, Path]:
@@ -80,8 +51,8 @@ def _shipped(folder: str) -> dict[str, Path]:
 
 def quoted_rows() -> list[dict[str, Any]]:
     """The rows of the papers' tables that their authors quote from others: listed, and no recipes."""
-    text = (Path(str(resources.files("sparring"))) / "recipes" / "_quoted.yaml").read_text(encoding="utf-8")
-    return list(yaml.load(text, _Loader))
+    path = Path(str(resources.files("sparring"))) / "recipes" / "_quoted.yaml"
+    return list(parse_yaml(read_text(path, RECIPE_BYTES), str(path)))
 
 
 class _Writers:
@@ -89,6 +60,7 @@ class _Writers:
 
     def __init__(self) -> None:
         self.trust, self.is_user = Trust(), True
+        self.files: list[Path] = []
 
     @contextmanager
     def reading(self, values: Any, path: Path, *, is_opened: bool = False) -> Iterator[None]:
@@ -124,6 +96,7 @@ def read_with_trust(source: Any, *, allow_code: bool = False) -> tuple[dict[str,
 
 def _read(source: Any, writers: _Writers) -> dict[str, Any]:
     if isinstance(source, Mapping):
+        check_values(source, "the recipe", plain=False)
         with writers.reading(source, Path("recipe")):
             return _extended(dict(source), Path("recipe"), (), writers)
     if not isinstance(source, str | os.PathLike):
@@ -134,11 +107,11 @@ def _read(source: Any, writers: _Writers) -> dict[str, Any]:
     path = Path(source)
     if str(source) in shipped:
         path = shipped[str(source)]
-    elif path.is_dir():
+    elif os.path.isdir(path):
         path = path / "recipe.json"
         if not path.is_file():
             raise SparringError(f"{source} is a folder without a recipe.json, so it is no run")
-    elif not path.is_file():
+    elif not os.path.isfile(path):  # also where the name is too long to be one
         if path.suffix in (".yaml", ".yml", ".json"):
             raise SparringError(f"there is no recipe file {source}")
         raise unknown_recipe(str(source))
@@ -161,7 +134,7 @@ def check_no_classifier(source: Any, values: Mapping[str, Any]) -> None:
     """Raise SparringError where a GAN's recipe is asked for and `values` were read from the folder of a classifier's run."""
     from sparring.classify.describe import is_classifier
 
-    if isinstance(source, str | os.PathLike) and Path(source).is_dir() and is_classifier(values):
+    if isinstance(source, str | os.PathLike) and os.path.isdir(source) and is_classifier(values):
         raise SparringError(
             f"'{source}' is the run of a classifier: its numbers are in results.json and report.html, `sparring predict` "
             "uses it, and `sparring classify` trains others"
@@ -171,14 +144,13 @@ def check_no_classifier(source: Any, values: Mapping[str, Any]) -> None:
 def _read_file(path: Path, seen: tuple[Path, ...], writers: _Writers) -> dict[str, Any]:
     if path.resolve() in seen:
         raise SparringError(f"recipe {path} extends itself by way of {' -> '.join(p.name for p in seen)}")
-    kind = "JSON" if path.suffix == ".json" else "YAML"
-    try:
-        text = path.read_text(encoding="utf-8")
-        values = json.loads(text) if kind == "JSON" else yaml.load(text, _Loader)
-    except OSError as error:
-        raise SparringError(f"cannot read {path}: {error.strerror}") from None
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise SparringError(f"{path} is not valid {kind}: {' '.join(str(error).split())[:300]}") from None
+    writers.files.append(path)
+    if len(writers.files) > EXTENDED:
+        raise SparringError(
+            f"{writers.files[0]} extends more than {EXTENDED} recipes, counting theirs: write its values out"
+        )
+    text = read_text(path, RECIPE_BYTES, what="JSON" if path.suffix == ".json" else "YAML")
+    values = (parse_json if path.suffix == ".json" else parse_yaml)(text, str(path))
     if not isinstance(values, dict):
         raise SparringError(f"{path} should hold a mapping of the recipe's keys, got {type(values).__name__}")
     if is_opened(path) and "recipe" in values:
@@ -201,7 +173,7 @@ def _extended(values: dict[str, Any], path: Path, seen: tuple[Path, ...], writer
     bases = values.pop("extends", [])
     bases = [bases] if isinstance(bases, str) else bases
     if not isinstance(bases, list | tuple) or not all(isinstance(base, str) for base in bases):
-        raise SparringError(f"{path}: extends takes a recipe's name or a list of them, got {bases!r}")
+        raise SparringError(f"{path}: extends takes a recipe's name or a list of them, got {bases!r:.100}")
     merged: dict[str, Any] = {}
     for base in bases:
         merged = merge(merged, _read_file(_base_path(base, path), (*seen, path.resolve()), writers))
@@ -232,14 +204,16 @@ def _drop_row(merged: dict[str, Any], path: Path) -> None:
 
 
 def _base_path(base: str, path: Path) -> Path:
-    shipped = shipped_recipes()
-    root = Path(str(resources.files("sparring"))) / "recipes"
-    for candidate in (path.parent / base, path.parent / f"{base}.yaml", root / f"{base}.yaml"):
-        if candidate.is_file():
+    if os.path.isfile(path.parent / base):  # also False where the name is too long to be one
+        return path.parent / base
+    root = Path(str(resources.files("sparring")))
+    folders = (path.parent, root / "recipes", root / "classify" / "recipes")
+    for candidate in (folder / f"{base}.yaml" for folder in folders):
+        if os.path.isfile(candidate):
             return candidate
-    raise SparringError(
-        f"{path} extends '{base}', which is neither a file beside it nor a recipe: {nearest(base, shipped)}"
-    )
+    names = [*shipped_recipes(), *shipped_classifiers()]
+    hint = nearest(base, names, otherwise="`sparring recipes` lists them all")
+    raise SparringError(f"{path} extends '{base:.60}', which is neither a file beside it nor a recipe: {hint}")
 
 
 def merge(base: Mapping[str, Any], change: Mapping[str, Any], *, of_sources: bool = False) -> dict[str, Any]:
@@ -267,18 +241,35 @@ def merge(base: Mapping[str, Any], change: Mapping[str, Any], *, of_sources: boo
 
 
 def parse_overrides(overrides: list[str] | tuple[str, ...] | Mapping[str, Any]) -> dict[str, Any]:
-    """`key=value` strings as a mapping of dotted keys to YAML values."""
+    """`key=value` strings as a mapping of dotted keys to YAML values.
+
+    Raises SparringError for what is not of that form, and for keys and values that are longer or deeper than recipes have.
+    """
     if isinstance(overrides, Mapping):
-        return {key: parse_value(value) if isinstance(value, str) else value for key, value in overrides.items()}
-    parsed = {}
-    for override in overrides:
-        key, equals, value = override.partition("=")
-        if not equals or not re.fullmatch(r"[\w/-]+(\.[^.\n]+)*", key):  # names of probes may hold spaces
+        check_values(overrides, "the changes", plain=False)
+        parsed = {key: parse_value(value) if isinstance(value, str) else value for key, value in overrides.items()}
+    else:
+        parsed = {}
+        for override in overrides:
+            key, equals, value = str(override).partition("=")
+            if not equals or not re.fullmatch(r"[\w/-]+(\.[^.\n]+)*", key):  # names of probes may hold spaces
+                raise SparringError(
+                    f"'{override:.100}' is no override: write key=value, such as steps=100 or objective.r1.weight=5"
+                )
+            parsed[key] = parse_value(value)
+    for key in parsed:
+        if len(key) > KEY or key.count(".") >= DEPTH:
             raise SparringError(
-                f"'{override}' is no override: write key=value, such as steps=100 or objective.r1.weight=5"
+                f"the key '{key:.60}...' is longer than {KEY} characters or {DEPTH} names: no recipe has it"
             )
-        parsed[key] = parse_value(value)
     return parsed
+
+
+def nested(key: str, value: Any) -> dict[str, Any]:
+    """A dotted key's value as mappings within one another."""
+    for name in reversed(key.split(".")):
+        value = {name: value}
+    return value
 
 
 def agreed(changes: Mapping[str, Any], key: str, option: Any, default: Any = None) -> Any:
@@ -292,11 +283,33 @@ def agreed(changes: Mapping[str, Any], key: str, option: Any, default: Any = Non
 
 def parse_value(text: str) -> Any:
     """A value as YAML reads it: 5, 1e-4, true, null, [a, b], {k: 5}, or a string."""
+    where = f"the value '{text[:40]}{'...' * (len(text) > 40)}'"
+    if len(text) > OVERRIDE:
+        raise SparringError(f"{where} has more than {OVERRIDE:,} characters: write it into a YAML file")
     try:
-        text.encode()
-    except UnicodeEncodeError:
-        raise SparringError(f"'{text}' is not UTF-8, as a recipe must be: rename that file or folder") from None
-    try:
-        return yaml.load(text, _Loader)
-    except yaml.YAMLError:
+        return parse_yaml(text, where)
+    except NotYAMLError:
+        check_values(text, where)
         return text
+
+
+class _Resolved(Protocol):
+    def to_dict(self) -> dict[str, Any]: ...
+
+
+def differences(a: _Resolved, b: _Resolved) -> dict[str, tuple[Any, Any]]:
+    """What differs between two recipes, as dotted keys with both values; a key that one lacks is None there."""
+    flat_a, flat_b = flat(a.to_dict()), flat(b.to_dict())
+    keys = [*flat_a, *(key for key in flat_b if key not in flat_a)]
+    return {key: (flat_a.get(key), flat_b.get(key)) for key in keys if flat_a.get(key) != flat_b.get(key)}
+
+
+def flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested mappings as one of dotted keys. An empty mapping stays, as a term without fields does."""
+    found: dict[str, Any] = {}
+    for key, value in values.items():
+        if isinstance(value, Mapping) and value:
+            found |= flat(value, f"{prefix}{key}.")
+        else:
+            found[f"{prefix}{key}"] = value
+    return found

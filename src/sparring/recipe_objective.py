@@ -21,7 +21,7 @@ def _read_objective(value: Any, info: ValidationInfo) -> Any:
     if isinstance(value, Objective):
         return value
     if not isinstance(value, Mapping):
-        raise SparringError(f"objective takes a mapping of names to terms, got {value!r}")
+        raise SparringError(f"objective takes a mapping of names to terms, got {value!r:.60}")
     terms: dict[str, Term] = {}
     refused: list[CodeNotAllowedError] = []
     for name, given in value.items():
@@ -31,7 +31,7 @@ def _read_objective(value: Any, info: ValidationInfo) -> Any:
             terms[name] = given
             continue
         if not isinstance(given, Mapping):
-            raise SparringError(f"objective.{name} takes the term's fields, {{}} for its defaults; got {given!r}")
+            raise SparringError(f"objective.{name} takes the term's fields, {{}} for its defaults; got {given!r:.60}")
         fields = dict(given)
         try:
             term_class = find_class(str(fields.pop("kind", name)), REGISTRY, "term", Term, trust_in(info))

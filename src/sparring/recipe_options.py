@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import inspect
+import math
 from collections.abc import Mapping
 from typing import Any, get_args, get_type_hints
 
@@ -11,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError, Valida
 from torch import nn
 
 from sparring.errors import SparringError, nearest
+from sparring.limits import BLOCKS, OPTION
 from sparring.trust import CodeNotAllowedError, Trust, joined, typed
 
 GIVEN = (
@@ -20,6 +22,9 @@ GIVEN = (
     "num_classes",
     "dimensions",
 )  # what the run itself tells a network
+
+SHIPPED = ("sparring.", "torchvision.")  # whose options have bounds; a user's own say what they take
+REPEATED = ("blocks", "depth")  # options that say how often something is made
 
 _WANTED = {
     "int": "a whole number",
@@ -53,12 +58,13 @@ def explain(error: ValidationError, model: type[BaseModel], prefix: str = "") ->
     """The first fault of a validation, as one line with the key's dotted path and what it takes."""
     faults = error.errors()
     fault = next((f for f in faults if f["type"] == "extra_forbidden"), faults[0])
-    path = [
-        str(part) for part in fault["loc"] if part not in ("Schedule", "float", "int", "str") and "[" not in str(part)
-    ]
+    loc = list(fault["loc"])
+    path = [str(part) for part in loc if not _of_pydantic(part)]
     where = ".".join([prefix, *path] if prefix else path)
     kind = fault["type"]
     if kind == "extra_forbidden":
+        path = [*(str(part) for part in loc[:-1] if not _of_pydantic(part)), str(loc[-1])]  # the last one is the user's
+        where = ".".join([prefix, *path] if prefix else path)
         return f"unknown key {where}: {_nearest_keys(path[-1], _fields_at(model, path[:-1]))}"
     if kind == "missing":
         return f"{where} is missing"
@@ -76,6 +82,11 @@ def explain(error: ValidationError, model: type[BaseModel], prefix: str = "") ->
         return f"{where} takes {wanted}, got {given}"
     message = fault["msg"]
     return f"{where}: {message[0].lower()}{message[1:]}, got {given}"
+
+
+def _of_pydantic(part: Any) -> bool:
+    """Whether a part of a fault's place is no key of the recipe, but names the type that was tried, such as `list[int]`."""
+    return part in ("Schedule", "float", "int", "str") or "[" in str(part)
 
 
 def _nearest_keys(name: str, keys: list[str]) -> str:
@@ -109,7 +120,7 @@ def network_options(network: type, given: Mapping[str, Any], *, what: str) -> di
         if parameter.kind in (parameter.KEYWORD_ONLY, parameter.POSITIONAL_OR_KEYWORD) and name not in GIVEN
     }
     takes_any = any(p.kind is p.VAR_KEYWORD for p in inspect.signature(network).parameters.values())
-    hints = get_type_hints(network.__init__) if inspect.isclass(network) else get_type_hints(network)
+    hints = get_type_hints(network.__init__ if inspect.isclass(network) else network, include_extras=True)
     options = {}
     for name, value in given.items():
         if name not in parameters and not takes_any:
@@ -117,6 +128,8 @@ def network_options(network: type, given: Mapping[str, Any], *, what: str) -> di
                 f"{what} has no option '{name}': {nearest(name, parameters) if parameters else 'it has none'}"
             )
         options[name] = _converted(name, value, hints.get(name, Any), what)
+        if str(getattr(network, "__module__", "")).startswith(SHIPPED):
+            _check_size(name, options[name], what)
     missing = [name for name, p in parameters.items() if p.default is p.empty and name not in given]
     if missing:
         raise SparringError(f"{what} needs the option {', '.join(missing)}")
@@ -136,6 +149,16 @@ def _converted(name: str, value: Any, annotation: Any, what: str) -> Any:
             else getattr(annotation, "__name__", str(annotation))
         )
         raise SparringError(f"{what}: option '{name}' takes {wanted}, got {_shown(value)}") from None
+
+
+def _check_size(name: str, value: Any, what: str) -> None:
+    """Raise SparringError for a width, a number of blocks or another option that is larger than networks are."""
+    most = BLOCKS if name in REPEATED else OPTION
+    for each in value if isinstance(value, list | tuple) else [value]:
+        if isinstance(each, int) and abs(each) > most:
+            raise SparringError(f"{what}: option '{name}' is at most {most:,}, got {_shown(value)}")
+        if isinstance(each, float) and not math.isfinite(each):
+            raise SparringError(f"{what}: option '{name}' takes a finite number, got {each}")
 
 
 def given_to(network: type, **facts: Any) -> dict[str, Any]:

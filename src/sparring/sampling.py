@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import json
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -19,8 +19,10 @@ from sparring.data.classes import class_number, turns_at
 from sparring.data.packed import to_uint8
 from sparring.errors import SparringError
 from sparring.files import content_hash, own_copy, write_atomically, write_json
+from sparring.limits import CLASSES, DESCRIPTION_NODES, LATENT, SIDE
 from sparring.networks import GENERATORS
 from sparring.networks.contract import images_of
+from sparring.parsing import parse_json
 from sparring.plugins import find_class
 from sparring.randomness import generator_for, seed_for
 from sparring.recipe_options import network_options
@@ -204,17 +206,18 @@ def load_generator(
     """
     trust = opened(path, allow_code=allow_code)
     path, device = Path(path), usable_device(device)
-    if not path.exists():
+    if not os.path.exists(path):  # also where the name is too long to be one
         raise SparringError(f"there is no run or generator file '{path}'")
     weights = path / WEIGHTS if path.is_dir() else path.with_suffix(".safetensors") if path.suffix == ".json" else path
     if not weights.is_file():
         raise SparringError(f"'{path}' holds no trained generator: {weights.name} is missing")
     try:
         with safe_open(weights, framework="pt") as file:
-            description = json.loads((file.metadata() or {})[METADATA])
+            description = parse_json((file.metadata() or {})[METADATA], "its description", nodes=DESCRIPTION_NODES)
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - it is no dict
         if content_hash(tensors) != description["content_hash"]:
             raise ValueError("its weights do not have the hash that they were written with")
+        _check_description(description)
     except (SafetensorError, OSError, ValueError, TypeError) as error:
         raise SparringError(f"{weights} is damaged: {error}") from None
     except KeyError:
@@ -222,6 +225,40 @@ def load_generator(
     return SavedGenerator(
         _built(weights, description, tensors, trust).to(device).eval().requires_grad_(False), description
     )
+
+
+def _check_description(description: dict[str, Any]) -> None:
+    """Raise ValueError unless a description is what `save_generator` wrote: types, and numbers that networks have."""
+    network, names = description["network"], description["class_names"]
+    counts = {
+        "latent_size": (1, LATENT),
+        "num_classes": (0, CLASSES),
+        "image_size": (1, SIDE),
+        "image_channels": (1, SIDE),
+    }
+    given = description["given"]
+    fits = isinstance(network, dict) and isinstance(network["kind"], str) and isinstance(network["options"], dict)
+    if not (fits and isinstance(given, dict)):
+        raise ValueError("network is a mapping of kind and options, given one of what it was built with")
+    for where in (description, given):
+        for key, (least, most) in counts.items():
+            value = where.get(key, least)
+            if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
+                raise ValueError(f"{key} is a whole number from {least} to {most:,}, got {value!r:.60}")
+    named = isinstance(names, list) and all(isinstance(name, str) for name in names)
+    if not named or len(names) not in (0, description["num_classes"]):
+        raise ValueError("class_names are num_classes names, or none")
+
+
+def _check_claims(generator_class: type, given: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> None:
+    """Raise RuntimeError where a network of ours would have other tensors than the file, before any memory is taken."""
+    if not generator_class.__module__.startswith("sparring."):
+        return
+    with torch.device("meta"):
+        claimed = {name: value.shape for name, value in generator_class(**given).state_dict().items()}
+    for name in {**claimed, **tensors}:
+        if name not in claimed or name not in tensors or claimed[name] != tensors[name].shape:
+            raise RuntimeError(f"its description and its weights differ in {name}")
 
 
 def _built(path: Path, description: dict[str, Any], tensors: dict[str, Tensor], trust: Trust) -> nn.Module:
@@ -232,6 +269,7 @@ def _built(path: Path, description: dict[str, Any], tensors: dict[str, Tensor], 
         )
         with torch.random.fork_rng(devices=[]):
             options = network_options(generator_class, network["options"], what=f"generator '{network['kind']}'")
+            _check_claims(generator_class, {**description["given"], **options}, tensors)
             module = generator_class(**description["given"], **options)
         module.load_state_dict(tensors)
     except (KeyError, TypeError, AttributeError, RuntimeError) as error:

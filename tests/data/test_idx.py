@@ -46,7 +46,7 @@ def test_values_and_shape(tmp_path, encode):
         (bytes([0, 0, 8, 0]), "it starts with 00 00 08 00"),
         (bytes([0, 0, 8, 9]), "it starts with 00 00 08 09"),
         (IMAGES[:-1], r"is damaged: 11 values for shape \[2, 2, 3\]"),
-        (IMAGES + b"\0", r"is damaged: 13 values for shape \[2, 2, 3\]"),
+        (IMAGES + b"\0", r"is damaged: more than 12 values for shape \[2, 2, 3\]"),
         (IMAGES[:10], "is damaged"),
         (gzip.compress(IMAGES)[:-9], "cannot read idx file"),
         (gzip.compress(IMAGES)[:15] + b"\xff\xff\xff" + gzip.compress(IMAGES)[18:], "cannot read idx file"),

@@ -212,7 +212,7 @@ def test_classes_of_dataset_json_have_numbers(source_of):
         (b"{", "is not of the form"),
         (b"{}", "is not of the form"),
         (b"\xff", "is not of the form"),
-        (labels_file(["00000/img00000000.png", 1.5]), r'each label is \["name.png", number from 0\], got \["00000'),
+        (labels_file(["00000/img00000000.png", 1.5]), r'each label is \["name.png", number from 0\], .* got \[.00000'),
         (labels_file(["00000/img00000000.png", -1]), "each label is"),
         (labels_file(["00000/img00000000.png", True]), "each label is"),
         (labels_file(["00000/img00000000.png", [0, 1]]), "each label is"),

@@ -224,7 +224,7 @@ def _wrong(folder: Path) -> list[tuple[str, str]]:
         ("wide.csv", r"\[12, 3\]"),
         ("same.csv", "all points are the same"),
         ("nan.csv", "point 13 is"),
-        ("bytes.csv", "no text file"),
+        ("bytes.csv", "not valid text"),
         ("bad.npy", "no readable .npy"),
         ("text.npy", "numbers"),
         ("mine.xlsx", r"\.csv and \.npy"),

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from sparring.classify.saved import BATCH, SavedClassifier, load_classifier
 from sparring.data.decode import UnreadableImageError, decode, readable
 from sparring.data.tree import IMAGE_SUFFIXES, is_image, note_other_files, open_tree
 from sparring.errors import SparringError
+from sparring.limits import IMAGE_BYTES
+from sparring.parsing import read_bytes
 
 Note = Callable[[str], None]
 
@@ -55,10 +59,15 @@ def predict(
                 entry.update(prediction.to_dict() | rule)
             waiting.clear()
 
-    for name, content in _contents(sources, note):
+    def pixels_of(read: Callable[[], bytes]) -> np.ndarray:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", module=r"PIL\.")  # of damaged EXIF blocks and the like
+            return decode(read(), loaded.image_channels, loaded.image_size)[0]
+
+    for name, read in _files(sources, note):
         entry: dict[str, Any] = {"image": name}
         try:
-            pixels, _ = readable(name, partial(decode, content, loaded.image_channels, loaded.image_size))
+            pixels = readable(name, partial(pixels_of, read))
         except UnreadableImageError as error:
             if not skip_unreadable:
                 raise
@@ -83,15 +92,15 @@ def _sources(images: str | Path | Iterable[str | Path]) -> list[str | Path]:
     return found
 
 
-def _contents(sources: list[str | Path], note: Note) -> Iterable[tuple[str, bytes]]:
-    """Each image's name and bytes, one after the other."""
+def _files(sources: list[str | Path], note: Note) -> Iterable[tuple[str, Callable[[], bytes]]]:
+    """Each image's name and what reads its bytes, one after the other."""
     for source in map(Path, sources):
         if not os.path.exists(source):
             raise SparringError(f"there is no image or folder '{source}'")
         if source.is_file() and source.suffix.lower() != ".zip":
             if not is_image(source.name):
                 raise SparringError(f"'{source}' is no image, folder or zip: images end in {', '.join(IMAGE_SUFFIXES)}")
-            yield str(source), source.read_bytes()
+            yield str(source), partial(read_bytes, source, IMAGE_BYTES)
             continue
         with open_tree(source) as tree:
             paths = tree.images()
@@ -99,4 +108,4 @@ def _contents(sources: list[str | Path], note: Note) -> Iterable[tuple[str, byte
                 raise SparringError(f"no images in '{source}'")
             note_other_files(tree, note)
             for path in paths:
-                yield str(source / path), tree.read(path)
+                yield str(source / path), partial(tree.read, path)

@@ -8,6 +8,7 @@ with an extra class.
 from __future__ import annotations
 
 import math
+import os
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -18,11 +19,13 @@ from pydantic import BeforeValidator, Field, ValidationError, ValidationInfo, fi
 from sparring.classify.criteria import criterion_class, takes_negatives
 from sparring.classify.networks import network_class
 from sparring.errors import SparringError
+from sparring.limits import CLASSES, NAME, ROWS, SIDE, THREADS, check_scale, check_values
 from sparring.metrics.ncr import THRESHOLDS
 from sparring.recipe import ClassesField, Network, Part
 from sparring.recipe import Optimizer as BaseOptimizer
 from sparring.recipe_files import (
     merge,
+    nested,
     parse_overrides,
     read_recipe,
     read_with_trust,
@@ -58,9 +61,9 @@ class Positives(Images):
     """
 
     source: str
-    size: int | None = Field(None, ge=1)
+    size: int | None = Field(None, ge=1, le=SIDE)
     channels: Literal[1, 3] | None = None
-    num_classes: int | None = Field(None, ge=2)
+    num_classes: int | None = Field(None, ge=2, le=CLASSES)
 
 
 class Negatives(Images):
@@ -78,9 +81,9 @@ class Negatives(Images):
     def _range(cls, value: Any) -> Any:
         if not isinstance(value, str) or value.isdecimal():
             return value
-        found = re.fullmatch(r"\s*(\d+)\s*-\s*(\d+)\s*", value)
+        found = re.fullmatch(r"\s*(\d{1,9})\s*-\s*(\d{1,9})\s*", value)
         if not found:
-            raise ValueError(f"takes a whole number from 1, or a range such as [5, 25] or 5-25, got '{value}'")
+            raise ValueError(f"takes a whole number from 1, or a range such as [5, 25] or 5-25, got '{value:.60}'")
         return [int(found[1]), int(found[2])]
 
     @field_validator("per_batch")
@@ -91,8 +94,8 @@ class Negatives(Images):
             raise ValueError(
                 f"takes a range from its smaller number to its larger: [{most}, {least}], got [{least}, {most}]"
             )
-        if not 1 <= least <= most:
-            raise ValueError(f"takes a whole number from 1, or a range such as [5, 25], got {value}")
+        if not 1 <= least <= most <= ROWS:
+            raise ValueError(f"takes a whole number from 1 to {ROWS:,}, or a range such as [5, 25], got {value}")
         return value
 
     @property
@@ -106,7 +109,7 @@ HOW_THEY_JOIN = ("per_batch", "placement")  # of Negatives; the other fields say
 class Augment(Part):
     """Crops of the image with a black border of `crop_padding` pixels, and mirror images; for positives and negatives."""
 
-    crop_padding: int = Field(0, ge=0)
+    crop_padding: int = Field(0, ge=0, le=SIDE)
     flip: bool = False
 
 
@@ -137,7 +140,7 @@ def _source(value: Any) -> Any:
 class ClassifierRecipe(Part):
     """A whole run: one classifier, and those `beside` it that it is compared with. Steps are batches."""
 
-    name: str = "unnamed"
+    name: str = Field("unnamed", min_length=1, max_length=NAME)
     about: str = ""
     paper: dict[str, Any] | None = None  # which cell of which table this is, and the numbers printed there
     run_in_full: bool = False  # whether anyone has run it in full; every listing says so where nobody has
@@ -159,12 +162,14 @@ class ClassifierRecipe(Part):
     normalise: bool = True  # each channel by the training images' mean and standard deviation
 
     steps: int = Field(ge=1)
-    batch_size: int = Field(128, ge=1)
+    batch_size: int = Field(128, ge=1, le=ROWS)
     seed: int = 0
     thresholds: tuple[Annotated[float, Field(ge=0, lt=1)], ...] = Field(THRESHOLDS, min_length=1)
     log_every: int = Field(50, ge=1)
     checkpoint_every: int = Field(500, ge=1)
-    threads: int | None = Field(None, ge=1)  # part of the recipe, because bits depend on them; None: as the machine has
+    threads: int | None = Field(
+        None, ge=1, le=THREADS
+    )  # part of the recipe, because bits depend on them; None: as the machine has
 
     @field_validator("network")
     @classmethod
@@ -219,8 +224,7 @@ class ClassifierRecipe(Part):
 
     def scaled(self, factor: float) -> ClassifierRecipe:
         """The same recipe over `factor` times its length, its learning rate's course in proportion."""
-        if not (isinstance(factor, int | float) and not isinstance(factor, bool) and factor > 0):
-            raise SparringError(f"scale takes a factor above 0, got {factor!r}")
+        factor = check_scale(factor)
         every = {key: max(1, round(getattr(self, key) * factor)) for key in ("steps", "log_every", "checkpoint_every")}
         optimizer = self.optimizer
         if isinstance(optimizer.lr, Schedule):
@@ -242,9 +246,8 @@ class ClassifierRecipe(Part):
         trust = trust.also(changes, Path.cwd())
         written_for = values
         for key, value in changes.items():
-            for name in reversed(key.split(".")):
-                value = {name: value}
-            values = _merged(values, value)
+            values = _merged(values, nested(key, value))
+        check_values(values, "the recipe", plain=False)
         values = without_others_about(written_for, values)
         try:
             recipe = cls.model_validate(values, context={TRUST: trust})
@@ -259,12 +262,12 @@ def _values(source: Any, allow_code: bool) -> tuple[dict[str, Any], Trust]:
         values = source.to_dict()
         return values, Trust().also(values, None)
     if isinstance(source, Mapping):
-        return dict(source), Trust().also(source, Path.cwd())
+        return read_recipe(source), Trust().also(source, Path.cwd())
     name, shipped = str(source), shipped_classifiers()
     if name in shipped:
         return {**read_recipe(shipped[name]), "name": name}, Trust()
     path = Path(source)
-    if not path.exists() and path.suffix not in (".yaml", ".yml", ".json"):
+    if not os.path.exists(path) and path.suffix not in (".yaml", ".yml", ".json"):
         raise unknown_recipe(name)
     return read_with_trust(path, allow_code=allow_code)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
@@ -21,6 +20,8 @@ from sparring.classify.networks import Classifier, build_classifier
 from sparring.data.packed import PackedImages, to_float
 from sparring.errors import SparringError, one_line
 from sparring.files import own_copy, write_atomically, write_json
+from sparring.limits import DESCRIPTION_BYTES, DESCRIPTION_NODES
+from sparring.parsing import read_json
 from sparring.training.frozen import evaluating
 from sparring.trust import opened
 
@@ -207,10 +208,7 @@ def _weights_at(path: str | os.PathLike[str]) -> Path:
 
 def _description_in(path: Path) -> dict[str, Any]:
     """What a classifier.json says. Raises SparringError for one that is damaged, naming the key."""
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise SparringError(f"{path} is damaged: {error}") from None
+    found = read_json(path, most=DESCRIPTION_BYTES, nodes=DESCRIPTION_NODES)
     if not isinstance(found, dict):
         raise SparringError(f"{path} is damaged: it holds {type(found).__name__}, and no mapping")
     found = {"class_names": [], **dict.fromkeys(RULE), **found}

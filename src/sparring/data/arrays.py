@@ -2,7 +2,6 @@
 
 import json
 import os
-import zipfile
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -13,12 +12,15 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from sparring.archives import open_npz
 from sparring.data.assemble import Assembly, Note, Progress
 from sparring.data.decode import convert, from_array, readable
 from sparring.data.packed import PackedImages
 from sparring.data.stored import Stored
 from sparring.errors import SparringError
 from sparring.files import UNFINISHED
+from sparring.limits import WHOLE
+from sparring.parsing import parse_json
 
 _IMAGE_KEYS = ("images", "x", "arr_0")
 _LABEL_KEYS = ("labels", "y", "arr_1")
@@ -130,35 +132,31 @@ def read_npz(path: Path, conversion: Conversion) -> PackedImages:
     Shapes and types as for `pack_array`. Files of `sparring pack` are checked against their fingerprint. Pickled
     objects are refused, as they may run code.
     """
-    try:
-        with path.open("rb") as raw:  # NumPy takes other formats for pickles, and leaves the file open then
-            if not zipfile.is_zipfile(raw):
-                raise zipfile.BadZipFile("not a complete zip file, which an .npz is")
-        with np.load(path, allow_pickle=False) as file:
-            keys = list(file)
-            image_key = next((key for key in _IMAGE_KEYS if key in keys), None)
-            if image_key is None:
-                raise SparringError(
-                    f"'{path}' has no array 'images' (nor 'x', 'arr_0'), only {', '.join(keys) or 'none'}"
-                )
-            label_key = next((key for key in _LABEL_KEYS if key in keys), None)
-            images = file[image_key]
-            labels = None if label_key is None else file[label_key]
-            names = tuple(map(str, file["class_names"])) if "class_names" in keys else ()
-            name = str(file["name"]) if "name" in keys else path.stem
-            split = (str(file["split"]) or None) if "split" in keys else None
-            fingerprint = str(file["fingerprint"]) if "fingerprint" in keys else None
-            stored = Stored(**json.loads(str(file["stored"]))) if "stored" in keys else None
-    except SparringError:
-        raise
-    except (zipfile.BadZipFile, ValueError, TypeError, OSError, EOFError, KeyError) as error:
-        reason = "it holds Python objects, which are never loaded" if "pickle" in str(error) else f"damaged? ({error})"
-        raise SparringError(f"cannot read '{path}': {reason}") from error
+    with open_npz(path) as file:
+        image_key = next((key for key in _IMAGE_KEYS if key in file), None)
+        if image_key is None:
+            raise SparringError(
+                f"'{path}' has no array 'images' (nor 'x', 'arr_0'), only {', '.join(file.names)[:100] or 'none'}"
+            )
+        label_key = next((key for key in _LABEL_KEYS if key in file), None)
+        images = file[image_key]
+        labels = None if label_key is None else file[label_key]
+        names = _names(path, file["class_names"]) if "class_names" in file else ()
+        name = str(file["name"]) if "name" in file else path.stem
+        split = (str(file["split"]) or None) if "split" in file else None
+        fingerprint = str(file["fingerprint"]) if "fingerprint" in file else None
+        stored = Stored(**parse_json(str(file["stored"]), "'stored'")) if "stored" in file else None
     packed = pack_array(images, labels, class_names=names, name=name, split=split, stored=stored, conversion=conversion)
     unchanged = conversion.size is None and conversion.channels is None
     if fingerprint and unchanged and packed.fingerprint != fingerprint:
         raise SparringError(f"'{path}' is damaged: its content does not match its fingerprint; pack it again")
     return packed
+
+
+def _names(path: Path, names: np.ndarray) -> tuple[str, ...]:
+    if names.ndim != 1 or names.dtype.kind not in "US":
+        raise SparringError(f"'{path}': class_names are a list of names, got {names.dtype} {list(names.shape)}")
+    return tuple(map(str, names))
 
 
 def write_npz(path: Path, packed: PackedImages) -> None:
@@ -223,4 +221,6 @@ def _label_tensor(labels: object, name: str) -> Tensor:
         raise SparringError(
             f"labels of '{name}' are integers [N], got {array.dtype} {list(array.shape)}; for one-hot rows take their argmax"
         )
+    if len(array) and int(array.max()) > WHOLE:  # of uint64: int64 would make it negative, which is no class
+        raise SparringError(f"label {int(array.max())} of '{name}' has more than 64 bits: number the classes from 0")
     return torch.from_numpy(array.astype(np.int64))

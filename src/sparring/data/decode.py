@@ -13,19 +13,27 @@
 """
 
 import io
+import math
+import threading
 from collections.abc import Callable
+from contextlib import nullcontext
 from typing import TypeVar
 
 import numpy as np
 from PIL import Image, ImageOps
 
 from sparring.errors import SparringError
+from sparring.limits import IMAGE_PIXELS
 
 _GREY_MODES = {"1", "L", "LA", "La"}
 _SIXTEEN_BIT_MODES = {"I", "I;16", "I;16B", "I;16L", "I;16N"}  # Pillow reads 16-bit grey PNG as I or I;16, by version
 _ORIENTED = {"exif", "Raw profile type exif", "xmp", "XML:com.adobe.xmp"}
 _BACKGROUND = 255  # white, on which transparent pictures are usually meant to be seen
 
+
+FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "PPM", "TIFF")  # Pillow's names of what `tree.IMAGE_SUFFIXES` promises
+_AT_ONCE = 2**24  # pixels; of larger images one at a time is decoded, as several would fill a memory
+_LARGE = threading.Lock()
 
 Item = TypeVar("Item")
 
@@ -39,10 +47,27 @@ def decode(data: bytes, channels: int | None, size: int | None) -> tuple[np.ndar
 
     `channels` None gives RGB for every image, grey repeated. Raises whatever Pillow does for damaged files.
     """
-    with Image.open(io.BytesIO(data)) as image:
+    with opened_image(data) as image, _LARGE if math.prod(image.size) > _AT_ONCE else nullcontext():
         if image.format == "TIFF" or _ORIENTED & image.info.keys():
             image = upright(image)
         return convert(image, channels, size)
+
+
+def opened_image(data: bytes) -> Image.Image:
+    """An image file opened, its pixels not decoded yet.
+
+    Raises ValueError for more pixels than are decoded, and what Pillow does for damaged files and for formats other than
+    those of `FORMATS`: some of the others start programs.
+    """
+    try:
+        image = Image.open(io.BytesIO(data), formats=FORMATS)
+    except Image.DecompressionBombError:
+        raise ValueError(f"too many pixels: at most {IMAGE_PIXELS:,} are decoded") from None
+    except Image.UnidentifiedImageError:
+        raise ValueError(f"it is none of {', '.join(FORMATS)}") from None
+    if math.prod(image.size) > IMAGE_PIXELS:
+        raise ValueError(f"{image.width}x{image.height} are too many pixels: at most {IMAGE_PIXELS:,} are decoded")
+    return image
 
 
 def convert(image: Image.Image, channels: int | None, size: int | None) -> tuple[np.ndarray, bool]:
@@ -105,9 +130,7 @@ def readable(name: str, work: Callable[[], Item]) -> Item:
     except MemoryError:
         raise
     except Exception as error:
-        reason = " ".join(str(error).split()) or type(error).__name__
-        if isinstance(error, Image.UnidentifiedImageError):
-            reason = "it is not an image that Pillow knows"
+        reason = " ".join(str(error).split())[:160] or type(error).__name__
         raise UnreadableImageError(
             f"cannot read image '{name}': {reason}; replace it, or leave unreadable images out: in a recipe by "
             "data.skip_unreadable=true (negatives.skip_unreadable=true for negatives), elsewhere with --skip-unreadable"

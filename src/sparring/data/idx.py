@@ -1,13 +1,14 @@
 """The idx format of MNIST and Fashion-MNIST, and folders that hold its four official files."""
 
 import gzip
+import math
 import struct
-import zlib
 from pathlib import Path
 
 import numpy as np
 
-from sparring.errors import SparringError
+from sparring.errors import SparringError, one_line
+from sparring.limits import check_inflation, check_memory
 
 _PREFIX = {"train": "train", "test": "t10k"}
 _MAX_AXES = 4
@@ -18,21 +19,27 @@ def read_idx(path: str | Path) -> np.ndarray:
     as big-endian 32-bit integers, then the values. Raises SparringError for anything else.
     """
     path = Path(path)
-    try:
-        data = path.read_bytes()
-        if data[:2] == b"\x1f\x8b":
-            data = gzip.decompress(data)
-    except (OSError, EOFError, zlib.error) as error:
-        raise SparringError(f"cannot read idx file '{path}': {error}") from error
-    if len(data) < 4 or data[:3] != b"\0\0\x08" or not 1 <= data[3] <= _MAX_AXES:
-        raise SparringError(
-            f"'{path}' is not an idx file of bytes: it starts with {data[:4].hex(' ')}, not 00 00 08 0n"
-        )
-    start = 4 + 4 * data[3]
-    shape = struct.unpack(f">{data[3]}I", data[4:start]) if len(data) >= start else ()
-    if not shape or len(data) - start != np.prod(shape):
-        raise SparringError(f"idx file '{path}' is damaged: {len(data) - start} values for shape {list(shape)}")
-    return np.frombuffer(data, np.uint8, offset=start).reshape(shape).copy()
+    with one_line(f"cannot read idx file '{path}': "), path.open("rb") as raw:
+        packed = raw.read(2) == b"\x1f\x8b"
+        raw.seek(0)
+        with gzip.open(raw) if packed else raw as file:
+            start = file.read(4)
+            if len(start) < 4 or start[:3] != b"\0\0\x08" or not 1 <= start[3] <= _MAX_AXES:
+                raise SparringError(
+                    f"'{path}' is not an idx file of bytes: it starts with {start.hex(' ')}, not 00 00 08 0n"
+                )
+            lengths = file.read(4 * start[3])
+            shape = struct.unpack(f">{start[3]}I", lengths) if len(lengths) == 4 * start[3] else ()
+            size = math.prod(shape) if shape else 0
+            stored = path.stat().st_size
+            if packed:
+                check_inflation(size, stored, f"idx file '{path}'")
+                check_memory(size, f"idx file '{path}'", "take a part of it")
+            values = file.read((size if packed else min(size, stored)) + 1)  # one more tells that there are more
+    if not shape or len(values) != size:
+        held = f"more than {size}" if len(values) > size else len(values)
+        raise SparringError(f"idx file '{path}' is damaged: {held} values for shape {list(shape)}")
+    return np.frombuffer(values, np.uint8).reshape(shape).copy()
 
 
 def idx_splits(folder: Path) -> dict[str, tuple[Path, Path]]:

@@ -8,14 +8,15 @@ images/{train,val,test}/...           splits, each of one of the forms above; th
 """
 
 import json
-import zipfile
+import reprlib
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
 from sparring.data.assemble import Note
 from sparring.data.classes import Classes, choose_classes, in_order, printable
 from sparring.data.tree import Tree, note_other_files
-from sparring.errors import SparringError, nearest
+from sparring.errors import SparringError, nearest, one_line
+from sparring.limits import WHOLE
 
 SPLIT_NAMES = ("train", "val", "valid", "validation", "test")
 _VALIDATION = {"val", "valid", "validation"}  # three spellings of one thing
@@ -216,20 +217,24 @@ def _with_classes_of_train(tree: Tree, train: str, listing: Listing) -> Listing:
 
 def _labels_of_json(tree: Tree, base: str, images: list[str]) -> list[int] | None:
     where = f"'{base}dataset.json' of '{tree.name}'"
-    try:
-        content = json.loads(tree.read(f"{base}dataset.json"))
+    form = '{"labels": [["name.png", 0], ...]}'
+    with one_line(f"{where} is not of the form {form}: "):
+        try:
+            content = json.loads(tree.read(f"{base}dataset.json"))
+        except RecursionError:
+            raise ValueError("it is nested too deep") from None
         entries = content["labels"] if isinstance(content, dict) else content
-    except (ValueError, KeyError, OSError, zipfile.BadZipFile, NotImplementedError) as error:
-        raise SparringError(f'{where} is not of the form {{"labels": [["name.png", 0], ...]}}: {error!r}') from error
     if entries is None:
         return None
     by_path = {}
     for entry in entries if isinstance(entries, list) else [entries]:
         match entry:
-            case [str(path), int(label)] if not isinstance(label, bool) and label >= 0:
+            case [str(path), int(label)] if not isinstance(label, bool) and 0 <= label <= WHOLE:
                 by_path[base + path] = label
             case _:
-                raise SparringError(f'{where}: each label is ["name.png", number from 0], got {json.dumps(entry)[:80]}')
+                raise SparringError(
+                    f'{where}: each label is ["name.png", number from 0], of at most 64 bits; got {reprlib.repr(entry)}'
+                )
     unlabelled = next((path for path in images if path not in by_path), None)
     if unlabelled is not None:
         raise SparringError(f"{where} has no label for '{unlabelled}': label all images, or set labels to null")

@@ -9,6 +9,7 @@ Pixels lie channels-last in memory, which is how convolutions want them, so a ba
 """
 
 import hashlib
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
@@ -88,7 +89,8 @@ class PackedImages:
         pixels = images.permute(0, 2, 3, 1).contiguous()
         names = tuple(printable(str(name)) for name in self.class_names)
         if len(set(names)) < len(names):
-            twice = next(name for name in names if names.count(name) > 1)
+            counts = Counter(names)
+            twice = next(name for name in names if counts[name] > 1)
             raise SparringError(f"class '{twice}' is named twice in '{self.name}': class names must differ")
         if labels is not None:
             labels = self._checked_labels(labels, names)

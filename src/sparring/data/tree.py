@@ -10,6 +10,15 @@ from pathlib import Path
 
 from sparring.data.classes import printable
 from sparring.errors import SparringError
+from sparring.limits import (
+    IMAGE_BYTES,
+    LISTING_BYTES,
+    PATH_CHARACTERS,
+    PATH_FOLDERS,
+    check_inflation,
+    in_words,
+)
+from sparring.parsing import read_bytes
 
 IMAGE_SUFFIXES = (
     ".png",
@@ -94,12 +103,12 @@ def open_tree(path: Path) -> Iterator[Tree]:
         return
     try:
         archive = zipfile.ZipFile(path)
-    except (zipfile.BadZipFile, EOFError, ValueError) as error:
-        raise SparringError(
-            f"'{path}' is not a complete zip file ({error}): fetch it again, or give a folder of its images"
-        ) from error
     except OSError as error:
         raise SparringError(f"cannot read '{path}': {error.strerror}") from error
+    except Exception as error:  # zipfile raises half a dozen kinds of error for damaged files
+        raise SparringError(
+            f"'{path}' is not a complete zip file ({error!s:.100}): fetch it again, or give a folder of its images"
+        ) from error
     with archive:
         yield _zip(path, archive)
 
@@ -132,7 +141,16 @@ def _folder(root: Path) -> Tree:
             except OSError as error:
                 raise SparringError(f"cannot read '{root / path}': {error.strerror} (a broken link?)") from error
             stamps[path] = (status.st_size, status.st_mtime_ns, status.st_ctime_ns)
-    return Tree(printable(str(root)), stamps, frozenset(folders), lambda path: (root / path).read_bytes())
+    return Tree(printable(str(root)), stamps, frozenset(folders), lambda path: _read_file(root / path))
+
+
+def _read_file(path: Path) -> bytes:
+    return read_bytes(path, most_bytes(path.name))
+
+
+def most_bytes(path: str) -> int:
+    """The bytes that a file of a data set may have: of an image, else of its list of labels."""
+    return IMAGE_BYTES if is_image(path) else LISTING_BYTES
 
 
 def _zip(path: Path, archive: zipfile.ZipFile) -> Tree:
@@ -145,6 +163,11 @@ def _zip(path: Path, archive: zipfile.ZipFile) -> Tree:
         absolute = name[:1] in ("/", "\\") or (name[1:2] == ":" and name[0].isalpha())
         if absolute or file == ".." or (folder not in junk and ".." in folder.split("/")):
             raise SparringError(f"'{path}' holds a path that leads outside of it, '{info.filename}': not a data set")
+        if len(name) > PATH_CHARACTERS or name.count("/") > PATH_FOLDERS:
+            raise SparringError(
+                f"'{path}' holds a path of {len(name)} characters and {name.count('/')} folders, '{name[:40]}...': at most "
+                f"{PATH_CHARACTERS} and {PATH_FOLDERS}"
+            )
         if folder not in junk:
             junk[folder] = is_junk(folder)
             if not junk[folder]:
@@ -157,8 +180,19 @@ def _zip(path: Path, archive: zipfile.ZipFile) -> Tree:
         if info.flag_bits & 0x1:
             raise SparringError(f"'{path}' is protected by a password ('{name}'): unpack it and give the folder")
         infos[name] = info
+    check_inflation(sum(info.file_size for info in infos.values()), path.stat().st_size, f"'{path}'")
     stamps: dict[str, object] = {name: (info.file_size, info.CRC) for name, info in infos.items()}
-    return Tree(printable(str(path)), stamps, frozenset(folders), lambda name: archive.read(infos[name]), True)
+    return Tree(printable(str(path)), stamps, frozenset(folders), lambda name: _read_member(archive, infos[name]), True)
+
+
+def _read_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> bytes:
+    """A file of a zip. Raises SparringError where it is larger than it may be, and what zipfile does where it is damaged."""
+    most = most_bytes(info.filename)
+    if info.file_size > most:
+        raise SparringError(
+            f"'{info.filename[:100]}' has {in_words(info.file_size)}: at most {in_words(most)} are read"
+        )
+    return archive.read(info)
 
 
 def _with_parents(folder: str) -> list[str]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import html
 import itertools
-import json
 import re
 from collections.abc import Callable, Iterable, Sequence
 from datetime import date
@@ -17,6 +16,7 @@ from sparring.diagnose.sections import SECTIONS, Section, section
 from sparring.errors import SparringError, nearest
 from sparring.files import ANOTHER_FOLDER, check_writable, one_line_for_disk_errors, write_atomically, write_json
 from sparring.metrics.features import check_whole
+from sparring.parsing import read_json
 from sparring.report.html import page, table
 from sparring.report.html import section as heading
 from sparring.report.plots import render
@@ -148,8 +148,8 @@ def _write(found: Diagnosis, runs: Sequence[OpenedRun], n: int) -> None:
 def _pictures_before(folder: Path) -> set[str]:
     """The pictures that an earlier diagnosis in this folder says it left."""
     try:
-        facts = json.loads((folder / NUMBERS).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        facts = read_json(folder / NUMBERS)
+    except SparringError:
         return set()
     names = facts.get("pictures") if isinstance(facts, dict) else None
     return {n for n in names or () if isinstance(n, str) and n.endswith(".png") and Path(n).name == n}

@@ -29,9 +29,11 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
+from sparring.archives import open_npz
 from sparring.errors import SparringError
 from sparring.files import write_atomically
 from sparring.metrics.features import check_result, check_same_dimensions, check_whole, checked, checked_pair
+from sparring.parsing import parse_json
 
 EPS = torch.finfo(torch.float64).eps
 SETTINGS = (
@@ -193,15 +195,19 @@ class GaussianStats:
         Raises SparringError if the file is not such an .npz, or if `sigma` is no covariance: not finite, not symmetric up to
         rounding, or with a variance below 0.
         """
-        try:
-            with open(path, "rb") as opened, np.load(opened, allow_pickle=False) as file:
-                mean, covariance = (torch.from_numpy(np.asarray(file[key], np.float64)) for key in ("mu", "sigma"))
-                n = int(file["n"]) if "n" in file else -1
-                provenance = json.loads(str(file["provenance"])) if "provenance" in file else {}
-        except FileNotFoundError:
-            raise SparringError(f"no statistics at {path}: the file does not exist") from None
-        except Exception as error:  # numpy raises six kinds of error for damaged files
-            raise SparringError(f"{path} is not an .npz with arrays 'mu' and 'sigma': {error}") from error
+        path = Path(path)
+        if not path.is_file():
+            raise SparringError(f"no statistics at {path}: the file does not exist")
+        before = f"{path} is not an .npz with arrays 'mu' and 'sigma': "
+        with open_npz(path, before) as file:
+            for key in ("mu", "sigma"):
+                if key not in file or file.header(key)[1].kind not in "fiu":
+                    raise SparringError(f"{before}{key} is {'no array of numbers' if key in file else 'missing'}")
+            mean, covariance = (torch.from_numpy(np.asarray(file[key], np.float64)) for key in ("mu", "sigma"))
+            n = int(file["n"]) if "n" in file else -1
+            provenance = parse_json(str(file["provenance"]), f"provenance of {path}") if "provenance" in file else {}
+        if not isinstance(provenance, dict):
+            raise SparringError(f"{path} is damaged: its provenance is no mapping")
         _check_moments(path, mean, covariance)
         stats = cls(len(mean))
         stats.n, stats.mean, stats.provenance = (None if n < 0 else n), mean, provenance

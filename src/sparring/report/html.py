@@ -11,7 +11,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from sparring.errors import SparringError
 from sparring.files import write_atomically
+from sparring.parsing import read_json
 from sparring.report.plots import curves, render, shrunk
 from sparring.report.samples import embedded, strips
 from sparring.training.log import TIME_FIELDS, read_rows
@@ -366,6 +368,7 @@ def _settings(facts: Mapping[str, Any]) -> str:
 
 def _read_json(path: Path) -> dict[str, Any]:
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        values = read_json(path)
+    except SparringError:
         return {}
+    return values if isinstance(values, dict) else {}

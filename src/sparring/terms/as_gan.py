@@ -34,6 +34,7 @@ from pydantic import Field, model_validator
 from torch import Tensor
 
 from sparring.errors import SparringError
+from sparring.limits import ATTACK_STEPS
 from sparring.terms import _checks
 from sparring.terms._attacks import OTHER, SideName, fgsm, host_loss, pgd, unlikeness
 from sparring.terms.base import Build, Penalty, Player, Term
@@ -49,7 +50,7 @@ class ASGAN(Term):
     craft: Literal["host", "realness"] = "host"
     attack: Literal["fgsm", "pgd", "gaussian"] = "fgsm"
     target: Literal["real", "fake", "both"] = "real"
-    pgd_steps: int = Field(7, ge=1)
+    pgd_steps: int = Field(7, ge=1, le=ATTACK_STEPS)
     pgd_step_size: float | None = Field(None, gt=0)
     random_start: bool = False
     clamp: bool = False

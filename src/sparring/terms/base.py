@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from pydantic import BaseModel, Field, StrictBool, model_validator
+from pydantic import BaseModel, Field, StrictBool, field_validator, model_validator
 from torch import Tensor
+
+from sparring.limits import WHOLE, whole
 
 if TYPE_CHECKING:
     from sparring.training.round import Round, Side
@@ -25,8 +27,10 @@ class Schedule(BaseModel, frozen=True, extra="forbid", allow_inf_nan=False):
     @model_validator(mode="after")
     def _in_order(self) -> Schedule:
         steps = [step for step, _ in self.knots]
+        if any(abs(step) > WHOLE for step in steps):
+            raise ValueError("a schedule's steps are whole numbers of at most 64 bits")
         if any(later <= earlier for earlier, later in zip(steps, steps[1:], strict=False)):
-            raise ValueError(f"a schedule's knots are in order of their step, each step once; got steps {steps}")
+            raise ValueError(f"a schedule's knots are in order of their step, each step once; got steps {steps!s:.60}")
         return self
 
     def at(self, step: int) -> float:
@@ -103,6 +107,11 @@ class Term(BaseModel, frozen=True, extra="forbid", allow_inf_nan=False):
                 if isinstance(value, bool) and field and field.annotation not in (bool, StrictBool, bool | None):
                     raise ValueError(f"{name} takes a number, got {str(value).lower()}")
         return values
+
+    @field_validator("*")
+    @classmethod
+    def _whole_numbers(cls, value: Any) -> Any:
+        return whole(value)
 
     def heads(self) -> tuple[Head, ...]:
         """The outputs that this term reads from the discriminator."""

@@ -23,6 +23,7 @@ from pydantic import Field
 from torch import Tensor
 
 from sparring.errors import SparringError
+from sparring.limits import ROWS
 from sparring.terms import _checks
 from sparring.terms.base import Build, Player, Term, value_at
 
@@ -38,7 +39,7 @@ def share_of_mean(losses: Tensor, total: int, parts: int) -> Tensor:
 class Negatives(Term):
     """`per_batch` external negatives on the fake side, each weighing as much as a fake."""
 
-    per_batch: int = Field(3, ge=1)
+    per_batch: int = Field(3, ge=1, le=ROWS)
     join_every: int = Field(1, ge=1)
 
     def rows(self) -> dict[str, int]:

@@ -7,14 +7,16 @@ import math
 from pathlib import Path
 from typing import TYPE_CHECKING
 from warnings import catch_warnings, simplefilter
-from zipfile import BadZipFile
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from sparring.data.decode import upright
-from sparring.errors import SparringError
+from sparring.archives import read_npy
+from sparring.data.decode import opened_image, upright
+from sparring.errors import SparringError, one_line
+from sparring.limits import IMAGE_BYTES, TABLE_BYTES
+from sparring.parsing import read_bytes, read_text
 from sparring.randomness import generator_for
 
 if TYPE_CHECKING:
@@ -55,23 +57,14 @@ def read_points(file: Path) -> Tensor:
 
 
 def _read_npy(file: Path) -> np.ndarray:
-    try:
-        with file.open("rb") as opened:
-            values = np.load(opened, allow_pickle=False)
-    except (ValueError, OSError, EOFError, BadZipFile) as error:
-        raise SparringError(f"{file} is no readable .npy: {str(error).splitlines()[0]}") from None
-    if not isinstance(values, np.ndarray):
-        raise SparringError(f"{file} is an archive of arrays, an .npz: save the one array of points as .npy")
+    values = read_npy(file)
     if values.dtype.kind not in "iuf":
         raise SparringError(f"{file} holds {values.dtype}, and points are numbers")
     return values.astype(np.float64)
 
 
 def _read_table(file: Path) -> np.ndarray:
-    try:
-        text = file.read_text(encoding="utf-8-sig")
-    except (UnicodeDecodeError, OSError) as error:
-        raise SparringError(f"{file} is no text file: {str(error).splitlines()[0]}") from None
+    text = read_text(file, TABLE_BYTES, encoding="utf-8-sig")
     lines = [(number, line.strip(" ")) for number, line in enumerate(text.splitlines(), start=1)]
     lines = [(number, line) for number, line in lines if line.strip() and not line.startswith("#")]
     separator = _separator([line for _, line in lines])
@@ -150,19 +143,12 @@ def points_of_image(file: Path, count: int, seed: int) -> Tensor:
     A picture that is darker than middle grey on average is read as light on dark. Transparent pixels count as white, and
     its orientation is honoured. Raises SparringError where the image cannot be read or is blank.
     """
-    from PIL import Image, UnidentifiedImageError
-
     if not file.is_file():
         raise SparringError(f"there is no image {file}")
-    try:
-        with catch_warnings():
-            simplefilter("ignore", Image.DecompressionBombWarning)  # of large images, which are refused if twice that
-            with Image.open(file) as opened:
-                flat = _grey(opened)
-    except Image.DecompressionBombError:
-        raise SparringError(f"{file} has too many pixels: shrink it, {LONGEST_SIDE} a side are used") from None
-    except (UnidentifiedImageError, OSError, ValueError, SyntaxError) as error:
-        raise SparringError(f"{file} is no readable image: {str(error).splitlines()[0]}") from None
+    with one_line(f"{file} is no readable image: "), catch_warnings():
+        simplefilter("ignore")  # of damaged EXIF blocks and the like
+        with opened_image(read_bytes(file, IMAGE_BYTES)) as opened:
+            flat = _grey(opened)
     light = torch.from_numpy(np.asarray(flat, dtype=np.float64) / 255)
     if light.max() - light.min() <= BLANK:
         raise SparringError(f"{file} is blank: one shade all over has no shape to learn")

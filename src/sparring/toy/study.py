@@ -17,6 +17,8 @@ import torch
 
 from sparring.errors import NonFiniteLossError, SparringError, nearest
 from sparring.files import content_hash, one_line_for_disk_errors
+from sparring.limits import LOG_BYTES
+from sparring.parsing import parse_json, read_text
 from sparring.randomness import generator_for
 from sparring.recipe import Recipe
 from sparring.toy import yardsticks
@@ -217,17 +219,15 @@ def read_lines(path: Path) -> list[dict[str, Any]]:
     if not path.is_file():
         return []
     try:
-        text = path.read_text(encoding="utf-8")
-    except UnicodeDecodeError:
-        raise SparringError(f"{path} is no study, but a file of something else: {CURE}") from None
-    except OSError as error:
-        raise SparringError(f"cannot read {path}: {error.strerror}; {CURE}") from None
+        text = read_text(path, LOG_BYTES)
+    except SparringError as error:
+        raise SparringError(f"{path} is no study: {error}; {CURE}") from None
     lines = text.splitlines()
     cut_off = len(lines) if lines and lines[-1].startswith("{") and not text.endswith("\n") else None
     rows = []
     for number, line in enumerate(lines, start=1):
         try:
-            row = json.loads(line)
+            row = parse_json(line, "the line")
             if not isinstance(row, dict) or not {"world", "method", "seed", "recipe"} <= set(row):
                 raise ValueError
         except ValueError:

@@ -22,6 +22,7 @@ from typing import Any
 
 import torch
 
+from sparring.archives import check_tensor_archive, check_tensors
 from sparring.errors import SparringError
 from sparring.files import content_hash, write_atomically, write_json
 
@@ -60,15 +61,19 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
     if not zipfile.is_zipfile(path):
         raise DamagedCheckpointError(f"{path} is damaged, or no checkpoint at all, and is not read")
     try:
+        check_tensor_archive(path, str(path))
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             content = torch.load(path, map_location="cpu", weights_only=True)
+        check_tensors(content, path.stat().st_size, str(path))
     except pickle.UnpicklingError as error:
         if "nsupported" in str(error):  # a global, a class or an operation that plain data do not have
             raise DamagedCheckpointError(
                 f"{path} is refused: it holds more than tensors and plain values, so loading it could run code"
             ) from None
         raise DamagedCheckpointError(f"{path} is damaged: it cannot be read") from None
+    except SparringError as error:
+        raise DamagedCheckpointError(error) from None
     except Exception as error:  # a flipped bit can make the reader fail in any way
         reason = str(error).splitlines()[0][:100] if str(error) else type(error).__name__
         raise DamagedCheckpointError(f"{path} is damaged: {reason}") from None

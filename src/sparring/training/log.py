@@ -11,6 +11,8 @@ from torch import Tensor
 
 from sparring.errors import SparringError
 from sparring.files import write_atomically
+from sparring.limits import LOG_BYTES
+from sparring.parsing import parse_json, read_bytes
 
 TIME_FIELDS = ("seconds", "steps_per_second")  # the only fields that differ between two runs of one recipe
 
@@ -57,14 +59,11 @@ def _line(row: Mapping[str, Any]) -> str:
 def read_rows(path: Path) -> list[dict[str, Any]]:
     """The whole rows of a JSON-lines file; a last line that was cut off is left out. No file: no rows."""
     rows = []
-    try:
-        lines = path.read_bytes().split(b"\n")
-    except FileNotFoundError:
-        return []
+    lines = read_bytes(path, LOG_BYTES).split(b"\n") if path.exists() else []
     for line in lines:
         try:
-            row = json.loads(line)
-        except (ValueError, RecursionError):
+            row = parse_json(line, "the row")
+        except SparringError:
             break
         if not isinstance(row, dict) or not isinstance(row.get("step"), int):
             break

@@ -18,6 +18,7 @@ from sparring.training.attach import Attached
 from sparring.training.frozen import frozen
 from sparring.training.round import SIDES, Moment, Round
 
+LONGEST_CYCLE = 64  # updates that are looked at, at most, of terms that act every so often
 SIDE_NEEDS = {"images", "gradient", "differentiated", "second_order"}
 
 
@@ -96,7 +97,7 @@ class Objective:
         for name, term in self.terms.items():
             with _asking(name, term):
                 for player in ("discriminator", "generator"):
-                    for update in range(max(1, getattr(term, "every", 1))):
+                    for update in range(min(max(1, getattr(term, "every", 1)), LONGEST_CYCLE)):
                         _check_needs(name, term.needs(player, update))  # type: ignore[arg-type]
                 if any(head.outputs == "num_classes" for head in term.heads()) and not build.num_classes:
                     raise SparringError(f"{name} needs class labels, and the data have none")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shlex
 from collections.abc import Callable, Iterable, Mapping
@@ -17,6 +16,7 @@ from sparring.data.partial_labels import keep_share_of_labels
 from sparring.data.sources import load
 from sparring.errors import SparringError
 from sparring.files import ANOTHER_FOLDER, UNFINISHED, one_line_for_disk_errors, write_json
+from sparring.parsing import read_json
 from sparring.recipe import Data, Evaluation, Recipe, differences, flat
 from sparring.training.lock import FILE
 from sparring.training.own_images import without_classes
@@ -317,7 +317,7 @@ def read_facts(folder: Path) -> dict[str, Any]:
 
 
 def _read(path: Path) -> dict[str, Any]:
-    try:
-        return dict(json.loads(path.read_text(encoding="utf-8")))
-    except (ValueError, TypeError, RecursionError):
-        raise SparringError(f"{path} is damaged: it is no JSON mapping") from None
+    values = read_json(path)
+    if not isinstance(values, dict):
+        raise SparringError(f"{path} is damaged: it is no JSON mapping")
+    return values

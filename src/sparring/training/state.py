@@ -27,6 +27,7 @@ from sparring.training.objective import Active, Objective
 from sparring.training.optimizers import load_state_by_name, make_optimizer, set_learning_rate, state_by_name
 from sparring.training.round import Moment, Round
 from sparring.training.runtime import Runtime
+from sparring.training.size import check_size
 from sparring.trust import VALIDATED
 
 if TYPE_CHECKING:
@@ -209,13 +210,7 @@ def build(
     size = getattr(real, "size", 1) if image_size is None else image_size
     channels = getattr(real, "channels", 1) if image_channels is None else image_channels
     num_classes = real.num_classes
-    discriminator, generator = build_networks(
-        recipe,
-        image_size=size,
-        image_channels=channels,
-        num_classes=num_classes,
-        device="meta" if runtime.device.type == "meta" else "cpu",  # elsewhere the CPU, whose numbers are everyone's
-    )
+    discriminator, generator = _networks(recipe, size, channels, num_classes, runtime)
     _check_batches(recipe, real, unlabelled, runtime)
     feed = Feed(
         real=real,
@@ -269,6 +264,25 @@ def _average(recipe: Recipe, generator: nn.Module) -> MovingAverage | None:
         return None
     with one_line(f"generator '{recipe.generator.network.kind}' cannot be copied for generator.ema: "):
         return MovingAverage(generator, recipe.generator.ema)
+
+
+def _networks(
+    recipe: Recipe, size: int, channels: int, num_classes: int, runtime: Runtime
+) -> tuple[Discriminator, nn.Module]:
+    """The networks, on the CPU, whose numbers are everyone's, or without memory for a dry run.
+
+    Raises SparringError where they would not fit into memory: networks of ours are made without it first.
+    """
+
+    def made(device: str) -> tuple[Discriminator, nn.Module]:
+        return build_networks(recipe, image_size=size, image_channels=channels, num_classes=num_classes, device=device)
+
+    shipped = recipe.generator.network.kind in GENERATORS and recipe.discriminator.network.kind in BACKBONES
+    if not shipped and runtime.device.type != "meta":
+        return made("cpu")
+    networks = made("meta")
+    check_size(recipe, *networks, channels * size**2, runtime)
+    return networks if runtime.device.type == "meta" else made("cpu")
 
 
 def _check_batches(recipe: Recipe, real: Source, unlabelled: Source | None, runtime: Runtime) -> None:

@@ -2,12 +2,14 @@
 
 import hashlib
 import io
+import zipfile
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
 
+from sparring.archives import check_tensor_archive
 from sparring.errors import SparringError
 from sparring.plugins import registered
 from sparring.trust import SCRIPTS
@@ -148,6 +150,8 @@ def read_weights(path: Path | str, sha256: str | None = None) -> tuple[bytes, st
 def read_tensors(content: bytes, what: str) -> Any:
     """What torch.save wrote, tensors alone, from a file's bytes. Raises SparringError for anything else: it is never run."""
     try:
+        if zipfile.is_zipfile(io.BytesIO(content)):  # older files of torch.save are none
+            check_tensor_archive(content, "it")
         return torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
     except Exception:  # torch's words are many lines long
         raise SparringError(

@@ -15,6 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from sparring.archives import check_tensor_archive
 from sparring.data.packed import to_float
 from sparring.errors import SparringError
 from sparring.files import content_hash
@@ -117,10 +118,14 @@ def torchscript(path: Path | str, sha256: str | None = None) -> tuple[nn.Module,
     """The module in a TorchScript file, and the file's SHA-256."""
     content, found = read_weights(path, sha256)
     try:
+        if zipfile.is_zipfile(io.BytesIO(content)):
+            check_tensor_archive(content, str(path))
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of newer Pythons, that scripts are on their way out
             return torch.jit.load(io.BytesIO(content), map_location="cpu"), found  # type: ignore[no-untyped-call]
-    except (RuntimeError, ValueError) as error:
+    except SparringError:
+        raise
+    except Exception as error:  # torch raises what it likes for damaged files
         if _is_script(content):
             reason = str(error).strip().partition("\n")[0].partition(". ")[0]
             raise SparringError(f"{path} is a TorchScript file that cannot be loaded here: {reason[:160]}") from None
