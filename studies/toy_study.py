@@ -19,12 +19,15 @@ from typing import Any
 
 import torch
 
+from sparring.files import write_atomically
+from sparring.report.plots import render
 from sparring.toy.study import PLAN, SEEDS, STEPS, read_lines, run_study, summarise
-from sparring.toy.tables import study_markdown
+from sparring.toy.tables import study_markdown, study_picture
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = Path(__file__).with_suffix(".jsonl")
 PAGE = ROOT / "docs" / "toy.md"
+PICTURE = ROOT / "docs" / "images" / "toy-study.png"
 MARKS = ("<!-- study:begin -->\n", "<!-- study:end -->")
 
 
@@ -35,11 +38,15 @@ def main() -> None:
     words = parser.parse_args()
     if not words.table:
         run_study(RESULTS, seeds=words.seeds, note=lambda text: print(text, file=sys.stderr))
-    publish([row for row in read_lines(RESULTS) if row["steps"] == STEPS and row["seed"] < words.seeds])
+    rows = [row for row in read_lines(RESULTS) if row["steps"] == STEPS and row["seed"] < words.seeds]
+    publish(rows, ran_now=not words.table)
 
 
-def publish(rows: list[dict[str, Any]]) -> None:
-    """Write the tables between the page's marks, of the seeds that every method of a world has."""
+def publish(rows: list[dict[str, Any]], *, ran_now: bool) -> None:
+    """Write the tables between the page's marks, of the seeds that every method of a world has, and the picture.
+
+    ran_now: else the page keeps its line that says when and where the runs were made.
+    """
     kept: list[dict[str, Any]] = []
     for world, methods in PLAN.items():
         here = [row for row in rows if row["world"] == world and row["method"] in methods]
@@ -51,6 +58,8 @@ def publish(rows: list[dict[str, Any]]) -> None:
             (row for row in here if row["seed"] in complete),
             key=lambda row: (methods.index(row["method"]), row["seed"]),
         )
+    summary = summarise(kept)
+    write_atomically(PICTURE, render(study_picture(summary), "png"))
     seconds = sum(row["cpu_seconds"] for row in kept)
     commits = ", ".join(sorted({f"`{(row.get('commit') or 'unknown')[:12]}`" for row in kept}))
     seeds = len({row["seed"] for row in kept})
@@ -63,10 +72,10 @@ def publish(rows: list[dict[str, Any]]) -> None:
     )
     text = PAGE.read_text(encoding="utf-8")
     before, rest = text.split(MARKS[0])
-    after = rest.split(MARKS[1])[1]
-    PAGE.write_text(
-        f"{before}{MARKS[0]}{head}\n\n{study_markdown(summarise(kept))}\n{MARKS[1]}{after}", encoding="utf-8"
-    )
+    between, after = rest.split(MARKS[1])
+    if not ran_now:
+        head = between.partition("\n")[0]
+    PAGE.write_text(f"{before}{MARKS[0]}{head}\n\n{study_markdown(summary)}\n{MARKS[1]}{after}", encoding="utf-8")
 
 
 if __name__ == "__main__":

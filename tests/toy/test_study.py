@@ -68,7 +68,7 @@ def test_a_summary_by_hand() -> None:
     assert sdp["modes_difference"].mean == -1 and sdp["modes_difference"].high == 0
     table = study_markdown([plain, sdp])
     assert "| sdp - non_saturating | -0.500 | -1.0 |" in table  # two seeds have no interval
-    assert "| sdp | 3, 1 failed |" in table and "300 ± 283 (50% did)" in table
+    assert "| sdp | 3, 1 failed |" in table and "300 ± 283, median 300 (50% did)" in table
 
 
 def test_shares_are_of_the_runs_that_did_not_fail() -> None:
@@ -101,8 +101,8 @@ def test_a_run_that_fails_after_some_looks_has_no_numbers(monkeypatch: pytest.Mo
 
 def test_a_difference_has_its_interval_from_5_seeds_on_and_is_bold_where_that_leaves_0_out() -> None:
     def line(seeds: int) -> str:
-        rows = [_row("non_saturating", i, 1.0 + i) for i in range(seeds)]
-        rows += [_row("sdp", i, 0.5 + i, modes=8 - 2 * (i % 2)) for i in range(seeds)]
+        rows = [_row("non_saturating", i, 1.0 + i / 8) for i in range(seeds)]
+        rows += [_row("sdp", i, 0.5 + i / 8, modes=8 - 2 * (i % 2)) for i in range(seeds)]
         return next(text for text in study_markdown(summarise(rows)).splitlines() if text.startswith("| sdp - "))
 
     assert line(4).startswith("| sdp - non_saturating | -0.500 | -1.0 |")

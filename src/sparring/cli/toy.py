@@ -89,11 +89,15 @@ def _run(world: str, words: list[str], as_json: bool, *, steps: int | None, out:
 def _study(out: Path, seeds: int | None, steps: int | None, as_json: bool) -> None:
     from dataclasses import asdict, is_dataclass
 
+    from sparring.files import write_atomically
+    from sparring.report.plots import render
     from sparring.toy.study import SEEDS, STEPS, run_study, summarise
-    from sparring.toy.tables import study_markdown
+    from sparring.toy.tables import study_markdown, study_picture
 
     rows = run_study(out, seeds=SEEDS if seeds is None else seeds, steps=STEPS if steps is None else steps, note=note)
     summary = summarise(rows)
+    picture = out.with_suffix(".png")
+    write_atomically(picture, render(study_picture(summary), "png"))
 
     def plain(value: Any) -> Any:
         return asdict(value) if is_dataclass(value) and not isinstance(value, type) else value
@@ -101,4 +105,4 @@ def _study(out: Path, seeds: int | None, steps: int | None, as_json: bool) -> No
     if as_json:
         print_json([{key: plain(value) for key, value in entry.items()} for entry in summary])
     else:
-        print_lines(study_markdown(summary), "", f"runs       {out}")
+        print_lines(study_markdown(summary), "", f"runs       {out}", f"picture    {picture}")

@@ -122,9 +122,9 @@ def curves(
     beside = len(series) > BESIDE
     figure, axes = panel(title=title, xlabel=xlabel, ylabel=ylabel, size=_with_legend(size, series) if beside else size)
     if "x" in logarithmic:
-        _logarithmic(axes, "x")
+        logarithmic_axis(axes, "x")
     if "y" in logarithmic:
-        _logarithmic(axes, "y")
+        logarithmic_axis(axes, "y")
     for i, (name, (steps, values)) in enumerate(series.items()):
         colour, line = COLOURS[i % len(COLOURS)], LINES[i // 4 % len(LINES)]
         x, y = np.asarray(steps, float), np.asarray(values, float)
@@ -148,14 +148,18 @@ def _with_legend(size: tuple[float, float], names: Iterable[str]) -> tuple[float
     return size[0] + 0.5 + 0.065 * max(map(len, names)), size[1]
 
 
-def _logarithmic(axes: "Axes", which: str) -> None:
+def logarithmic_axis(axes: "Axes", which: str) -> None:
     """A logarithmic axis with plain numbers, 60 and not 6 x 10^1, on minor ticks too where there are few major ones."""
     from matplotlib.ticker import LogFormatter, StrMethodFormatter
+
+    class Plain(LogFormatter):
+        def __call__(self, x: float, pos: int | None = None) -> str:
+            return f"{x:g}" if super().__call__(x, pos) else ""
 
     (axes.set_xscale if which == "x" else axes.set_yscale)("log")
     axis = axes.xaxis if which == "x" else axes.yaxis
     axis.set_major_formatter(StrMethodFormatter("{x:g}"))
-    axis.set_minor_formatter(LogFormatter(minor_thresholds=(1.0, 0.4)))
+    axis.set_minor_formatter(Plain(minor_thresholds=(1.0, 0.4)))
 
 
 def panel(

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sparring.toy.play import ToyResult
 from sparring.toy.study import COLUMNS, LEVELS, Estimate
 from sparring.toy.worlds import world
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 WORDS = {
     "wasserstein": "Wasserstein-1",
@@ -39,7 +42,10 @@ def _short(value: float | None) -> str:
 
 
 def study_markdown(summary: Iterable[Mapping[str, Any]]) -> str:
-    """A table for each world: mean ± standard deviation over seeds, and the difference to the baseline with its interval."""
+    """A table for each world: mean ± standard deviation and median over seeds, and differences with their intervals.
+
+    The distance has its least and largest, too, and how many runs ended far away.
+    """
     worlds: dict[str, list[Mapping[str, Any]]] = {}
     for entry in summary:
         worlds.setdefault(entry["world"], []).append(entry)
@@ -63,6 +69,8 @@ def _world_table(name: str, entries: list[Mapping[str, Any]]) -> str:
     for entry in entries:
         if entry["baseline"]:
             cells = [_difference(entry[f"{column}_difference"], DIGITS[column]) for column in columns]
+            if entry["away"]:  # a mean of runs that end in two ways is that of none: no interval of it decides
+                cells[0] = f"{cells[0].strip('*')}; nearer in {entry['nearer']}"
             lines.append(f"| {entry['method']} - {entry['baseline']} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
 
@@ -78,6 +86,12 @@ def _cell(entry: Mapping[str, Any], column: str) -> str:
         return ""
     digits = DIGITS[column]
     text = f"{estimate.mean:.{digits}f} ± {estimate.std:.{digits}f}"
+    if estimate.n > 1:
+        text += f", median {entry[f'{column}_median']:.{digits}f}"
+    if column == "distance" and estimate.n > 1:
+        least, most = entry["distance_values"][0], entry["distance_values"][-1]
+        text += f", {least:.{digits}f} to {most:.{digits}f}"
+        text += f", {entry['away']} of {estimate.n} ran away" if entry["away"] else ""
     return f"{text} ({entry['reached_share']:.0%} did)" if column == "reached" else text
 
 
@@ -89,3 +103,30 @@ def _difference(estimate: Estimate | None, digits: int) -> str:
         return f"{estimate.mean:+.{digits}f}"
     text = f"{estimate.mean:+.{digits}f} [{estimate.low:+.{digits}f}, {estimate.high:+.{digits}f}]"
     return f"**{text}**" if estimate.low > 0 or estimate.high < 0 else text
+
+
+def study_picture(summary: Iterable[Mapping[str, Any]]) -> Figure:
+    """Every run of a study as a dot, by world and method: its distance to the data at its end; a line at the median."""
+    from matplotlib.figure import Figure
+
+    from sparring.report.plots import COLOURS, INK, dress, logarithmic_axis
+
+    worlds: dict[str, list[Mapping[str, Any]]] = {}
+    for entry in summary:
+        worlds.setdefault(entry["world"], []).append(entry)
+    heights = [len(entries) for entries in worlds.values()]
+    figure = Figure(figsize=(7.2, 0.26 * sum(heights) + 0.85 * len(heights)), layout="constrained")
+    figure.patch.set_alpha(0)
+    panels = figure.subplots(len(worlds), 1, squeeze=False, height_ratios=[h + 1 for h in heights])[:, 0]
+    for axes, (name, entries) in zip(panels, worlds.items(), strict=True):
+        dress(axes, title=f"{name}: distance to the data at the end, a dot for each run", xlabel="Wasserstein-1")
+        logarithmic_axis(axes, "x")
+        for place, entry in enumerate(entries):
+            values, colour = entry["distance_values"], COLOURS[place % len(COLOURS)]
+            shifts = [0.22 * ((i * 7) % 5 - 2) / 2 for i in range(len(values))]  # so that equal ones are seen apart
+            axes.plot(values, [place + shift for shift in shifts], "o", color=colour, markersize=4, alpha=0.7)
+            if values:
+                axes.plot([entry["distance_median"]] * 2, [place - 0.38, place + 0.38], color=INK, linewidth=1.5)
+        axes.set_yticks(range(len(entries)), [entry["method"] for entry in entries], fontsize=8)
+        axes.set_ylim(len(entries) - 0.4, -0.6)
+    return figure
