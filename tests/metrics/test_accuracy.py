@@ -68,7 +68,7 @@ def test_users_mistakes_are_named():
             discriminator_accuracies(make(), IMAGES, labels)
     with pytest.raises(SparringError, match="no image"):
         discriminator_accuracies(make(), IMAGES[:0], LABELS[:0])
-    with pytest.raises(SparringError, match=r"does not take images \[300, 3, 4, 4\]: ") as caught:
+    with pytest.raises(SparringError, match=r"Backbone on images \[250, 3, 4, 4\] failed: ") as caught:
         discriminator_accuracies(make(), IMAGES.expand(-1, 3, -1, -1), LABELS)
     assert "\n" not in str(caught.value)
     unconditional = make("none", ("score",))  # looks at no label

@@ -358,9 +358,9 @@ def test_a_run_is_measured_alike_in_training_and_afterwards_and_names_its_genera
     then = {r["metric"]: r for r in run.metrics}["flat.pt-FD"]
     description = json.loads((run.folder / "generator.json").read_text())
     assert then["generated_hash"] == description["content_hash"]
-    now = next(r for r in sparring.evaluate(run.folder, overrides=["batch_size=33"]) if r["metric"] == "flat.pt-FD")
+    now = next(r for r in sparring.evaluate(run, overrides=["batch_size=33"]) if r["metric"] == "flat.pt-FD")
     assert now["generated_hash"] == description["content_hash"] and now["real_seed"] is None
-    drawn = sparring.evaluate(run.folder, overrides=["n_real=20", "seed=3"])[0]
+    drawn = sparring.evaluate(run, overrides=["n_real=20", "seed=3"])[0]
     assert (drawn["n_real"], drawn["real_seed"], drawn["seed"]) == (20, 3, 3)
     assert now["value"] == pytest.approx(then["value"], rel=1e-9)
     for wrong in ({"metrics": ["is"], "is_splits": 131}, {"metrics": ["prdc"], "n": 5}):

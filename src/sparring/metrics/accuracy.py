@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from sparring.data.packed import PackedImages, is_whole, to_float
-from sparring.errors import SparringError, one_line
+from sparring.errors import SparringError
 from sparring.files import content_hash
 
 if TYPE_CHECKING:
@@ -50,10 +50,9 @@ def discriminator_accuracies(
         _check_labels(labels, len(images), discriminator.num_classes)
     else:
         labels = None
-    fits = one_line(f"this discriminator does not take images {list(images.shape)}: ")
     device = next(discriminator.parameters()).device
     hits: dict[str, float] = {}
-    with evaluating(discriminator), torch.random.fork_rng(devices=[]), fits:
+    with evaluating(discriminator), torch.random.fork_rng(devices=[]):
         for start in range(0, len(images), BATCH):
             x = to_float(images[start : start + BATCH]).to(device)
             y = None if labels is None else labels[start : start + BATCH].to(device)
