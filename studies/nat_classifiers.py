@@ -54,6 +54,7 @@ METHODS: dict[str, tuple[int, dict[str, Any]]] = {  # name: seeds, what it chang
     "NAT, 64 negatives": (3, {"criterion": "nat", "negatives.per_batch": 64}),
     "NAT, 32 noise negatives": (3, {"criterion": "nat", "negatives.per_batch": 32, "negatives.source": "noise"}),
 }
+APART = 0.2  # of shares: above it a table shows every seed
 T_95 = {2: 4.303, 4: 2.776}  # Student's t for a two-sided 95% interval, by degrees of freedom
 
 
@@ -185,7 +186,10 @@ def accuracy(row: Row) -> float:
 def spread(values: list[float]) -> str:
     if len(values) < 2:
         return f"{values[0]:.3f}"
-    return f"{statistics.mean(values):.3f} ± {statistics.stdev(values):.3f}"
+    text = f"{statistics.mean(values):.3f} ± {statistics.stdev(values):.3f}"
+    if max(values) - min(values) > APART:  # a mean of runs that end in two ways is near none of them
+        text += f", median {statistics.median(values):.3f} of " + ", ".join(f"{value:.2f}" for value in sorted(values))
+    return text
 
 
 def paired(found: list[Row], base: dict[int, Row], value: Callable[[Row], float]) -> str:
@@ -221,7 +225,8 @@ def tables(rows: list[Row]) -> str:
         f"{len(rows)} of {planned} runs: {first['steps']} steps of 128 positives, network `{json.dumps(first['network'])}`, "
         f"{first['n_train']:,} training images, {first['n_negatives']:,} negatives{others}, of which "
         f"{first['negatives_that_are_positives']} are positives pixel by pixel; {first['hardware']}, {cpu:.0f} CPU seconds "
-        f"a run; {last['date']}, commits {commits}. Mean ± standard deviation over seeds; differences to the baseline "
+        f"a run; {last['date']}, commits {commits}. Mean ± standard deviation over seeds, with the median and every seed's "
+        f"value where they are more than {APART:g} apart; differences to the baseline "
         "are paired by seed, with 95% intervals by Student's t where there are 3 or 5 pairs.",
         "",
     ]
