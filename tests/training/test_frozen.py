@@ -101,7 +101,7 @@ def test_a_frozen_networks_buffers_stay_in_either_mode(training):
 
 
 def test_a_users_classifier_is_built_without_a_trace_of_its_trial(monkeypatch):
-    monkeypatch.setattr("sparring.classify.networks.find", lambda *_, **__: UsersClassifier)
+    monkeypatch.setattr("sparring.classify.networks.find_class", lambda *_, **__: UsersClassifier)
     built = build_classifier("mine:Net", {}, image_size=8, image_channels=3, outputs=3, seed=0)
     calls = [value for name, value in built.named_buffers() if name.endswith("calls")]
     assert len(calls) == 1 and calls[0] == 0
