@@ -21,6 +21,7 @@ from sparring.report.plots import image_grid
 from sparring.report.samples import layout
 from sparring.sampling import load_generator
 from sparring.training.progress import measuring
+from sparring.training.run_folder import cure_for_moved, is_run
 from sparring.trust import consenting
 
 
@@ -39,7 +40,8 @@ def show(
     loaded = load_recipe(recipe, overrides, allow_code=allow_code)
     if isinstance(loaded, ClassifierRecipe):
         return describe_classifier(loaded)
-    return describe(loaded, note or (lambda text: None), parse_overrides(overrides))
+    with cure_for_moved(Path(recipe), loaded, verb="train") if is_run(recipe) else nullcontext():
+        return describe(loaded, note or (lambda text: None), parse_overrides(overrides))
 
 
 def load_recipe(

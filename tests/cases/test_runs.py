@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
+import tempfile
 import threading
 from pathlib import Path
 
@@ -264,6 +266,19 @@ def test_case_05_a_classifiers_images_may_move(tmp_path):
         train_classifier(made.folder, {"probes.p q": str(tmp_path / "probe3.npz")}, resume=True)
 
 
+def test_case_05_a_run_whose_images_are_gone_says_how_to_tell_it_their_new_place(tmp_path):
+    run, _ = _moved(tmp_path, steps=2)
+    command = rf"`sparring train {run.folder} --resume data\.source=NEW` records their new place"
+    for work in (
+        lambda: sparring.train(run.folder, resume=True),
+        lambda: sparring.evaluate(run.folder, n=10),
+        lambda: sparring.diagnose(run.folder),
+        lambda: sparring.show(run.folder),
+    ):
+        with pytest.raises(SparringError, match=command):
+            work()
+
+
 # --- damaged checkpoints ---
 def _damage(path: Path) -> None:
     content = bytearray(path.read_bytes())
@@ -324,3 +339,32 @@ def test_case_26_a_resume_with_another_recipe_names_the_easy_answer(tmp_path):
     with pytest.raises(SparringError, match=r"seed was 3 and is 0.*`sparring classify .*c --resume` continues it"):
         train_classifier(CLASSIFIER, out=made.folder, data=tiny_images(), resume=True)
     assert train_classifier(made.folder, data=tiny_images(), resume=True).recipe.seed == 3
+
+
+# --- where nothing can be written ---
+@pytest.mark.skipif(os.name == "nt" or os.geteuid() != 0, reason="only root can become nobody")
+def test_case_f_a_folder_that_one_may_not_write_to_is_one_line_and_can_be_read():
+    with tempfile.TemporaryDirectory() as place:  # tmp_path is for its owner alone
+        folder = Path(place)
+        run = sparring.train(tiny_recipe(steps=2), out=folder / "run", data=tiny_images())
+        made = train_classifier(CLASSIFIER, out=folder / "classifier", data=tiny_images())
+        before = _files(folder)
+        for path in (folder, *folder.rglob("*")):
+            path.chmod(0o555 if path.is_dir() else 0o444)
+        os.seteuid(65534)
+        try:
+            for work in (
+                lambda: sparring.train(tiny_recipe(steps=2), out=folder / "new" / "run", data=tiny_images()),
+                lambda: sparring.train(run.folder, {"steps": 3}, data=tiny_images(), resume=True),
+                lambda: train_classifier(made.folder, data=tiny_images(), resume=True),
+                lambda: sparring.toy.run("ring-8", ["steps=2"], out=folder / "toy"),
+            ):
+                with pytest.raises(
+                    SparringError, match=r"cannot write .*Permission denied; choose another folder"
+                ) as caught:
+                    work()
+                assert "\n" not in str(caught.value)
+            assert sparring.load(run.folder).sample(2).shape == (2, 1, SIDE, SIDE)
+        finally:
+            os.seteuid(0)
+        assert _files(folder) == before

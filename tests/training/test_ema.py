@@ -7,7 +7,9 @@ from torch import nn
 from sparring.recipe import EMA, Recipe
 from sparring.terms.base import Schedule
 from sparring.training.ema import MovingAverage
-from tiny import tiny_recipe
+from sparring.training.state import build
+from sparring.training.step import train_step
+from tiny import tiny_images, tiny_recipe
 
 
 def _network():
@@ -41,6 +43,23 @@ def test_the_average_follows_its_formula(recipe, decays):
             )
         assert torch.equal(average.module[1].running_mean, network[1].running_mean)  # buffers are copied
     assert not any(p.requires_grad for p in average.module.parameters())
+
+
+def test_the_trainer_averages_once_per_step_whatever_the_number_of_discriminator_updates():
+    recipe = tiny_recipe(d_steps=2)
+    recipe["generator"] = {**recipe["generator"], "ema": 0.75}
+    state = build(Recipe.load(recipe), tiny_images(), dtype=torch.float64)
+    wanted = {name: value.detach().clone() for name, value in state.generator.named_parameters()}
+    moved = 0.0
+    for _ in range(4):
+        train_step(state)
+        for name, value in state.generator.named_parameters():
+            wanted[name] = 0.75 * wanted[name] + 0.25 * value.detach()
+        average = dict(state.average.module.named_parameters())
+        for name, value in wanted.items():
+            torch.testing.assert_close(average[name].data, value, rtol=1e-9, atol=1e-12)
+            moved += (dict(state.generator.named_parameters())[name].detach() - value).abs().max().item()
+    assert moved > 1e-3
 
 
 def test_before_its_start_the_average_is_the_generator_bit_for_bit():

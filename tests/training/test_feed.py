@@ -45,6 +45,15 @@ def test_latents_are_normal_and_labels_uniform_and_each_update_has_its_own():
     assert _joined([_feed(num_classes=0)], "generator", 0, {"fake"}, {})[1] is None
 
 
+@pytest.mark.parametrize("update", [0, 1, 7])
+def test_the_generators_fakes_have_other_labels_than_the_discriminators_in_the_same_update(update):
+    feed = _feed(batch_size=64, generator_batch_size=64)
+    (_, ours), (_, theirs) = (
+        _joined([feed], player, update, {"fake"}, {}) for player in ("generator", "discriminator")
+    )
+    assert (ours != theirs).float().mean() > 0.4  # 2 of 3 by chance
+
+
 def test_labels_of_fakes_may_come_in_the_shares_of_the_data():
     pool = torch.tensor([0] * 6 + [2] * 2)
     feed = _feed(generator_batch_size=4000, label_pool=pool)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import signal
 import subprocess
@@ -9,13 +10,16 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 import sparring
 from sparring.data.packed import PackedImages
 from sparring.errors import SparringError
 from sparring.training.checkpoint import load_checkpoint
+from sparring.training.log import read_rows
 from tiny import same_bits, tiny_images, tiny_recipe, without_times
 
 pytestmark = pytest.mark.usefixtures("without_reports")
@@ -112,7 +116,12 @@ def assert_same_run(a: Path, b: Path) -> None:
     same_bits(load_checkpoint(a / last), load_checkpoint(b / last))
     assert without_times(a / "log.jsonl") == without_times(b / "log.jsonl")
     for name in names[0]:
-        if name.endswith(".png") or name in ("generator.safetensors", "metrics.jsonl", "checkpoints/best.json"):
+        if name.endswith(".png") or name in (
+            "generator.safetensors",
+            "metrics.jsonl",
+            "vitals.jsonl",
+            "checkpoints/best.json",
+        ):
             assert (a / name).read_bytes() == (b / name).read_bytes(), name
 
 
@@ -187,6 +196,53 @@ def test_measuring_and_showing_change_nothing_and_resume_alike(generator, tmp_pa
             sparring.train(often, out=tmp_path / "broken", data=data, resume=True, progress=progress)
     sparring.train(often, out=tmp_path / "broken", data=data, resume=True)
     assert_same_run(tmp_path / "often", tmp_path / "broken")
+
+
+def _held_out_too(folder: Path) -> Path:
+    """Garments of noise in three classes, some of them in a test split."""
+    for split, count in (("train", 8), ("test", 5)):
+        for i in range(3 * count):
+            path = folder / split / ("bag", "coat", "dress")[i % 3] / f"{i}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            pixels = np.random.RandomState(i + 100 * (split == "test")).randint(0, 256, (32, 32)).astype(np.uint8)
+            Image.fromarray(pixels).save(path)
+    return folder
+
+
+def test_measurements_and_vital_signs_of_a_resumed_run_are_those_of_one_that_never_stopped(tmp_path):
+    """Killed after measurements whose checkpoint had not come yet, and right after the best one was kept."""
+    recipe = tiny_recipe(
+        data={"source": str(_held_out_too(tmp_path / "images")), "split": "train"},
+        generator=_generator(ema=0.5),
+        steps=5,
+        checkpoint_every=3,
+        samples_every=2,
+        evaluation={"every": 2, "n": 12, "split": "test"},
+    )
+    whole = sparring.train(recipe, out=tmp_path / "whole")
+    assert {row["step"] for row in whole.metrics} == {2, 4, 5}
+    assert sum("held_out" in row for row in read_rows(whole.folder / "vitals.jsonl")) == 3
+    for step in (3, 5):
+        with pytest.raises(_KilledError):
+            sparring.train(recipe, out=tmp_path / "broken", resume=True, progress=_Hit(step, _kill))
+    sparring.train(recipe, out=tmp_path / "broken", resume=True)
+    assert_same_run(whole.folder, tmp_path / "broken")
+
+
+def test_a_clock_that_goes_back_changes_no_bit_and_no_seconds_are_lost(images, tmp_path, monkeypatch):
+    recipe = tiny_recipe(steps=8, log_every=1)
+    sparring.train(recipe, out=tmp_path / "right", data=images)
+    for name in ("time", "perf_counter", "monotonic"):
+        ticks = itertools.count()
+        monkeypatch.setattr(
+            time, name, lambda ticks=ticks: 1e6 - 3600.0 * (next(ticks) // 9) + 0.01 * (next(ticks) % 9)
+        )
+    run = sparring.train(recipe, out=tmp_path / "back", data=images)
+    monkeypatch.undo()
+    assert_same_run(tmp_path / "right", run.folder)
+    seconds = [row["seconds"] for row in run.log]
+    assert seconds == sorted(seconds) and seconds[0] >= 0 and seconds[-1] < 3600
+    assert all(0 <= row["steps_per_second"] < 1e6 for row in run.log)
 
 
 def test_a_best_checkpoint_is_kept_beside_the_last_two(tmp_path):

@@ -32,6 +32,7 @@ from sparring.training.run_folder import (
     check_images,
     check_same_recipe,
     choose_folder,
+    cure_for_moved,
     is_run,
     moved,
     read_facts,
@@ -144,7 +145,8 @@ def train_classifier(
         until_the_end.enter_context(consenting(allow_code, code=chosen.to_dict()))
         assert chosen.threads is not None
         torch.set_num_threads(chosen.threads)
-        images = load_classifier_data(chosen, note, data=data, test=test, negatives=negatives, probes=probes)
+        with cure_for_moved(folder, chosen, verb="classify"):
+            images = load_classifier_data(chosen, note, data=data, test=test, negatives=negatives, probes=probes)
         for name, other in others.items():
             _check_beside(name, other, images)
         check_parts(chosen, images.train.num_classes, images.train.size, images.train.channels, note)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -24,7 +23,7 @@ from sparring.recipe import Network
 from sparring.training.checkpoint import CheckpointFolder
 from sparring.training.interrupt import Interrupts
 from sparring.training.lock import check_still_here
-from sparring.training.log import TIME_FIELDS, JsonLines, read_rows
+from sparring.training.log import JsonLines, Stopwatch, read_rows
 from sparring.training.optimizers import load_state_by_name, make_optimizer, set_learning_rate, state_by_name
 from sparring.training.progress import Progress
 
@@ -126,8 +125,7 @@ class Training:
             note(f"resuming {folder} at step {self.step} of {recipe.steps}")
             checkpoints.forget_after(self.step)
         log = JsonLines(folder / "log.jsonl", after=self.step)
-        rows = read_rows(folder / "log.jsonl")
-        before, started, since = rows[-1].get("seconds", 0.0) if rows else 0.0, time.perf_counter(), (self.step, 0.0)
+        watch = Stopwatch(read_rows(folder / "log.jsonl"), self.step)
         self.classifier.train()
         try:
             with Interrupts() as interrupts, make_progress(self.step, recipe.steps) as progress:
@@ -136,12 +134,9 @@ class Training:
                     last = self.step == recipe.steps
                     progress.step(self.step)
                     if self.step % recipe.log_every == 0 or last:
-                        row, now = self.tick(), time.perf_counter() - started
-                        rate = (self.step - since[0]) / max(now - since[1], 1e-9)
-                        times = dict(zip(TIME_FIELDS, (round(before + now, 3), round(rate, 3)), strict=True))
-                        log.write({"step": self.step, **row, **times})
+                        row = self.tick()
+                        log.write({"step": self.step, **row, **watch.times(self.step)})
                         progress.values(row)
-                        since = (self.step, now)
                     if self.step % recipe.checkpoint_every == 0 or last or interrupts.requested:
                         self.check()
                         check_still_here(folder)

@@ -23,6 +23,18 @@ from sparring.errors import SparringError, nearest
 from sparring.files import one_line_for_disk_errors
 
 
+class MissingSourceError(SparringError):
+    """There is no such file, folder or data set. `source` is what was asked for, `said` the error without its cure."""
+
+    def __init__(self, source: str):
+        self.source, self.said = source, f"there is no file or folder '{source}'"
+        if "/" in source or Path(source).suffix in (".zip", ".npz"):
+            super().__init__(f"{self.said}: check data.source")
+            return
+        names = [embedded.NAME, *torchvision_sets.BARE_NAMES, "noise:normal", "noise:uniform"]
+        super().__init__(f"{self.said}, nor a data set of that name: {nearest(source, names)}")
+
+
 @dataclass(frozen=True)
 class _Request:
     split: str | None
@@ -163,9 +175,9 @@ def _from_name_or_path(source: str | Path, request: _Request) -> PackedImages:
         named = _by_name(text, request)
         if named is not None:
             return _selected(named, request)
-        raise SparringError(_missing(text))
+        raise MissingSourceError(text)
     if not path.exists():
-        raise SparringError(_missing(text))
+        raise MissingSourceError(text)
     if path.is_dir() and idx_splits(path):
         return _selected(_from_idx(path, request), request)
     if path.is_file() and path.suffix.lower() == ".npz":
@@ -230,13 +242,6 @@ def _no_such_folder(text: str, root: Path | None) -> str:
         f"'{root or torchvision_sets.default_root()}' (SPARRING_DATA says where), and it is not there: put it there, or "
         "give its path in the place of the source, such as data.source=PATH"
     )
-
-
-def _missing(text: str) -> str:
-    if "/" in text or Path(text).suffix in (".zip", ".npz"):
-        return f"there is no file or folder '{text}': check data.source"
-    names = [embedded.NAME, *torchvision_sets.BARE_NAMES, "noise:normal", "noise:uniform"]
-    return f"there is no file or folder '{text}', nor a data set of that name: {nearest(text, names)}"
 
 
 def _from_idx(folder: Path, request: _Request) -> PackedImages:

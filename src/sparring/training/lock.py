@@ -70,6 +70,7 @@ def check_still_here(path: Path) -> None:
 
 
 def _locked(path: Path, what: Path, cure: str) -> FileLock | None:
+    there = path.exists()
     for tries_left in reversed(range(TRIES)):
         lock = FileLock(path, blocking=False)
         try:
@@ -88,7 +89,9 @@ def _locked(path: Path, what: Path, cure: str) -> FileLock | None:
                 raise
             time.sleep(0.01)
         except (OSError, NotImplementedError, UserWarning) as error:
-            reason = getattr(error, "strerror", None) or "it has none"
+            reason = getattr(error, "strerror", None) or "it has no locks"
+            if not there:
+                path.unlink(missing_ok=True)
             raise SparringError(
                 f"{what} cannot be locked ({reason}), so two runs could mix their files there: {cure}, or set "
                 f"{WITHOUT}=0 and see to it that nothing else writes there"

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -15,6 +17,38 @@ from sparring.limits import LOG_BYTES
 from sparring.parsing import parse_json, read_bytes
 
 TIME_FIELDS = ("seconds", "steps_per_second")  # the only fields that differ between two runs of one recipe
+
+
+class Stopwatch:
+    """How long a run has been at work, over all of its sessions, and how quick its steps are. A clock set back stops it."""
+
+    def __init__(self, rows: Sequence[Mapping[str, Any]], step: int):
+        """rows: of the log so far. step: from which this session goes on."""
+        before = rows[-1].get("seconds") if rows else None
+        self._total = float(before) if isinstance(before, int | float) else 0.0
+        self._training = 0.0  # of this session
+        self._seen, self._since = time.perf_counter(), (step, 0.0)
+
+    def _look(self, *, training: bool = True) -> None:
+        now = time.perf_counter()
+        passed, self._seen = max(now - self._seen, 0.0), now
+        self._total += passed
+        self._training += passed if training else 0.0
+
+    @contextmanager
+    def aside(self) -> Iterator[None]:
+        """Around work that is not a training step, and does not count in their rate."""
+        self._look()
+        yield
+        self._look(training=False)
+
+    def times(self, step: int) -> dict[str, float]:
+        """The `TIME_FIELDS` at a step; the rate is that since the last call."""
+        self._look()
+        steps, seconds = step - self._since[0], self._training - self._since[1]
+        self._since = (step, self._training)
+        rate = steps / seconds if seconds > 0 else 0.0
+        return dict(zip(TIME_FIELDS, (round(self._total, 3), round(rate, 3)), strict=True))
 
 
 class Tracker(Protocol):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -18,7 +17,7 @@ from sparring.sampling import generate_uint8, save_generator, takes_labels
 from sparring.training.checkpoint import CheckpointFolder, best_of
 from sparring.training.interrupt import Interrupts
 from sparring.training.lock import check_still_here
-from sparring.training.log import TIME_FIELDS, JsonLines, TensorBoard, Tracker, read_rows
+from sparring.training.log import JsonLines, Stopwatch, TensorBoard, Tracker, read_rows
 from sparring.training.measure import check_evaluation, measure
 from sparring.training.progress import Progress
 from sparring.training.run_folder import RunData, check_images, moved, read_facts, write_facts
@@ -43,10 +42,8 @@ class Training:
         self.recipe, self.runtime = state.recipe, state.runtime
         self.checkpoints = CheckpointFolder(folder / "checkpoints", self.recipe.keep_checkpoints)
         self.step_function = step_of(self.recipe)
-        self._before = 0.0  # seconds that earlier sessions of this run took
-        self._aside = 0.0  # seconds of this session that were not training steps
         self._report: RunReport | None = None
-        self._since = (0, 0.0)  # step and training time at the last tick
+        self._rows: list[dict[str, Any]] = []  # of the log when this session began
         evaluation = self.recipe.evaluation
         self.unmeasured = None if evaluation is None else check_evaluation(data, evaluation)  # why, if it is
         if self.unmeasured is not None:
@@ -93,9 +90,8 @@ class Training:
         # not a shorter run's end
         self.log = JsonLines(log, after=step, keep=lambda row: row["step"] % every == 0 or row["step"] == last)
         self.metrics = JsonLines(self.folder / "metrics.jsonl", after=step)
-        rows = read_rows(log)
-        self._before = rows[-1].get("seconds", 0.0) if rows else 0.0
-        self.vitals = Vitals(self.state, self.data, self.folder, rows, step, self.note)
+        self._rows = read_rows(log)
+        self.vitals = Vitals(self.state, self.data, self.folder, self._rows, step, self.note)
         if tensorboard:
             self.trackers.append(TensorBoard(self.folder / "tensorboard", after=step))
         for tracker in self.trackers:
@@ -105,8 +101,7 @@ class Training:
     def go(self, make_progress: Callable[[int, int], Progress]) -> None:
         """Train to the last step, or until the first interrupt."""
         s, recipe = self.state, self.recipe
-        self._started = time.perf_counter()
-        self._since = (s.step, 0.0)
+        self._watch = Stopwatch(self._rows, s.step)
         with self._closing(), Interrupts() as interrupts, make_progress(s.step, recipe.steps) as progress:
             if s.step == 0:
                 self._aside_from_training(self.save_samples)
@@ -182,9 +177,8 @@ class Training:
                     tracker.close()
 
     def _aside_from_training(self, work: Callable[[], None]) -> None:
-        before = time.perf_counter()
-        work()
-        self._aside += time.perf_counter() - before
+        with self._watch.aside():
+            work()
 
     def tick(self) -> dict[str, float]:
         """Read the terms' values since the last tick and log their means.
@@ -196,17 +190,12 @@ class Training:
         values = s.ledger.tick(self.runtime) if regular else s.ledger.means(self.runtime)
         if not self.runtime.is_main:
             return values
-        session = time.perf_counter() - self._started
-        since_step, since_time = self._since
-        training_time = session - self._aside
-        self._since = (s.step, training_time)
-        rate = (s.step - since_step) / max(training_time - since_time, 1e-9)
         row = {"step": s.step, "update": s.updates, "images": s.images_seen, **values}
-        times = dict(zip(TIME_FIELDS, (round(self._before + session, 3), round(rate, 3)), strict=True))
+        times = self._watch.times(s.step)
         self.log.write(row | times)
         self.vitals.tick(row)
         for tracker in self.trackers:
-            tracker.scalars(values | {"steps_per_second": rate}, s.step)
+            tracker.scalars(values | {"steps_per_second": times["steps_per_second"]}, s.step)
         return values
 
     def save_samples(self) -> None:

@@ -22,7 +22,15 @@ from sparring.training.loop import Training
 from sparring.training.own_images import fitted_to
 from sparring.training.process import process_as_before
 from sparring.training.progress import Progress, no_progress, progress_or_default
-from sparring.training.run_folder import check_folder, choose_folder, is_run, load_run_data, python_sources, resolved
+from sparring.training.run_folder import (
+    check_folder,
+    choose_folder,
+    cure_for_moved,
+    is_run,
+    load_run_data,
+    python_sources,
+    resolved,
+)
 from sparring.training.runtime import Runtime
 from sparring.training.state import build
 from sparring.trust import CodeNotAllowedError, consenting
@@ -129,7 +137,8 @@ def train(
             assert chosen.threads is not None
             torch.set_num_threads(chosen.threads)
             quiet = note if runtime.is_main else (lambda text: None)
-            given = load_run_data(chosen, quiet, data=data, negatives=negatives, unlabelled=unlabelled)
+            with cure_for_moved(folder, chosen, verb="train"):
+                given = load_run_data(chosen, quiet, data=data, negatives=negatives, unlabelled=unlabelled)
             chosen = fitted_to(chosen, given.real, changes, quiet)
         negatives, unlabelled = given.negatives, given.unlabelled
         state = build(chosen, given.real, negatives=negatives, unlabelled=unlabelled, runtime=runtime, note=quiet)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import shlex
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ import torch
 
 from sparring.data.packed import PackedImages
 from sparring.data.partial_labels import keep_share_of_labels
-from sparring.data.sources import load
+from sparring.data.sources import MissingSourceError, load
 from sparring.errors import SparringError
 from sparring.files import ANOTHER_FOLDER, UNFINISHED, one_line_for_disk_errors, write_json
 from sparring.parsing import read_json
@@ -123,7 +124,8 @@ def load_trained_on(folder: Path, recipe: Recipe, note: Note, *, data: Any = Non
     Raises SparringError as `load_run_data`, and where their classes are in another order than its generator's: folders
     whose names are whole numbers were sorted as text once.
     """
-    found = load_run_data(recipe, note, data=data)
+    with cure_for_moved(folder, recipe, verb="train"):
+        found = load_run_data(recipe, note, data=data)
     path = folder / "generator.json"
     trained = tuple(_read(path).get("class_names", ())) if path.is_file() else ()
     now = found.real.class_names
@@ -134,6 +136,23 @@ def load_trained_on(folder: Path, recipe: Recipe, note: Note, *, data: Any = Non
             f"{found.real.name} has '{first[1]}'; train it again"
         )
     return found
+
+
+@contextmanager
+def cure_for_moved(folder: Path, recipe: Any, *, verb: str) -> Iterator[None]:
+    """Within, the error of a run whose images are not where they were says how to tell it their new place.
+
+    verb: the command that continues such a run.
+    """
+    try:
+        yield
+    except MissingSourceError as error:
+        places = flat(recipe.to_dict())
+        keys = [key for key, value in places.items() if value == error.source and key.endswith(".source")]
+        if not keys or not is_run(folder):
+            raise
+        command = shlex.join(["sparring", verb, str(folder), "--resume", *(f"{key}=NEW" for key in keys)])
+        raise SparringError(f"{error.said}: if these images have moved, `{command}` records their new place") from None
 
 
 def load_data(data: Data, note: Note, given: Any = None) -> PackedImages:
