@@ -14,6 +14,7 @@ from sparring.classify.describe import describe_classifier, is_classifier
 from sparring.classify.recipe import ClassifierRecipe
 from sparring.dry_run import describe
 from sparring.errors import SparringError
+from sparring.files import ANOTHER_FOLDER, one_line_for_disk_errors
 from sparring.messages import Note, note_or_default, watched
 from sparring.recipe import Recipe, differences
 from sparring.recipe_files import parse_overrides
@@ -88,7 +89,8 @@ def sample(
     generator = load_generator(run, allow_code=allow_code)
     images = generator.sample(n, labels=labels, seed=seed)
     if target is not None:
-        write_images(images, target, classes=generator.num_classes if labels is None else 0)
+        with one_line_for_disk_errors(ANOTHER_FOLDER):
+            write_images(images, target, classes=generator.num_classes if labels is None else 0)
     return images
 
 

@@ -21,6 +21,7 @@ from sparring.training.runtime import Runtime
 from sparring.training.state import TrainingState, build
 from sparring.training.step import in_one_line, train_step
 
+PART = 16  # steps of a longer cycle, which is not gone through: `show` answers within seconds
 PLAYERS: tuple[Player, Player] = ("discriminator", "generator")
 
 
@@ -117,7 +118,7 @@ def _costs(state: TrainingState) -> dict[str, Any]:
     recipe, terms = state.recipe, state.objective.terms.values()
     cycle = math.lcm(*(math.lcm(getattr(t, "every", 1), getattr(t, "join_every", 1)) for t in terms))
     passes = recipe.d_steps * recipe.accumulate
-    cycle = max(1, min(cycle, LONGEST_CYCLE, recipe.steps, PASSES // passes))
+    cycle = max(1, min(cycle if cycle <= LONGEST_CYCLE else PART, recipe.steps, PASSES // passes))
     state.step = (recipe.steps - cycle) // cycle * cycle
     state.updates = state.step * recipe.d_steps
     sources = state.objective.gradient_sources(state.objective.active("discriminator", state.step, state.updates))

@@ -35,6 +35,12 @@ class NonFiniteLossError(SparringError):
         self.step = step
 
 
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether Python or torch, on the CPU or a GPU, could not have the memory that it asked for."""
+    words = str(error) if isinstance(error, RuntimeError) else ""
+    return isinstance(error, MemoryError) or "allocate memory" in words or "out of memory" in words
+
+
 @contextmanager
 def one_line(before: str, after: str | Callable[[Exception], str] = "") -> Iterator[None]:
     """Around code of others: whatever it raises becomes a SparringError in one line, `before` reason `after`.
@@ -47,7 +53,7 @@ def one_line(before: str, after: str | Callable[[Exception], str] = "") -> Itera
     except SparringError:
         raise
     except Exception as error:
-        reason = "there is not enough memory" if isinstance(error, MemoryError) else " ".join(str(error).split())[:160]
+        reason = "there is not enough memory" if is_out_of_memory(error) else " ".join(str(error).split())[:160]
         reason = reason or type(error).__name__
         raise SparringError(f"{before}{reason}{after(error) if callable(after) else after}") from error
 

@@ -19,7 +19,7 @@ from sparring.data.classes import class_number, turns_at
 from sparring.data.packed import to_uint8
 from sparring.errors import SparringError
 from sparring.files import content_hash, own_copy, write_atomically, write_json
-from sparring.limits import CLASSES, DESCRIPTION_NODES, LATENT, SIDE
+from sparring.limits import CLASSES, DESCRIPTION_NODES, LATENT, MEASURED, SIDE, check_memory
 from sparring.networks import GENERATORS
 from sparring.networks.contract import images_of
 from sparring.parsing import parse_json
@@ -152,6 +152,11 @@ class SavedGenerator:
         """
         if not isinstance(n, int) or isinstance(n, bool) or n < 1:
             raise SparringError(f"n is a whole number from 1, got {n!r}")
+        size = int(self.description.get("given", {}).get("image_size", 1))
+        held = n * (4 * self.latent_size + 3 * size * size)
+        if n > MEASURED:
+            raise SparringError(f"n is at most {MEASURED:,}, got {n}: draw several times, with other seeds")
+        check_memory(held, f"{n:,} images and their latents", "draw fewer at a time")
         chosen = self._labels(n, labels)
         made = _whole_batches(self.module, n, ROWS)
         latents = torch.stack([_latent(self.latent_size, seed, i) for i in range(made)])

@@ -222,6 +222,25 @@ def test_case_19_networks_that_fit_no_memory(command, tiny, tmp_path):
 
 
 @pytest.mark.parametrize(
+    ("words", "part"),
+    [
+        (("pack", "x" * 5_000), "no file or folder"),
+        (("pack", "noise:normal:10000000000000", "--size", 8, "--out", "b.npz"), "of memory"),
+        (("pack", "fashion", "--size", 10**9, "--out", "b.npz"), "from 1 to 16384"),
+        (("show", "x" * 5_000), "unknown recipe"),
+        (("show", "quickstart", "--diff", "x" * 5_000), "unknown recipe"),
+        (("evaluate", "x" * 5_000, "--real", "x" * 5_000), "no file or folder"),
+        (("diagnose", "x" * 5_000), "is no run"),
+        (("train", "quickstart", "--from", "x" * 5_000), "x"),
+        (("bench", "step", "quickstart", "--iterations", 10**30), "iterations"),
+    ],
+)
+def test_case_19_names_and_numbers_beyond_any(command, tmp_path, words, part):
+    one_line(command(*words), part)
+    assert not [path for path in tmp_path.iterdir() if path.name != "runs"]
+
+
+@pytest.mark.parametrize(
     ("text", "part"),
     [
         ("extends: quickstart\npaper: &p {x: *p}\n", "holds itself"),

@@ -48,7 +48,7 @@ def test_a_single_file_is_no_source(tmp_path):
 
 @pytest.mark.parametrize("size", [0, -1, 1.5, "32", True])
 def test_an_impossible_size(size):
-    with pytest.raises(SparringError, match=r"data\.size is the side of the images in pixels, at least 1, got"):
+    with pytest.raises(SparringError, match=r"data\.size is the side of the images in pixels, from 1 to 16384, got"):
         load("noise:normal", size=size)
 
 

@@ -16,6 +16,7 @@ from sparring.bench.pairs import alternate
 from sparring.bench.textbook_step import Batch, Textbook
 from sparring.data.packed import PackedImages
 from sparring.errors import SparringError
+from sparring.metrics.features import check_whole
 from sparring.plugins import find
 from sparring.randomness import generator_for
 from sparring.recipe import Recipe
@@ -54,6 +55,7 @@ def bench_step(
     images; the textbook's batches lie ready. cpu_time counts the process's own time instead of the clock's, on one thread:
     what a machine with other work to do can tell.
     """
+    check_whole(iterations, "iterations", 1)
     chosen = Recipe.load(
         recipe, overrides if isinstance(overrides, Mapping) else list(overrides), allow_code=allow_code
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ def is_classifier(recipe: Any) -> bool:
     """Whether a recipe, name, file, run's folder or mapping is a classifier's rather than a GAN's."""
     if isinstance(recipe, ClassifierRecipe) or (isinstance(recipe, str) and recipe in shipped_classifiers()):
         return True
-    if isinstance(recipe, str | Path) and Path(recipe).exists():
+    if isinstance(recipe, str | Path) and os.path.exists(recipe):
         recipe = read_recipe(recipe)
     return isinstance(recipe, Mapping) and "discriminator" not in recipe and "data" in recipe
 

@@ -19,6 +19,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from sparring.errors import SparringError, nearest, one_line
+from sparring.limits import check_memory
 from sparring.networks.layers import check_positive
 from sparring.plugins import find_class
 from sparring.randomness import seed_for
@@ -201,7 +202,12 @@ def build_classifier(
         if kind.startswith(TORCHVISION):
             found = partial(OfTorchvision, kind.removeprefix(TORCHVISION))
         with one_line(f"network '{kind}' cannot be built: ", "; see to its options"):
-            network = found(**given_to(found, **facts), **options)
+            given = {**given_to(found, **facts), **options}
+            if kind in NETWORKS or kind.startswith(TORCHVISION):
+                with torch.device("meta"):
+                    size = 4 * sum(parameter.numel() for parameter in found(**given).parameters())
+                check_memory(4 * size, f"network '{kind}' in training", "lower its options")
+            network = found(**given)
         classifier = Classifier(
             network,
             torch.zeros(image_channels) if mean is None else mean,

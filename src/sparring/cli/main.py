@@ -80,7 +80,7 @@ app.add_typer(bench, name="bench")
 
 def main() -> None:
     """Run the command line; the entry point of the package. Exits with 2 for a mistake, 130 after Ctrl-C."""
-    from sparring.errors import SparringError
+    from sparring.errors import SparringError, is_out_of_memory
 
     if hasattr(sys.stdout, "reconfigure"):
         sys.stdout.reconfigure(errors="backslashreplace")  # as stderr: a path need not be text
@@ -96,6 +96,8 @@ def main() -> None:
     except Exception as error:
         if type(error).__name__ == "Abort":
             sys.exit(130)
+        if is_out_of_memory(error):
+            _fail("there is not enough memory for this: ask for less, such as a smaller batch_size, n or data.size")
         if not _is_usage_error(error):
             raise
         _fail(_usage(error))

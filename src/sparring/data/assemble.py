@@ -1,5 +1,6 @@
 """Many images into one array, decoded by a few threads, with errors that name the image."""
 
+import math
 import os
 import warnings
 from collections.abc import Callable, Iterable
@@ -10,6 +11,7 @@ import numpy as np
 
 from sparring.data.decode import UnreadableImageError
 from sparring.errors import SparringError
+from sparring.limits import check_memory
 
 Note = Callable[[str], None]  # takes a line for the user
 Progress = Callable[[int, int], None]  # images done, images in all
@@ -20,7 +22,9 @@ _COPY_CHUNK = 4096  # images copied at a time, so that a mapped array never has 
 
 
 def empty_in_memory(shape: tuple[int, ...]) -> np.ndarray:
-    """An uninitialised uint8 array."""
+    """An uninitialised uint8 array. Raises SparringError where it would not fit into memory."""
+    cure = "choose a smaller data.size, or fewer images"
+    check_memory(math.prod(shape), f"{shape[0]:,} images of {shape[1:]}", cure)
     return np.empty(shape, dtype=np.uint8)
 
 

@@ -19,6 +19,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from sparring.data.assemble import empty_in_memory
 from sparring.data.packed import PackedImages
 from sparring.data.stored import Stored
 from sparring.files import cache_folder, write_atomically, write_json
@@ -105,4 +106,4 @@ def scratch_array(folder: Path, shape: tuple[int, ...]) -> np.ndarray:
                 if hasattr(os, "posix_fallocate"):
                     os.posix_fallocate(file.fileno(), 0, size)
                 return np.memmap(file, dtype=np.uint8, mode="w+", shape=shape)
-    return np.empty(shape, dtype=np.uint8)
+    return empty_in_memory(shape)

@@ -14,9 +14,10 @@
 
 import io
 import math
+import os
 import threading
-from collections.abc import Callable
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from typing import TypeVar
 
 import numpy as np
@@ -33,7 +34,7 @@ _BACKGROUND = 255  # white, on which transparent pictures are usually meant to b
 
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "PPM", "TIFF")  # Pillow's names of what `tree.IMAGE_SUFFIXES` promises
 _AT_ONCE = 2**24  # pixels; of larger images one at a time is decoded, as several would fill a memory
-_LARGE = threading.Lock()
+_ONE_AT_A_TIME = threading.Lock()
 
 Item = TypeVar("Item")
 
@@ -47,7 +48,7 @@ def decode(data: bytes, channels: int | None, size: int | None) -> tuple[np.ndar
 
     `channels` None gives RGB for every image, grey repeated. Raises whatever Pillow does for damaged files.
     """
-    with opened_image(data) as image, _LARGE if math.prod(image.size) > _AT_ONCE else nullcontext():
+    with opened_image(data) as image, decoding(image):
         if image.format == "TIFF" or _ORIENTED & image.info.keys():
             image = upright(image)
         return convert(image, channels, size)
@@ -68,6 +69,27 @@ def opened_image(data: bytes) -> Image.Image:
     if math.prod(image.size) > IMAGE_PIXELS:
         raise ValueError(f"{image.width}x{image.height} are too many pixels: at most {IMAGE_PIXELS:,} are decoded")
     return image
+
+
+@contextmanager
+def decoding(image: Image.Image) -> Iterator[None]:
+    """Around what reads an opened image's pixels: large ones one at a time, and TIFFs without libtiff's own words.
+
+    libtiff writes to the process's standard error by itself, beside the error that Pillow raises; it is silenced there.
+    """
+    is_tiff = image.format == "TIFF"
+    with _ONE_AT_A_TIME if is_tiff or math.prod(image.size) > _AT_ONCE else nullcontext():
+        if not is_tiff:
+            yield
+            return
+        kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, 2)
+        try:
+            yield
+        finally:
+            os.dup2(kept, 2)
+            os.close(kept)
+            os.close(nowhere)
 
 
 def convert(image: Image.Image, channels: int | None, size: int | None) -> tuple[np.ndarray, bool]:

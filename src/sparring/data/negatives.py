@@ -10,6 +10,7 @@ from torch import Tensor
 
 from sparring.data.packed import PackedImages, to_uint8
 from sparring.errors import SparringError, nearest
+from sparring.limits import check_memory
 from sparring.randomness import generator_for
 
 KINDS = ("normal", "uniform")
@@ -32,6 +33,8 @@ def noise_images(kind: str, count: int, channels: int, size: int, seed: int = 0)
     """Noise as a data set without labels: uint8 [count, channels, size, size]."""
     if count < 1:
         raise SparringError(f"noise needs at least one image, got {count}")
+    held = 4 * count * channels * size * size
+    check_memory(3 * held, f"{count:,} images of noise as numbers of 32 bits", "ask for fewer or smaller ones")
     noise = noise_batch(kind, count, channels, size, seed)
     return PackedImages(to_uint8(noise), name=f"noise:{kind}")
 
@@ -41,7 +44,7 @@ def parse_noise(source: str) -> tuple[str, int]:
     _, kind, *rest = source.split(":")
     if kind not in KINDS:
         raise SparringError(f"no noise is called '{source}': {nearest(kind, KINDS)}, as in 'noise:normal'")
-    if len(rest) > 1 or (rest and not rest[0].isdecimal()) or rest == ["0"]:
+    if len(rest) > 1 or (rest and not rest[0].isdecimal()) or rest == ["0"] or len("".join(rest)) > 18:
         raise SparringError(f"'{source}' does not end in a number of images: write 'noise:{kind}:10000'")
     return kind, int(rest[0]) if rest else DEFAULT_COUNT
 

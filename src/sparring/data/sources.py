@@ -1,5 +1,6 @@
 """Any source of images as PackedImages: one function, `load`, and `pack`, which writes them into one file."""
 
+import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,7 @@ from sparring.data.packing import ClassOrder, pack_files
 from sparring.data.tree import open_tree
 from sparring.errors import SparringError, nearest
 from sparring.files import one_line_for_disk_errors
+from sparring.limits import SIDE
 
 
 class MissingSourceError(SparringError):
@@ -136,7 +138,7 @@ def splits_of(source: Any) -> tuple[str, ...]:
     if not isinstance(source, str | Path):
         return ()
     path = _place(source, None)
-    if path is None or not path.exists() or path.suffix == ".npz":
+    if path is None or not os.path.exists(path) or path.suffix == ".npz":
         return ()
     if path.is_dir() and (found := idx_splits(path)):
         return tuple(found)
@@ -145,8 +147,8 @@ def splits_of(source: Any) -> tuple[str, ...]:
 
 
 def _check_options(size: int | None, channels: int | None) -> None:
-    if size is not None and (isinstance(size, bool) or not isinstance(size, int) or size < 1):
-        raise SparringError(f"data.size is the side of the images in pixels, at least 1, got {size!r}")
+    if size is not None and (isinstance(size, bool) or not isinstance(size, int) or not 1 <= size <= SIDE):
+        raise SparringError(f"data.size is the side of the images in pixels, from 1 to {SIDE}, got {size!r}")
     if channels not in (None, 1, 3):
         raise SparringError(f"data.channels is 1 (grey) or 3 (colour), got {channels!r}")
 
@@ -154,7 +156,7 @@ def _check_options(size: int | None, channels: int | None) -> None:
 def _check_free(out: Path) -> None:
     if out.suffix != ".npz":
         raise SparringError(f"packed files end in .npz, got '{out}'")
-    if out.exists():
+    if os.path.exists(out):
         raise SparringError(f"'{out}' exists already: remove it, or choose another name with --out")
     if not out.absolute().parent.is_dir():
         raise SparringError(f"there is no folder '{out.parent}' for '{out.name}': make it first")
@@ -171,12 +173,12 @@ def _from_name_or_path(source: str | Path, request: _Request) -> PackedImages:
     path = _place(source, request.root)
     if path is None:
         raise SparringError(_no_such_folder(text, request.root))
-    if isinstance(source, str) and not path.exists():
+    if isinstance(source, str) and not os.path.exists(path):
         named = _by_name(text, request)
         if named is not None:
             return _selected(named, request)
         raise MissingSourceError(text)
-    if not path.exists():
+    if not os.path.exists(path):  # also where the name is too long to be one
         raise MissingSourceError(text)
     if path.is_dir() and idx_splits(path):
         return _selected(_from_idx(path, request), request)
@@ -233,7 +235,7 @@ def _place(source: str | Path, root: Path | None) -> Path | None:
         return Path(source).expanduser()
     root, name = root or torchvision_sets.default_root(), str(source).removeprefix("folder:")
     places = (root / name, root / f"{name}.zip", root / f"{name}.npz")
-    return next((path for path in places if name and path.exists()), None)
+    return next((path for path in places if name and os.path.exists(path)), None)
 
 
 def _no_such_folder(text: str, root: Path | None) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -64,7 +65,7 @@ class OpenedRun:
         one = re.fullmatch(r"step-(\d{6,})\.pt", path.name)
         self.folder = path.parent.parent if one else path
         self.checkpoints = CheckpointFolder(self.folder / "checkpoints")
-        if not (self.folder / "recipe.json").is_file():
+        if not os.path.isfile(self.folder / "recipe.json"):
             raise SparringError(
                 f"'{path}' is no run: give a folder that `sparring train` left, or one of its checkpoints"
             )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import itertools
+import os
 import re
 from collections.abc import Callable, Iterable, Sequence
 from datetime import date
@@ -79,7 +80,7 @@ def diagnose(
         opened = [OpenedRun(run, data=data, device=where, note=note) for run in runs]
     _name_apart(opened)
     folder = opened[0].folder / "diagnosis" if out is None else Path(out)
-    if folder.exists() and not folder.is_dir():
+    if os.path.exists(folder) and not folder.is_dir():
         raise SparringError(f"{folder} is a file: give a folder with --out")
     check_writable(folder, ANOTHER_FOLDER)
     sections = []

@@ -7,6 +7,7 @@ import math
 from torch import Tensor
 
 from sparring.errors import SparringError
+from sparring.limits import MEASURED
 
 
 def check_matrix(values: Tensor, name: str = "features", axes: str = "[N, d]") -> None:
@@ -40,9 +41,11 @@ def checked_pair(a: Tensor, b: Tensor, what: str, *, at_least: int = 2) -> tuple
 
 
 def check_whole(value: object, what: str, at_least: int) -> None:
-    """Raise SparringError unless the value is an int of at least so much."""
-    if not isinstance(value, int) or isinstance(value, bool) or value < at_least:
+    """Raise SparringError unless the value is an int of at least so much, and no more than anybody measures."""
+    if not isinstance(value, int) or isinstance(value, bool) or not value >= at_least:
         raise SparringError(f"{what} must be a whole number of at least {at_least}, got {value!r}")
+    if value > MEASURED:
+        raise SparringError(f"{what} is at most {MEASURED:,}, got {value!r}")
 
 
 def check_count(n: int, what: str, at_least: int = 2) -> None:

@@ -176,14 +176,14 @@ def is_generator(source: Any) -> bool:
     if not isinstance(source, str | os.PathLike):
         return False
     path = Path(source).expanduser()
-    is_run = path.is_dir() and any((path / name).is_file() for name in ("recipe.json", "generator.safetensors"))
-    return is_run or (path.suffix in NAMED and path.is_file())
+    is_run = os.path.isdir(path) and any((path / name).is_file() for name in ("recipe.json", "generator.safetensors"))
+    return is_run or (path.suffix in NAMED and os.path.isfile(path))
 
 
 def is_statistics(source: Any) -> bool:
     """Whether this names an .npz of statistics, `mu` and `sigma`, as pytorch-fid and this package write them."""
     path = Path(source).expanduser() if isinstance(source, str | Path) else None
-    if path is None or path.suffix != ".npz" or not path.is_file():
+    if path is None or path.suffix != ".npz" or not os.path.isfile(path):
         return False
     try:
         with open_npz(path) as file:

@@ -34,7 +34,7 @@ from pydantic import Field, model_validator
 from torch import Tensor
 
 from sparring.errors import SparringError
-from sparring.limits import ATTACK_STEPS
+from sparring.limits import ATTACK_STEPS, PASSES
 from sparring.terms import _checks
 from sparring.terms._attacks import OTHER, SideName, fgsm, host_loss, pgd, unlikeness
 from sparring.terms.base import Build, Penalty, Player, Term
@@ -84,6 +84,8 @@ class ASGAN(Term):
 
     def check(self, build: Build) -> None:
         _checks.separable_host(build, "as_gan")
+        if self.attack == "pgd" and self.pgd_steps * build.d_steps > PASSES:
+            raise SparringError(f"as_gan.pgd_steps times d_steps is at most {PASSES}: lower one of them")
         span, where = build.steps * build.d_steps, "the run"
         if self.warmup_scope == "epoch":
             span, where = min(span, _checks.epoch_length(build.updates_per_epoch, "as_gan.warmup_scope")), "an epoch"

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from sparring.archives import read_npy
-from sparring.data.decode import opened_image, upright
+from sparring.data.decode import decoding, opened_image, upright
 from sparring.errors import SparringError, one_line
 from sparring.limits import IMAGE_BYTES, TABLE_BYTES
 from sparring.parsing import read_bytes, read_text
@@ -147,7 +147,7 @@ def points_of_image(file: Path, count: int, seed: int) -> Tensor:
         raise SparringError(f"there is no image {file}")
     with one_line(f"{file} is no readable image: "), catch_warnings():
         simplefilter("ignore")  # of damaged EXIF blocks and the like
-        with opened_image(read_bytes(file, IMAGE_BYTES)) as opened:
+        with opened_image(read_bytes(file, IMAGE_BYTES)) as opened, decoding(opened):
             flat = _grey(opened)
     light = torch.from_numpy(np.asarray(flat, dtype=np.float64) / 255)
     if light.max() - light.min() <= BLANK:

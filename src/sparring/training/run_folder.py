@@ -196,7 +196,7 @@ def choose_folder(name: str, source: Any, out: str | Path | None, *, resume: boo
 
 def is_run(source: Any) -> bool:
     """Whether a recipe is given as the folder of a run."""
-    return isinstance(source, str | os.PathLike) and (Path(source) / "recipe.json").is_file()
+    return isinstance(source, str | os.PathLike) and os.path.isfile(Path(source) / "recipe.json")
 
 
 def check_folder(folder: Path, *, resume: bool, verb: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,7 @@ def start_from(state: TrainingState, run: str | Path, note: Callable[[str], None
     are from, for recipe.json. Raises SparringError where there is no checkpoint, or where nothing fits.
     """
     path = Path(run)
-    if not path.exists():
+    if not os.path.exists(path):
         raise SparringError(f"there is no run '{run}' to start from")
     if path.is_dir():
         last = CheckpointFolder(path / "checkpoints").last()
