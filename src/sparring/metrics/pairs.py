@@ -76,8 +76,9 @@ def evaluate_pair(
     runtime = Runtime.start(device)
     say, where = note if note and runtime.is_main else _nothing, str(runtime.device)
     options |= {"note": say, "device": where}
-    b = _statistics(real) if is_statistics(real) else _opened(real, "--split", n=n_real, split=split, **options)
-    a = _opened(images, "--images-split", n=n, split=images_split, real=b, labels=labels or "data", **options)
+    with runtime.together():  # a rank that decodes may take longer than one that has decoded already
+        b = _statistics(real) if is_statistics(real) else _opened(real, "--split", n=n_real, split=split, **options)
+        a = _opened(images, "--images-split", n=n, split=images_split, real=b, labels=labels or "data", **options)
     if isinstance(b, ImageSet):
         check_channels(a, b)
     found = _extractor(extractor, b if isinstance(b, ImageSet) else a, where, weights=weights, sha256=sha256)
@@ -158,7 +159,8 @@ def _of_generator(
 
     assert recipe.evaluation is not None
     saved = load_generator(folder, runtime.device)
-    data = load_trained_on(folder, recipe, say)
+    with runtime.together():
+        data = load_trained_on(folder, recipe, say)
     records = measure(
         saved.module,
         saved.latent_size,
