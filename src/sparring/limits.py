@@ -136,7 +136,7 @@ def check_values(value: Any, where: str, *, nodes: int = NODES, depth: int = DEP
         count += 1
         if count > nodes:
             raise SparringError(f"{where} holds more than {nodes:,} values: that many are no recipe or description")
-        if level > depth:
+        if level >= depth and isinstance(part, Mapping | list | tuple):
             raise SparringError(f"{where} is nested deeper than {depth} levels, or holds itself: make it flatter")
         if isinstance(part, Mapping):
             for key, inner in part.items():

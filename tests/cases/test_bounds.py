@@ -196,6 +196,8 @@ WRONG = [
     ("paper=!!set {a, b}", "values are text, numbers"),
     ("paper=!!binary aGk=", "values are text, numbers"),
     ("data=\ud800", "not text"),
+    ("objective.auxiliary_classifier={head: train}", "no head can be called 'train'"),
+    ("objective.auxiliary_classifier={head: a.b}", "no head can be called 'a.b'"),
 ]
 
 

@@ -109,7 +109,8 @@ def convert(image: Image.Image, channels: int | None, size: int | None) -> tuple
 
 
 def upright(image: Image.Image) -> Image.Image:
-    """The image as viewers show it, by its EXIF orientation."""
+    """The image as viewers show it, by its EXIF orientation. Raises what Pillow does where its pixels are damaged."""
+    image.load()  # here: a TIFF whose pixels could not be read once is black when they are asked for again
     try:
         return ImageOps.exif_transpose(image)
     except Exception:  # a damaged EXIF block is no damaged picture; what is wrong with that shows in what follows

@@ -366,6 +366,10 @@ def _agree_on_heads(terms: Mapping[str, Term]) -> None:
         if not isinstance(heads, tuple | list) or not all(isinstance(head, Head) for head in heads):
             raise SparringError(f"heads() of {_called(name, term)} returns a tuple of Head, got {heads!r:.60}")
         for head in heads:
+            if not head.name or "." in head.name or hasattr(nn.ModuleDict, head.name):  # which holds the heads
+                raise SparringError(
+                    f"{name}: no head can be called '{head.name:.60}', which torch uses itself: rename it"
+                )
             other, first = asked.setdefault(head.name, (name, head))
             if first != head:
                 raise SparringError(
