@@ -15,13 +15,13 @@ from sparring.training.runtime import Runtime
 
 
 def main(folder: Path, rank: int) -> None:
-    together.SIGN_EVERY, together.SIGN_WAIT = 0.2, timedelta(seconds=2)
+    together.SIGN_EVERY, together.SIGN_WAIT = 0.2, timedelta(seconds=5)
     dist.init_process_group("gloo", init_method=f"file://{folder}/meet", rank=rank, world_size=2)
     together.prepare_signs()
     runtime = Runtime(rank=rank, world=2)
     began = time.monotonic()
     with runtime.together():
-        time.sleep(5 * runtime.is_main)  # longer than a silence may last
+        time.sleep(8 * runtime.is_main)  # longer than a silence may last
     (folder / f"waited-{rank}").write_text(str(time.monotonic() - began))
     if rank == 1:
         (folder / "silent").touch()

@@ -20,7 +20,7 @@ def test_ranks_wait_for_work_and_give_up_a_lost_rank(tmp_path):
     ]
     try:
         first = (tmp_path / "together", tmp_path / "silent")
-        until = time.monotonic() + 60
+        until = time.monotonic() + 120
         while not all(path.exists() for path in first) and time.monotonic() < until and ranks[0].poll() is None:
             time.sleep(0.05)
         ranks[1].kill()  # which a step notices at once
@@ -29,8 +29,8 @@ def test_ranks_wait_for_work_and_give_up_a_lost_rank(tmp_path):
         for rank in ranks:
             rank.kill()
             rank.communicate()
-    assert all(float((tmp_path / f"waited-{rank}").read_text()) > 4.5 for rank in (0, 1))
-    for name, least, most in (("together", 1.0, 30), ("step", 0, 30)):
+    assert all(float((tmp_path / f"waited-{rank}").read_text()) > 7 for rank in (0, 1))
+    for name, least, most in (("together", 1.0, 60), ("step", 0, 60)):
         seconds, said = (tmp_path / name).read_text().split(" ", 1)
         assert least < float(seconds) < most, name
         assert (
