@@ -13,7 +13,7 @@ from cases import STEPS
 
 from sparring.bench.step import bench_step, ours_step, synthetic_batches, synthetic_state
 from sparring.bench.textbook_step import Textbook
-from sparring.recipe import Recipe
+from sparring.recipe.gan import Recipe
 
 
 def main() -> None:

@@ -17,9 +17,9 @@ from cases import SNGAN
 
 import sparring
 from sparring.bench.step import ours_step, synthetic_images, synthetic_state
-from sparring.recipe import Recipe
-from sparring.training.checkpoint import CheckpointFolder, load_checkpoint
-from sparring.training.loop import Training
+from sparring.recipe.gan import Recipe
+from sparring.run.checkpoint import CheckpointFolder, load_checkpoint
+from sparring.training.job import Training
 
 BOOKKEEPING = ("tick", "save_samples", "save_checkpoint")
 AT_MOST = 0.03

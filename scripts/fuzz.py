@@ -31,7 +31,7 @@ def main() -> None:
 
     from fuzzing.recipes import try_recipe
     from fuzzing.samples import make_samples, try_file
-    from sparring.recipe_files import shipped_classifiers, shipped_recipes
+    from sparring.recipe.files import shipped_classifiers, shipped_recipes
 
     warnings.simplefilter("ignore")
     faults = 0

@@ -155,7 +155,7 @@ def _train_under_fire(folder: Path, recipe: Path, name: str, chosen: random.Rand
 
 def _compare(whole: Path, other: Path) -> None:
     from sparring.files import content_hash
-    from sparring.training.checkpoint import load_checkpoint
+    from sparring.run.checkpoint import load_checkpoint
 
     def seen(folder: Path) -> dict[str, object]:
         found: dict[str, object] = {}

@@ -19,7 +19,7 @@ from torch.nn import functional as F
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from sparring.data import load, read_idx
-from sparring.metrics.extractors.fashion import CLASS_NAMES, WEIGHTS, FashionExtractor, FashionNet
+from sparring.evaluation.extractors.fashion import CLASS_NAMES, WEIGHTS, FashionExtractor, FashionNet
 from sparring.randomness import generator_for, seed_global_generators
 
 BATCH_SIZE = 128

@@ -8,12 +8,11 @@ from typing import Any
 from figure_runs import ROOT, RUNS
 from PIL import Image
 
-from sparring.diagnose.opened import OpenedRun
-from sparring.diagnose.sections import section
-from sparring.files import write_atomically
-from sparring.metrics.compare import ClassComparison
+from sparring.evaluation.compare import ClassComparison
+from sparring.files import read_rows, write_atomically
+from sparring.microscope.opened import OpenedRun
+from sparring.microscope.sections import section
 from sparring.report.plots import curves, image_grid, picture_rows, render
-from sparring.training.log import read_rows
 
 OUT = ROOT / "docs" / "figures"
 N = 256  # images that a number of a diagnosis is of

@@ -17,8 +17,8 @@ import torch
 
 import sparring
 from sparring.errors import SparringError
-from sparring.recipe import Recipe
-from sparring.training.run_folder import load_run_data
+from sparring.recipe.gan import Recipe
+from sparring.run.data import load_run_data
 
 Places = dict[str, str]
 

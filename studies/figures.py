@@ -37,14 +37,13 @@ from figure_parts import (
 )
 from figure_runs import COLLAPSING, NEGATIVES, RUNS, asked, lacking, print_note, train
 
-from sparring.diagnose.gradients import common_reach, histogram, maps, summary
-from sparring.diagnose.sections import section
-from sparring.diagnose.spectrum import spectra as spectra_of
 from sparring.errors import SparringError
-from sparring.files import write_json
-from sparring.metrics.compare import ClassComparison, class_scatter, compare_classes
+from sparring.evaluation.compare import ClassComparison, class_scatter, compare_classes
+from sparring.files import read_rows, write_json
+from sparring.microscope.gradients import common_reach, histogram, maps, summary
+from sparring.microscope.sections import section
+from sparring.microscope.spectrum import spectra as spectra_of
 from sparring.report.plots import bars, curves, from_zero, picture_rows
-from sparring.training.log import read_rows
 from sparring.version import commit
 
 TRAINED_APART = dict.fromkeys(("nat-1", "nat-4"), ("nat-classifiers",))  # of classifiers, trained on the way

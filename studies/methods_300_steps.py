@@ -39,10 +39,10 @@ from torch import Tensor
 from sparring.data.packed import PackedImages
 from sparring.data.partial_labels import keep_share_of_labels
 from sparring.data.sources import load
+from sparring.evaluation.extractors import FashionExtractor
 from sparring.metrics import frechet_distance
-from sparring.metrics.extractors import FashionExtractor
-from sparring.recipe import Recipe
-from sparring.sampling import sampler_of
+from sparring.recipe.gan import Recipe
+from sparring.run.generator import sampler_of
 from sparring.training.state import TrainingState, build
 from sparring.training.step import train_step
 

@@ -30,11 +30,11 @@ import torch
 from sparring.classify.criteria import takes_negatives
 from sparring.classify.data import ClassifierData, Probe, image_hashes, split_off
 from sparring.classify.evaluate import evaluate_classifier
+from sparring.classify.job import Training
 from sparring.classify.recipe import ClassifierRecipe
-from sparring.classify.training import Training
 from sparring.data import PackedImages, load, noise_batch, noise_images
 from sparring.randomness import generator_for
-from sparring.training.progress import no_progress
+from sparring.run.progress import no_progress
 from sparring.version import commit
 
 ROOT = Path(__file__).resolve().parents[1]

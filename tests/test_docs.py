@@ -22,11 +22,11 @@ import yaml
 
 import sparring
 from docs_blocks import PAGES, ROOT, Block, Command, blocks, commands
-from sparring.api import load_recipe
 from sparring.cli.main import app
 from sparring.data.arrays import write_npz
+from sparring.describe import load_recipe
 from sparring.errors import SparringError
-from sparring.recipe_files import shipped_classifiers, shipped_recipes
+from sparring.recipe.files import shipped_classifiers, shipped_recipes
 from tiny import tiny_images, tiny_recipe
 
 LANGUAGES = {"python", "bash", "console", "yaml", "json", "toml", "text"}
@@ -186,12 +186,12 @@ def check_given(verb: str, given: dict[str, Any]) -> None:
     elif verb == "toy":
         check_toy(given)
     elif verb == "diagnose":
-        from sparring.diagnose.sections import SECTIONS
+        from sparring.microscope.sections import SECTIONS
 
         assert set(given["only"] or ()) <= set(SECTIONS)
     elif verb == "evaluate":
-        from sparring.metrics.evaluate import check_known, names_of
-        from sparring.metrics.extractors import EXTRACTORS
+        from sparring.evaluation.engine import check_known, names_of
+        from sparring.evaluation.extractors import EXTRACTORS
 
         check_known(names_of(given["metrics"] or "fd"), "accuracies")
         assert given["extractor"] in (None, *EXTRACTORS) or given["extractor"].isupper()

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from fuzzing.outcome import command, outcome_of
 from fuzzing.recipes import try_recipe
 from fuzzing.samples import make_samples, try_file
-from sparring.recipe_files import shipped_classifiers, shipped_recipes
+from sparring.recipe.files import shipped_classifiers, shipped_recipes
 
 pytestmark = pytest.mark.usefixtures("without_reports")
 FEW = settings(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from sparring.errors import SparringError
-from sparring.recipe_list import recipes
+from sparring.recipe.listing import recipes
 
 
 def names(*words: str, data: str | None = None) -> set[str]:

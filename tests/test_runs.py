@@ -13,8 +13,8 @@ import torch
 
 import sparring
 from sparring.errors import SparringError
-from sparring.training.checkpoint import load_checkpoint
-from sparring.training.runtime import Runtime
+from sparring.run.checkpoint import load_checkpoint
+from sparring.run.runtime import Runtime
 from sparring.training.state import build
 from sparring.training.step import train_step
 from tiny import CLASSES, same_bits, tiny_images, tiny_recipe
@@ -57,7 +57,7 @@ def test_with_batch_statistics_a_sample_does_not_depend_on_how_many_are_asked_fo
 
 
 def test_plain_generators_are_measured_by_the_images_that_sampling_shows(run):
-    from sparring.sampling import load_generator, sampler_of
+    from sparring.run.generator import load_generator, sampler_of
 
     saved = load_generator(run.folder)
     generate = sampler_of(saved.module, saved.latent_size, saved.num_classes, seed=1)
@@ -66,7 +66,7 @@ def test_plain_generators_are_measured_by_the_images_that_sampling_shows(run):
 
 @pytest.mark.parametrize("batch_statistics", [True, False])
 def test_sampling_leaves_the_generator_as_it_was(batch_statistics):
-    from sparring.sampling import generate_uint8
+    from sparring.run.generator import generate_uint8
 
     network = torch.nn.Sequential(torch.nn.Linear(2, 4), torch.nn.BatchNorm1d(4), torch.nn.Unflatten(1, (1, 2, 2)))
     network.forward = lambda z, labels, forward=network.forward: forward(z)
@@ -122,7 +122,7 @@ def test_a_damaged_or_foreign_generator_file_is_refused(run, tmp_path):
 
 
 def test_a_generator_file_cannot_call_what_is_no_network(tmp_path):
-    from sparring.sampling import save_generator
+    from sparring.run.generator import save_generator
 
     (tmp_path / "evil").mkdir()
     network = {"kind": "os:mkdir", "options": {"path": str(tmp_path / "made")}}
@@ -194,7 +194,7 @@ def test_the_process_is_as_it_was(images, tmp_path):
     ],
 )
 def test_a_step_never_waits_for_the_device(objective, images, monkeypatch):
-    from sparring.recipe import Recipe
+    from sparring.recipe.gan import Recipe
 
     recipe = Recipe.load(tiny_recipe(objective=objective, d_steps=2, data={"source": "x", "flip": True}))
     state = build(recipe, images, runtime=Runtime())
@@ -241,7 +241,7 @@ def test_trackers_get_the_recipe_numbers_and_pictures(images, tmp_path):
 
 
 def test_the_log_says_what_the_losses_were(images, tmp_path):
-    from sparring.recipe import Recipe
+    from sparring.recipe.gan import Recipe
 
     run = sparring.train(tiny_recipe(steps=4, log_every=2), out=tmp_path / "run", data=images)
     state = build(Recipe.load(tiny_recipe(steps=4)), images)
@@ -306,7 +306,7 @@ def test_nothing_to_start_from(images, tmp_path):
 )
 def test_the_costs_that_show_tells_are_those_of_a_real_run(objective, more, images, monkeypatch):
     from sparring.networks.discriminator import Discriminator
-    from sparring.recipe import Recipe
+    from sparring.recipe.gan import Recipe
 
     values = tiny_recipe(
         objective=objective, steps=8, data={"source": "x", "size": 8, "channels": 1, "num_classes": 3}, **more
@@ -346,7 +346,7 @@ def test_show_tells_what_terms_ask_for(images):
 
 
 def test_a_scaled_recipe_keeps_its_proportions():
-    from sparring.recipe import Recipe
+    from sparring.recipe.gan import Recipe
 
     values = tiny_recipe(steps=1000, objective={"hinge": {}, "as_gan": {"warmup": 300}, "sdp": {"t": 200, "I_p": 100}})
     values["generator"] = values["generator"] | {"ema": {"decay": 0.9, "start": 500}}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from sparring.sampling import sampler_of
+from sparring.run.generator import sampler_of
 
 
 class Noisy(torch.nn.Module):

@@ -18,17 +18,17 @@ from sparring.version import __version__
 _PUBLIC = {
     "train": "sparring.training.run:train",
     "Run": "sparring.training.run:Run",
-    "load": "sparring.sampling:load_generator",
-    "sample": "sparring.api:sample",
-    "evaluate": "sparring.api:evaluate",
-    "recipes": "sparring.recipe_list:recipes",
-    "show": "sparring.api:show",
+    "load": "sparring.run.generator:load_generator",
+    "sample": "sparring.run.sample:sample",
+    "evaluate": "sparring.evaluation.evaluate:evaluate",
+    "recipes": "sparring.recipe.listing:recipes",
+    "show": "sparring.describe:show",
     "pack": "sparring.data.sources:pack",
-    "diagnose": "sparring.diagnose.report:diagnose",
+    "diagnose": "sparring.microscope.report:diagnose",
     "load_images": "sparring.data.sources:load",
     "PackedImages": "sparring.data.packed:PackedImages",
-    "Recipe": "sparring.recipe:Recipe",
-    "Objective": "sparring.training.objective:Objective",
+    "Recipe": "sparring.recipe.gan:Recipe",
+    "Objective": "sparring.objective.objective:Objective",
     "train_classifier": "sparring.classify.run:train_classifier",
     "load_classifier": "sparring.classify.saved:load_classifier",
     "predict": "sparring.classify.predict:predict",
@@ -36,11 +36,11 @@ _PUBLIC = {
     "NATLoss": "sparring.classify.nat_loss:NATLoss",
     "ncr": "sparring.metrics.ncr:ncr",
     "NCR": "sparring.metrics.ncr:NCR",
-    "Term": "sparring.terms.base:Term",
-    "AdversarialLoss": "sparring.terms.base:AdversarialLoss",
-    "Penalty": "sparring.terms.base:Penalty",
-    "Head": "sparring.terms.base:Head",
-    "Schedule": "sparring.terms.base:Schedule",
+    "Term": "sparring.objective.term:Term",
+    "AdversarialLoss": "sparring.objective.term:AdversarialLoss",
+    "Penalty": "sparring.objective.term:Penalty",
+    "Head": "sparring.networks.discriminator:Head",
+    "Schedule": "sparring.schedule:Schedule",
     "SparringError": "sparring.errors:SparringError",
     "NonFiniteLossError": "sparring.errors:NonFiniteLossError",
 }
@@ -71,7 +71,6 @@ def __dir__() -> list[str]:
 
 if TYPE_CHECKING:
     from sparring import toy
-    from sparring.api import evaluate, sample, show
     from sparring.classify.export import export_classifier
     from sparring.classify.nat_loss import NATLoss
     from sparring.classify.predict import predict
@@ -80,12 +79,17 @@ if TYPE_CHECKING:
     from sparring.data.packed import PackedImages
     from sparring.data.sources import load as load_images
     from sparring.data.sources import pack
-    from sparring.diagnose.report import diagnose
+    from sparring.describe import show
     from sparring.errors import NonFiniteLossError, SparringError
+    from sparring.evaluation.evaluate import evaluate
     from sparring.metrics.ncr import NCR, ncr
-    from sparring.recipe import Recipe
-    from sparring.recipe_list import recipes
-    from sparring.sampling import load_generator as load
-    from sparring.terms.base import AdversarialLoss, Head, Penalty, Schedule, Term
-    from sparring.training.objective import Objective
+    from sparring.microscope.report import diagnose
+    from sparring.networks.discriminator import Head
+    from sparring.objective.objective import Objective
+    from sparring.objective.term import AdversarialLoss, Penalty, Term
+    from sparring.recipe.gan import Recipe
+    from sparring.recipe.listing import recipes
+    from sparring.run.generator import load_generator as load
+    from sparring.run.sample import sample
+    from sparring.schedule import Schedule
     from sparring.training.run import Run, train

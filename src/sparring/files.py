@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sparring.errors import SparringError
+from sparring.limits import LOG_BYTES
+from sparring.parsing import parse_json, read_bytes
 
 if TYPE_CHECKING:
     import torch
@@ -153,3 +155,21 @@ def _sync_folder(folder: Path) -> None:
         pass
     finally:
         os.close(handle)
+
+
+TIME_FIELDS = ("seconds", "steps_per_second")  # the only fields that differ between two runs of one recipe
+
+
+def read_rows(path: Path) -> list[dict[str, Any]]:
+    """The whole rows of a JSON-lines file; a last line that was cut off is left out. No file: no rows."""
+    rows = []
+    lines = read_bytes(path, LOG_BYTES).split(b"\n") if path.exists() else []
+    for line in lines:
+        try:
+            row = parse_json(line, "the row")
+        except SparringError:
+            break
+        if not isinstance(row, dict) or not isinstance(row.get("step"), int):
+            break
+        rows.append(row)
+    return rows

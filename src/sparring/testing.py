@@ -14,9 +14,9 @@ from torch import Tensor
 
 from sparring.errors import SparringError
 from sparring.networks.discriminator import Evidence
-from sparring.terms.base import AdversarialLoss, Player, Term
-from sparring.training.objective import Active
-from sparring.training.round import SIDES, Moment, Round
+from sparring.objective.moment import Moment, Player
+from sparring.objective.round import SIDES, Round
+from sparring.objective.term import Active, AdversarialLoss, Term
 
 TERM = "term"  # the name of the term under test, in logs and memory
 _ASPECTS = ("images", "labels", "features", "blocks", "gradient", "total")

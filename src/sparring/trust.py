@@ -9,6 +9,7 @@ it imports anything.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -20,6 +21,7 @@ from sparring.errors import SparringError
 
 ALLOW_CODE = "SPARRING_ALLOW_CODE"  # the environment variable
 SCRIPTS = (".pt", ".pth", ".ts", ".torchscript")  # TorchScript is code, too
+WITH_WEIGHTS = re.compile(r"[A-Za-z][\w-]+:")  # how NAME:WEIGHTS begins; one letter is a drive
 
 
 class CodeNotAllowedError(SparringError):
@@ -120,6 +122,11 @@ def names_in(values: Any) -> set[str]:
             seen.add(id(value))
             waiting += [*value, *value.values()] if isinstance(value, Mapping) else list(value)
     return found
+
+
+def is_script(extractor: str) -> bool:
+    """Whether an extractor is given as a TorchScript file, and not as NAME:WEIGHTS."""
+    return extractor.lower().endswith(SCRIPTS) and not WITH_WEIGHTS.match(extractor)
 
 
 def is_opened(path: Path) -> bool:

@@ -19,7 +19,7 @@ from sparring.classify.run import train_classifier
 from sparring.data.arrays import write_npz
 from sparring.errors import SparringError
 from sparring.files import content_hash
-from sparring.training.checkpoint import load_checkpoint
+from sparring.run.checkpoint import load_checkpoint
 from tiny import CLASSES, SIDE, tiny_images, tiny_recipe, without_times
 
 pytestmark = pytest.mark.usefixtures("without_reports")
@@ -315,7 +315,7 @@ BAD_BEST += [f'{{"step": 1{40 * "0"}, "metric": "fashion-FD", "value": -1{400 * 
 @pytest.mark.parametrize("content", BAD_BEST, ids=range(len(BAD_BEST)))
 def test_case_20_a_damaged_best_json_blocks_nothing(content, tmp_path):
     from sparring.data.packed import PackedImages
-    from sparring.metrics.extractors.fashion import CLASS_NAMES
+    from sparring.evaluation.extractors.fashion import CLASS_NAMES
 
     pixels = torch.randint(0, 256, (16, 1, 32, 32), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
     data = PackedImages(pixels, torch.arange(16) % CLASSES, CLASS_NAMES[:CLASSES], name="noise")

@@ -13,8 +13,8 @@ from sparring.classify.recipe import ClassifierRecipe
 from sparring.data.negatives import noise_batch
 from sparring.data.packed import PackedImages
 from sparring.errors import SparringError
-from sparring.recipe import Recipe
-from sparring.training.run_folder import load_run_data
+from sparring.recipe.gan import Recipe
+from sparring.run.data import load_run_data
 
 
 def load(recipe, notes=None, **given):

@@ -9,7 +9,7 @@ from torch import nn
 from sparring.classify.criteria import Baseline, ExtraClass
 from sparring.classify.nat_loss import NATLoss
 from sparring.errors import SparringError
-from sparring.terms._divergences import TO_UNIFORM
+from sparring.terms.divergences import TO_UNIFORM
 from sparring.terms.nat_gan import NATGAN
 from sparring.testing import round_of
 

@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import nn
 
+from sparring.classify.job import channel_statistics
 from sparring.classify.networks import Classifier, build_classifier
-from sparring.classify.training import channel_statistics
 from sparring.data.packed import PackedImages, to_float
 from sparring.errors import SparringError
 

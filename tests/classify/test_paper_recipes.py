@@ -11,9 +11,9 @@ from PIL import Image
 from sparring.classify.data import load_classifier_data
 from sparring.classify.describe import describe_classifier
 from sparring.classify.evaluate import evaluate_classifier
+from sparring.classify.job import Training
 from sparring.classify.recipe import ClassifierRecipe
-from sparring.classify.training import Training
-from sparring.recipe_files import shipped_classifiers
+from sparring.recipe.files import shipped_classifiers
 
 PAPER = [name for name in shipped_classifiers() if name != "nat/demo"]
 ILSVRC = ClassifierRecipe.load("nat/nat-cifar10").probes["ILSVRC"].classes

@@ -8,7 +8,7 @@ from tiny_classifiers import TINY
 
 from sparring.classify.recipe import ClassifierRecipe
 from sparring.errors import SparringError
-from sparring.recipe_files import shipped_classifiers
+from sparring.recipe.files import shipped_classifiers
 
 
 def load(**changes):

@@ -11,10 +11,10 @@ from tiny_classifiers import CHANGES, TINY, given, pictures, save
 from torch import nn
 
 from sparring.classify.export import export_classifier
+from sparring.classify.job import Training
 from sparring.classify.recipe import ClassifierRecipe
 from sparring.classify.report import ncr_rows_of
 from sparring.classify.run import ClassifierRun, train_classifier
-from sparring.classify.training import Training
 from sparring.errors import SparringError
 
 

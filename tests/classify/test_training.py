@@ -8,13 +8,13 @@ from tiny_classifiers import TINY
 from torch import nn
 
 from sparring.classify.data import load_classifier_data
+from sparring.classify.job import Training
 from sparring.classify.nat_loss import NATLoss
 from sparring.classify.recipe import ClassifierRecipe
-from sparring.classify.training import Training
 from sparring.errors import NonFiniteLossError, SparringError
-from sparring.training.checkpoint import CheckpointFolder
-from sparring.training.log import TIME_FIELDS, read_rows
-from sparring.training.progress import no_progress
+from sparring.files import TIME_FIELDS, read_rows
+from sparring.run.checkpoint import CheckpointFolder
+from sparring.run.progress import no_progress
 
 QUIET = {"note": lambda line: None, "make_progress": no_progress}
 CHANGES = {"augment": {"crop_padding": 1, "flip": True}, "negatives.per_batch": [2, 6], "log_every": 3}

@@ -9,7 +9,7 @@ from pictures import grey, write_zip
 
 from sparring.data.listing import SPLIT_NAMES
 from sparring.data.negatives import KINDS
-from sparring.recipe import Data
+from sparring.recipe.gan import Data
 
 PAGE = (Path(__file__).parents[2] / "docs" / "data.md").read_text(encoding="utf-8")
 

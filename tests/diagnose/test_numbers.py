@@ -9,19 +9,19 @@ import torch
 from torch import nn
 
 from sparring.data.packed import to_float, to_uint8
-from sparring.diagnose.gradients import common_reach, histogram, l1_norms, maps, sparsity, structure, summary
-from sparring.diagnose.neighbours import copies, mean_distance, nearest
-from sparring.diagnose.opened import Batch
-from sparring.diagnose.realistic import realistic_pairs
-from sparring.diagnose.robustness import LEVELS, accuracy_under_attack, attack
-from sparring.diagnose.sections.diversity import _ratios
-from sparring.diagnose.sections.memorisation import CAPTION
-from sparring.diagnose.spectrum import describe, spectra
-from sparring.diagnose.subject import Subject
-from sparring.metrics.accuracy import discriminator_accuracies
+from sparring.metrics.discriminator_accuracy import discriminator_accuracies
+from sparring.microscope.gradients import common_reach, histogram, l1_norms, maps, sparsity, structure, summary
+from sparring.microscope.neighbours import copies, mean_distance, nearest
+from sparring.microscope.opened import Batch
+from sparring.microscope.realistic import realistic_pairs
+from sparring.microscope.robustness import LEVELS, accuracy_under_attack, attack
+from sparring.microscope.sections.diversity import _ratios
+from sparring.microscope.sections.memorisation import CAPTION
+from sparring.microscope.spectrum import describe, spectra
+from sparring.microscope.subject import Subject
 from sparring.networks.discriminator import Discriminator
 from sparring.networks.spectral import spectral_norm
-from sparring.terms.base import AdversarialLoss
+from sparring.objective.term import AdversarialLoss
 from sparring.terms.hinge import Hinge
 from sparring.terms.least_squares import LeastSquares
 from sparring.terms.minimax import Minimax

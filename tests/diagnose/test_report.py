@@ -18,17 +18,17 @@ from PIL import Image
 import sparring
 from sparring.data.arrays import write_npz
 from sparring.data.packed import to_float
-from sparring.diagnose.opened import OpenedRun
-from sparring.diagnose.report import _name_apart, diagnose
-from sparring.diagnose.sections import SECTIONS, Section, count_of
-from sparring.diagnose.sections.conditioning import _draw_accuracies, _draw_layers
-from sparring.diagnose.sections.conditioning import measure as conditioning_of
-from sparring.diagnose.sections.curves import measure as curves_of
-from sparring.diagnose.sections.diversity import _classes, _pairs
-from sparring.diagnose.sections.diversity import measure as diversity_of
-from sparring.diagnose.sections.gradients import measure as gradients_of
-from sparring.diagnose.sections.memorisation import measure as memorisation_of
 from sparring.errors import SparringError
+from sparring.microscope.opened import OpenedRun
+from sparring.microscope.report import _name_apart, diagnose
+from sparring.microscope.sections import SECTIONS, Section, count_of
+from sparring.microscope.sections.conditioning import _draw_accuracies, _draw_layers
+from sparring.microscope.sections.conditioning import measure as conditioning_of
+from sparring.microscope.sections.curves import measure as curves_of
+from sparring.microscope.sections.diversity import _classes, _pairs
+from sparring.microscope.sections.diversity import measure as diversity_of
+from sparring.microscope.sections.gradients import measure as gradients_of
+from sparring.microscope.sections.memorisation import measure as memorisation_of
 from tiny import CLASSES, tiny_images, tiny_recipe
 
 OBJECTIVE = {"hinge": {}, "sdp": {"t": 0, "k": 2, "I_p": 2}, "multi_hinge": {}}
@@ -57,7 +57,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def found(folder: Path):
     """All of it, but that drawing, which takes longest, is left to another test."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("sparring.diagnose.report.render", lambda figure, kind: b"<svg></svg>")
+        patch.setattr("sparring.microscope.report.render", lambda figure, kind: b"<svg></svg>")
         return diagnose(folder / "rich", folder / "plain", out=folder / "out", n=24, data=tiny_images())
 
 
@@ -99,7 +99,7 @@ def test_the_course_over_training_has_each_checkpoint(found) -> None:
 
 
 def test_numbers_are_those_of_the_checkpoint_asked_for(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sparring.diagnose.report.render", lambda figure, kind: b"<svg></svg>")
+    monkeypatch.setattr("sparring.microscope.report.render", lambda figure, kind: b"<svg></svg>")
     path = folder / "rich" / "checkpoints" / "step-000004.pt"
     found = diagnose(path, folder / "rich", out=folder / "two", only=["gradients"], n=24, data=tiny_images())
     assert set(found.numbers["gradients"]) == {"rich, step 4", "rich, step 6"}
@@ -209,7 +209,7 @@ def test_one_boundary_for_real_in_the_whole_report(found) -> None:
 def test_samples_that_nobody_asked_a_class_of_have_no_self_accuracy(folder: Path, tmp_path: Path) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("sparring.report.html.write_report", lambda run: None)
-        patch.setattr("sparring.diagnose.report.render", lambda figure, kind: b"<svg></svg>")
+        patch.setattr("sparring.microscope.report.render", lambda figure, kind: b"<svg></svg>")
         sparring.train(tiny_recipe(objective={"am_gan": {}}, steps=1), out=tmp_path / "am", data=tiny_images())
         found = diagnose(tmp_path / "am", folder / "rich", only="conditioning", n=16, data=tiny_images())
     over = {name: found.numbers["conditioning"][name]["over_training"] for name in ("am", "rich")}
@@ -230,7 +230,7 @@ def test_every_layers_spectrum_is_in_some_figure() -> None:
 def test_many_classes_are_looked_at_in_some_of_them(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     run, part = OpenedRun(folder / "rich", data=tiny_images()), Section("diversity")
     assert _classes(part, run, 16) == list(range(CLASSES)) and not part.missing
-    monkeypatch.setattr("sparring.diagnose.sections.diversity.FEWEST", 9)  # as if 16 images were few for all classes
+    monkeypatch.setattr("sparring.microscope.sections.diversity.FEWEST", 9)  # as if 16 images were few for all classes
     assert _classes(part, run, 16) == [0] and "are of 1; give a larger --n" in part.missing[0]
     (real, fake), (few_real, few_fake) = _pairs(run, [0, 2], 8, 6)
     assert few_fake.labels.tolist() == [0, 2] * 4 and set(few_real.labels.tolist()) == {0, 2} and len(few_real) == 8
@@ -280,7 +280,7 @@ def test_diagnosing_changes_nothing_of_a_run(folder: Path, found) -> None:
     before = {path: path.read_bytes() for path in (folder / "rich").rglob("*") if path.is_file()}
     state = torch.random.get_rng_state()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("sparring.diagnose.report.render", lambda figure, kind: b"<svg></svg>")
+        patch.setattr("sparring.microscope.report.render", lambda figure, kind: b"<svg></svg>")
         diagnose(folder / "rich", out=folder / "again", only=["robustness", "conditioning"], n=16, data=tiny_images())
     assert {path: path.read_bytes() for path in (folder / "rich").rglob("*") if path.is_file()} == before
     assert torch.equal(torch.random.get_rng_state(), state)
@@ -312,7 +312,7 @@ def test_diagnosing_changes_nothing_of_a_run(folder: Path, found) -> None:
 def test_mistakes_get_one_line(runs, options, words, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(folder)
     if "out" in options:
-        monkeypatch.setattr("sparring.diagnose.report.section", lambda name: pytest.fail("it had begun its work"))
+        monkeypatch.setattr("sparring.microscope.report.section", lambda name: pytest.fail("it had begun its work"))
     (folder / "bare").mkdir(exist_ok=True)
     shutil.copy(folder / "rich" / "recipe.json", folder / "bare" / "recipe.json")
     with pytest.raises(SparringError, match=words) as error:
@@ -321,7 +321,7 @@ def test_mistakes_get_one_line(runs, options, words, folder: Path, monkeypatch: 
 
 
 def test_the_public_name_is_the_function_and_the_package(tmp_path: Path) -> None:
-    for first in ("import sparring", "import sparring.diagnose.report"):
+    for first in ("import sparring", "import sparring.microscope.report"):
         call = "try:\n    sparring.diagnose('x')\nexcept sparring.SparringError as error:\n    print(error)"
         code = f"{first}\nimport sparring\n{call}"
         done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path, timeout=60)

@@ -76,7 +76,7 @@ def _schema() -> list[tuple[str, Any]]:
     """Every dotted key of a GAN's recipe with its type: fields, terms and their fields, networks and their options."""
     from sparring.networks import BACKBONES, GENERATORS
     from sparring.plugins import find
-    from sparring.recipe import Recipe
+    from sparring.recipe.gan import Recipe
     from sparring.terms import REGISTRY
     from sparring.trust import VALIDATED
 
@@ -139,7 +139,7 @@ def written(random: Random, values: dict[str, Any], folder: Path) -> Path:
 
 def try_recipe(random: Random, shipped: list[str], images: Path, folder: Path) -> tuple[str, Outcome]:
     """One wrong recipe with wrong overrides, shown, or trained for two steps if it can be."""
-    from sparring.recipe_files import read_recipe
+    from sparring.recipe.files import read_recipe
 
     trains = random.random() < 0.4
     if trains:

@@ -53,7 +53,7 @@ def make_samples(folder: Path) -> list[Sample]:
     """A sound file of every kind that we read, with a tiny run and a tiny classifier among them."""
     from sparring import train
     from sparring.data.arrays import write_npz
-    from sparring.metrics.gaussian import GaussianStats
+    from sparring.metrics.frechet import GaussianStats
 
     write_npz(folder / "images.npz", tiny_images())
     recipe = tiny_recipe(data=str(folder / "images.npz"), steps=4, checkpoint_every=2)
@@ -111,8 +111,8 @@ def _pack_idx(path: Path) -> Callable[[], None]:
 
 
 def _of_runs(folder: Path, run: Path) -> Iterator[Sample]:
-    from sparring.training.checkpoint import load_checkpoint
-    from sparring.training.log import read_rows
+    from sparring.files import read_rows
+    from sparring.run.checkpoint import load_checkpoint
 
     def beside(path: Path) -> Path:
         """The damaged file's run, whole but for it."""

@@ -11,8 +11,8 @@ sys.path.insert(0, str(Path(__file__).parent))
 import torch.distributed as dist
 from two_sets import FAKES, REALS, Corners
 
-from sparring.metrics.pairs import evaluate_pair, evaluate_run
-from sparring.training import measure
+from sparring.evaluation import protocol as measure
+from sparring.evaluation.evaluate import evaluate_pair, evaluate_run
 
 
 class Counting(Corners):

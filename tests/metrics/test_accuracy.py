@@ -5,9 +5,8 @@ import torch
 from torch import nn
 
 from sparring.errors import SparringError
-from sparring.metrics.accuracy import discriminator_accuracies
-from sparring.networks.discriminator import Discriminator
-from sparring.terms.base import Head
+from sparring.metrics.discriminator_accuracy import discriminator_accuracies
+from sparring.networks.discriminator import Discriminator, Head
 
 
 class Backbone(nn.Module):

@@ -9,7 +9,7 @@ from PIL import Image
 
 import sparring
 from sparring.errors import SparringError
-from sparring.metrics.compare import class_scatter, compare_classes, compare_runs
+from sparring.evaluation.compare import class_scatter, compare_classes, compare_runs
 
 sys.path.insert(0, str(Path(__file__).parent))
 from two_sets import Corners
@@ -63,8 +63,8 @@ def test_the_scatter_names_its_classes_and_no_name_covers_another():
 
 
 def test_a_folder_that_cannot_be_written_is_said_before_anything_is_measured(tmp_path, without_reports, monkeypatch):
-    monkeypatch.setattr("sparring.metrics.compare._check_conditional", lambda run: None)
-    monkeypatch.setattr("sparring.metrics.pairs.evaluate_pair", lambda *a, **k: pytest.fail("measured"))
+    monkeypatch.setattr("sparring.evaluation.compare._check_conditional", lambda run: None)
+    monkeypatch.setattr("sparring.evaluation.evaluate.evaluate_pair", lambda *a, **k: pytest.fail("measured"))
     (tmp_path / "file").write_text("")
     with pytest.raises(SparringError, match=r"cannot write .*file.*choose another folder with --out"):
         compare_runs("a", "b", tiny_images(), tmp_path / "file")

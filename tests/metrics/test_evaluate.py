@@ -8,19 +8,19 @@ import torch
 
 from sparring.data.packed import PackedImages
 from sparring.errors import SparringError
+from sparring.evaluation import evaluate_images
+from sparring.evaluation import records as values_module
+from sparring.evaluation.engine import METRICS, metric_name
+from sparring.evaluation.extractors.base import Features
 from sparring.metrics import (
     GaussianStats,
     am_score,
-    evaluate_images,
     frechet_distance,
     inception_score,
     kernel_distance,
     kernel_distance_subsets,
     precision_recall_density_coverage,
 )
-from sparring.metrics import values as values_module
-from sparring.metrics.evaluate import METRICS, metric_name
-from sparring.metrics.extractors.base import Features
 from sparring.metrics.fd_infinity import frechet_distance_infinity
 
 

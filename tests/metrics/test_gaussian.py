@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from sparring.errors import SparringError
-from sparring.metrics import gaussian
-from sparring.metrics.gaussian import GaussianStats, frechet_distance, frechet_distance_of
+from sparring.metrics import frechet as gaussian
+from sparring.metrics.frechet import GaussianStats, frechet_distance, frechet_distance_of
 
 
 def features(n, d, seed, *, scale=1.0, shift=0.0):

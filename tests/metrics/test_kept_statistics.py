@@ -9,11 +9,13 @@ from torch import nn
 
 import sparring
 from sparring.data.packed import PackedImages
+from sparring.evaluation import engine as evaluate
+from sparring.evaluation import evaluate_images
+from sparring.evaluation.extractors.base import Features, NetworkExtractor
+from sparring.evaluation.extractors.classifier import ClassifierExtractor
+from sparring.evaluation.extractors.module import ModuleExtractor
+from sparring.evaluation.extractors.registry import EXTRACTORS
 from sparring.files import cache_folder
-from sparring.metrics import evaluate, evaluate_images
-from sparring.metrics.extractors.base import EXTRACTORS, Features, NetworkExtractor
-from sparring.metrics.extractors.classifier import ClassifierExtractor
-from sparring.metrics.extractors.module import ModuleExtractor
 
 sys.path.insert(0, str(Path(__file__).parent))
 from two_sets import FAKES, REALS, Corners

@@ -11,11 +11,11 @@ import sparring
 from sparring.data.classes import turns_at
 from sparring.data.packed import PackedImages
 from sparring.errors import SparringError
-from sparring.metrics.accuracy import run_accuracies
-from sparring.metrics.labels import turns_for
-from sparring.metrics.pairs import evaluate_pair, evaluate_run
-from sparring.metrics.sets import of_images
-from sparring.sampling import load_generator, sampler_of
+from sparring.evaluation.accuracies import run_accuracies
+from sparring.evaluation.evaluate import evaluate_pair, evaluate_run
+from sparring.evaluation.image_set import of_images
+from sparring.evaluation.labels import turns_for
+from sparring.run.generator import load_generator, sampler_of
 from tiny import tiny_images, tiny_recipe
 
 
@@ -60,7 +60,7 @@ class Levels:
     name, weights_sha256, resize, dimensions, class_names = "levels", None, "none", 2, None
 
     def __call__(self, images):
-        from sparring.metrics.extractors.base import Features
+        from sparring.evaluation.extractors.base import Features
 
         x = images.float()
         return Features(torch.stack([x.mean((1, 2, 3)), x[:, 0, 0, 0]], 1), None)
@@ -89,7 +89,7 @@ def test_samples_depend_on_their_index_alone_and_records_say_which_labels_they_h
 
 
 def test_accuracies_have_them_too(run, monkeypatch):
-    monkeypatch.setattr("sparring.training.run_folder.load_data", lambda data, note, given=None: imbalanced())
+    monkeypatch.setattr("sparring.run.data.load_data", lambda data, note, given=None: imbalanced())
     generated = [r for r in run_accuracies(run, n=40) if r["of"] == "generated"]
     assert generated and {r["labels"] for r in generated} == {"data"}
     records = evaluate_run(run, {}, {"metrics": "accuracies", "labels": "uniform", "n": 40})

@@ -15,11 +15,12 @@ import sparring
 from sparring.data.arrays import write_npz
 from sparring.data.packed import PackedImages
 from sparring.errors import SparringError
+from sparring.evaluation import evaluate_sets, open_set
+from sparring.evaluation.accuracies import run_accuracies
+from sparring.evaluation.evaluate import evaluate_pair, evaluate_run
+from sparring.evaluation.extractors.base import Features
 from sparring.files import cache_folder
-from sparring.metrics import GaussianStats, evaluate_sets, frechet_distance, open_set
-from sparring.metrics.accuracy import run_accuracies
-from sparring.metrics.extractors.base import Features
-from sparring.metrics.pairs import evaluate_pair, evaluate_run
+from sparring.metrics import GaussianStats, frechet_distance
 
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE))
@@ -288,7 +289,7 @@ def test_two_processes_find_what_one_does(tmp_path, run_with_data, monkeypatch):
         assert worker.wait(100) == 0, worker.stderr.read().decode()
         worker.stderr.close()
     alone = of(FAKES, REALS, metrics=("fd", "kd", "is", "classes"), batch_size=7, is_splits=3)
-    monkeypatch.setattr("sparring.training.measure.extractor_for", lambda *args, **options: Corners())
+    monkeypatch.setattr("sparring.evaluation.protocol.extractor_for", lambda *args, **options: Corners())
     protocol = {"n": 300, "metrics": ("fd", "kd", "classes"), "batch_size": 100}
     of_run = evaluate_run(run_with_data, [], protocol, device="cpu")
     shares, again = [], []

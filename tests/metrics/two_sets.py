@@ -3,7 +3,7 @@
 import torch
 
 from sparring.data.packed import PackedImages
-from sparring.metrics.extractors.base import Features
+from sparring.evaluation.extractors.base import Features
 
 
 class Corners:

@@ -7,9 +7,8 @@ from network_formulas import assert_same, batch, conv1, conv3, discriminator_blo
 
 from sparring.errors import SparringError
 from sparring.networks.autogan import AutoGANBackbone, AutoGANGenerator
-from sparring.networks.discriminator import Discriminator
+from sparring.networks.discriminator import Discriminator, Head
 from sparring.networks.spectral import normalised_layers
-from sparring.terms.base import Head
 
 SCORE = {"score": Head(name="score")}
 UP = {"nearest": longhand.nearest, "bilinear": longhand.bilinear}

@@ -7,10 +7,9 @@ from network_formulas import parameter_count, random, scrambled
 
 from sparring.errors import SparringError
 from sparring.networks.dcgan import DCGANBackbone, DCGANGenerator
-from sparring.networks.discriminator import Discriminator
+from sparring.networks.discriminator import Discriminator, Head
 from sparring.networks.layers import base_and_doublings
 from sparring.networks.spectral import normalised_layers
-from sparring.terms.base import Head
 
 
 @pytest.mark.parametrize("size, generator, discriminator", [(32, 3_448_576, 2_637_312), (64, 12_658_432, 11_036_160)])

@@ -5,10 +5,9 @@ import torch
 from network_formulas import random, scrambled
 
 from sparring.errors import SparringError
-from sparring.networks.discriminator import Discriminator, Evidence, rows_of
+from sparring.networks.discriminator import Discriminator, Evidence, Head, rows_of
 from sparring.networks.spectral import normalised_layers
 from sparring.networks.toy import ToyBackbone
-from sparring.terms.base import Head
 
 SCORE = Head(name="score")
 LOGITS = Head(name="class_logits", outputs="num_classes", extra_outputs=1)

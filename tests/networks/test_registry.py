@@ -13,10 +13,9 @@ from network_formulas import random, scrambled
 
 from sparring.errors import SparringError
 from sparring.networks import BACKBONES, GENERATORS
-from sparring.networks.discriminator import Discriminator
+from sparring.networks.discriminator import Discriminator, Head
 from sparring.networks.spectral import held, normalised_layers
-from sparring.recipe_options import network_options
-from sparring.terms.base import Head
+from sparring.recipe.explain import network_options
 
 TINY = {"width": 4}
 OPTIONS = {

@@ -14,10 +14,9 @@ from network_formulas import (
     scrambled,
 )
 
-from sparring.networks.discriminator import Discriminator
+from sparring.networks.discriminator import Discriminator, Head
 from sparring.networks.resnet_as import ASBackbone, ASGenerator
 from sparring.networks.spectral import normalised_layers
-from sparring.terms.base import Head
 
 SCORE = {"score": Head(name="score")}
 

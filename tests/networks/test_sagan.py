@@ -13,10 +13,9 @@ from network_formulas import (
     scrambled,
 )
 
-from sparring.networks.discriminator import Discriminator
+from sparring.networks.discriminator import Discriminator, Head
 from sparring.networks.sagan import SAGANBackbone, SAGANGenerator, SelfAttention
 from sparring.networks.spectral import normalised_layers
-from sparring.terms.base import Head
 
 SCORE = {"score": Head(name="score")}
 CLASSES = {"class_logits": Head(name="class_logits", outputs="num_classes")}

@@ -15,10 +15,9 @@ from network_formulas import (
     scrambled,
 )
 
-from sparring.networks.discriminator import Discriminator
+from sparring.networks.discriminator import Discriminator, Head
 from sparring.networks.sngan import CNNBackbone, CNNGenerator, SNGANBackbone, SNGANGenerator
 from sparring.networks.spectral import normalised_layers
-from sparring.terms.base import Head
 
 SCORE = {"score": Head(name="score")}
 

@@ -7,8 +7,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm as torch_spectral_norm
 
+from sparring.networks.frozen import frozen
 from sparring.networks.spectral import SpectralNorm, _inner_product, held, normalised_layers, spectral_norm
-from sparring.training.frozen import frozen
 
 LAYERS = {
     "linear": (lambda: nn.Linear(5, 4), (3, 5)),

@@ -4,10 +4,9 @@ import pytest
 import torch
 from network_formulas import leaky, parameter_count, random, relu, scrambled
 
-from sparring.networks.discriminator import Discriminator
+from sparring.networks.discriminator import Discriminator, Head
 from sparring.networks.spectral import normalised_layers
 from sparring.networks.toy import ToyBackbone, ToyGenerator
-from sparring.terms.base import Head
 
 
 @pytest.mark.parametrize("dimensions", [1, 2])

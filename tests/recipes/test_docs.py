@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from sparring.recipe_files import shipped_recipes
+from sparring.recipe.files import shipped_recipes
 from sparring.terms import REGISTRY
 
 PAGES = sorted((Path(__file__).resolve().parents[2] / "docs" / "methods").glob("*.md"))

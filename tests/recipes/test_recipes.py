@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from sparring.recipe import Recipe, differences
-from sparring.recipe_files import quoted_rows, shipped_recipes
-from sparring.training.state import build_networks
+from sparring.recipe.files import quoted_rows, shipped_recipes
+from sparring.recipe.gan import Recipe, differences
+from sparring.recipe.networks import build_networks
 
 NAMES = list(shipped_recipes())
 PAPERS = ("as-gan", "mhgan", "nat-gan", "sdp")

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from sparring.recipe import Recipe
-from sparring.recipe_files import shipped_recipes
-from sparring.terms.base import Build
+from sparring.objective.term import Build
+from sparring.recipe.files import shipped_recipes
+from sparring.recipe.gan import Recipe
 
 
 @pytest.mark.parametrize("factor", [0.01, 0.1, 1])

@@ -12,9 +12,9 @@ from sparring.data.arrays import write_npz
 from sparring.data.packed import PackedImages
 from sparring.data.sources import load
 from sparring.errors import SparringError
-from sparring.recipe import Evaluation, Recipe
-from sparring.training.measure import check_evaluation, reference_images
-from sparring.training.run_folder import RunData, load_run_data
+from sparring.evaluation.protocol import check_evaluation, reference_images
+from sparring.recipe.gan import Evaluation, Recipe
+from sparring.run.data import RunData, load_run_data
 
 
 def save(folder: Path, names: list[str], level: int = 0) -> None:

@@ -13,8 +13,8 @@ import pytest
 import torch
 
 from sparring.data.packed import PackedImages
-from sparring.recipe import Recipe
-from sparring.recipe_files import shipped_recipes
+from sparring.recipe.files import shipped_recipes
+from sparring.recipe.gan import Recipe
 from sparring.training.state import TrainingState, build
 from sparring.training.step import train_step
 

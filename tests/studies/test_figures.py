@@ -9,7 +9,7 @@ from types import ModuleType
 import pytest
 import torch
 
-from sparring.metrics.compare import compare_classes
+from sparring.evaluation.compare import compare_classes
 from sparring.report.plots import image_grid
 
 STUDIES = Path(__file__).resolve().parents[2] / "studies"

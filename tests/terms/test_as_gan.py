@@ -7,9 +7,10 @@ from pydantic import ValidationError
 from torch import nn
 
 from sparring.errors import SparringError
+from sparring.objective.objective import Objective
+from sparring.objective.term import Build
 from sparring.randomness import generator_for
 from sparring.terms.as_gan import ASGAN
-from sparring.terms.base import Build
 from sparring.terms.gradient_penalty import GradientPenalty
 from sparring.terms.hinge import Hinge
 from sparring.terms.least_squares import LeastSquares
@@ -20,7 +21,6 @@ from sparring.terms.relativistic_pairing import RelativisticPairing
 from sparring.terms.sdp import SDP
 from sparring.terms.wasserstein import Wasserstein
 from sparring.testing import round_of
-from sparring.training.objective import Objective
 
 LR, EPS = 0.3, 0.05
 ON_REAL = {

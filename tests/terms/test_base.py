@@ -3,7 +3,7 @@
 import pytest
 
 from sparring import R1, Hinge
-from sparring.terms.base import Schedule, value_at
+from sparring.schedule import Schedule, value_at
 
 COURSE = Schedule(knots=((10, 2.0), (20, 4.0), (24, -8.0)))
 

@@ -6,10 +6,11 @@ import pytest
 import torch
 
 from sparring.errors import SparringError
-from sparring.terms._divergences import TO_UNIFORM, kl_to_uniform
+from sparring.networks.discriminator import Head
+from sparring.objective.term import Build
 from sparring.terms.am_gan import AMGAN
-from sparring.terms.base import Build, Head
 from sparring.terms.cat_gan import CatGAN, entropy, marginal_entropy
+from sparring.terms.divergences import TO_UNIFORM, kl_to_uniform
 from sparring.terms.k_plus_one import KPlusOne
 from sparring.terms.nat_gan import NATGAN
 from sparring.testing import round_of

@@ -7,10 +7,11 @@ import torch
 import torch.nn.functional as F
 
 from sparring.errors import SparringError
-from sparring.networks.discriminator import Discriminator
+from sparring.networks.discriminator import Discriminator, Head
+from sparring.objective.objective import Objective
+from sparring.objective.term import Build
 from sparring.terms._multi_hinge import crammer_singer
 from sparring.terms.auxiliary_classifier import AuxiliaryClassifier
-from sparring.terms.base import Build, Head
 from sparring.terms.feature_matching import FeatureMatching
 from sparring.terms.hinge import Hinge
 from sparring.terms.multi_hinge import MultiHinge
@@ -19,7 +20,6 @@ from sparring.terms.non_saturating import NonSaturating
 from sparring.terms.relativistic_pairing import RelativisticPairing
 from sparring.terms.semi_supervised import SemiSupervised
 from sparring.testing import round_of
-from sparring.training.objective import Objective
 
 REAL = [[2.0, -1.0, 0.5], [0.1, 0.2, 1.5], [-0.7, 0.9, 2.2], [0.0, 0.3, -1.1], [3.0, 0.2, 0.1]]
 FAKE = [[0.3, 1.2, -0.4], [1.1, -0.2, 0.6], [-0.8, 0.4, 0.9]]

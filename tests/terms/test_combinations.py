@@ -5,10 +5,10 @@ import torch
 from torch import nn
 
 from sparring.networks.discriminator import Discriminator
+from sparring.objective.objective import Objective
+from sparring.objective.term import AdversarialLoss
 from sparring.plugins import find
 from sparring.terms import REGISTRY
-from sparring.terms.base import AdversarialLoss
-from sparring.training.objective import Objective
 
 HOSTS = [name for name in REGISTRY if issubclass(find(name, REGISTRY, "term"), AdversarialLoss)]
 OPTIONS = {

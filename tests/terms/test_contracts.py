@@ -6,11 +6,12 @@ from pydantic import ValidationError
 from torch import nn
 
 from sparring.networks.discriminator import Discriminator
+from sparring.objective.objective import Objective
+from sparring.objective.term import AdversarialLoss
 from sparring.plugins import find
+from sparring.schedule import Schedule
 from sparring.terms import REGISTRY
-from sparring.terms.base import AdversarialLoss, Schedule
 from sparring.terms.non_saturating import NonSaturating
-from sparring.training.objective import Objective
 
 CLASSES = 3
 STEP = 60_000  # past every default start and warm-up; also the discriminator's update

@@ -6,12 +6,12 @@ from pydantic import ValidationError
 from torch import nn
 
 from sparring.errors import SparringError
-from sparring.terms.base import Build
+from sparring.objective.objective import Objective
+from sparring.objective.term import Build
 from sparring.terms.hinge import Hinge
 from sparring.terms.lecam import LeCam
 from sparring.terms.nat_gan import NATGAN
 from sparring.testing import round_of
-from sparring.training.objective import Objective
 
 REAL, FAKE = [2.0, -0.5, 0.3], [-1.5, 0.25, 3.0, -0.75]
 A_R, A_F = 0.8, -0.2

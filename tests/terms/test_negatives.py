@@ -7,8 +7,10 @@ import torch
 from pydantic import ValidationError
 
 from sparring.errors import SparringError
+from sparring.objective.moment import Moment
+from sparring.objective.objective import Objective
+from sparring.objective.term import Build
 from sparring.terms.am_gan import AMGAN
-from sparring.terms.base import Build
 from sparring.terms.cat_gan import CatGAN, entropy, marginal_entropy
 from sparring.terms.hinge import Hinge
 from sparring.terms.nat_gan import NATGAN
@@ -16,8 +18,6 @@ from sparring.terms.negatives import Negatives
 from sparring.terms.non_saturating import NonSaturating
 from sparring.terms.relativistic_pairing import RelativisticPairing
 from sparring.testing import round_of
-from sparring.training.objective import Objective
-from sparring.training.round import Moment
 
 C = 3
 HOSTS = [NATGAN(), CatGAN(), AMGAN(), NonSaturating(), Hinge()]

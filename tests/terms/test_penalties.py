@@ -5,13 +5,13 @@ import torch
 from torch import nn
 
 from sparring.errors import SparringError
+from sparring.objective.objective import Objective
 from sparring.terms.gradient_penalty import GradientPenalty
 from sparring.terms.hinge import Hinge
 from sparring.terms.non_saturating import NonSaturating
 from sparring.terms.r1 import R1, R2
 from sparring.terms.wasserstein import Wasserstein
 from sparring.testing import round_of
-from sparring.training.objective import Objective
 
 
 class Tanh(nn.Module):

@@ -6,13 +6,13 @@ from pydantic import ValidationError
 from torch import nn
 
 from sparring.errors import SparringError
+from sparring.objective.objective import Objective
+from sparring.objective.term import Build
 from sparring.terms.am_gan import AMGAN
-from sparring.terms.base import Build
 from sparring.terms.hinge import Hinge
 from sparring.terms.nat_gan import NATGAN
 from sparring.terms.sdp import SDP, attention, nearest_real
 from sparring.testing import round_of
-from sparring.training.objective import Objective
 
 OPTIONS = [{}, {"aggregate": "average"}, {"squared_norm": True}, {"aggregate": "average", "squared_norm": True}]
 

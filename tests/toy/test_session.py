@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from sparring.errors import NonFiniteLossError, SparringError
-from sparring.recipe import Recipe
+from sparring.recipe.gan import Recipe
 from sparring.toy.methods import METHODS, OF_THE_WORLD, READ, UNREAD, split_words, toy_recipe
 from sparring.toy.session import MESH, PLANE, ToySession, background, numbers_of
 from sparring.toy.worlds import World, world

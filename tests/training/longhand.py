@@ -14,9 +14,9 @@ import torch
 from torch import Tensor, nn
 
 from sparring.data.packed import PackedImages
+from sparring.networks.frozen import frozen
 from sparring.randomness import generator_for
-from sparring.recipe import Recipe
-from sparring.training.frozen import frozen
+from sparring.recipe.gan import Recipe
 from sparring.training.state import TrainingState, build
 
 BETAS, LR = (0.5, 0.999), 2e-3

@@ -11,9 +11,9 @@ import torch
 
 sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1])]
 import sparring  # noqa: E402
-from sparring.recipe import Recipe  # noqa: E402
-from sparring.training.lock import only_writer  # noqa: E402
-from sparring.training.runtime import Runtime  # noqa: E402
+from sparring.recipe.gan import Recipe  # noqa: E402
+from sparring.run.lock import only_writer  # noqa: E402
+from sparring.run.runtime import Runtime  # noqa: E402
 from sparring.training.state import TrainingState, build  # noqa: E402
 from sparring.training.step import train_step  # noqa: E402
 from tiny import tiny_images, tiny_recipe  # noqa: E402

@@ -10,8 +10,8 @@ from pathlib import Path
 import torch.distributed as dist
 
 from sparring.errors import SparringError
-from sparring.training import together
-from sparring.training.runtime import Runtime
+from sparring.run import together
+from sparring.run.runtime import Runtime
 
 
 def main(folder: Path, rank: int) -> None:

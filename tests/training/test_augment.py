@@ -8,7 +8,7 @@ from longhand import a_run, outputs
 from torch import Tensor
 
 from sparring.errors import SparringError
-from sparring.training.augment import DiffAugment, colour, cutout, make_augment, translation
+from sparring.recipe.augment import DiffAugment, colour, cutout, make_augment, translation
 from sparring.training.step import train_step
 
 X = torch.randn(5, 3, 8, 6, generator=torch.Generator().manual_seed(0), dtype=torch.float64)

@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from sparring.errors import SparringError
-from sparring.training import checkpoint
-from sparring.training.checkpoint import CheckpointFolder, DamagedCheckpointError, load_checkpoint, save_checkpoint
+from sparring.run import checkpoint
+from sparring.run.checkpoint import CheckpointFolder, DamagedCheckpointError, load_checkpoint, save_checkpoint
 
 STATE = {"step": 3, "weights": {"w": torch.arange(5000.0)}, "ledger": {"keys": ["a"], "values": [0.5]}, "average": None}
 

@@ -4,8 +4,8 @@ import pytest
 import torch
 from torch import nn
 
-from sparring.recipe import EMA, Recipe
-from sparring.terms.base import Schedule
+from sparring.recipe.gan import EMA, Recipe
+from sparring.schedule import Schedule
 from sparring.training.ema import MovingAverage
 from sparring.training.state import build
 from sparring.training.step import train_step

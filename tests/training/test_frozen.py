@@ -8,15 +8,14 @@ from torch import nn
 
 from sparring.classify.networks import Classifier, build_classifier
 from sparring.classify.saved import judge
-from sparring.diagnose.spectrum import spectra
-from sparring.diagnose.subject import Subject
-from sparring.metrics.accuracy import discriminator_accuracies
-from sparring.metrics.extractors.module import ModuleExtractor
-from sparring.networks.discriminator import Discriminator
-from sparring.sampling import generate_uint8
-from sparring.terms.base import Head
+from sparring.evaluation.extractors.module import ModuleExtractor
+from sparring.metrics.discriminator_accuracy import discriminator_accuracies
+from sparring.microscope.spectrum import spectra
+from sparring.microscope.subject import Subject
+from sparring.networks.discriminator import Discriminator, Head
+from sparring.networks.frozen import frozen
+from sparring.run.generator import generate_uint8
 from sparring.terms.hinge import Hinge
-from sparring.training.frozen import frozen
 
 IMAGES = torch.randint(0, 256, (6, 3, 8, 8), generator=torch.Generator().manual_seed(0)).to(torch.uint8)
 

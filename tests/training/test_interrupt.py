@@ -5,7 +5,7 @@ import signal
 
 import pytest
 
-from sparring.training.interrupt import Interrupts
+from sparring.run.interrupt import Interrupts
 
 
 @pytest.fixture(autouse=True)

@@ -13,12 +13,12 @@ import filelock
 import pytest
 
 from sparring.errors import SparringError
-from sparring.training.lock import check_still_here, only_writer
+from sparring.run.lock import check_still_here, only_writer
 
 HOLD = """
 import os, sys, time
 from pathlib import Path
-from sparring.training.lock import only_writer
+from sparring.run.lock import only_writer
 with only_writer(Path(sys.argv[1]), work="recipe.json"):
     (Path(sys.argv[1]) / "recipe.json").touch()
     reading, writing = os.pipe()

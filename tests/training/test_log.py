@@ -4,7 +4,8 @@ import json
 
 import pytest
 
-from sparring.training.log import JsonLines, TensorBoard, read_rows
+from sparring.files import read_rows
+from sparring.run.log import JsonLines, TensorBoard
 
 
 def test_rows_are_on_disk_as_soon_as_they_are_written(tmp_path):

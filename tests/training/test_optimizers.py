@@ -4,8 +4,8 @@ import pytest
 import torch
 from torch import nn
 
-from sparring.recipe import Optimizer
-from sparring.training.optimizers import load_state_by_name, make_optimizer, set_learning_rate, state_by_name
+from sparring.recipe.gan import Optimizer
+from sparring.run.optimizers import load_state_by_name, make_optimizer, set_learning_rate, state_by_name
 
 
 def _network(seed=0, width=3):

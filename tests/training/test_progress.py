@@ -9,7 +9,7 @@ import pytest
 
 import sparring
 from sparring.messages import note_or_default, watched
-from sparring.training.progress import RichProgress, no_progress, progress_or_default
+from sparring.run.progress import RichProgress, no_progress, progress_or_default
 from tiny import tiny_images, tiny_recipe
 
 

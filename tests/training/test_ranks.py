@@ -16,7 +16,7 @@ from ranks_worker import NO_NORM, SCENARIOS, outcome, run
 
 import sparring
 from sparring.errors import SparringError
-from sparring.training.runtime import Runtime
+from sparring.run.runtime import Runtime
 from tiny import tiny_images, tiny_recipe, without_times
 
 pytestmark = pytest.mark.usefixtures("without_reports")

@@ -18,8 +18,8 @@ from PIL import Image
 import sparring
 from sparring.data.packed import PackedImages
 from sparring.errors import SparringError
-from sparring.training.checkpoint import load_checkpoint
-from sparring.training.log import read_rows
+from sparring.files import read_rows
+from sparring.run.checkpoint import load_checkpoint
 from tiny import same_bits, tiny_images, tiny_recipe, without_times
 
 pytestmark = pytest.mark.usefixtures("without_reports")
@@ -172,7 +172,7 @@ def test_a_run_may_grow(images, tmp_path):
 
 
 def _garments() -> PackedImages:
-    from sparring.metrics.extractors.fashion import CLASS_NAMES
+    from sparring.evaluation.extractors.fashion import CLASS_NAMES
 
     pixels = torch.randint(0, 256, (16, 1, 32, 32), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
     return PackedImages(pixels, torch.arange(16) % 3, CLASS_NAMES[:3], name="noise")
@@ -271,7 +271,7 @@ def test_a_damaged_checkpoint_is_named_and_the_one_before_it_works(images, tmp_p
 
 @pytest.mark.parametrize("missing", ["generator", "optimizers", "ledger", "updates"])
 def test_a_checkpoint_with_a_missing_field_is_named(missing, images, tmp_path):
-    from sparring.training.checkpoint import save_checkpoint
+    from sparring.run.checkpoint import save_checkpoint
 
     run = sparring.train(tiny_recipe(steps=2, checkpoint_every=1), out=tmp_path / "run", data=images)
     path = run.folder / "checkpoints" / "step-000002.pt"

@@ -9,8 +9,9 @@ from torch import Tensor, nn
 from sparring import Hinge, NonSaturating, Objective
 from sparring.errors import SparringError
 from sparring.networks.discriminator import Evidence
-from sparring.terms.base import Player, Term
-from sparring.training.round import Moment, Round
+from sparring.objective.moment import Moment, Player
+from sparring.objective.round import Round
+from sparring.objective.term import Term
 
 
 class Watched:

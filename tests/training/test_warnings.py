@@ -7,13 +7,13 @@ import torch
 
 import sparring
 from sparring.data.packed import PackedImages
+from sparring.files import read_rows
 from sparring.networks import GENERATORS
-from sparring.recipe import EMA, Optimizer, Recipe
+from sparring.recipe.gan import EMA, Optimizer, Recipe
 from sparring.report.plots import image_grid
-from sparring.sampling import generate_uint8
+from sparring.run.data import RunData
+from sparring.run.generator import generate_uint8
 from sparring.training.ledger import gradient_norm
-from sparring.training.log import read_rows
-from sparring.training.run_folder import RunData
 from sparring.training.state import build
 from sparring.training.step import train_step
 from sparring.training.vitals import Vitals, _difference
@@ -193,21 +193,21 @@ def _held(monkeypatch):
     """Tiny runs with a test split of other images."""
     from dataclasses import replace
 
-    import sparring.training.run_folder as run_folder
+    import sparring.run.data as run_data
 
-    real = run_folder.load_data
+    real = run_data.load_data
 
     def load(data, note, given=None):
         return replace(tiny_images(seed=9), split="test") if data.split == "test" else real(data, note, given)
 
-    monkeypatch.setattr(run_folder, "load_data", load)
+    monkeypatch.setattr(run_data, "load_data", load)
 
 
 @pytest.mark.usefixtures("without_reports")
 def test_a_run_writes_what_it_saw_and_its_training_stays_the_same(tmp_path, images, monkeypatch):
     _held(monkeypatch)
     evaluation = {"every": 2, "n": 12}
-    monkeypatch.setattr("sparring.training.loop.measure", lambda *a, **k: [])
+    monkeypatch.setattr("sparring.training.job.measure", lambda *a, **k: [])
     monkeypatch.setattr("sparring.training.warnings.FEWEST_STEPS", 2)
     recipe = tiny_recipe(samples_every=2, log_every=2, evaluation=evaluation, steps=6)
     recipe["generator"]["optimizer"] = recipe["generator"]["optimizer"] | {"lr": 0.0}
@@ -226,7 +226,7 @@ def test_a_run_writes_what_it_saw_and_its_training_stays_the_same(tmp_path, imag
     monkeypatch.setattr("sparring.training.vitals.Vitals.samples", lambda *a: None)
     monkeypatch.setattr("sparring.training.vitals.Vitals.accuracies", lambda *a: None)
     alone = sparring.train(recipe, out=tmp_path / "alone", data=images)
-    from sparring.training.checkpoint import load_checkpoint
+    from sparring.run.checkpoint import load_checkpoint
 
     same_bits(*(load_checkpoint(run.folder / "checkpoints" / "step-000006.pt") for run in (watched, alone)))
 
@@ -235,7 +235,7 @@ def test_a_run_writes_what_it_saw_and_its_training_stays_the_same(tmp_path, imag
 @pytest.mark.parametrize(("loss", "kinds"), [("hinge", {"real"}), ("wasserstein", set())])
 def test_a_loss_without_a_boundary_has_no_share_called_real(loss, kinds, tmp_path, images, monkeypatch):
     _held(monkeypatch)
-    monkeypatch.setattr("sparring.training.loop.measure", lambda *a, **k: [])
+    monkeypatch.setattr("sparring.training.job.measure", lambda *a, **k: [])
     recipe = tiny_recipe(objective={loss: {}}, evaluation={"every": 2, "n": 12}, steps=2)
     run = sparring.train(recipe, out=tmp_path / "run", data=images)
     (row,) = (row for row in read_rows(run.folder / "vitals.jsonl") if "train" in row)

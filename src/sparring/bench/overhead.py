@@ -8,7 +8,7 @@ from typing import Any
 
 from sparring.bench.pairs import alternate
 from sparring.bench.step import cycle_of, flops, ours_step, synthetic_state
-from sparring.recipe import Recipe
+from sparring.recipe.gan import Recipe
 
 
 def bench_overhead(

@@ -16,18 +16,16 @@ from sparring.bench.pairs import alternate
 from sparring.bench.textbook_step import Batch, Textbook
 from sparring.data.packed import PackedImages
 from sparring.errors import SparringError
+from sparring.messages import Note
 from sparring.metrics.features import check_whole
-from sparring.plugins import find
+from sparring.objective.moment import Player
 from sparring.randomness import generator_for
-from sparring.recipe import Recipe
-from sparring.terms.base import Player
-from sparring.training.process import threads
-from sparring.training.runtime import Runtime
+from sparring.recipe.gan import Recipe
+from sparring.run.process import threads
+from sparring.run.runtime import Runtime
 from sparring.training.state import TrainingState, build
-from sparring.training.step import STEPS
-from sparring.trust import VALIDATED
+from sparring.training.step import step_function
 
-Note = Callable[[str], None]
 LONGEST_CYCLE = 64  # steps of one measurement at most, where terms act every so often
 SIZE, CHANNELS, CLASSES = 32, 3, 10  # where neither the recipe nor its data at hand say
 READY = 4  # batches that lie ready for the textbook step
@@ -91,7 +89,7 @@ def bench_step(
 
 def ours_step(state: TrainingState) -> Callable[[int], None]:
     """`call(n)` trains n steps with the recipe's own step function; schedules stay where they are."""
-    step, at = find(state.recipe.step, STEPS, "step", VALIDATED), state.step
+    step, at = step_function(state.recipe), state.step
 
     def call(count: int) -> None:
         for _ in range(count):

@@ -18,22 +18,25 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from sparring import (
-    R1,
-    R2,
-    GradientPenalty,
-    Hinge,
-    LeastSquares,
-    Minimax,
-    NonSaturating,
-    RelativisticPairing,
-    Wasserstein,
-)
 from sparring.bench.textbook_networks import textbook_network
 from sparring.networks.discriminator import Discriminator
-from sparring.terms.base import Player, Term, value_at
-from sparring.training.round import Moment, Round
+from sparring.objective.moment import Moment, Player
+from sparring.objective.round import Round
+from sparring.objective.term import Term
+from sparring.plugins import find
+from sparring.schedule import value_at
+from sparring.terms import REGISTRY
 from sparring.training.state import TrainingState
+
+
+def _term(kind: str) -> Any:
+    return find(kind, REGISTRY, "term")
+
+
+Hinge, LeastSquares, Minimax, NonSaturating, RelativisticPairing, Wasserstein = map(
+    _term, ("hinge", "least_squares", "minimax", "non_saturating", "relativistic_pairing", "wasserstein")
+)
+GradientPenalty, R1, R2 = map(_term, ("gradient_penalty", "r1", "r2"))
 
 
 @dataclass(frozen=True)

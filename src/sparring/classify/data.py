@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,10 +19,10 @@ from sparring.data.packed import PackedImages
 from sparring.data.sources import load, splits_of
 from sparring.data.torchvision_sets import BARE_NAMES
 from sparring.errors import SparringError
+from sparring.messages import Note
 from sparring.randomness import generator_for
-from sparring.training.run_folder import FROM_PYTHON
+from sparring.run.data import FROM_PYTHON
 
-Note = Callable[[str], None]
 ClassesByImage = Mapping[str, Mapping[bytes, str]]
 HELD_OUT = 0.1  # of the positives, for testing, where the data have no test split
 

@@ -2,24 +2,11 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
+from sparring.classify.job import outputs_of
 from sparring.classify.networks import build_classifier
 from sparring.classify.recipe import ClassifierRecipe
-from sparring.classify.training import outputs_of
-from sparring.recipe_files import read_recipe, shipped_classifiers
-
-
-def is_classifier(recipe: Any) -> bool:
-    """Whether a recipe, name, file, run's folder or mapping is a classifier's rather than a GAN's."""
-    if isinstance(recipe, ClassifierRecipe) or (isinstance(recipe, str) and recipe in shipped_classifiers()):
-        return True
-    if isinstance(recipe, str | Path) and os.path.exists(recipe):
-        recipe = read_recipe(recipe)
-    return isinstance(recipe, Mapping) and "discriminator" not in recipe and "data" in recipe
 
 
 def describe_classifier(recipe: ClassifierRecipe) -> dict[str, Any]:

@@ -28,7 +28,7 @@ from torch import Tensor, nn
 
 from sparring.data.packed import is_whole
 from sparring.errors import SparringError, nearest
-from sparring.terms._divergences import TO_UNIFORM, Divergence
+from sparring.terms.divergences import TO_UNIFORM, Divergence
 
 Reduction = Literal["mean", "sum", "none"]
 

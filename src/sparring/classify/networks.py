@@ -20,11 +20,11 @@ from torch import Tensor, nn
 
 from sparring.errors import SparringError, nearest, one_line
 from sparring.limits import check_memory
+from sparring.networks.frozen import evaluating
 from sparring.networks.layers import check_positive
 from sparring.plugins import find_class
 from sparring.randomness import seed_for
-from sparring.recipe_options import given_to
-from sparring.training.frozen import evaluating
+from sparring.recipe.explain import given_to
 from sparring.trust import VALIDATED, Trust
 
 NETWORKS: dict[str, str] = {

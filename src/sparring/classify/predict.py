@@ -17,9 +17,8 @@ from sparring.data.decode import UnreadableImageError, decode, readable
 from sparring.data.tree import IMAGE_SUFFIXES, is_image, note_other_files, open_tree
 from sparring.errors import SparringError
 from sparring.limits import IMAGE_BYTES
+from sparring.messages import Note
 from sparring.parsing import read_bytes
-
-Note = Callable[[str], None]
 
 
 def predict(

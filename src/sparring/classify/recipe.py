@@ -1,8 +1,8 @@
 """A classifier's recipe: what it learns, what it is shown as negatives, and what it is probed with afterwards.
 
-The same rules as for GANs' recipes (`sparring.recipe`): YAML or Python in, resolved JSON out, unknown keys refused with the
-nearest, dotted overrides, `scale=0.1` for a shorter run. `criterion` is the one line that makes it a baseline, NAT, or one
-with an extra class.
+The same rules as for GANs' recipes (`sparring.recipe.gan`): YAML or Python in, resolved JSON out, unknown keys refused with
+the nearest, dotted overrides, `scale=0.1` for a shorter run. `criterion` is the one line that makes it a baseline, NAT, or
+one with an extra class.
 """
 
 from __future__ import annotations
@@ -21,9 +21,8 @@ from sparring.classify.networks import network_class
 from sparring.errors import SparringError
 from sparring.limits import CLASSES, NAME, ROWS, SIDE, THREADS, check_scale, check_values
 from sparring.metrics.ncr import THRESHOLDS
-from sparring.recipe import ClassesField, Network, Part
-from sparring.recipe import Optimizer as BaseOptimizer
-from sparring.recipe_files import (
+from sparring.recipe.explain import TRUST, explain, network_options, refused_code, trust_in
+from sparring.recipe.files import (
     merge,
     nested,
     parse_overrides,
@@ -33,8 +32,9 @@ from sparring.recipe_files import (
     unknown_recipe,
     without_others_about,
 )
-from sparring.recipe_options import TRUST, explain, network_options, refused_code, trust_in
-from sparring.terms.base import Schedule, value_at
+from sparring.recipe.gan import ClassesField, Network, Part
+from sparring.recipe.gan import Optimizer as BaseOptimizer
+from sparring.schedule import Schedule, value_at
 from sparring.trust import Trust
 
 

@@ -11,10 +11,9 @@ from typing import Any
 
 from sparring.classify.evaluate import Evaluation, Mistake
 from sparring.classify.figures import confidence_histogram
-from sparring.files import write_atomically
+from sparring.files import read_rows, write_atomically
 from sparring.report.html import data_line, figure, number_card, page, picture, section, table
 from sparring.report.plots import image_grid, render
-from sparring.training.log import read_rows
 
 MISTAKES = '<div style="display:grid;gap:.8rem;grid-template-columns:repeat(auto-fill,minmax(7.5rem,1fr))">'
 

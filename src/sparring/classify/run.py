@@ -13,21 +13,17 @@ import torch
 from sparring.classify.criteria import takes_negatives
 from sparring.classify.data import ClassifierData, Note, load_classifier_data
 from sparring.classify.evaluate import Evaluation, evaluate_classifier
+from sparring.classify.job import Training, check_parts
 from sparring.classify.recipe import ClassifierRecipe
 from sparring.classify.report import folder_name, write_classifier_report
 from sparring.classify.saved import DESCRIPTION, SavedClassifier, load_classifier, save_classifier
-from sparring.classify.training import Training, check_parts
 from sparring.classify.verdict import few_images, verdict
 from sparring.errors import SparringError
-from sparring.files import one_line_for_disk_errors, write_json
+from sparring.files import one_line_for_disk_errors, read_rows, write_json
 from sparring.messages import note_or_default
-from sparring.recipe import Network
-from sparring.training.lock import only_writer
-from sparring.training.log import read_rows
-from sparring.training.process import process_as_before
-from sparring.training.progress import Progress, progress_or_default
-from sparring.training.run_folder import (
-    FROM_PYTHON,
+from sparring.recipe.gan import Network
+from sparring.run.data import FROM_PYTHON
+from sparring.run.folder import (
     check_folder,
     check_images,
     check_same_recipe,
@@ -39,7 +35,10 @@ from sparring.training.run_folder import (
     with_unsaid,
     write_facts,
 )
-from sparring.training.runtime import Runtime
+from sparring.run.lock import only_writer
+from sparring.run.process import process_as_before
+from sparring.run.progress import Progress, progress_or_default
+from sparring.run.runtime import Runtime
 from sparring.trust import CodeNotAllowedError, consenting
 
 RESULTS = "results.json"
@@ -292,7 +291,7 @@ def _with_python_sources(
     recipe: Any, overrides: Iterable[str] | Mapping[str, Any], data: Any, negatives: Any, allow_code: bool
 ) -> ClassifierRecipe:
     """The recipe, with `python:TYPE` for images that come from Python, so that it can be written down."""
-    from sparring.recipe_files import parse_overrides
+    from sparring.recipe.files import parse_overrides
 
     changes = parse_overrides(overrides if isinstance(overrides, Mapping) else list(overrides))
     for name, given in (("data", data), ("negatives", negatives)):

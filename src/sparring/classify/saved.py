@@ -21,8 +21,8 @@ from sparring.data.packed import PackedImages, to_float
 from sparring.errors import SparringError, one_line
 from sparring.files import own_copy, write_atomically, write_json
 from sparring.limits import DESCRIPTION_BYTES, DESCRIPTION_NODES
+from sparring.networks.frozen import evaluating
 from sparring.parsing import read_json
-from sparring.training.frozen import evaluating
 from sparring.trust import opened
 
 WEIGHTS, DESCRIPTION = "classifier.safetensors", "classifier.json"

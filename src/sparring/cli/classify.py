@@ -31,7 +31,7 @@ def classify(
     from sparring.classify.run import named_classifiers, train_classifier
     from sparring.cli.classify_tables import print_table
     from sparring.plugins import ships
-    from sparring.training.progress import RichProgress
+    from sparring.run.progress import RichProgress
 
     run = train_classifier(
         recipe,

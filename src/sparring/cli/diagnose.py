@@ -11,7 +11,7 @@ from sparring.cli.options import AllowCode, AsJson, path_option
 from sparring.cli.output import note, plain_console, print_json, print_lines
 
 if TYPE_CHECKING:
-    from sparring.diagnose.report import Diagnosis
+    from sparring.microscope.report import Diagnosis
 
 
 def diagnose(
@@ -30,7 +30,7 @@ def diagnose(
     as_json: AsJson = False,
 ) -> None:
     """Look closely at a trained discriminator: gradients, attacks, spectra, neighbours, curves."""
-    from sparring.diagnose.report import diagnose as look
+    from sparring.microscope.report import diagnose as look
 
     found = look(*runs, out=out, only=only or [], n=n, device=device, note=note, allow_code=allow_code)
     if as_json:

@@ -88,8 +88,8 @@ def evaluate(
 def _compare(
     images: str, versus: str | None, real: str | None, out: Path | None, options: dict[str, Any], as_json: bool
 ) -> None:
-    from sparring.metrics.compare import compare_runs
-    from sparring.training.progress import measuring
+    from sparring.evaluation.compare import compare_runs
+    from sparring.run.progress import measuring
 
     with measuring() as progress:
         compared = compare_runs(images, versus, real, out, progress=progress, **options)
@@ -98,9 +98,9 @@ def _compare(
 
 
 def _measure(images: str, options: dict[str, Any], as_json: bool) -> None:
-    from sparring.api import evaluate as measure
     from sparring.cli import tables
-    from sparring.training.progress import measuring
+    from sparring.evaluation.evaluate import evaluate as measure
+    from sparring.run.progress import measuring
 
     with measuring() as progress:
         records = measure(images, progress=progress, **options)

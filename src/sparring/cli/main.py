@@ -10,7 +10,6 @@ from typing import Annotated, Any
 
 import typer
 
-from sparring import __version__
 from sparring.cli.bench import bench
 from sparring.cli.classify import classify
 from sparring.cli.diagnose import diagnose
@@ -21,6 +20,7 @@ from sparring.cli.recipes import recipes, show
 from sparring.cli.sample import sample
 from sparring.cli.toy import toy
 from sparring.cli.train import train
+from sparring.version import __version__
 
 START = """\
 Sparring {version}: train GANs against better opponents.

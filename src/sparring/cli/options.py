@@ -10,7 +10,7 @@ import typer
 
 def _completed(incomplete: str, *kinds: str) -> list[str]:
     """The shipped recipes of these kinds, the folders and the YAML files that begin with what was typed."""
-    from sparring import recipe_files
+    from sparring.recipe import files as recipe_files
 
     names = [name for kind in kinds for name in getattr(recipe_files, f"shipped_{kind}")()]
     beside = Path(incomplete) if incomplete.endswith("/") else Path(incomplete).parent

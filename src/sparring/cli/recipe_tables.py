@@ -7,7 +7,7 @@ from typing import Any
 from rich.table import Table
 
 from sparring.cli.output import plain_console, print_lines
-from sparring.recipe_list import data_name, group_of
+from sparring.recipe.listing import data_name, group_of
 
 FIRST = ("quickstart", "nat/demo")  # need no download and minutes on a CPU
 

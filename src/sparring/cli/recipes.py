@@ -21,8 +21,8 @@ def recipes(
 ) -> None:
     """List the recipes that come with the package: an overview, or those that match."""
     from sparring.cli import recipe_tables as tables
-    from sparring.recipe_files import quoted_rows
-    from sparring.recipe_list import recipes as find
+    from sparring.recipe.files import quoted_rows
+    from sparring.recipe.listing import recipes as find
 
     found = find(words or [], data=data)
     if as_json:
@@ -47,13 +47,13 @@ def show(
     from sparring.cli import tables
 
     if diff is not None:
-        from sparring.api import compare
+        from sparring.describe import compare
 
         changed = compare(recipe, diff, overrides or [], allow_code=allow_code)
         print_json(changed) if as_json else tables.print_differences(recipe, diff, changed)
         return
-    from sparring.api import show as describe
     from sparring.cli.classify_tables import print_classifier
+    from sparring.describe import show as describe
 
     description = describe(recipe, overrides or [], allow_code=allow_code, note=note)
     if as_json:

@@ -21,7 +21,7 @@ def sample(
     as_json: AsJson = False,
 ) -> None:
     """Draw images from a trained generator; needs no data."""
-    from sparring.api import sample as draw
+    from sparring.run.sample import sample as draw
 
     images = draw(run, n, seed=seed, labels=label, out=out, allow_code=allow_code)
     if as_json:

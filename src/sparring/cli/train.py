@@ -39,7 +39,7 @@ def train(
     from sparring.cli import tables
     from sparring.networks import GENERATORS
     from sparring.plugins import ships
-    from sparring.training.progress import RichProgress
+    from sparring.run.progress import RichProgress
     from sparring.training.run import train as train_run
 
     run = train_run(

@@ -12,8 +12,8 @@ import numpy as np
 from sparring.data.decode import UnreadableImageError
 from sparring.errors import SparringError
 from sparring.limits import check_memory
+from sparring.messages import Note
 
-Note = Callable[[str], None]  # takes a line for the user
 Progress = Callable[[int, int], None]  # images done, images in all
 Allocate = Callable[[tuple[int, ...]], np.ndarray]  # an empty uint8 array of a shape
 

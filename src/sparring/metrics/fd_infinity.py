@@ -13,7 +13,7 @@ from torch import Tensor
 
 from sparring.errors import SparringError
 from sparring.metrics.features import check_matrix, check_whole
-from sparring.metrics.gaussian import GaussianStats, frechet_distance, frechet_distance_of
+from sparring.metrics.frechet import GaussianStats, frechet_distance, frechet_distance_of
 from sparring.randomness import generator_for
 
 POINTS = 15

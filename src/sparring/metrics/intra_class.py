@@ -14,7 +14,7 @@ from torch import Tensor
 from sparring.data.packed import is_whole
 from sparring.errors import SparringError
 from sparring.metrics.features import check_matrix
-from sparring.metrics.gaussian import frechet_distance
+from sparring.metrics.frechet import frechet_distance
 
 
 @dataclass(frozen=True)

@@ -5,18 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import torch
+from pydantic import BaseModel
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from sparring.errors import SparringError, one_line
 from sparring.networks.contract import BACKBONE, called, features_of, others_code, shape_of
 from sparring.networks.spectral import SpectralNormKind, spectral_norm
-
-if TYPE_CHECKING:
-    from sparring.terms.base import Head
 
 Conditioning = Literal["none", "projection"]
 
@@ -182,3 +180,16 @@ def _xavier(layer: nn.Module) -> nn.Module:
     if isinstance(getattr(layer, "bias", None), Tensor):
         nn.init.zeros_(layer.bias)  # type: ignore[arg-type]
     return layer
+
+
+class Head(BaseModel, frozen=True, extra="forbid"):
+    """An output that a term asks the discriminator for, a function of its features.
+
+    `score` is [B] and takes the class into account where the discriminator is conditional; every other head is
+    [B, outputs + extra_outputs]. Two terms that ask for equal heads share one.
+    """
+
+    name: str
+    outputs: int | Literal["num_classes"] = 1
+    extra_outputs: int = 0
+    shared_with: Literal["score"] | None = None  # logits = features @ (the score head's class embedding)^T

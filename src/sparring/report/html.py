@@ -12,11 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from sparring.errors import SparringError
-from sparring.files import write_atomically
+from sparring.files import TIME_FIELDS, read_rows, write_atomically
 from sparring.parsing import read_json
 from sparring.report.plots import curves, render, shrunk
 from sparring.report.samples import embedded, strips
-from sparring.training.log import TIME_FIELDS, read_rows
 
 SHARE = 0.02  # of a run's time that its curves may take while it goes on
 IN_A_ROW = 3  # earlier pictures of samples, spread over the run; two rows at most, and only whole ones

@@ -6,12 +6,15 @@ from typing import TYPE_CHECKING
 
 from torch import Tensor
 
+from sparring.networks.discriminator import Head
+from sparring.objective.moment import Player
+from sparring.objective.term import Build, Term
+from sparring.schedule import Scheduled
 from sparring.terms import _checks
 from sparring.terms._class_logits import labels_of
-from sparring.terms.base import Build, Head, Player, Scheduled, Term
 
 if TYPE_CHECKING:
-    from sparring.training.round import Round, Side
+    from sparring.objective.round import Round, Side
 
 
 class AuxiliaryTerm(Term):

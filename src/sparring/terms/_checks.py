@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from sparring.errors import SparringError
-from sparring.terms.base import Build, Term
+from sparring.objective.term import Build, Term
 
 
 def name_of(term: Term) -> str:

@@ -12,11 +12,12 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from sparring.errors import SparringError
+from sparring.networks.discriminator import Head
+from sparring.objective.term import AdversarialLoss, Build, Term
 from sparring.terms import _checks
-from sparring.terms.base import AdversarialLoss, Build, Head, Term
 
 if TYPE_CHECKING:
-    from sparring.training.round import Round, Side
+    from sparring.objective.round import Round, Side
 
 
 def labels_of(side: Side, term: Term) -> Tensor:

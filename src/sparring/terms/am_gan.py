@@ -22,7 +22,7 @@ from torch import Tensor
 from sparring.terms._class_logits import ClassLogitsLoss
 
 if TYPE_CHECKING:
-    from sparring.training.round import Round, Side
+    from sparring.objective.round import Round, Side
 
 
 def minus_log_fake_class(logits: Tensor) -> Tensor:

@@ -35,12 +35,12 @@ from torch import Tensor
 
 from sparring.errors import SparringError
 from sparring.limits import ATTACK_STEPS, PASSES
+from sparring.objective.term import Build, Penalty, Player, Term
 from sparring.terms import _checks
-from sparring.terms._attacks import OTHER, SideName, fgsm, host_loss, pgd, unlikeness
-from sparring.terms.base import Build, Penalty, Player, Term
+from sparring.terms.attacks import OTHER, SideName, fgsm, host_loss, pgd, unlikeness
 
 if TYPE_CHECKING:
-    from sparring.training.round import Round, Side
+    from sparring.objective.round import Round, Side
 
 
 class ASGAN(Term):

@@ -24,11 +24,11 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 import torch.nn.functional as F
 from torch import Tensor
 
+from sparring.objective.term import Build
 from sparring.terms._class_logits import ClassLogitsLoss, dynamic_label
-from sparring.terms.base import Build
 
 if TYPE_CHECKING:
-    from sparring.training.round import Round, Side
+    from sparring.objective.round import Round, Side
 
 
 def entropy(logits: Tensor) -> Tensor:

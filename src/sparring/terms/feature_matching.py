@@ -14,11 +14,12 @@ from typing import TYPE_CHECKING, ClassVar
 
 from torch import Tensor
 
-from sparring.terms._features import squared_mean_distance
-from sparring.terms.base import Player, Term
+from sparring.objective.moment import Player
+from sparring.objective.term import Term
+from sparring.terms.features import squared_mean_distance
 
 if TYPE_CHECKING:
-    from sparring.training.round import Round
+    from sparring.objective.round import Round
 
 
 class FeatureMatching(Term):

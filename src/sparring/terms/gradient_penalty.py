@@ -22,10 +22,12 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from sparring.errors import SparringError
-from sparring.terms.base import Penalty, Player, Scheduled
+from sparring.objective.moment import Player
+from sparring.objective.term import Penalty
+from sparring.schedule import Scheduled
 
 if TYPE_CHECKING:
-    from sparring.training.round import Round
+    from sparring.objective.round import Round
 
 
 def between(x: Tensor, fake: Tensor, eps: Tensor) -> Tensor:

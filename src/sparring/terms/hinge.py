@@ -17,10 +17,10 @@ from typing import TYPE_CHECKING
 import torch.nn.functional as F
 from torch import Tensor
 
-from sparring.terms.base import AdversarialLoss
+from sparring.objective.term import AdversarialLoss
 
 if TYPE_CHECKING:
-    from sparring.training.round import Round, Side
+    from sparring.objective.round import Round, Side
 
 
 class Hinge(AdversarialLoss):

@@ -22,13 +22,13 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 import torch
 from torch import Tensor
 
+from sparring.objective.moment import Player
 from sparring.terms._class_logits import ClassLogitsLoss, labels_of
-from sparring.terms._features import squared_mean_distance
 from sparring.terms._multi_hinge import crammer_singer
-from sparring.terms.base import Player
+from sparring.terms.features import squared_mean_distance
 
 if TYPE_CHECKING:
-    from sparring.training.round import Round, Side
+    from sparring.objective.round import Round, Side
 
 
 def minus_log_class(logits: Tensor, labels: Tensor) -> Tensor:

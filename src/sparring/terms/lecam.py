@@ -24,11 +24,13 @@ import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor
 
+from sparring.objective.moment import Player
+from sparring.objective.term import Build, Term
+from sparring.schedule import Scheduled
 from sparring.terms import _checks
-from sparring.terms.base import Build, Player, Scheduled, Term
 
 if TYPE_CHECKING:
-    from sparring.training.round import Round
+    from sparring.objective.round import Round
 
 
 def excess(above: Tensor, below: Tensor, one_sided: bool) -> Tensor:

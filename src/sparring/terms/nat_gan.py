@@ -23,10 +23,10 @@ from typing import TYPE_CHECKING
 from torch import Tensor
 
 from sparring.terms._class_logits import ClassLogitsLoss
-from sparring.terms._divergences import TO_UNIFORM, Divergence
+from sparring.terms.divergences import TO_UNIFORM, Divergence
 
 if TYPE_CHECKING:
-    from sparring.training.round import Round, Side
+    from sparring.objective.round import Round, Side
 
 
 class NATGAN(ClassLogitsLoss):

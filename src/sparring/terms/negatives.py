@@ -24,11 +24,13 @@ from torch import Tensor
 
 from sparring.errors import SparringError
 from sparring.limits import ROWS
+from sparring.objective.moment import Player
+from sparring.objective.term import Build, Term
+from sparring.schedule import value_at
 from sparring.terms import _checks
-from sparring.terms.base import Build, Player, Term, value_at
 
 if TYPE_CHECKING:
-    from sparring.training.round import Round, Side
+    from sparring.objective.round import Round, Side
 
 
 def share_of_mean(losses: Tensor, total: int, parts: int) -> Tensor:

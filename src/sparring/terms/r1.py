@@ -18,10 +18,12 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from sparring.terms.base import Penalty, Player, Scheduled
+from sparring.objective.moment import Player
+from sparring.objective.term import Penalty
+from sparring.schedule import Scheduled
 
 if TYPE_CHECKING:
-    from sparring.training.round import Round, Side
+    from sparring.objective.round import Round, Side
 
 
 def squared_gradient_norm(realness: Tensor, images: Tensor) -> Tensor:

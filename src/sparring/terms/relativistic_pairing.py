@@ -22,10 +22,11 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from sparring.errors import SparringError
-from sparring.terms.base import AdversarialLoss, Player
+from sparring.objective.moment import Player
+from sparring.objective.term import AdversarialLoss
 
 if TYPE_CHECKING:
-    from sparring.training.round import Round, Side
+    from sparring.objective.round import Round, Side
 
 
 def pairing_loss(winner: Tensor, loser: Tensor) -> Tensor:

@@ -34,12 +34,14 @@ from pydantic import Field
 from torch import Tensor
 
 from sparring.errors import SparringError
+from sparring.objective.moment import Player
+from sparring.objective.term import Build, Term
+from sparring.schedule import Scheduled
 from sparring.terms import _checks
-from sparring.terms._features import Aggregate, attention
-from sparring.terms.base import Build, Player, Scheduled, Term
+from sparring.terms.features import Aggregate, attention
 
 if TYPE_CHECKING:
-    from sparring.training.round import Round, Side
+    from sparring.objective.round import Round, Side
 
 
 def nearest_real(fakes: Tensor, reals: Tensor) -> Tensor:

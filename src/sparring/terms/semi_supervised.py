@@ -19,11 +19,12 @@ from typing import TYPE_CHECKING
 from torch import Tensor
 
 from sparring.errors import SparringError
+from sparring.objective.moment import Player
+from sparring.objective.term import Build, Term
 from sparring.terms import _checks
-from sparring.terms.base import Build, Player, Term
 
 if TYPE_CHECKING:
-    from sparring.training.round import Round
+    from sparring.objective.round import Round
 
 
 def pseudo_labels(logits: Tensor, num_classes: int) -> Tensor:

@@ -12,8 +12,8 @@ from typing import Any
 
 from sparring.errors import SparringError, nearest
 from sparring.networks import BACKBONES, GENERATORS
-from sparring.recipe import Recipe
-from sparring.recipe_files import agreed, merge, parse_overrides
+from sparring.recipe.files import agreed, merge, parse_overrides
+from sparring.recipe.gan import Recipe
 from sparring.toy.worlds import World
 
 READ = (  # keys of a recipe that a toy run follows, or that are its words about itself
@@ -196,9 +196,9 @@ def _kind(name: str, term: Any) -> str | None:
 
 def _of_one_host(objective: Any, method: Method) -> Any:
     """Naming another adversarial loss replaces the method's own: `objective.hinge={}` means hinge in its place."""
+    from sparring.objective.term import AdversarialLoss, Term
     from sparring.plugins import find_class
     from sparring.terms import REGISTRY
-    from sparring.terms.base import AdversarialLoss, Term
     from sparring.trust import typed
 
     if not isinstance(objective, Mapping):

@@ -14,9 +14,10 @@ import torch
 
 from sparring.errors import SparringError
 from sparring.files import ANOTHER_FOLDER, one_line_for_disk_errors, write_atomically, write_json
-from sparring.recipe import Recipe
-from sparring.recipe_files import agreed
+from sparring.recipe.files import agreed
+from sparring.recipe.gan import Recipe
 from sparring.report.plots import curves, render
+from sparring.run.lock import only_writer
 from sparring.toy import yardsticks
 from sparring.toy.film import ENDINGS, film_kind, write_film
 from sparring.toy.methods import STEPS, check_words, default_method, split_words, toy_recipe
@@ -24,7 +25,6 @@ from sparring.toy.scene import Panel, Scene, png_bytes
 from sparring.toy.session import Look, ToySession, distance_of
 from sparring.toy.worlds import World
 from sparring.toy.worlds import world as make_world
-from sparring.training.lock import only_writer
 
 FRAMES = 40  # looks at a run, the first before it begins; closer together early on
 EARLY = 1.6  # look i is at the share (i / last) ** EARLY of the run

@@ -9,14 +9,15 @@ import torch
 from torch import Tensor
 
 from sparring.errors import NonFiniteLossError
+from sparring.networks.frozen import frozen
 from sparring.networks.spectral import held
+from sparring.objective.moment import Moment
+from sparring.objective.round import Round
 from sparring.randomness import generator_for
-from sparring.recipe import Recipe
+from sparring.recipe.gan import Recipe
+from sparring.run.process import threads
 from sparring.toy import yardsticks
 from sparring.toy.worlds import Points, World
-from sparring.training.frozen import frozen
-from sparring.training.process import threads
-from sparring.training.round import Moment, Round
 from sparring.training.state import TrainingState, build
 from sparring.training.step import step_of
 

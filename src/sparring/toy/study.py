@@ -22,12 +22,12 @@ from sparring.files import content_hash, one_line_for_disk_errors
 from sparring.limits import LOG_BYTES
 from sparring.parsing import parse_json, read_text
 from sparring.randomness import generator_for
-from sparring.recipe import Recipe
+from sparring.recipe.gan import Recipe
+from sparring.run.lock import FILE, only_writer
 from sparring.toy import yardsticks
 from sparring.toy.methods import METHODS, toy_recipe
 from sparring.toy.session import ToySession, distance_of
 from sparring.toy.worlds import World, world
-from sparring.training.lock import FILE, only_writer
 
 SEEDS, STEPS, LOOKS = 20, 500, 20
 RESAMPLES = 10_000  # of the bootstrap

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 import torch
 from torch import nn
 
-from sparring.terms.base import value_at
+from sparring.schedule import value_at
 
 if TYPE_CHECKING:
-    from sparring.recipe import EMA
+    from sparring.recipe.gan import EMA
 
 
 class MovingAverage:

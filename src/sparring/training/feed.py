@@ -12,10 +12,9 @@ from torch import Tensor
 
 from sparring.data.packed import PackedImages, to_float
 from sparring.data.sampler import Stream
+from sparring.objective.moment import Player, share_of
 from sparring.randomness import generator_for
-from sparring.terms.base import Player
-from sparring.training.process import threads
-from sparring.training.round import share_of
+from sparring.run.process import threads
 
 
 class Source(Protocol):

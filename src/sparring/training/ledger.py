@@ -15,8 +15,8 @@ from torch import Tensor, nn
 from sparring.errors import NonFiniteLossError
 
 if TYPE_CHECKING:
-    from sparring.training.round import Round
-    from sparring.training.runtime import Runtime
+    from sparring.objective.round import Round
+    from sparring.run.runtime import Runtime
 
 
 class Ledger:

@@ -11,27 +11,20 @@ from typing import Any
 
 import torch
 
-from sparring.files import one_line_for_disk_errors
+from sparring.files import one_line_for_disk_errors, read_rows
 from sparring.messages import Note, note_or_default
-from sparring.recipe import Recipe
-from sparring.recipe_files import parse_overrides
-from sparring.sampling import load_generator
-from sparring.training.lock import only_writer
-from sparring.training.log import Tracker, read_rows
-from sparring.training.loop import Training
-from sparring.training.own_images import fitted_to
-from sparring.training.process import process_as_before
-from sparring.training.progress import Progress, no_progress, progress_or_default
-from sparring.training.run_folder import (
-    check_folder,
-    choose_folder,
-    cure_for_moved,
-    is_run,
-    load_run_data,
-    python_sources,
-    resolved,
-)
-from sparring.training.runtime import Runtime
+from sparring.recipe.files import parse_overrides
+from sparring.recipe.gan import Recipe
+from sparring.run.data import load_run_data, python_sources
+from sparring.run.folder import check_folder, choose_folder, cure_for_moved, is_run, resolved
+from sparring.run.generator import load_generator
+from sparring.run.lock import only_writer
+from sparring.run.log import Tracker
+from sparring.run.own_images import fitted_to
+from sparring.run.process import process_as_before
+from sparring.run.progress import Progress, no_progress, progress_or_default
+from sparring.run.runtime import Runtime
+from sparring.training.job import Training
 from sparring.training.state import build
 from sparring.trust import CodeNotAllowedError, consenting
 

@@ -8,10 +8,10 @@ import torch
 from torch import nn
 
 from sparring.limits import check_memory, in_words, memory
-from sparring.training.runtime import Runtime
+from sparring.run.runtime import Runtime
 
 if TYPE_CHECKING:
-    from sparring.recipe import Recipe
+    from sparring.recipe.gan import Recipe
 
 SHOWN = 2**42  # bytes of parameters that `show` describes: 4 TB, on machines larger than the one that it runs on
 COPIES = {

@@ -11,8 +11,8 @@ import torch
 from torch import nn
 
 from sparring.errors import SparringError
-from sparring.training.checkpoint import CheckpointFolder, content_hash, load_checkpoint
-from sparring.training.optimizers import load_state_by_name
+from sparring.run.checkpoint import CheckpointFolder, content_hash, load_checkpoint
+from sparring.run.optimizers import load_state_by_name
 from sparring.training.state import TrainingState
 
 

@@ -14,24 +14,25 @@ from sparring.networks import BACKBONES, GENERATORS
 from sparring.networks.contract import images_of
 from sparring.networks.discriminator import Discriminator
 from sparring.networks.faulty_convolution import strided_1x1_refused
-from sparring.plugins import find
-from sparring.randomness import seed_for, seed_global_generators
-from sparring.recipe_options import given_to
-from sparring.terms.base import Build, Player, value_at
-from sparring.training.augment import make_augment
+from sparring.networks.frozen import frozen
+from sparring.objective.moment import Moment, Player
+from sparring.objective.objective import Objective
+from sparring.objective.round import Round
+from sparring.objective.term import Active, Build
+from sparring.randomness import seed_global_generators
+from sparring.recipe.augment import make_augment
+from sparring.recipe.networks import build_networks
+from sparring.run.optimizers import load_state_by_name, make_optimizer, set_learning_rate, state_by_name
+from sparring.run.runtime import Runtime
+from sparring.schedule import value_at
 from sparring.training.ema import MovingAverage
 from sparring.training.feed import Feed, Share, Source
-from sparring.training.frozen import frozen
 from sparring.training.ledger import Ledger, gradient_norm
-from sparring.training.objective import Active, Objective
-from sparring.training.optimizers import load_state_by_name, make_optimizer, set_learning_rate, state_by_name
-from sparring.training.round import Moment, Round
-from sparring.training.runtime import Runtime
 from sparring.training.size import check_size
 from sparring.trust import VALIDATED
 
 if TYPE_CHECKING:
-    from sparring.recipe import Recipe
+    from sparring.recipe.gan import Recipe
 
 
 @dataclass
@@ -159,35 +160,6 @@ class TrainingState:
         for name, memory in state["memory"].items():
             self.objective.memory[name] = {key: value.to(self.runtime.device) for key, value in memory.items()}
         self.ledger.load_state_dict(state["ledger"])
-
-
-def build_networks(
-    recipe: Recipe, *, image_size: int, image_channels: int, num_classes: int, device: torch.device | str = "cpu"
-) -> tuple[Discriminator, nn.Module]:
-    """The recipe's discriminator, with the heads that its objective asks for, and its generator.
-
-    Initialised from the recipe's seed without touching the global generators. `device="meta"` makes them without memory.
-    """
-    facts = {"image_size": image_size, "image_channels": image_channels, "num_classes": num_classes}
-    facts["dimensions"] = image_channels  # of a toy world: the coordinates of a point
-    with torch.random.fork_rng(devices=[]), torch.device(device):
-        torch.manual_seed(seed_for(recipe.seed, "initialisation"))
-        generator_class = find(recipe.generator.network.kind, GENERATORS, "generator", VALIDATED)
-        given = given_to(generator_class, **facts, latent_size=recipe.generator.latent_size)
-        with one_line(f"generator '{recipe.generator.network.kind}' cannot be built: ", "; see to its options"):
-            generator = generator_class(**given, **recipe.generator.network.options)
-        if not any(True for _ in generator.parameters()):
-            raise SparringError(f"generator '{recipe.generator.network.kind}' has no parameters to train")
-        backbone_class = find(recipe.discriminator.network.kind, BACKBONES, "backbone", VALIDATED)
-        with one_line(f"backbone '{recipe.discriminator.network.kind}' cannot be built: ", "; see to its options"):
-            backbone = backbone_class(**given_to(backbone_class, **facts), **recipe.discriminator.network.options)
-        discriminator = Discriminator(
-            backbone,
-            recipe.objective.heads(),
-            num_classes=num_classes,
-            conditioning=recipe.discriminator.conditioning,
-        )
-    return discriminator, generator
 
 
 def build(

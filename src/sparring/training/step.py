@@ -13,25 +13,28 @@ import torch
 from sparring.errors import SparringError, one_line
 from sparring.networks import BACKBONES, GENERATORS
 from sparring.networks.contract import called
+from sparring.networks.frozen import frozen
 from sparring.networks.spectral import held
 from sparring.plugins import find
-from sparring.training.augment import AUGMENTATIONS
-from sparring.training.frozen import frozen
+from sparring.recipe.augment import AUGMENTATIONS
 from sparring.trust import VALIDATED
 
 if TYPE_CHECKING:
-    from sparring.recipe import Recipe
+    from sparring.recipe.gan import Recipe
     from sparring.training.state import TrainingState
 
 
 IN_PLACE = "; no block, feature or image may be changed in place"
-STEPS = {"train_step": "sparring.training.step:train_step"}
+
+
+def step_function(recipe: Recipe) -> Callable[[TrainingState], None]:
+    """What one step of the recipe is: its own function, or `train_step`."""
+    return train_step if recipe.step is None else find(recipe.step, {}, "step", VALIDATED)
 
 
 def step_of(recipe: Recipe) -> Callable[[TrainingState], None]:
     """The recipe's own step. It raises SparringError where one call of it is not one step."""
-    function = find(recipe.step, STEPS, "step", VALIDATED)
-    guarded = in_one_line(recipe, function)
+    guarded = in_one_line(recipe, step_function(recipe))
 
     def step(s: TrainingState) -> None:
         at = s.step
@@ -44,10 +47,11 @@ def step_of(recipe: Recipe) -> Callable[[TrainingState], None]:
 
 def in_one_line(recipe: Recipe, step: Callable[[TrainingState], None]) -> Callable[[TrainingState], None]:
     """The step; where the recipe has code that does not ship, an error in it, or in a backward pass, is one line."""
-    kinds = [recipe.generator.network.kind, recipe.discriminator.network.kind, recipe.step]
+    kinds = [recipe.generator.network.kind, recipe.discriminator.network.kind]
+    kinds += [recipe.step] if recipe.step else []
     kinds += [str(recipe.augment.get("kind"))] if recipe.augment else []
     kinds += [name for term in recipe.objective.terms.values() if ":" in (name := called(term))]
-    ours = {path for names in (GENERATORS, BACKBONES, STEPS, AUGMENTATIONS) for item in names.items() for path in item}
+    ours = {path for names in (GENERATORS, BACKBONES, AUGMENTATIONS) for item in names.items() for path in item}
     theirs = ", ".join(kind for kind in kinds if kind not in ours)
     if not theirs:
         return step

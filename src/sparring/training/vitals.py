@@ -18,13 +18,14 @@ from PIL.Image import open as open_picture
 from torch import Tensor
 
 from sparring.errors import SparringError
+from sparring.files import read_rows
 from sparring.randomness import generator_for
-from sparring.training.log import JsonLines, read_rows
+from sparring.run.log import JsonLines
 from sparring.training.warnings import FEWEST_PAIRS, Watch, diversity, pairs_within, trained_from
 
 if TYPE_CHECKING:
     from sparring.data.packed import PackedImages
-    from sparring.training.run_folder import RunData
+    from sparring.run.data import RunData
     from sparring.training.state import TrainingState
 
 FILE = "vitals.jsonl"
@@ -74,7 +75,7 @@ class Vitals:
 
     def accuracies(self) -> None:
         """The discriminator's accuracies on training and on held-out images, where the data have any."""
-        from sparring.metrics.accuracy import discriminator_accuracies
+        from sparring.metrics.discriminator_accuracy import discriminator_accuracies
 
         if self._held_out is None:
             return

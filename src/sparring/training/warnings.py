@@ -25,10 +25,10 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from sparring.terms.base import value_at
+from sparring.schedule import value_at
 
 if TYPE_CHECKING:
-    from sparring.recipe import EMA, Optimizer
+    from sparring.recipe.gan import EMA, Optimizer
 
 TRAINED_STEPS, TRAINED_REACH = 300, 0.1  # steps, and their learning rates' sum, before samples tell of the training
 AVERAGED = 3  # lengths of the moving average, after which e^-3 of it is older

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from sparring.errors import SparringError
-from sparring.training.attach import samples_see_each_other
+from sparring.objective.attach import samples_see_each_other
 from sparring.training.state import TrainingState
 
 World = dict[str, int]  # {"from_step": 0, "processes": 2}

@@ -12,11 +12,11 @@ from torch import nn
 
 from sparring.data.packed import PackedImages
 from sparring.errors import SparringError
-from sparring.metrics.evaluate import evaluate_images, metric_name
-from sparring.metrics.extractors import efficientnet_lite0, extractor_for, inception
-from sparring.metrics.extractors.base import Features
-from sparring.metrics.extractors.densenet import DenseNetBC
-from sparring.metrics.extractors.module import ModuleExtractor
+from sparring.evaluation.engine import evaluate_images, metric_name
+from sparring.evaluation.extractors import efficientnet_lite0, extractor_for, inception
+from sparring.evaluation.extractors.base import Features
+from sparring.evaluation.extractors.densenet import DenseNetBC
+from sparring.evaluation.extractors.module import ModuleExtractor
 
 
 def pictures(n=6, channels=3, side=8, seed=0):

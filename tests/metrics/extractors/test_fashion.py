@@ -8,8 +8,8 @@ from torch.nn import functional as F
 
 from sparring.data import load
 from sparring.errors import SparringError
-from sparring.metrics.extractors.base import Extractor
-from sparring.metrics.extractors.fashion import WEIGHTS, FashionExtractor, FashionNet
+from sparring.evaluation.extractors.base import Extractor
+from sparring.evaluation.extractors.fashion import WEIGHTS, FashionExtractor, FashionNet
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,245 @@
+"""Two runs side by side, class by class: which classes did the second one improve?"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sparring.errors import SparringError
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+    from sparring.evaluation.records import Record
+
+SHOWN = 4  # best and worst classes in the picture of samples, and named in the scatter of many
+NAMED = 12  # so many classes are all named there
+LINES = 30  # of names over the height of the scatter
+LETTER = 0.45  # of a name's letters, in lines
+EACH = 8  # samples of a class
+ALIKE = (  # what two records must share to be compared
+    *("metric", "extractor", "weights_sha256", "resize"),
+    *("data", "split", "n_real", "n_fake", "real_seed", "n_per_class", "labels"),
+)
+OPTIONS = {  # of `evaluate` that a comparison class by class has no use for
+    **{"metrics": "--metrics", "is_splits": "--is-splits", "images_split": "--images-split"},
+    **{"neighbours": "neighbours", "overrides": "key=value"},
+}
+WHERE_KNOWN = ("size_real", "size_fake", "data_hash")  # must be shared, too, where both say it: old records do not
+BY_CLASS = ("per_class", "class_names")  # of a record, what a comparison says in its own fields
+
+
+@dataclass(frozen=True)
+class ClassComparison:
+    """Distances within classes [K] of two runs, those alone that both have; `classes` are their numbers.
+
+    runs: what they are called. records: what each was measured with, and its mean over classes, as `evaluate` gives it.
+    """
+
+    classes: tuple[int, ...]
+    names: tuple[str, ...]
+    first: tuple[float, ...]
+    second: tuple[float, ...]
+    runs: tuple[str, str]
+    records: tuple[Record, Record]
+
+    @property
+    def metric(self) -> str:
+        return str(self.records[0]["metric"])
+
+    @property
+    def improved(self) -> int:
+        """Classes in which the second run is closer to the real images."""
+        return sum(b < a for a, b in zip(self.first, self.second, strict=True))
+
+    @property
+    def mean_change(self) -> float | None:
+        """Of the means over classes, relative to the first run's; below 0 is better. None where the first run's is 0."""
+        return sum(self.second) / sum(self.first) - 1 if sum(self.first) else None
+
+    @property
+    def notes(self) -> list[str]:
+        """Those of both records, each once."""
+        return list(dict.fromkeys(note for record in self.records for note in record.get("notes", [])))  # type: ignore[attr-defined]
+
+    def by_change(self) -> list[int]:
+        """Places in `classes`, the most improved first."""
+        return sorted(range(len(self.classes)), key=lambda i: self.second[i] - self.first[i])
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON data."""
+        return vars(self) | {"metric": self.metric, "improved": self.improved, "mean_change": self.mean_change}
+
+    def table(self) -> str:
+        """Markdown: what was measured, with what, and the classes, the most improved first."""
+        change = "from 0" if self.mean_change is None else f"{100 * self.mean_change:+.1f}%"
+        head = f"{self.improved} of {len(self.classes)} classes improved, mean {self.metric} {change}"
+        rows = [
+            f"| {self.names[i]} | {self.first[i]:.4g} | {self.second[i]:.4g} | {self.second[i] - self.first[i]:+.3g} |"
+            for i in self.by_change()
+        ]
+        columns = f"| class | {self.runs[0]} | {self.runs[1]} | change |"
+        said = [_measured_with(self.records[0]), *(f"note: {note}" for note in self.notes)]
+        return "\n".join([head, "", *said, "", columns, "|---|---|---|---|", *rows]) + "\n"
+
+
+def compare_classes(first: Record, second: Record, runs: tuple[str, str] = ("first", "second")) -> ClassComparison:
+    """Two records of the metric `intra`. Raises SparringError where they were measured differently, naming how."""
+    both = [key for key in WHERE_KNOWN if None not in (first.get(key), second.get(key))]
+    differences = [
+        f"{key} {first.get(key)!r} against {second.get(key)!r}"
+        for key in (*ALIKE, *both)
+        if first.get(key) != second.get(key)
+    ]
+    if differences:
+        raise SparringError(f"numbers measured differently cannot be compared: {'; '.join(differences)}")
+    if "per_class" not in first:
+        raise SparringError(f"'{first['metric']}' has no values within classes: measure with the metric 'intra'")
+    a, b = (_by_class(record) for record in (first, second))
+    pairs = list(zip(a, b, strict=True))
+    measured = [k for k, pair in enumerate(pairs) if None not in pair]
+    names: Any = first.get("class_names") or [str(k) for k in range(len(pairs))]
+    alone = [{key: value for key, value in record.items() if key not in BY_CLASS} for record in (first, second)]
+    return ClassComparison(
+        tuple(measured),
+        tuple(names[k] for k in measured),
+        tuple(pairs[k][0] for k in measured),
+        tuple(pairs[k][1] for k in measured),
+        runs,
+        (alone[0], alone[1]),
+    )
+
+
+def _by_class(record: Record) -> Sequence[Any]:
+    return record["per_class"]  # type: ignore[return-value]
+
+
+def _measured_with(record: Record) -> str:
+    """One line of what a distance within classes depends on."""
+    n = [f"{record[key]} {what} images" for key, what in (("n_fake", "generated"), ("n_real", "real")) if key in record]
+    weights = str(record.get("weights_sha256") or "")[:12]
+    said = {
+        "against": f"{record.get('data', '')} {record.get('split') or ''}".strip(),
+        "extractor": f"{record.get('extractor', '')} {weights}".strip(),
+        "seed": record.get("seed"),
+        "sparring": record.get("version"),
+    }
+    return ", ".join([*n, *(f"{key} {value}" for key, value in said.items() if value not in (None, ""))])
+
+
+def compare_runs(
+    first: Any, second: Any, real: Any, out: str | Path | None, *, allow_code: bool = False, **options: Any
+) -> ClassComparison:
+    """Measure two conditional runs with `intra` and write classes.md, classes.png (a scatter) and samples.png into `out`.
+
+    options, allow_code: those of `sparring.evaluate`; None is its default. samples.png has the most improved classes above
+    the least improved, the first run's samples above the second's. Under torchrun the ranks share the measuring, and the
+    first one writes. Raises SparringError, before anything is measured, where one of the four is missing, a run has no
+    generator with classes, the folder cannot be written, or an option could have no effect.
+    """
+    from sparring.evaluation.evaluate import evaluate_pair
+    from sparring.files import ANOTHER_FOLDER, check_writable, one_line_for_disk_errors, write_atomically
+    from sparring.report.plots import render
+    from sparring.run.runtime import Runtime
+    from sparring.trust import consenting
+
+    for name, value in (("a second run (--versus)", second), ("real images (--real)", real), ("a folder (--out)", out)):
+        if value is None:
+            raise SparringError(f"comparing two runs class by class needs {name}: give it")
+    options = {key: value for key, value in options.items() if value is not None}
+    if unused := [OPTIONS[key] for key in OPTIONS if key in options]:
+        raise SparringError(f"two runs are compared by the metric intra alone: leave {', '.join(unused)} out")
+    with consenting(allow_code, first, second, real):
+        for run in (first, second):
+            _check_conditional(run)
+        folder = Path(str(out))
+        check_writable(folder, ANOTHER_FOLDER)
+        (a,), (b,) = (evaluate_pair(run, real, **{**options, "metrics": ("intra",)}) for run in (first, second))
+        found = compare_classes(a, b, _called(first, second))
+        if Runtime.start(options.get("device")).is_main:
+            with one_line_for_disk_errors(ANOTHER_FOLDER):
+                write_atomically(folder / "classes.md", found.table())
+                write_atomically(folder / "classes.png", render(class_scatter(found), "png"))
+                write_atomically(folder / "samples.png", render(_samples(found, first, second), "png"))
+    return found
+
+
+def _called(first: str | Path, second: str | Path) -> tuple[str, str]:
+    """Short names of two runs, by which they can be told apart."""
+    short = Path(first).name, Path(second).name
+    return short if short[0] != short[1] else (str(first), str(second))
+
+
+def _check_conditional(run: Any) -> None:
+    from sparring.evaluation.sources import is_generator
+    from sparring.run.generator import load_generator, takes_labels
+
+    if not is_generator(run):
+        raise SparringError(f"'{run}' is no run and no generator's file: two runs are compared class by class")
+    saved = load_generator(run)
+    if not takes_labels(saved.module, saved.num_classes):
+        raise SparringError(f"the generator of '{run}' takes no classes: runs are compared class by class")
+
+
+def class_scatter(found: ClassComparison) -> Figure:
+    """A point for each class, with its name: the first run's distance across, the second's up; below the line is better."""
+    from sparring.report.plots import COLOURS, panel
+
+    figure, axes = panel(
+        title=f"{found.improved} of {len(found.classes)} classes below the line: improved",
+        xlabel=f"{found.metric} of {found.runs[0]}",
+        ylabel=f"{found.metric} of {found.runs[1]}",
+        size=(4.8, 4.6),
+    )
+    both = [*found.first, *found.second]
+    margin = 0.14 * (max(both) - min(both)) or 1.0
+    low, high = min(both) - margin, max(both) + margin
+    axes.plot([low, high], [low, high], color=COLOURS[1], linewidth=1)
+    axes.scatter(found.first, found.second, s=16, color=COLOURS[0])
+    axes.set(xlim=(low, high), ylim=(low, high))
+    _name_points(axes, found, (high - low) / LINES)
+    return figure
+
+
+def _name_points(axes: Axes, found: ClassComparison, line: float) -> None:
+    """Names beside the points, moved down where one would cover another: away from the diagonal, if there is room."""
+    from sparring.report.plots import INK
+
+    shown = sorted(_shown(found.by_change(), len(found.classes) <= NAMED), key=lambda i: -found.second[i])
+    lowest = {"left": math.inf, "right": math.inf}  # so far, in each direction
+    low, high = axes.get_xlim()
+    for i in shown:
+        x, y = found.first[i], found.second[i]
+        reach = (2 + LETTER * len(found.names[i])) * line
+        to_the_right = y < x if low < x - reach and x + reach < high else x - reach <= low
+        side, away = ("left", 2 * line) if to_the_right else ("right", -2 * line)
+        lowest[side] = height = min(y, lowest[side] - line)
+        thin = {"arrowstyle": "-", "color": INK, "linewidth": 0.5, "shrinkA": 1, "shrinkB": 3}
+        axes.annotate(
+            found.names[i], (x, y), (x + away, height), ha=side, va="center", fontsize=7, color=INK, arrowprops=thin
+        )
+
+
+def _shown(order: list[int], all_of_them: bool = False) -> list[int]:
+    """Places of the most and of the least improved classes."""
+    return order if all_of_them else order[:SHOWN] + [i for i in order[-SHOWN:] if i not in order[:SHOWN]]
+
+
+def _samples(found: ClassComparison, first: str | Path, second: str | Path) -> Figure:
+    """Samples of the most and of the least improved classes, the same latents in both runs, a row for each."""
+    from sparring.report.plots import picture_rows
+    from sparring.run.generator import load_generator
+
+    places = _shown(found.by_change())
+    labels = [found.classes[i] for i in places for _ in range(EACH)]
+    drawn = [load_generator(run).sample(len(labels), labels=labels, seed=0).split(EACH) for run in (first, second)]
+    rows = {
+        f"{found.names[i]}, {name}: {distances[i]:.3g}": images[row]
+        for row, i in enumerate(places)
+        for name, distances, images in zip(found.runs, (found.first, found.second), drawn, strict=True)
+    }
+    return picture_rows(rows, title=f"samples of a class and its {found.metric}, most improved first", side=0.55)

@@ -1,0 +1,381 @@
+"""Measure a generator, or any images, against real ones: one pass of features per set serves every metric asked for.
+
+Each number is a record that says all that it depends on (extractor, hash of its weights, resize, how many images of each
+set, split, seed, precision, version), since numbers that differ in any of these cannot be compared.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Sequence
+from hashlib import blake2b
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+
+from sparring.data.stored import Stored, stored_notes
+from sparring.errors import SparringError, nearest
+from sparring.evaluation.extractors.base import Extractor
+from sparring.evaluation.extractors.registry import check_name
+from sparring.evaluation.feature_pass import Seen, look
+from sparring.evaluation.image_set import Generate, ImageSet, of_images
+from sparring.evaluation.notes import bias_notes, copy_notes, size_notes
+from sparring.evaluation.records import NEED_LABELS, NEED_LOGITS, NEED_ROWS, Record, metric_name, values_of
+from sparring.files import cache_folder
+from sparring.messages import Note
+from sparring.metrics.fd_infinity import smallest_subset
+from sparring.metrics.features import check_same_dimensions, check_whole
+from sparring.metrics.frechet import GaussianStats, check_same_settings
+from sparring.metrics.inception_score import check_groups
+from sparring.metrics.prdc import check_neighbours
+from sparring.version import __version__
+
+if TYPE_CHECKING:
+    from sparring.data.packed import PackedImages
+
+METRICS = {
+    "fd": "Frechet distance of features",
+    "fd-infinity": "Frechet distance, extrapolated to infinitely many generated images",
+    "intra": "mean over classes of the Frechet distance within each, for conditional generators",
+    "kd": "kernel distance of features, all pairs",
+    "kd-subsets": "kernel distance of features, mean of 100 random subsets of 1,000 (or of all, where there are fewer)",
+    "is": "score of predictions, exp E KL(p(y|x) || p(y))",
+    "am": "AM score of predictions against the real images'",
+    "prdc": "precision, recall, density, coverage",
+    "classes": "class shares, the smallest of them, modes covered, and mean maximum probability",
+}
+Progress = Callable[[int, int], None]  # (images done, images in all)
+
+__all__ = ["METRICS", "NEED_LOGITS", "Generate", "Record", "evaluate_images", "evaluate_sets", "metric_name"]
+
+
+def evaluate_images(
+    generate: Generate,
+    real: PackedImages | ImageSet,
+    *,
+    extractor: Extractor,
+    n: int,
+    metrics: str | Sequence[str] = ("fd", "is", "classes"),
+    labels: Tensor | None = None,
+    batch_size: int = 500,
+    seed: int = 0,
+    splits: int = 10,
+    neighbours: int = 5,
+    cache: Path | None = None,
+    progress: Progress | None = None,
+    note: Note | None = None,
+    generator_hash: str | None = None,
+    drawn_labels: str | None = None,
+    rank: int = 0,
+    world: int = 1,
+) -> list[Record]:
+    """Records of the metrics (keys of `METRICS`) of n images from `generate(start, count)` against all of `real`.
+
+    generate   called with start = 0, batch_size, ... in turn; returns uint8 [count, C, H, W]
+    labels     [n] of what is generated, for metrics within classes
+    splits     groups of the Inception Score;  neighbours: k of precision, recall, density and coverage
+    seed       of the latents behind `generate`; only recorded
+    cache      folder of reference statistics, by default below $SPARRING_CACHE or ~/.cache
+    note       called with lines for the user
+    generator_hash, drawn_labels: of what `generate` draws from, and how its labels were chosen; only recorded
+    rank       of this process among `world` of one group that share the work; each gets all records
+
+    The real set's statistics are kept by content of the images, identity of the extractor and this package's version; only
+    where the extractor says that its hash tells all of it (`cacheable`). Raises SparringError for an unknown metric, one
+    that needs a classifier where the extractor is none, an extractor under another's name, too few images, images of the
+    wrong type, n < 2.
+    """
+    _check_metrics(metrics, extractor)
+    check_whole(n, "n, the number of generated images to measure,", 2)
+    own: dict[str, Any] = {"labels": labels, "drawn_labels": drawn_labels, "content_hash": generator_hash}
+    fake = ImageSet("generated", n, real.channels, generate, seed=seed, **own)
+    return evaluate_sets(
+        fake,
+        real if isinstance(real, ImageSet) else of_images(real),
+        extractor=extractor,
+        metrics=metrics,
+        batch_size=batch_size,
+        splits=splits,
+        neighbours=neighbours,
+        cache=cache,
+        progress=progress,
+        note=note,
+        rank=rank,
+        world=world,
+    )
+
+
+def evaluate_sets(
+    fake: ImageSet,
+    real: ImageSet | GaussianStats,
+    *,
+    extractor: Extractor,
+    metrics: str | Sequence[str] = ("fd",),
+    batch_size: int = 500,
+    splits: int = 10,
+    neighbours: int = 5,
+    cache: Path | None = None,
+    progress: Progress | None = None,
+    note: Note | None = None,
+    rank: int = 0,
+    world: int = 1,
+) -> list[Record]:
+    """Records of the metrics of one set against another, or (the Frechet distance alone) against statistics from a file.
+
+    Arguments and errors are those of `evaluate_images`.
+    """
+    check_name(extractor)
+    wanted = _check_metrics(metrics, extractor)
+    _check_pair(fake, real, wanted)
+    _check_counts(fake, real, wanted, extractor.dimensions, splits, neighbours)
+    check_whole(batch_size, "batch_size", 1)
+    settings = _settings(extractor)
+    if isinstance(real, GaussianStats):
+        check_same_settings(_like_statistics(settings, fake), real.provenance)
+        check_same_dimensions(extractor.dimensions, real.dimensions)
+    path = _place(settings, extractor, real, cache)
+    if isinstance(real, GaussianStats):
+        reference: Seen | None = Seen(real, None)
+    else:
+        reference = None if wanted & NEED_ROWS else _kept(path, settings, rank, world)
+    total = fake.n + (real.n if reference is None and isinstance(real, ImageSet) else 0)
+    done = 0
+
+    def tick(count: int) -> None:
+        nonlocal done
+        done = min(total, done + count * world)
+        if progress:
+            progress(done, total)
+
+    keep = bool(wanted & NEED_ROWS)
+    if reference is None:
+        assert isinstance(real, ImageSet)
+        reference = look(real, extractor, batch_size, tick, rows=keep, logits=False, rank=rank, world=world)
+        reference.stats.provenance.update(settings, size=reference.size, channels=real.channels)
+        if path is not None and rank == 0:
+            _save(path, reference, real, note)
+    rows_of_fake = keep or "fd-infinity" in wanted
+    seen = look(
+        fake, extractor, batch_size, tick,
+        rows=rows_of_fake, logits=bool(wanted & NEED_LOGITS), real=real, rank=rank, world=world,
+    )  # fmt: skip
+    bias = bias_notes(real.n, fake.n, extractor.dimensions)
+    records = list(
+        values_of(wanted, extractor, reference, seen, (fake, real), bias, splits=splits, neighbours=neighbours)
+    )
+    return _with_provenance(records, {**settings, "batch_size": batch_size}, fake, real, seen, reference)
+
+
+def _with_provenance(
+    records: list[Record],
+    settings: Record,
+    fake: ImageSet,
+    real: ImageSet | GaussianStats,
+    seen: Seen,
+    reference: Seen,
+) -> list[Record]:
+    size_real = reference.stats.provenance.get("size")
+    common: Record = {
+        **settings,
+        **_provenance_of_real(real),
+        "n_real": real.n,
+        "n_fake": fake.n,
+        "size_real": size_real,
+        "size_fake": seen.size,
+        "labels": fake.drawn_labels,
+        "stored_real": _said(real.stored) if isinstance(real, ImageSet) else None,
+        "stored_fake": _said(fake.stored),
+        "seed": fake.seed,
+        "generated": fake.name,
+        "generated_split": fake.split,
+        "generated_hash": fake.content_hash,
+        "version": __version__,
+        "torch": torch.__version__,
+    }
+    notes = copy_notes(seen.digests, seen.real_digests or reference.digests) + size_notes(seen.size, size_real)
+    if isinstance(real, ImageSet):
+        notes += stored_notes(fake.stored, real.stored)
+    if isinstance(real, GaussianStats) and "extractor" not in real.provenance:
+        notes.append("the statistics' file does not say what it was measured with: make sure that it was the same")
+    for record in records:
+        own = record.pop("notes", [])
+        record.update(common)
+        if notes or own:
+            record["notes"] = [*notes, *own]  # type: ignore[misc]
+    return records
+
+
+def _said(stored: Stored | None) -> str | None:
+    return None if stored is None else str(stored)
+
+
+def _provenance_of_real(real: ImageSet | GaussianStats) -> Record:
+    if isinstance(real, ImageSet):
+        return {"data": real.name, "split": real.split, "data_hash": real.content_hash, "real_seed": real.seed}
+    kept = real.provenance
+    return {
+        "data": kept.get("data", "statistics"),
+        "split": kept.get("split"),
+        "data_hash": kept.get("fingerprint"),
+        "real_seed": kept.get("real_seed"),
+        **real.origin,
+    }
+
+
+def usual_metrics(
+    extractor: Extractor, n: int, splits: int, note: Note | None = None, *, classes: Sequence[str] = ()
+) -> tuple[str, ...]:
+    """What is measured of n images by default: the Frechet distance, and what the extractor's predictions allow.
+
+    classes: the names of the real images' classes. Shares of classes are measured only if the extractor predicts the same
+    ones: how many of ImageNet's 1,000 appear says nothing about data of three. A note says if n is too small for the groups.
+    """
+    if extractor.class_names is None:
+        return ("fd",)
+    names = ("fd", "is", "classes") if set(classes) == set(extractor.class_names) else ("fd", "is")
+    if n >= splits:
+        return names
+    if note:
+        note(f"no Inception Score: {n} images cannot have {splits} groups; lower --is-splits, or measure more images")
+    return tuple(name for name in names if name != "is")
+
+
+def names_of(metrics: str | Iterable[str]) -> tuple[str, ...]:
+    """The metrics' names, from themselves or from one string with commas."""
+    return tuple(name.strip() for name in metrics.split(",")) if isinstance(metrics, str) else tuple(metrics)
+
+
+def check_known(metrics: Iterable[str], *others: str, where: str = "") -> None:
+    """Raise SparringError for a metric that is none of `METRICS` or of the others; where: the key that names it."""
+    for metric in metrics:
+        if metric not in (*METRICS, *others):
+            raise SparringError(f"unknown metric '{metric}'{where}: {nearest(metric.lower(), (*METRICS, *others))}")
+
+
+def _check_metrics(metrics: str | Sequence[str], extractor: Extractor) -> set[str]:
+    metrics = names_of(metrics)
+    if not metrics:
+        raise SparringError(f"no metric asked for: choose some of {', '.join(METRICS)}")
+    check_known(metrics)
+    for metric in metrics:
+        if metric in NEED_LOGITS and extractor.class_names is None:
+            raise SparringError(
+                f"metric '{metric}' needs class predictions, which the extractor '{extractor.name}' does not give: "
+                "leave it out or choose a classifier"
+            )
+    return set(metrics)
+
+
+def _check_pair(fake: ImageSet, real: ImageSet | GaussianStats, wanted: set[str]) -> None:
+    if isinstance(real, GaussianStats):
+        if others := wanted - {"fd", "fd-infinity", "is"}:
+            raise SparringError(
+                f"statistics from a file serve fd, fd-infinity and is, not {', '.join(sorted(others))}: give the real images"
+            )
+        return
+    check_channels(fake, real)
+    for what, images in (("generated", fake), ("real", real)):
+        if wanted & NEED_LABELS and images.labels is None:
+            raise SparringError(
+                f"metric 'intra' compares class by class, and the {what} images ({images.name}) have no class labels: leave "
+                "it out, or give labelled images or a class-conditional generator"
+            )
+    if wanted & NEED_LABELS and fake.class_names and real.class_names and fake.class_names != real.class_names:
+        raise SparringError(
+            "metric 'intra' compares class by class, and the classes differ: "
+            f"{_difference(fake.class_names, real.class_names)}; leave it out, or choose the same classes of both"
+        )
+
+
+def check_channels(fake: ImageSet, real: ImageSet) -> None:
+    """Raise SparringError for a grey set beside a coloured one."""
+    if fake.channels != real.channels:
+        raise SparringError(
+            f"images of different channel counts: {fake.name} has {fake.channels}, {real.name} has {real.channels}; load "
+            "data with --channels 1 or 3"
+        )
+
+
+def _difference(fakes: tuple[str, ...], reals: tuple[str, ...]) -> str:
+    """How two lists of classes differ, in words; four names of each at most."""
+    parts = []
+    for where, names, others in (("generated", fakes, reals), ("real", reals, fakes)):
+        if alone := [name for name in names if name not in others]:
+            more = f" and {len(alone) - 4} more" if len(alone) > 4 else ""
+            parts.append(f"only in the {where} images: {', '.join(alone[:4])}{more}")
+    if not parts:
+        first = next(i for i, (a, b) in enumerate(zip(fakes, reals, strict=True)) if a != b)
+        parts.append(
+            f"their order does: class {first} is '{fakes[first]}' in the generated images, '{reals[first]}' in the real"
+        )
+    return "; ".join(parts)
+
+
+def _check_counts(
+    fake: ImageSet, real: ImageSet | GaussianStats, wanted: set[str], dimensions: int, splits: int, neighbours: int
+) -> None:
+    """What would fail for want of images is said before any is looked at."""
+    if "is" in wanted:
+        check_groups(splits, fake.n)
+    if "fd-infinity" in wanted:
+        smallest_subset(fake.n, dimensions)
+    if "prdc" in wanted and real.n is not None:
+        check_neighbours(neighbours, real.n, fake.n)
+
+
+def _settings(extractor: Extractor) -> Record:
+    return {
+        "extractor": extractor.name,
+        "weights_sha256": extractor.weights_sha256,
+        "resize": extractor.resize,
+        "dtype": "features float32, moments float64",
+    }
+
+
+def _like_statistics(settings: Record, images: ImageSet) -> Record:
+    """What statistics of these images would say of how they were measured."""
+    height, width = images.take(0, 1).shape[2:]
+    return {**settings, "size": f"{height}x{width}", "channels": images.channels}
+
+
+def _place(settings: Record, extractor: Extractor, real: ImageSet | GaussianStats, cache: Path | None) -> Path | None:
+    """Where the real set's statistics are kept; None where what they depend on is not known."""
+    if isinstance(real, GaussianStats) or not real.fingerprint or not getattr(extractor, "cacheable", False):
+        return None
+    content = json.dumps([settings, real.fingerprint, __version__], sort_keys=True)
+    name = "".join(c if c.isalnum() or c in "-_." else "_" for c in str(settings["extractor"]))
+    key = f"{name}-{blake2b(content.encode(), digest_size=12).hexdigest()}"
+    return (cache or cache_folder() / "reference") / f"{key}.npz"
+
+
+def _kept(path: Path | None, settings: Record, rank: int, world: int) -> Seen | None:
+    """Statistics kept earlier, or None, as rank 0 has it: ranks that disagreed would meet each other in different passes."""
+    found = [_load(path, settings) if path is not None and rank == 0 else None]
+    if world > 1:
+        dist.broadcast_object_list(found, src=0)
+    return found[0]
+
+
+def _load(path: Path, settings: Record) -> Seen | None:
+    """Statistics kept earlier; None where there are none, or only a damaged file, which will be written anew."""
+    try:
+        stats = GaussianStats.load(path)
+    except SparringError:
+        return None
+    if any(stats.provenance.get(key) != value for key, value in settings.items()):
+        return None
+    mean = stats.provenance.get("mean_probabilities")
+    return Seen(stats, None if mean is None else torch.tensor([mean], dtype=torch.float64))
+
+
+def _save(path: Path, seen: Seen, real: ImageSet, note: Note | None) -> None:
+    mean = None if seen.probabilities is None else seen.probabilities[0].tolist()
+    said = {"data": real.name, "split": real.split, "fingerprint": real.fingerprint, "real_seed": real.seed}
+    try:
+        seen.stats.save(path, **said, mean_probabilities=mean)
+    except SparringError as error:
+        if note:
+            note(f"cannot keep the real images' statistics, going on without: {error}")

@@ -1,0 +1,343 @@
+"""`sparring evaluate`: a run by its recipe's protocol, or any two sets of images."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, get_args
+
+from sparring.errors import SparringError
+from sparring.evaluation.accuracies import run_accuracies
+from sparring.evaluation.engine import METRICS, check_channels, check_known, evaluate_sets, names_of, usual_metrics
+from sparring.evaluation.extractors import extractor_for, no_extractor
+from sparring.evaluation.extractors.base import Extractor, sha256_of
+from sparring.evaluation.image_set import ImageSet, Labels
+from sparring.evaluation.sources import is_generator, is_statistics, open_set
+from sparring.messages import Note, note_or_default, watched
+from sparring.metrics.frechet import GaussianStats
+from sparring.run.progress import measuring
+from sparring.trust import consenting
+
+if TYPE_CHECKING:
+    from sparring.recipe.gan import Recipe
+    from sparring.run.runtime import Runtime
+
+GROUPS = 10  # of the Inception Score, where nobody says
+ACCURACIES = "accuracies"  # the metric of a run's discriminator
+OPTIONS = {"size": "--size", "channels": "--channels"}  # what keys of a recipe's `data` are called here
+NO_OPTIONS = {  # cures that only a recipe has, and what is said in their place
+    ", such as data.source=PATH": "",
+    "check data.source": "check it",
+    "data.download=true (negatives.download=true for negatives) to fetch it": (
+        "fetch it first, by sparring.load_images(NAME, download=True)"
+    ),
+}
+Progress = Callable[[int, int], None]
+
+
+def evaluate_pair(
+    images: Any,
+    real: Any,
+    *,
+    metrics: str | Iterable[str] | None = None,
+    extractor: Any = None,
+    weights: str | Path | None = None,
+    sha256: str | None = None,
+    n: int | None = None,
+    n_real: int | None = None,
+    seed: int = 0,
+    split: str | None = None,
+    images_split: str | None = None,
+    labels: Labels | None = None,
+    is_splits: int | None = None,
+    neighbours: int = 5,
+    size: int | None = None,
+    channels: int | None = None,
+    skip_unreadable: bool = False,
+    batch_size: int = 250,
+    device: str | None = None,
+    progress: Progress | None = None,
+    note: Note | None = None,
+) -> list[dict[str, Any]]:
+    """Records of metrics of one set of images against another; see `sparring.evaluate` for what a set may be.
+
+    metrics: keys of `METRICS`, by default the Frechet distance, and what predictions allow where the extractor classifies.
+    extractor, weights, sha256: see `extractor_for`; by default the embedded one for its own garments, else none.
+    n, n_real: how many images of each; by default all, and 10,000 of a generator. seed: of latents and draws.
+    labels: of a conditional generator's samples, "data" (the default), in the class shares of the real images (of all,
+        where n_real are drawn), or "uniform".
+    split, images_split: of the real and the measured data; size in pixels, channels, skip_unreadable as in `load_images`.
+    Under torchrun the ranks share the work, and all return the same records.
+    """
+    from sparring.run.runtime import Runtime
+
+    chosen = None if metrics is None else _of_pairs(names_of(metrics), is_splits)
+    options: dict[str, Any] = {"seed": seed, "size": size, "channels": channels, "skip_unreadable": skip_unreadable}
+    _check_used(images, real, n_real, split, options)
+    _check_labels(images, labels)
+    runtime = Runtime.start(device)
+    say, where = note if note and runtime.is_main else _nothing, str(runtime.device)
+    options |= {"note": say, "device": where}
+    with runtime.together():  # a rank that decodes may take longer than one that has decoded already
+        b = _statistics(real) if is_statistics(real) else _opened(real, "--split", n=n_real, split=split, **options)
+        a = _opened(images, "--images-split", n=n, split=images_split, real=b, labels=labels or "data", **options)
+    if isinstance(b, ImageSet):
+        check_channels(a, b)
+    found = _extractor(extractor, b if isinstance(b, ImageSet) else a, where, weights=weights, sha256=sha256)
+    splits = GROUPS if is_splits is None else is_splits
+    if chosen is None:
+        classes = () if isinstance(b, GaussianStats) else b.class_names
+        chosen = usual_metrics(found, a.n, splits, say, classes=classes)
+    return evaluate_sets(
+        a,
+        b,
+        extractor=found,
+        metrics=chosen,
+        batch_size=batch_size,
+        splits=splits,
+        neighbours=neighbours,
+        progress=progress if runtime.is_main else None,
+        note=say,
+        rank=runtime.rank,
+        world=runtime.world,
+    )
+
+
+def evaluate_run(
+    run: str | Path,
+    overrides: Mapping[str, Any] | list[str],
+    chosen: Mapping[str, Any],
+    *,
+    weights: str | Path | None = None,
+    sha256: str | None = None,
+    device: str | None = None,
+    progress: Progress | None = None,
+    note: Note | None = None,
+) -> list[dict[str, Any]]:
+    """Records of a run by its recipe's protocol, changed by overrides of the recipe's `evaluation`, and then by `chosen`.
+
+    The metric `accuracies` is its discriminator's (`sparring.evaluation.accuracies`); n, split and seed hold for it, too.
+    Under torchrun the ranks share the work, and all return the same records.
+    """
+    from sparring.recipe.files import agreed, parse_overrides
+    from sparring.run.runtime import Runtime
+
+    folder = Path(run)
+    if not (folder / "recipe.json").is_file():
+        raise SparringError(
+            f"'{run}' is no run: give the folder that `sparring train` wrote, or say what to compare with: --real SOURCE"
+        )
+    changes = parse_overrides(overrides)
+    given = {key: agreed(changes, key, chosen.get(key)) for key in {**changes, **chosen}}
+    names = () if given.get("metrics") is None else names_of(given["metrics"])
+    others = [name for name in names if name != ACCURACIES]
+    check_known(others, ACCURACIES)
+    if names:
+        given["metrics"] = others or None
+    recipe = _changed(folder, given)
+    _check_groups_used(given.get("is_splits"), names and others)
+    assert recipe.evaluation is not None
+    runtime = Runtime.start(device)
+    say = note if note and runtime.is_main else _nothing
+    accuracies: list[dict[str, Any]] = []
+    if ACCURACIES in names:
+        used = {key: getattr(recipe.evaluation, key) for key in ("n", "split", "seed", "labels") if key in given}
+        if not others:
+            _check_unused({key: value for key, value in given.items() if key not in used}, weights, sha256)
+        accuracies = run_accuracies(folder, note=say, device=str(runtime.device), **used)
+        if not others:
+            return accuracies
+    shown = progress if runtime.is_main else None
+    return _of_generator(folder, recipe, runtime, say, shown, weights=weights, sha256=sha256) + accuracies
+
+
+def _of_generator(
+    folder: Path, recipe: Recipe, runtime: Runtime, say: Note, progress: Progress | None, **own: Any
+) -> list[dict[str, Any]]:
+    """Records of a run's generator by its recipe's evaluation. own: weights and hash of the extractor."""
+    from sparring.evaluation.protocol import measure
+    from sparring.run.folder import load_trained_on
+    from sparring.run.generator import load_generator
+
+    assert recipe.evaluation is not None
+    saved = load_generator(folder, runtime.device)
+    with runtime.together():
+        data = load_trained_on(folder, recipe, say)
+    records = measure(
+        saved.module,
+        saved.latent_size,
+        data,
+        recipe.evaluation,
+        say,
+        progress,
+        device=runtime.device,
+        generator_hash=saved.description.get("content_hash"),
+        rank=runtime.rank,
+        world=runtime.world,
+        **own,
+    )
+    return [{"step": saved.description["step"], **record} for record in records]
+
+
+def _nothing(text: str) -> None:
+    """What a rank says that is not the first."""
+
+
+def _changed(folder: Path, given: Mapping[str, Any]) -> Recipe:
+    """A run's recipe with changes to its evaluation, which it has then, even where it was trained without."""
+    from sparring.recipe.gan import Recipe
+
+    changes = {f"evaluation.{key}": list(v) if isinstance(v, tuple) else v for key, v in given.items()}
+    recipe = Recipe.load(folder, changes)
+    return recipe if recipe.evaluation is not None else Recipe.load(folder, {"evaluation": {}, **changes})
+
+
+def _check_unused(given: Mapping[str, Any], weights: Any, sha256: Any) -> None:
+    """Raise SparringError for options that accuracies have no use for."""
+    others = {**given, "weights": weights, "sha256": sha256}
+    if unused := [key for key, value in others.items() if value is not None]:
+        raise SparringError(
+            f"accuracies need no {', '.join(unused)}: they depend on n, split, seed and labels alone, so leave that out"
+        )
+
+
+def _check_used(images: Any, real: Any, n_real: Any, split: Any, options: Mapping[str, Any]) -> None:
+    """Raise SparringError for options that these two sets have no use for."""
+    if is_statistics(real):
+        _refuse("statistics are of the images that they were made of", {"n_real": n_real, "split": split})
+    if is_generator(images) and (is_generator(real) or is_statistics(real)):
+        of_data = {key: options[key] or None for key in ("size", "channels", "skip_unreadable")}
+        _refuse("generators and statistics are taken as they are", of_data)
+
+
+def _check_labels(images: Any, labels: Any) -> None:
+    if labels not in (None, *get_args(Labels)):
+        raise SparringError(f"labels are {' or '.join(get_args(Labels))}, got {labels!r}")
+    if labels is not None and not is_generator(images):
+        _refuse("only a generator is asked for classes", {"labels": labels})
+
+
+def _of_pairs(metrics: tuple[str, ...], groups: int | None) -> tuple[str, ...]:
+    """Metrics that two sets can have, and that have a use for the groups."""
+    if ACCURACIES in metrics:
+        raise SparringError(f"metric '{ACCURACIES}' is of a run's own discriminator on its own data: leave --real out")
+    _check_groups_used(groups, metrics)
+    return metrics
+
+
+def _check_groups_used(groups: Any, metrics: Sequence[str] | None) -> None:
+    """Raise SparringError for groups of an Inception Score that is not among the metrics asked for."""
+    if groups is not None and metrics and "is" not in metrics:
+        raise SparringError("--is-splits are groups of the metric is, which is not asked for: leave it out")
+
+
+def _refuse(why: str, options: Mapping[str, Any]) -> None:
+    if given := [f"--{key.replace('_', '-')}" for key, value in options.items() if value is not None]:
+        raise SparringError(f"{why}: leave {', '.join(given)} out")
+
+
+def _statistics(source: str | Path) -> GaussianStats:
+    path = Path(source).expanduser()
+    stats = GaussianStats.load(path)
+    stats.origin = {"statistics_file": path.name, "statistics_sha256": sha256_of(path)}
+    return stats
+
+
+def _opened(source: Any, split_option: str, **options: Any) -> ImageSet:
+    """The set; what is wrong with it is said in the words of `sparring evaluate`, not in those of a recipe."""
+    try:
+        return open_set(source, **options)
+    except SparringError as error:
+        text = str(error)
+        for word, said in ((rf"data\.{key}", option) for key, option in {**OPTIONS, "split": split_option}.items()):
+            text = re.sub(word, said, re.sub(f"{word}=", f"{said} ", text))
+        for recipe_only, said in NO_OPTIONS.items():
+            text = text.replace(recipe_only, said)
+        raise SparringError(text) from None
+
+
+def _extractor(choice: Any, images: ImageSet, device: str, **own: Any) -> Extractor:
+    example = _example(images)
+    found = extractor_for(choice, example, device, **own)
+    if found is None:
+        raise no_extractor(example)
+    return found
+
+
+def _example(images: ImageSet) -> Any:
+    """A few images with the set's classes, by which an extractor is chosen and tried."""
+    from sparring.data.packed import PackedImages
+
+    return PackedImages(images.take(0, 2), class_names=images.class_names, name=images.name)
+
+
+__all__ = ["METRICS", "evaluate_pair", "evaluate_run"]
+
+
+def evaluate(
+    run: Any,
+    *,
+    real: Any = None,
+    overrides: Iterable[str] | Mapping[str, Any] = (),
+    metrics: str | Iterable[str] | None = None,
+    extractor: Any = None,
+    weights: str | Path | None = None,
+    sha256: str | None = None,
+    n: int | None = None,
+    seed: int | None = None,
+    split: str | None = None,
+    labels: str | None = None,
+    is_splits: int | None = None,
+    device: str | None = None,
+    progress: Callable[[int, int], None] | bool | None = None,
+    note: Note | None = None,
+    allow_code: bool = False,
+    **others: Any,
+) -> list[dict[str, Any]]:
+    """Measure a run by its recipe's protocol, or with `real` any images against any; each record carries all it depends on.
+
+    run, real: each a run, a generator file, a folder, a zip, an npz, a named data set, or images from Python; `real` also an
+        npz of statistics. Without `real`, `run` is a run, and its data and protocol are the recipe's.
+    overrides: `n`, `extractor`, ... of the recipe's `evaluation`, as `key=value` strings or a mapping.
+    metrics, extractor, weights, sha256, n, seed, split, labels, is_splits: `evaluate_pair` has them
+        all, with `others` of its own; where they are None, the recipe's hold, or the defaults there.
+    allow_code: whether runs, generators and extractors that are opened may name code that does not ship (see docs/trust.md).
+    progress: whether a bar is shown, by default in a notebook and if stderr is a terminal; or a function of (images done,
+        images in all). note: takes lines for people, which by default go to stderr in the same cases.
+    """
+    if "" in [each for each in (run, real) if isinstance(each, str)]:
+        raise SparringError("'' names no images: give a run, a file, a folder or a data set")
+    given = overrides if isinstance(overrides, Mapping) else list(overrides)
+    chosen: dict[str, Any] = {"extractor": extractor, "n": n, "seed": seed, "split": split, "is_splits": is_splits}
+    chosen |= {"metrics": metrics, "labels": labels}
+    chosen = {key: value for key, value in chosen.items() if value is not None}
+    common: dict[str, Any] = {"weights": weights, "sha256": sha256, "device": device, "note": note_or_default(note)}
+    shown = watched() if progress is None else progress
+    opened = (run,) if real is None else (run, real)
+    with (
+        measuring() if shown is True else nullcontext(shown or None) as common["progress"],
+        consenting(allow_code, *opened),
+    ):
+        return _evaluate(run, real, given, chosen, common, others)
+
+
+def _evaluate(
+    run: Any,
+    real: Any,
+    given: Mapping[str, Any] | list[str],
+    chosen: dict[str, Any],
+    common: dict[str, Any],
+    others: dict[str, Any],
+) -> list[dict[str, Any]]:
+
+    if real is not None:
+        if given:
+            raise SparringError("key=value changes a recipe's evaluation, which --real sets aside: use the options")
+        return evaluate_pair(run, real, **chosen, **common, **others)
+    if others:
+        options = ", ".join(f"--{key.replace('_', '-')}" for key in others)
+        cure = f"; without it, the recipe's evaluation takes n_real={others['n_real']}" if "n_real" in others else ""
+        raise SparringError(f"{options} only with --real, images to compare with{cure}")
+    return evaluate_run(run, given, chosen, **common)

@@ -1,0 +1,113 @@
+"""One pass over a set of images: what the metrics keep of it. Moments are streamed; rows only where a metric needs them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+
+from sparring.errors import SparringError
+from sparring.evaluation.extractors.base import Extractor, Features, check_finite
+from sparring.evaluation.image_set import ImageSet
+from sparring.evaluation.notes import digest
+from sparring.metrics.frechet import GaussianStats
+
+MOST_HASHED = 200_000  # images of a set that are looked at for copies
+
+
+@dataclass
+class Seen:
+    """What one pass over a set of images leaves."""
+
+    stats: GaussianStats
+    probabilities: Tensor | None  # [1, K] float64, mean
+    size: str | None = None  # "HxW" of the images as they reach the extractor
+    features: Tensor | None = None  # [N, d], where a metric needs them one by one
+    logits: Tensor | None = None  # [N, K]
+    digests: list[bytes] = field(default_factory=list)  # of the images, for copies
+    real_digests: list[bytes] = field(
+        default_factory=list
+    )  # of the set that these are compared with, where it is at hand
+
+
+def look(
+    images: ImageSet,
+    extractor: Extractor,
+    batch_size: int,
+    tick: Callable[[int], None],
+    *,
+    rows: bool,
+    logits: bool,
+    real: Any = None,
+    rank: int = 0,
+    world: int = 1,
+) -> Seen:
+    """One pass. rows, logits: whether to keep them. real: the other set, to take digests of where that costs no pass.
+
+    With several ranks each looks at a run of consecutive images, and all get everything, in the images' order.
+    """
+    stats = GaussianStats(extractor.dimensions)
+    kept_features: list[Tensor] = []
+    kept_logits: list[Tensor] = []
+    digests: list[bytes] = []
+    summed, size = None, None
+    first, last = images.n * rank // world, images.n * (rank + 1) // world
+    for start in range(first, last, batch_size):
+        batch = _batch(images, start, min(batch_size, last - start))
+        size = f"{batch.shape[2]}x{batch.shape[3]}"
+        features, found = answer = Features(*extractor(batch))
+        check_finite(answer, extractor.name)
+        stats.update(features)
+        if found is not None:
+            batch_sum = found.double().softmax(1).sum(0, keepdim=True).cpu()
+            summed = batch_sum if summed is None else summed + batch_sum
+            if logits:
+                kept_logits.append(found.cpu())
+        if rows:
+            kept_features.append(features.cpu())
+        if images.n <= MOST_HASHED:
+            digests += map(digest, batch.cpu())
+        tick(len(batch))
+    if world > 1:
+        stats.all_reduce()
+        summed, size, kept_features, kept_logits, digests = _gathered(summed, size, kept_features, kept_logits, digests)
+    if stats.n != images.n:
+        raise SparringError(f"all ranks together looked at {stats.n} images of {images.name}, which has {images.n}")
+    others = getattr(real, "packed", None)
+    return Seen(
+        stats=stats,
+        probabilities=None if summed is None else summed / stats.n,
+        size=size,
+        features=torch.cat(kept_features) if kept_features else None,
+        logits=torch.cat(kept_logits) if kept_logits else None,
+        digests=digests,
+        real_digests=[] if others is None or len(others) > MOST_HASHED else [digest(each) for each in others.images],
+    )
+
+
+def _gathered(summed: Tensor | None, size: str | None, *lists: list[Any]) -> tuple[Any, ...]:
+    """Everything but the moments from all ranks: the sums' sum, and rows in the order of the ranks."""
+    parts: list[Any] = [None] * dist.get_world_size()
+    dist.all_gather_object(parts, (summed, size, *lists))
+    sums = [part[0] for part in parts if part[0] is not None]
+    total = torch.stack(sums).sum(0) if sums else None
+    sizes = [part[1] for part in parts if part[1] is not None]
+    return total, sizes[0], *([each for part in parts for each in part[2 + i]] for i in range(len(lists)))
+
+
+def _batch(images: ImageSet, start: int, count: int) -> Tensor:
+    batch = images.take(start, count)
+    if batch.dtype != torch.uint8 or batch.ndim != 4 or len(batch) != count:
+        raise SparringError(
+            f"generate({start}, {count}) must return uint8 images [{count}, C, H, W], got {batch.dtype} "
+            f"{list(batch.shape)}: convert floats in [-1, 1] with sparring.data.packed.to_uint8"
+        )
+    if batch.shape[1] != images.channels:
+        raise SparringError(
+            f"generated images have {batch.shape[1]} channels and the real ones {images.channels}: compare like with like"
+        )
+    return batch

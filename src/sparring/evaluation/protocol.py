@@ -1,0 +1,142 @@
+"""The recipe's evaluation of a generator, by the metrics package."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import nn
+
+from sparring.data.classes import turns_at
+from sparring.errors import SparringError
+from sparring.evaluation.engine import NEED_LOGITS, check_known, evaluate_images, usual_metrics
+from sparring.evaluation.extractors import (
+    Extractor,
+    ExtractorUnavailableError,
+    extractor_for,
+    no_extractor,
+    ways_to_measure,
+)
+from sparring.evaluation.image_set import ImageSet, of_images
+from sparring.evaluation.labels import turns_for
+from sparring.evaluation.records import NEED_LABELS
+from sparring.messages import Note
+from sparring.metrics.inception_score import check_groups
+from sparring.metrics.prdc import check_neighbours
+from sparring.run.generator import sampler_of, takes_labels
+
+NEIGHBOURS = 5  # k of precision and recall, which recipes leave at Naeem et al.'s choice
+
+if TYPE_CHECKING:
+    from sparring.recipe.gan import Evaluation
+    from sparring.run.data import RunData
+
+
+def check_evaluation(data: RunData, evaluation: Evaluation) -> str | None:
+    """Why a run cannot be measured here, though it can be trained; None if it can be measured.
+
+    Raises SparringError, before anything is trained, for an evaluation that these data or this extractor do not support.
+    """
+    check_known(evaluation.metrics or (), where=" in evaluation.metrics")
+    data.reference(evaluation.split)
+    try:
+        extractor = extractor_for(evaluation.extractor, data.real)
+    except ExtractorUnavailableError as error:
+        return _unmeasured(error.reason, data)
+    if extractor is None:
+        return _unmeasured("no feature extractor fits these images by itself", data)
+    extractor(data.real.images[:2])  # one that cannot take these images says so now, not after training
+    reference = reference_images(data, evaluation)
+    for metric in evaluation.metrics or ():
+        if metric in NEED_LOGITS and extractor.class_names is None:
+            raise SparringError(
+                f"metric '{metric}' needs class predictions, which the extractor '{extractor.name}' does not give: "
+                "leave it out of evaluation.metrics, or choose a classifier"
+            )
+        if metric == "is":
+            check_groups(evaluation.is_splits, evaluation.n)
+        if metric == "prdc":
+            check_neighbours(NEIGHBOURS, reference.n, evaluation.n)
+        if metric in NEED_LABELS and reference.labels is None:
+            raise SparringError(
+                f"metric '{metric}' compares class by class, and {reference.name} has no class labels: leave it out of "
+                "evaluation.metrics"
+            )
+    return None
+
+
+def _unmeasured(reason: str, data: RunData) -> str:
+    return (
+        f"not measured: {reason}; {ways_to_measure(data.real, 'evaluation.extractor=')}, and `sparring evaluate RUN "
+        "--extractor NAME` measures a run later; evaluation=null silences this note"
+    )
+
+
+def measure(
+    generator: nn.Module,
+    latent_size: int,
+    data: RunData,
+    evaluation: Evaluation,
+    note: Callable[[str], None],
+    progress: Callable[[int, int], None] | None = None,
+    *,
+    device: torch.device | str = "cpu",
+    weights: str | Path | None = None,
+    sha256: str | None = None,
+    generator_hash: str | None = None,
+    rank: int = 0,
+    world: int = 1,
+) -> list[dict[str, Any]]:
+    """Records of the recipe's metrics. Raises SparringError where no extractor fits the data.
+
+    A conditional generator is asked for classes in the shares of the real images, or for all as often, as
+    `evaluation.labels` says; see `sparring.evaluation.labels`.
+    weights, sha256: instead of the extractor's own. generator_hash: of the generator's weights, for the records.
+    rank, world: where several processes of one group share the work; each gets all records.
+    """
+    extractor = extractor_for(evaluation.extractor, data.real, device, weights=weights, sha256=sha256)
+    if extractor is None:
+        raise no_extractor(data.real)
+    reference, classes = reference_images(data, evaluation), data.real.num_classes
+    conditional = takes_labels(generator, classes)
+    turns, drawn = torch.arange(classes), "uniform"
+    if conditional:
+        turns, drawn = turns_for(classes, data.real.class_names, reference, evaluation.labels, note)
+    return evaluate_images(
+        sampler_of(generator, latent_size, classes, evaluation.seed, device, turns=turns),
+        reference,
+        extractor=extractor,
+        n=evaluation.n,
+        labels=turns_at(turns, 0, evaluation.n) if conditional else None,
+        drawn_labels=drawn if conditional else None,
+        batch_size=evaluation.batch_size,
+        seed=evaluation.seed,
+        splits=evaluation.is_splits,
+        neighbours=NEIGHBOURS,
+        progress=progress,
+        metrics=evaluation.metrics or _usual_metrics(extractor, data, evaluation, note),
+        note=note,
+        generator_hash=generator_hash,
+        rank=rank,
+        world=world,
+    )
+
+
+def _usual_metrics(extractor: Extractor, data: RunData, evaluation: Evaluation, note: Note) -> tuple[str, ...]:
+    return usual_metrics(extractor, evaluation.n, evaluation.is_splits, note, classes=data.real.class_names)
+
+
+def reference_images(data: RunData, evaluation: Evaluation) -> ImageSet:
+    """The real images that generated ones are compared with: a split, or `n_real` of it drawn by the evaluation's seed.
+
+    Raises SparringError where there are fewer.
+    """
+    images, n = data.reference(evaluation.split), evaluation.n_real
+    if n is not None and n > len(images):
+        raise SparringError(
+            f"evaluation.n_real is {n}, and {images.name} has {len(images)} images: lower it, or set it to "
+            "null to compare with all of them"
+        )
+    return of_images(images, n, evaluation.seed)

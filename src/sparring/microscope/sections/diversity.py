@@ -1,0 +1,133 @@
+"""How much samples differ from one another, overall and within a class, as a share of what real images do."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from torch import Tensor
+
+from sparring.data.packed import to_float
+from sparring.metrics.prdc import precision_recall_density_coverage
+from sparring.microscope.neighbours import mean_distance
+from sparring.microscope.opened import Batch, OpenedRun
+from sparring.microscope.sections import Section, one_checkpoint
+from sparring.microscope.sections.features import Features
+from sparring.report.plots import curves, from_zero, picture_rows
+
+Sides = tuple[Batch, Batch]  # real images, and samples
+KINDS = ("overall", "within_class")
+SHOWN = 12  # samples of a class in the picture
+CLASSES = 3
+FEWEST, ENOUGH = 4, 16  # images of a class: with fewer than the first in n, classes are left out for the second of each
+
+
+def measure(runs: Sequence[OpenedRun], n: int) -> Section:
+    """Mean distances between pairs (see `sparring.microscope.neighbours`); 1 is as diverse as the training images."""
+    found = Section("diversity")
+    table: list[Sequence[Any]] = []
+    course: dict[str, tuple[list[int], list[float]]] = {}
+    for run in runs:
+        classes, features = _classes(found, run, n), Features(run)
+        overall, within = _pairs(run, classes, n, run.last)
+        numbers: dict[str, Any] = {"n": len(overall[0]), "step": run.last, "pixels": _ratios(to_float, overall, within)}
+        numbers["features"] = _ratios(features, overall, within) | {"of": features.name}
+        prdc = precision_recall_density_coverage(features(overall[0].pixels), features(overall[1].pixels))
+        numbers |= {name: float(getattr(prdc, name)) for name in ("precision", "recall", "density", "coverage")}
+        steps = run.course()
+        numbers["over_training"] = {
+            "step": steps,
+            "pixels": [_ratio(*_pairs(run, classes, n, step)) for step in steps],
+        }
+        found.numbers[run.name] = numbers
+        known = [math.nan if share is None else share for share in numbers["over_training"]["pixels"]]
+        course[run.name] = (steps, known)
+        if len(steps) == 1:
+            found.lack(one_checkpoint(run, "diversity"))
+        values = [numbers[s].get(k) for s in ("pixels", "features") for k in KINDS]
+        shown = ["" if value is None else f"{value:.3f}" for value in values]
+        table.append((run.name, run.last, *shown, f"{numbers['recall']:.3f}", f"{numbers['coverage']:.3f}"))
+        _lack_of_pairs(found, run.name, numbers)
+        rows, title = _samples(run, numbers)
+        found.draw(f"samples-{run.name}", picture_rows(rows, title=title, side=0.6), "Samples, not chosen")
+    columns = ("run", "step", "pixels", "pixels, in a class", "features", "features, in a class", "recall", "coverage")
+    found.tables.append((columns, table))
+    if any(len(steps) > 1 and not all(map(math.isnan, shares)) for steps, shares in course.values()):
+        caption = (
+            "Mean distance between samples as a share of real images', within classes where the generator has them"
+        )
+        figure = curves(course, title="diversity of the samples", ylabel="share of real images'")
+        from_zero(figure)
+        found.draw("diversity", figure, caption)
+    return found
+
+
+def _classes(found: Section, run: OpenedRun, n: int) -> list[int] | None:
+    """The classes within which pairs are counted: some, evenly over all, where n images are too few for all; or None."""
+    if not run.conditional:
+        found.lack(f"diversity within classes: the generator of {run.name} is not asked for classes")
+        return None
+    count = run.data.real.num_classes
+    if n // count >= FEWEST:
+        return list(range(count))
+    some = _evenly(count, max(1, n // ENOUGH))
+    found.lack(f"diversity within all {count} classes of {run.name}: {n} images are of {len(some)}; give a larger --n")
+    return some
+
+
+def _evenly(count: int, some: int) -> list[int]:
+    return [round(i * (count - 1) / max(some - 1, 1)) for i in range(some)]
+
+
+def _pairs(run: OpenedRun, classes: list[int] | None, n: int, step: int) -> tuple[Sides, Sides | None]:
+    """What is compared overall, and what within classes: the same where all of them are looked at."""
+    overall = run.real(n), run.fake(n, step)
+    if classes is None:
+        return overall, None
+    if len(classes) == run.data.real.num_classes:
+        return overall, overall
+    return overall, (run.real_of(classes, n), run.fake(n, step, of=classes))
+
+
+def _ratios(see: Any, overall: Sides, within: Sides | None) -> dict[str, float | None]:
+    """Overall and within classes: None where the reals or the samples hold no pair, or the reals are all equal."""
+    of_real, of_fake = (see(side.pixels) for side in overall)
+    found = {"overall": _share(mean_distance(of_fake), mean_distance(of_real))}
+    if within is not None:
+        real, fake = within
+        if within is not overall:
+            of_real, of_fake = see(real.pixels), see(fake.pixels)
+        found["within_class"] = _share(mean_distance(of_fake, fake.labels), mean_distance(of_real, real.labels))
+    return found
+
+
+def _share(of_fake: float | None, of_real: float | None) -> float | None:
+    return of_fake / of_real if of_fake is not None and of_real else None
+
+
+def _ratio(overall: Sides, within: Sides | None) -> float | None:
+    found = _ratios(to_float, overall, within)
+    return found.get("within_class", found["overall"])
+
+
+def _lack_of_pairs(found: Section, name: str, numbers: dict[str, Any]) -> None:
+    if any(numbers[space].get(kind, 1) is None for space in ("pixels", "features") for kind in KINDS):
+        found.lack(f"some shares of {name}: its real images are all equal, or there are no two of one class; give more")
+
+
+def _samples(run: OpenedRun, numbers: dict[str, Any]) -> tuple[dict[str, Tensor], str]:
+    """Rows of samples, of some classes where there are any, and a title with the numbers beside them."""
+    classes = run.data.real.num_classes if run.conditional else 0
+    kind, what = ("within_class", "diversity in a class") if classes else ("overall", "diversity")
+    shares = {space: numbers[space][kind] for space in ("pixels", "features")}
+    said = ", ".join(f"{share:.2f} ({space})" for space, share in shares.items() if share is not None)
+    title = f"{run.name}, step {run.last}: {what} {said or 'unknown'}"
+    if not classes:
+        shown = run.fake(CLASSES * SHOWN).pixels
+        return {" " * (i + 1): rows for i, rows in enumerate(shown.split(SHOWN))}, title
+    names = run.data.real.class_names or tuple(str(k) for k in range(classes))
+    chosen = _evenly(classes, min(CLASSES, classes))
+    fake = run.fake(len(chosen) * SHOWN, of=chosen, uniform=True)
+    assert fake.labels is not None
+    return {names[k]: fake.pixels[fake.labels == k] for k in chosen}, title

@@ -1,0 +1,1 @@
+"""An objective: named terms, what they see of an update, and their use in any training loop."""

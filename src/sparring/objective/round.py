@@ -1,0 +1,322 @@
+"""What a term sees: the `Round`, one update of one player, and its sides, each a batch under judgement.
+
+All sides that the active terms declare are judged by one fixed plan when the first of them is read, so which term reads
+first changes nothing. Without batch coupling that is one joint pass; where the samples of a batch see each other (batch
+normalisation) it is [real], [fake + negative], [unlabelled], one pass each. A side that will be differentiated twice has a
+pass of its own in full precision.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Protocol
+
+import torch
+from torch import Tensor
+
+from sparring.errors import SparringError
+from sparring.networks.discriminator import Evidence
+from sparring.networks.second_order import TwiceDifferentiable
+from sparring.objective.moment import Moment
+from sparring.objective.side import Side
+from sparring.objective.term import Penalty
+from sparring.randomness import generator_for
+
+if TYPE_CHECKING:
+    from sparring.objective.term import Active, AdversarialLoss
+
+SIDES = ("real", "fake", "negative", "unlabelled")
+COUPLED_GROUPS = (("real",), ("fake", "negative"), ("unlabelled",))
+
+
+class Judge(Protocol):
+    """What a round asks of a discriminator; `networks.Discriminator` and `training.attach` provide it."""
+
+    couples_batch: bool
+    uses_labels: bool  # its features, not only its heads, depend on the labels
+
+    def extract(self, images: Tensor, labels: Tensor | None) -> Evidence: ...
+
+    def read(self, head: str, evidence: Evidence, labels: Tensor | None) -> Tensor: ...
+
+
+class Round:
+    """One update of one player, as its terms see it."""
+
+    def __init__(
+        self,
+        judge_network: Judge,
+        sides: Mapping[str, tuple[Tensor, Tensor | None]],
+        *,
+        moment: Moment,
+        active: list[Active],
+        host: AdversarialLoss,
+        num_classes: int = 0,
+        totals: Mapping[str, int] | None = None,
+        latents: Tensor | None = None,
+        generate: Callable[[Tensor, Tensor | None], Tensor] | None = None,
+        memory: Mapping[str, dict[str, Tensor]] | None = None,
+        augment: Callable[[Tensor, Callable[..., Tensor]], Tensor] | None = None,
+        autocast: Callable[[bool], AbstractContextManager[Any]] | None = None,
+    ):
+        self.judge_network, self.moment, self.active, self.host = judge_network, moment, active, host
+        self.num_classes, self.memory = num_classes, memory or {}
+        self._latents, self._generate, self._augment, self._autocast = latents, generate, augment, autocast
+        self._needs = {a.name: a.needs for a in active}
+        self._all_needs = frozenset().union(*self._needs.values())
+        self._sides = {
+            name: Side(self, name, *side, total=(totals or {}).get(name))
+            for name, side in sides.items()
+            if any(need.split(".")[0] == name for need in self._all_needs)
+        }
+        self.reader: str | None = None  # the term that is being called
+        self.logs: dict[str, Tensor] = {}
+        self.proposed: dict[str, dict[str, Tensor]] = {}
+        self.kept: dict[str, dict[str, Tensor]] = {}
+        self._draws: dict[str | None, int] = {}
+        self._planned_done = False
+
+    # --- where and when ---
+    step = property(lambda self: self.moment.step)
+    update = property(lambda self: self.moment.update)
+    player = property(lambda self: self.moment.player)
+
+    # --- the sides ---
+    def side(self, name: str) -> Side:
+        """A side by its name, for the term that is being called; reading one that it did not declare raises."""
+        needs = self._all_needs if self.reader is None else self._needs.get(self.reader, self._all_needs)
+        if not any(need.split(".")[0] == name for need in needs):
+            raise SparringError(f"{self.reader} reads r.{name} without declaring it: add '{name}' to its needs()")
+        if name not in self._sides:
+            raise SparringError(f"{self.reader} needs a batch of {name} samples, and this run has none: {_CURES[name]}")
+        return self._sides[name]
+
+    @property
+    def real(self) -> Side:
+        return self.side("real")
+
+    @property
+    def fake(self) -> Side:
+        return self.side("fake")
+
+    @property
+    def negative(self) -> Side:
+        return self.side("negative")
+
+    @property
+    def unlabelled(self) -> Side:
+        return self.side("unlabelled")
+
+    @property
+    def sides(self) -> dict[str, Side]:
+        return self._sides
+
+    # --- judging ---
+    def is_declared_judged(self, name: str | None) -> bool:
+        return name is not None and (name in self._all_needs or f"{name}.second_order" in self._all_needs)
+
+    def is_second_order(self, name: str | None) -> bool:
+        return name is not None and f"{name}.second_order" in self._all_needs
+
+    def is_differentiated(self, name: str | None) -> bool:
+        wanted = {f"{name}.second_order"}
+        if not self.moment.second:  # a second update has the gradients of the first
+            wanted |= {f"{name}.gradient", f"{name}.differentiated"}
+        return name is not None and not wanted.isdisjoint(self._all_needs)
+
+    @contextmanager
+    def precision(self, *, full: bool) -> Iterator[None]:
+        """What a pass runs in; `full` is for one that is differentiated twice."""
+        with (
+            self._autocast(full) if self._autocast else nullcontext(),
+            TwiceDifferentiable() if full else nullcontext(),
+        ):
+            yield
+
+    def plan(self) -> list[list[str]]:
+        """Which sides are judged together, in the order of their passes."""
+        alone = [name for name in self._sides if self.is_second_order(name)]
+        rest = [name for name in SIDES if name in self._sides and name not in alone and self.is_declared_judged(name)]
+        groups = COUPLED_GROUPS if self.judge_network.couples_batch else (SIDES,)
+        joint = [[name for name in group if name in rest] for group in groups]
+        return [[name] for name in alone] + [group for group in joint if group]
+
+    def judge_side(self, side: Side) -> None:
+        """Judge what the plan says, all of it; or, apart from the plan, a side that a term made itself."""
+        if side.name is None:
+            self._pass([side])
+            return
+        self._judge_planned()
+        if not side.is_judged:
+            if not self.judge_network.couples_batch:
+                raise SparringError(
+                    f"{self.reader} reads a judgement of r.{side.name} and declares only its images: "
+                    f"add '{side.name}' to its needs()"
+                )
+            self._pass([side])  # some of its rows were picked, and a batch's judgement depends on all of them
+
+    def _judge_planned(self) -> None:
+        if self._planned_done:
+            return
+        self._planned_done = True
+        for group in self.plan():
+            unjudged = [self._sides[name] for name in group if not self._sides[name].is_judged]
+            if unjudged:
+                self._pass(unjudged)
+
+    def _pass(self, group: list[Side]) -> None:
+        """One pass of the discriminator over some sides together."""
+        images = [self._augmented(side) for side in group]
+        with self.precision(full=any(self.is_second_order(side.name) for side in group)):
+            joint = images[0] if len(images) == 1 else torch.cat(images)
+            evidence = self.judge_network.extract(joint, _join_labels(group))
+        for side, found in zip(group, evidence.split([len(side) for side in group]), strict=True):
+            side._evidence = found
+
+    def judge(self, images: Tensor, labels: Tensor | None = None, differentiate: bool = False) -> Side:
+        """Put any other images [B, C, H, W] under judgement: interpolates, attacked or transformed samples.
+
+        With `differentiate` the side's `input` is a leaf, and the pass is in full precision, for a penalty on its gradient.
+        """
+        self._judge_planned()
+        side = Side(self, None, images, labels)
+        if differentiate:
+            side._input = images.detach().requires_grad_()
+        with self.precision(full=differentiate):
+            side._evidence = self.judge_network.extract(self._augmented(side), labels)
+        return side
+
+    def _augmented(self, side: Side) -> Tensor:
+        if self._augment is None:
+            return side.input
+        total = side.total if side.name else len(side) * self.moment.parts
+        return self._augment(side.input, lambda *shape: self._draw(torch.rand, shape, f"augment/{side.name}", total))
+
+    # --- randomness ---
+    def uniform(self, *shape: int) -> Tensor:
+        """Numbers in [0, 1); the first dimension is this share's batch. Seeded by run, term, update and nth draw."""
+        return self._draw(torch.rand, shape, self.reader)
+
+    def normal(self, *shape: int) -> Tensor:
+        """Standard normal numbers, as `uniform`."""
+        return self._draw(torch.randn, shape, self.reader)
+
+    def _draw(
+        self, sample: Callable[..., Tensor], shape: tuple[int, ...], who: str | None, total: int | None = None
+    ) -> Tensor:
+        """Draw for the whole batch of the update, of `total` rows, and take this rank's and micro-batch's rows of it."""
+        m, nth = self.moment, self._draws.get(who, 0)
+        self._draws[who] = nth + 1
+        generator = generator_for(m.seed, m.player, m.update, m.second, who, nth)
+        like = next(iter(self._sides.values())).images
+        total = shape[0] * m.parts if total is None else total
+        whole = sample(total, *shape[1:], generator=generator, dtype=torch.float32, device="cpu")
+        return whole[m.rows(total)].to(like.device, like.dtype, non_blocking=True)
+
+    # --- the generator ---
+    @property
+    def latents(self) -> Tensor:
+        """[B, Z], the latents of the fake side."""
+        if self._latents is None:
+            raise SparringError(f"{self.reader} reads r.latents: pass latents= to the objective")
+        return self._latents
+
+    def generate(self, latents: Tensor, labels: Tensor | None) -> Tensor:
+        """Images from the generator, without a graph in the discriminator's update."""
+        if self._generate is None:
+            raise SparringError(f"{self.reader} asks for other samples: pass generate= to the objective")
+        if self.player == "generator":
+            return self._generate(latents, labels)
+        with torch.no_grad():
+            return self._generate(latents, labels)
+
+    # --- memory and logs ---
+    @property
+    def state(self) -> dict[str, Tensor]:
+        """The memory of the term that is being called, as the last update left it."""
+        assert self.reader is not None
+        return self.memory[self.reader]
+
+    def remember(self, **values: Tensor) -> None:
+        """Propose new memory; it is averaged over micro-batches and ranks and committed after the update."""
+        assert self.reader is not None
+        self.proposed[self.reader] = {name: value.detach() for name, value in values.items()}
+
+    def keep(self, **values: Tensor) -> None:
+        """Hand tensors of the first update to this term's second one, as `r.kept_values`."""
+        assert self.reader is not None
+        self.kept[self.reader] = {name: value.detach() for name, value in values.items()}
+
+    @property
+    def kept_values(self) -> dict[str, Tensor]:
+        assert self.reader is not None
+        return self.kept.get(self.reader, {})
+
+    def log(self, name: str, value: Tensor) -> None:
+        """Log a scalar of this term; it stays on the device until the log's next tick."""
+        self.logs[f"{self.reader}/{name}"] = value.detach()
+
+    # --- second updates ---
+    def penalties(self) -> Tensor | None:
+        """The weighted sum of the penalties beside the term whose second update this is; None where there are none."""
+        reader, total = self.reader, None
+        for active in self.active:
+            if isinstance(active.term, Penalty):
+                self.reader = active.name
+                value = active.term.discriminator_loss(self)
+                if value is not None:
+                    self.logs[f"{reader}/{active.name}"] = value.detach()
+                    total = active.weight * value if total is None else total + active.weight * value
+        self.reader = reader
+        return total
+
+    def after_update(self, term: Active) -> Round:
+        """The round of a term's second update: the same batches at the new weights, with the old gradients.
+
+        A term that needs `penalties` has those that are active in this update beside it, for `penalties()`.
+        """
+        penalties = [a for a in self.active if isinstance(a.term, Penalty)] if "penalties" in term.needs else []
+        wanted = {need.split(".")[0] for active in (term, *penalties) for need in active.needs}
+        again = Round(
+            self.judge_network,
+            {name: (side.images, side.labels) for name, side in self._sides.items() if name in wanted},
+            moment=replace(self.moment, second=True),
+            active=[term, *penalties],
+            host=self.host,
+            num_classes=self.num_classes,
+            totals={name: side.total for name, side in self._sides.items()},
+            latents=self._latents,
+            generate=self._generate,
+            memory=self.memory,
+            augment=self._augment,
+            autocast=self._autocast,
+        )
+        again.kept = self.kept
+        for name, side in again.sides.items():
+            if f"{name}.gradient" in term.needs:
+                side.keep_gradient(self._sides[name].gradient)
+        return again
+
+
+_CURES = {
+    "real": "its data are missing",
+    "fake": "there is no generator",
+    "negative": "name them with negatives.source",
+    "unlabelled": "name them with unlabelled.source, or keep only a share of the labels with data.labelled",
+}
+
+
+def _join_labels(group: list[Side]) -> Tensor | None:
+    """The labels of several sides as one; unknown ones are -1 beside known ones."""
+    if all(side.labels is None for side in group):
+        return None
+    return torch.cat(
+        [
+            side.labels
+            if side.labels is not None
+            else torch.full((len(side),), -1, dtype=torch.int64, device=side.images.device)
+            for side in group
+        ]
+    )

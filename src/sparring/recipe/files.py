@@ -1,0 +1,327 @@
+"""Recipes as files: shipped ones by name, YAML with `extends`, and `key=value` overrides. Knows no field of a recipe."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from functools import cache
+from importlib import resources
+from pathlib import Path
+from typing import Any, Protocol
+
+from pydantic import BaseModel
+
+from sparring.errors import SparringError, nearest
+from sparring.limits import DEPTH, EXTENDED, KEY, OVERRIDE, RECIPE_BYTES, check_values
+from sparring.parsing import NotYAMLError, parse_json, parse_yaml, read_text
+from sparring.trust import Trust, is_opened, opened
+
+SHORT_FORMS = {
+    "data": "source",
+    "negatives": "source",
+    "unlabelled": "source",
+    "test": "source",
+    "network": "kind",
+    "criterion": "kind",
+    "ema": "decay",
+}
+SOURCES_BY_NAME = ("probes",)  # each value of these mappings may be short for its source
+HOW_TREATED = ("flip", "labelled", "skip_unreadable")  # of `data`: what is done with images, whichever they are
+PROTOCOL = ("title", "protocol", "checkpoint")  # of `paper`: how its numbers were made
+
+
+def shipped_recipes() -> dict[str, Path]:
+    """The GANs' recipes in the package, by name: the path without ending, such as `quickstart` or `sdp/hinge-cifar10`."""
+    return dict(_shipped("recipes"))
+
+
+def shipped_classifiers() -> dict[str, Path]:
+    """The classifiers' recipes in the package, by name, such as `nat/demo`."""
+    return dict(_shipped("classify/recipes"))
+
+
+@cache
+def _shipped(folder: str) -> dict[str, Path]:
+    """Files and folders whose name starts with `_` are parts of recipes, not recipes."""
+    root = Path(str(resources.files("sparring"))) / folder
+    found = {path.relative_to(root).with_suffix("").as_posix(): path for path in sorted(root.rglob("*.yaml"))}
+    return {name: path for name, path in found.items() if not any(part.startswith("_") for part in name.split("/"))}
+
+
+def quoted_rows() -> list[dict[str, Any]]:
+    """The rows of the papers' tables that their authors quote from others: listed, and no recipes."""
+    path = Path(str(resources.files("sparring"))) / "recipes" / "_quoted.yaml"
+    return list(parse_yaml(read_text(path, RECIPE_BYTES), str(path)))
+
+
+class _Writers:
+    """Who wrote what of a recipe, noted while its files are read."""
+
+    def __init__(self) -> None:
+        self.trust, self.is_user = Trust(), True
+        self.files: list[Path] = []
+
+    @contextmanager
+    def reading(self, values: Any, path: Path, *, is_opened: bool = False) -> Iterator[None]:
+        """A file's values; what an opened file extends is no more the user's than the file."""
+        before = self.is_user
+        self.is_user = before and not is_opened
+        if self.is_user:
+            self.trust = self.trust.also(values, path.parent.resolve())
+        else:
+            self.trust = replace(self.trust, opened=self.trust.opened or str(path))
+        yield
+        self.is_user = before
+
+
+def read_recipe(source: Any) -> dict[str, Any]:
+    """The values of a recipe before validation, with all that it extends merged in.
+
+    source: a shipped name, a YAML or JSON file, the folder of a run, or a mapping.
+    """
+    return read_with_trust(source)[0]
+
+
+def read_with_trust(source: Any, *, allow_code: bool = False) -> tuple[dict[str, Any], Trust]:
+    """As `read_recipe`, and whose code the values may name: what the user's files and mappings do, from their own folders.
+
+    What stands in a run's recipe.json, also where another recipe extends that, is only allowed as `sparring.trust` says.
+    """
+    writers = _Writers()
+    values = _read(source, writers)
+    given = opened(source if isinstance(source, os.PathLike) else "", allow_code=allow_code)
+    return values, replace(given, opened=writers.trust.opened, written={**given.written, **writers.trust.written})
+
+
+def _read(source: Any, writers: _Writers) -> dict[str, Any]:
+    if isinstance(source, Mapping):
+        check_values(source, "the recipe", plain=False)
+        with writers.reading(source, Path("recipe")):
+            return _extended(dict(source), Path("recipe"), (), writers)
+    if not isinstance(source, str | os.PathLike):
+        raise SparringError(
+            f"a recipe is a name, a file, a run, a mapping or a Recipe, got {type(source).__name__}: {source!r}"[:200]
+        )
+    shipped = shipped_recipes()
+    path = Path(source)
+    if str(source) in shipped:
+        path = shipped[str(source)]
+    elif os.path.isdir(path):
+        path = path / "recipe.json"
+        if not path.is_file():
+            raise SparringError(f"{source} is a folder without a recipe.json, so it is no run")
+    elif not os.path.isfile(path):  # also where the name is too long to be one
+        if path.suffix in (".yaml", ".yml", ".json"):
+            raise SparringError(f"there is no recipe file {source}")
+        raise unknown_recipe(str(source))
+    return _read_file(path, (), writers)
+
+
+def unknown_recipe(name: str) -> SparringError:
+    """What to say of a name that the command asked for has no recipe of: that the other command has it, or the nearest."""
+    for names, what, command in (
+        (shipped_recipes(), "GAN", "train"),
+        (shipped_classifiers(), "classifier", "classify"),
+    ):
+        if name in names:
+            return SparringError(f"'{name}' is the recipe of a {what}: `sparring {command} {name}` trains it")
+    hint = nearest(name, [*shipped_recipes(), *shipped_classifiers()], otherwise="`sparring recipes --all` lists them.")
+    return SparringError(f"unknown recipe '{name}': {hint} Or give a YAML file or a run")
+
+
+def check_no_classifier(source: Any, values: Mapping[str, Any]) -> None:
+    """Raise SparringError where a GAN's recipe is asked for and `values` were read from the folder of a classifier's run."""
+
+    if isinstance(source, str | os.PathLike) and os.path.isdir(source) and is_classifier(values):
+        raise SparringError(
+            f"'{source}' is the run of a classifier: its numbers are in results.json and report.html, `sparring predict` "
+            "uses it, and `sparring classify` trains others"
+        )
+
+
+def _read_file(path: Path, seen: tuple[Path, ...], writers: _Writers) -> dict[str, Any]:
+    if path.resolve() in seen:
+        raise SparringError(f"recipe {path} extends itself by way of {' -> '.join(p.name for p in seen)}")
+    writers.files.append(path)
+    if len(writers.files) > EXTENDED:
+        raise SparringError(
+            f"{writers.files[0]} extends more than {EXTENDED} recipes, counting theirs: write its values out"
+        )
+    text = read_text(path, RECIPE_BYTES, what="JSON" if path.suffix == ".json" else "YAML")
+    values = (parse_json if path.suffix == ".json" else parse_yaml)(text, str(path))
+    if not isinstance(values, dict):
+        raise SparringError(f"{path} should hold a mapping of the recipe's keys, got {type(values).__name__}")
+    if is_opened(path) and "recipe" in values:
+        values = values["recipe"]  # a run's file also holds versions and the command
+        if not isinstance(values, dict):
+            raise SparringError(f"{path} is damaged: its recipe is no mapping")
+    with writers.reading(values, path, is_opened=is_opened(path)):
+        merged = _extended(values, path, seen, writers)
+    if path in shipped_recipes().values():
+        names = {shipped: name for name, shipped in shipped_recipes().items()}
+        merged["name"] = values.get("name", names[path])
+    else:
+        merged["name"] = values.get("name", path.stem)
+    return merged
+
+
+def _extended(values: dict[str, Any], path: Path, seen: tuple[Path, ...], writers: _Writers) -> dict[str, Any]:
+    """The values laid over those of the recipes that they extend."""
+    values = dict(values)
+    bases = values.pop("extends", [])
+    bases = [bases] if isinstance(bases, str) else bases
+    if not isinstance(bases, list | tuple) or not all(isinstance(base, str) for base in bases):
+        raise SparringError(f"{path}: extends takes a recipe's name or a list of them, got {bases!r:.100}")
+    merged: dict[str, Any] = {}
+    for base in bases:
+        merged = merge(merged, _read_file(_base_path(base, path), (*seen, path.resolve()), writers))
+    if merged:
+        if "about" in merged:
+            merged["about"] = without_others_about(merged, merge(merged, values)).get("about", "")
+        _drop_row(merged, path)
+        merged.pop("run_in_full", None)
+    return merge(merged, values)
+
+
+def without_others_about(before: Mapping[str, Any], after: dict[str, Any]) -> dict[str, Any]:
+    """A recipe's values after overrides, without an `about` that tells of other images than theirs."""
+    replaced = any(_source(before, part) not in (None, _source(after, part)) for part in ("data", "negatives"))
+    return {**after, "about": ""} if replaced and before.get("about") == after.get("about") else after
+
+
+def _source(values: Mapping[str, Any], part: str) -> Any:
+    found = values.get(part)
+    return found.get("source") if isinstance(found, Mapping) else found
+
+
+def _drop_row(merged: dict[str, Any], path: Path) -> None:
+    """A number belongs to the recipe that states it; what it was measured by is handed down among the paper's recipes."""
+    paper = merged.pop("paper", None)
+    if paper and path.is_relative_to(Path(str(resources.files("sparring"))) / "recipes"):
+        merged["paper"] = {key: value for key, value in paper.items() if key in PROTOCOL}
+
+
+def _base_path(base: str, path: Path) -> Path:
+    if os.path.isfile(path.parent / base):  # also False where the name is too long to be one
+        return path.parent / base
+    root = Path(str(resources.files("sparring")))
+    folders = (path.parent, root / "recipes", root / "classify" / "recipes")
+    for candidate in (folder / f"{base}.yaml" for folder in folders):
+        if os.path.isfile(candidate):
+            return candidate
+    names = [*shipped_recipes(), *shipped_classifiers()]
+    hint = nearest(base, names, otherwise="`sparring recipes` lists them all")
+    raise SparringError(f"{path} extends '{base:.60}', which is neither a file beside it nor a recipe: {hint}")
+
+
+def merge(base: Mapping[str, Any], change: Mapping[str, Any], *, of_sources: bool = False) -> dict[str, Any]:
+    """`change` laid over `base`: mappings merge key by key, all else is replaced. A new `kind` replaces its mapping.
+
+    A short form, such as data: FOLDER, is written out where a mapping refines it. of_sources: every value is a source.
+    """
+    merged = dict(base)
+    for key, value in change.items():
+        old = merged.get(key)
+        if isinstance(old, Mapping) and isinstance(value, Mapping):
+            other_kind = "kind" in value and "kind" in old and value["kind"] != old["kind"]
+            merged[key] = dict(value) if other_kind else merge(old, value, of_sources=key in SOURCES_BY_NAME)
+        elif isinstance(old, Mapping) and "source" in old and isinstance(value, str):
+            kept = {name: old[name] for name in ("size", *HOW_TREATED) if name in old}
+            merged[key] = {
+                **kept,
+                "source": value,
+            }  # data=FOLDER is another source, not the old one's split and classes
+        elif isinstance(value, Mapping) and isinstance(old, str | int | float) and (of_sources or key in SHORT_FORMS):
+            merged[key] = {"source" if of_sources else SHORT_FORMS[key]: old, **value}
+        else:
+            merged[key] = value
+    return merged
+
+
+def parse_overrides(overrides: list[str] | tuple[str, ...] | Mapping[str, Any]) -> dict[str, Any]:
+    """`key=value` strings as a mapping of dotted keys to YAML values.
+
+    Raises SparringError for what is not of that form, and for keys and values that are longer or deeper than recipes have.
+    """
+    if isinstance(overrides, Mapping):
+        check_values(overrides, "the changes", plain=False)
+        parsed = {key: parse_value(value) if isinstance(value, str) else value for key, value in overrides.items()}
+    else:
+        parsed = {}
+        for override in overrides:
+            key, equals, value = str(override).partition("=")
+            if not equals or not re.fullmatch(r"[\w/-]+(\.[^.\n]+)*", key):  # names of probes may hold spaces
+                raise SparringError(
+                    f"'{override:.100}' is no override: write key=value, such as steps=100 or objective.r1.weight=5"
+                )
+            parsed[key] = parse_value(value)
+    for key in parsed:
+        if len(key) > KEY or key.count(".") >= DEPTH:
+            raise SparringError(
+                f"the key '{key:.60}...' is longer than {KEY} characters or {DEPTH} names: no recipe has it"
+            )
+    return parsed
+
+
+def nested(key: str, value: Any) -> dict[str, Any]:
+    """A dotted key's value as mappings within one another."""
+    for name in reversed(key.split(".")):
+        value = {name: value}
+    return value
+
+
+def agreed(changes: Mapping[str, Any], key: str, option: Any, default: Any = None) -> Any:
+    """What the changes or an option say, else the default. Raises SparringError where both do and differ."""
+    if key not in changes:
+        return default if option is None else option
+    if option is not None and changes[key] != option:
+        raise SparringError(f"{key}={changes[key]} and --{key.replace('_', '-')} {option} differ: give one of them")
+    return changes[key]
+
+
+def parse_value(text: str) -> Any:
+    """A value as YAML reads it: 5, 1e-4, true, null, [a, b], {k: 5}, or a string."""
+    where = f"the value '{text[:40]}{'...' * (len(text) > 40)}'"
+    if len(text) > OVERRIDE:
+        raise SparringError(f"{where} has more than {OVERRIDE:,} characters: write it into a YAML file")
+    try:
+        return parse_yaml(text, where)
+    except NotYAMLError:
+        check_values(text, where)
+        return text
+
+
+class _Resolved(Protocol):
+    def to_dict(self) -> dict[str, Any]: ...
+
+
+def differences(a: _Resolved, b: _Resolved) -> dict[str, tuple[Any, Any]]:
+    """What differs between two recipes, as dotted keys with both values; a key that one lacks is None there."""
+    flat_a, flat_b = flat(a.to_dict()), flat(b.to_dict())
+    keys = [*flat_a, *(key for key in flat_b if key not in flat_a)]
+    return {key: (flat_a.get(key), flat_b.get(key)) for key in keys if flat_a.get(key) != flat_b.get(key)}
+
+
+def flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested mappings as one of dotted keys. An empty mapping stays, as a term without fields does."""
+    found: dict[str, Any] = {}
+    for key, value in values.items():
+        if isinstance(value, Mapping) and value:
+            found |= flat(value, f"{prefix}{key}.")
+        else:
+            found[f"{prefix}{key}"] = value
+    return found
+
+
+def is_classifier(recipe: Any) -> bool:
+    """Whether a recipe, name, file, run's folder or mapping is a classifier's rather than a GAN's."""
+    if isinstance(recipe, str) and recipe in shipped_classifiers():
+        return True
+    if isinstance(recipe, BaseModel):
+        return "criterion" in type(recipe).model_fields
+    if isinstance(recipe, str | Path) and os.path.exists(recipe):
+        recipe = read_recipe(recipe)
+    return isinstance(recipe, Mapping) and "discriminator" not in recipe and "data" in recipe

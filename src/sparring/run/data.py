@@ -1,0 +1,119 @@
+"""The images of a run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from sparring.data.packed import PackedImages
+from sparring.data.partial_labels import keep_share_of_labels
+from sparring.data.sources import load
+from sparring.errors import SparringError
+from sparring.messages import Note
+from sparring.recipe.gan import Data, Evaluation, Recipe
+
+FROM_PYTHON = "python:"
+
+
+@dataclass
+class RunData:
+    """The images of a run.
+
+    `real` is what the discriminator sees with labels, `whole` the training set that it is part of, all of it labelled, to
+    measure against; other splits are loaded when a metric asks for one.
+    """
+
+    real: PackedImages
+    negatives: PackedImages | None = None
+    unlabelled: PackedImages | None = None
+    whole: PackedImages | None = None
+    load_split: Callable[[str], PackedImages] | None = None
+    _splits: dict[str, PackedImages] = field(default_factory=dict)
+
+    def reference(self, split: str | None) -> PackedImages:
+        """The real images that generated ones are compared with."""
+        if split is None or split == self.real.split:
+            return self.whole or self.real
+        if self.load_split is None:
+            raise SparringError(f"these data have no split '{split}' to measure against")
+        if split not in self._splits:
+            self._splits[split] = self.load_split(split)
+        return self._splits[split]
+
+    def trained_on(self, images: PackedImages) -> bool:
+        """Whether these are the training images, or the set that they are part of: nothing that was held out."""
+        return images.fingerprint in {each.fingerprint for each in (self.real, self.whole) if each is not None}
+
+    def held_out(self) -> PackedImages | None:
+        """The test split, None where there is none or where it is what the run was trained on."""
+        try:
+            held = self.reference("test")
+        except SparringError:
+            return None
+        return None if self.trained_on(held) else held
+
+    def fingerprints(self, evaluation: Evaluation | None = None) -> dict[str, str]:
+        """Of the images that the run depends on, by name; those that it is measured against where they are others."""
+        sets = {"data": self.real, "negatives": self.negatives, "unlabelled": self.unlabelled}
+        if evaluation is not None and not self.trained_on(reference := self.reference(evaluation.split)):
+            sets["evaluation"] = reference
+        return {name: packed.fingerprint for name, packed in sets.items() if packed is not None}
+
+
+def load_run_data(
+    recipe: Recipe, note: Note, *, data: Any = None, negatives: Any = None, unlabelled: Any = None
+) -> RunData:
+    """The recipe's images, or those given in the place of its sources. Raises SparringError where they do not fit it."""
+    real = load_data(recipe.data, note, data)
+    real.check_no_class_is_empty()
+    if recipe.data.num_classes is not None and real.num_classes not in (0, recipe.data.num_classes):
+        raise SparringError(
+            f"the recipe says {recipe.data.num_classes} classes, and {real.name} has {real.num_classes}: "
+            "set data.num_classes, or choose some with data.classes"
+        )
+    whole = rest = None
+    if recipe.data.labelled is not None:
+        whole = real  # with its labels: measuring may know what training may not
+        real, rest = keep_share_of_labels(whole, recipe.data.labelled, recipe.seed)
+    like = {"size": real.size, "channels": real.channels}
+    others: dict[str, PackedImages | None] = {"negatives": None, "unlabelled": rest}
+    for name, given in (("negatives", negatives), ("unlabelled", unlabelled)):
+        named: Data | None = getattr(recipe, name)
+        if named is not None or given is not None:
+            base = named or Data(source=name)
+            fitted = base.model_copy(update={k: v for k, v in like.items() if getattr(base, k) is None})
+            others[name] = load_data(fitted, note, given)
+
+    def load_split(split: str) -> PackedImages:
+        changes: dict[str, Any] = {"split": split}
+        if recipe.data.renumber and real.class_names:  # the training images' classes, whichever of them this split has
+            changes |= {"renumber": False, "classes": list(real.class_names)}
+        return load_data(recipe.data.model_copy(update=changes), note, data)
+
+    return RunData(real, others["negatives"], others["unlabelled"], whole, load_split)
+
+
+def load_data(data: Data, note: Note, given: Any = None) -> PackedImages:
+    """One source of images as the recipe names it, or `given` in its place."""
+    if given is None and data.source.startswith(FROM_PYTHON):
+        raise SparringError(
+            f"this run's images came from Python ({data.source}): give them again, as sparring.train(..., data=...), "
+            "or name another source with data=..."
+        )
+    return load(
+        data.source if given is None else given,
+        split=data.split,
+        size=data.size,
+        channels=data.channels,
+        classes=data.classes,
+        renumber=data.renumber,
+        skip_unreadable=data.skip_unreadable,
+        download=data.download,
+        note=note,
+    )
+
+
+def python_sources(**given: Any) -> dict[str, str]:
+    """What stands in a recipe for images that come from Python, such as `python:ndarray`."""
+    return {name: f"{FROM_PYTHON}{type(images).__name__}" for name, images in given.items() if images is not None}

@@ -1,0 +1,110 @@
+"""What a run writes while it trains: JSON lines always, other trackers beside them."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Protocol
+
+from torch import Tensor
+
+from sparring.errors import SparringError
+from sparring.files import TIME_FIELDS, read_rows, write_atomically
+
+
+class Stopwatch:
+    """How long a run has been at work, over all of its sessions, and how quick its steps are. A clock set back stops it."""
+
+    def __init__(self, rows: Sequence[Mapping[str, Any]], step: int):
+        """rows: of the log so far. step: from which this session goes on."""
+        before = rows[-1].get("seconds") if rows else None
+        self._total = float(before) if isinstance(before, int | float) else 0.0
+        self._training = 0.0  # of this session
+        self._seen, self._since = time.perf_counter(), (step, 0.0)
+
+    def _look(self, *, training: bool = True) -> None:
+        now = time.perf_counter()
+        passed, self._seen = max(now - self._seen, 0.0), now
+        self._total += passed
+        self._training += passed if training else 0.0
+
+    @contextmanager
+    def aside(self) -> Iterator[None]:
+        """Around work that is not a training step, and does not count in their rate."""
+        self._look()
+        yield
+        self._look(training=False)
+
+    def times(self, step: int) -> dict[str, float]:
+        """The `TIME_FIELDS` at a step; the rate is that since the last call."""
+        self._look()
+        steps, seconds = step - self._since[0], self._training - self._since[1]
+        self._since = (step, self._training)
+        rate = steps / seconds if seconds > 0 else 0.0
+        return dict(zip(TIME_FIELDS, (round(self._total, 3), round(rate, 3)), strict=True))
+
+
+class Tracker(Protocol):
+    """Where numbers and pictures go. Implement these four to send a run anywhere else."""
+
+    def config(self, recipe: Mapping[str, Any]) -> None:
+        """The resolved recipe, once."""
+
+    def scalars(self, values: Mapping[str, float], step: int) -> None:
+        """Numbers of a step."""
+
+    def images(self, name: str, images: Tensor, step: int) -> None:
+        """uint8 images [N, C, H, W]."""
+
+    def close(self) -> None:
+        """The run is over."""
+
+
+class JsonLines:
+    """One JSON object per line, flushed as it is written. Lines beyond a step are dropped when a run resumes there."""
+
+    def __init__(
+        self, path: Path, *, after: int | None = None, keep: Callable[[Mapping[str, Any]], bool] = lambda row: True
+    ):
+        """after: of what is there, keep the rows up to this step that `keep` agrees to; None: start empty."""
+        self.path = path
+        rows = [] if after is None else [row for row in read_rows(path) if row["step"] <= after and keep(row)]
+        write_atomically(path, "".join(map(_line, rows)))
+        self._file = path.open("ab", buffering=0)
+
+    def write(self, row: Mapping[str, Any]) -> None:
+        self._file.write(_line(row).encode())
+
+    def close(self) -> None:
+        self._file.close()
+
+
+def _line(row: Mapping[str, Any]) -> str:
+    return json.dumps(row, ensure_ascii=False) + "\n"
+
+
+class TensorBoard:
+    """The tracker for TensorBoard, in the run's folder; needs the extra `tensorboard`."""
+
+    def __init__(self, folder: Path, *, after: int | None = None):
+        try:
+            from torch.utils.tensorboard import SummaryWriter
+        except ImportError:
+            raise SparringError("TensorBoard is not installed: pip install 'sparring[tensorboard]'") from None
+        self._writer = SummaryWriter(str(folder), purge_step=None if after is None else after + 1)
+
+    def config(self, recipe: Mapping[str, Any]) -> None:
+        self._writer.add_text("recipe", f"```\n{json.dumps(recipe, indent=2)}\n```", 0)
+
+    def scalars(self, values: Mapping[str, float], step: int) -> None:
+        for name, value in values.items():
+            self._writer.add_scalar(name, value, step)
+
+    def images(self, name: str, images: Tensor, step: int) -> None:
+        self._writer.add_images(name, images, step)
+
+    def close(self) -> None:
+        self._writer.close()

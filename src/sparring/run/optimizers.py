@@ -1,0 +1,73 @@
+"""Optimisers, with their state kept by parameter name."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+
+if TYPE_CHECKING:
+    from sparring.recipe.gan import Optimizer
+
+
+def make_optimizer(network: nn.Module, recipe: Optimizer) -> torch.optim.Optimizer:
+    """The recipe's optimiser over all parameters of a network, fused into one kernel where torch offers that."""
+    parameters: list[Tensor] = list(network.parameters())
+    common: dict[str, Any] = {"lr": 0.0, "weight_decay": recipe.weight_decay}  # the rate is set before each step
+    if recipe.kind in ("adam", "adamw"):
+        make = torch.optim.Adam if recipe.kind == "adam" else torch.optim.AdamW
+        fused = all(p.device.type in ("cpu", "cuda") for p in parameters)
+        return make(parameters, betas=recipe.betas, eps=recipe.eps, fused=fused, **common)
+    if recipe.kind == "rmsprop":
+        return torch.optim.RMSprop(parameters, eps=recipe.eps, momentum=recipe.momentum, foreach=True, **common)
+    return torch.optim.SGD(parameters, momentum=recipe.momentum, foreach=True, **common)
+
+
+def _keys_of(optimizer: torch.optim.Optimizer) -> set[str]:
+    """What this kind of optimiser keeps for a parameter."""
+    if isinstance(optimizer, torch.optim.Adam):  # and AdamW, which is one
+        return {"step", "exp_avg", "exp_avg_sq"}
+    momentum = {"momentum_buffer"} if optimizer.param_groups[0]["momentum"] else set()
+    return momentum | ({"step", "square_avg"} if isinstance(optimizer, torch.optim.RMSprop) else set())
+
+
+def set_learning_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
+    for group in optimizer.param_groups:
+        group["lr"] = rate
+
+
+def state_by_name(optimizer: torch.optim.Optimizer, network: nn.Module) -> dict[str, dict[str, Any]]:
+    """The optimiser's state, such as Adam's moments, by the name of the parameter that it belongs to."""
+    return {name: dict(optimizer.state[p]) for name, p in network.named_parameters() if p in optimizer.state}
+
+
+def load_state_by_name(
+    optimizer: torch.optim.Optimizer, network: nn.Module, state: dict[str, dict[str, Any]]
+) -> list[str]:
+    """Give the optimiser the state of each parameter that the network has under its old name and shape.
+
+    Returns the names whose state found no place, which is all of them where another kind of optimiser kept it.
+    """
+    wanted = _keys_of(optimizer)
+    parameters = dict(network.named_parameters())
+    fused = bool(optimizer.param_groups[0].get("fused"))
+    left = []
+    for name, values in state.items():
+        parameter = parameters.get(name)
+        shapes = [v.shape for v in values.values() if isinstance(v, Tensor) and v.ndim]
+        if parameter is None or set(values) != wanted or any(shape != parameter.shape for shape in shapes):
+            left.append(name)
+            continue
+        optimizer.state[parameter] = {
+            key: _placed(value, parameter, fused) if isinstance(value, Tensor) else value
+            for key, value in values.items()
+        }
+    return left
+
+
+def _placed(value: Tensor, parameter: Tensor, fused: bool) -> Tensor:
+    """A copy on the parameter's device, laid out in memory as the parameter is; counters stay on the CPU unless fused."""
+    if not value.ndim:
+        return value.to(parameter.device if fused else "cpu", copy=True)
+    return torch.empty_like(parameter, dtype=value.dtype).copy_(value)

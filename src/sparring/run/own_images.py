@@ -1,0 +1,76 @@
+"""A recipe on other images than it was written for: without classes, or of another size."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from sparring.data.packed import PackedImages
+from sparring.errors import SparringError
+from sparring.messages import Note
+from sparring.networks import BACKBONES, GENERATORS
+from sparring.recipe.gan import Network, Recipe
+
+KEYS = ("generator.network.conditioning", "discriminator.network.conditioning", "discriminator.conditioning")
+
+
+def fitted_to(recipe: Recipe, real: PackedImages, typed: Iterable[str], note: Note) -> Recipe:
+    """The recipe for these images: images without classes train an unconditional GAN, which a note says.
+
+    typed: the keys of the user's overrides; a conditioning that was asked for so is left to be refused. Raises SparringError
+    where a term of the objective needs classes, with the cure.
+    """
+    typed = set(typed)
+    if "data" in typed and "data.size" not in typed and recipe.data.size is not None:
+        size = f"{recipe.data.size}x{recipe.data.size}"
+        if real.stored is not None and real.stored.size != size:
+            theirs = real.stored.size or "several sizes"
+            note(
+                f"images of {real.name} ({theirs}) are cropped to squares and resized to {size}, the recipe's size: "
+                "data.size=N chooses another, data.size=null keeps theirs"
+            )
+    if real.num_classes:
+        return recipe
+    for name, term in recipe.objective.terms.items():
+        if any(head.outputs == "num_classes" or head.shared_with for head in term.heads()):
+            without = f"objective.{name}=null"
+            if name == recipe.objective.host_name:
+                without += " 'objective.hinge={}', another adversarial loss"
+            raise SparringError(
+                f"objective.{name} needs class labels, and {real.name} has none: put each class in a folder of its own, or "
+                f"train without it: {without}"
+            )
+    changed = [key for key in KEYS if _value(recipe, key) != "none" and not any(_within(key, said) for said in typed)]
+    if changed:
+        note(
+            f"{real.name} has no classes: an unconditional GAN is trained ({', '.join(f'{key}=none' for key in changed)})"
+        )
+    return without_classes(recipe, changed)
+
+
+def without_classes(recipe: Recipe, keys: Iterable[str] = KEYS) -> Recipe:
+    """The recipe with those of its conditionings set to none."""
+    for key in keys:
+        part = getattr(recipe, key.split(".")[0])
+        if _value(recipe, key) == "none":
+            continue
+        changes: dict[str, Any] = {"conditioning": "none"}
+        if ".network." in key:
+            changes = {"network": Network(kind=part.network.kind, **{**part.network.options, **changes})}
+        recipe = recipe.model_copy(update={key.split(".")[0]: part.model_copy(update=changes)})
+    return recipe
+
+
+def _value(recipe: Recipe, key: str) -> Any:
+    """How a player is conditioned; "none" for networks of the user's own, which see for themselves."""
+    player, *rest = key.split(".")
+    part = getattr(recipe, player)
+    if rest == ["conditioning"]:
+        return part.conditioning
+    known = part.network.kind in (GENERATORS if player == "generator" else BACKBONES)
+    return part.network.options.get("conditioning", "none") if known else "none"
+
+
+def _within(key: str, said: str) -> bool:
+    """Whether an override of `said` may have set the key."""
+    return key == said or key.startswith(f"{said}.")

@@ -1,0 +1,125 @@
+"""The machine that a run is on: device, ranks, precision. Nothing else knows about ranks.
+
+Distribution is `torch.distributed` under `torchrun`, with one flat all-reduce after each backward pass: several passes,
+double backward, lazy penalties and unused heads are then exact without further care.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+from collections.abc import Iterable
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+
+from sparring.run.device import usable_device
+from sparring.run.together import STEP_WAIT, answered, leave_together, prepare_signs
+
+
+@dataclass(frozen=True)
+class Runtime:
+    """device: where networks and batches are. rank, world: which process of how many. precision: of the passes."""
+
+    device: torch.device = torch.device("cpu")  # noqa: RUF009 - a device is immutable
+    rank: int = 0
+    world: int = 1
+    precision: Literal["float32", "bfloat16"] = "float32"
+
+    @classmethod
+    def start(cls, device: str | None = None, precision: Literal["float32", "bfloat16"] = "float32") -> Runtime:
+        """Join the process group where torchrun started this process; choose the accelerator where there is one.
+
+        The group lasts as long as the process: joining one again under the same torchrun would find the old addresses.
+        """
+        world = int(os.environ.get("WORLD_SIZE", "1"))
+        rank, local_rank = int(os.environ.get("RANK", "0")), int(os.environ.get("LOCAL_RANK", "0"))
+        if device is None:
+            device = f"cuda:{local_rank}" if torch.cuda.is_available() else "cpu"
+        chosen = usable_device(device)
+        if chosen.type == "cuda":
+            torch.cuda.set_device(chosen)
+        if world > 1 and not dist.is_initialized():
+            backend = "cpu:gloo,cuda:nccl" if chosen.type == "cuda" else "gloo"
+            dist.init_process_group(backend, timeout=STEP_WAIT)
+            atexit.register(_leave_group)
+        if world > 1:
+            prepare_signs()
+        return cls(chosen, rank, world, precision)
+
+    def stop(self) -> None:
+        """The end of a run. The process group stays, for a next one."""
+
+    @property
+    def is_main(self) -> bool:
+        """Whether this process writes samples, logs and checkpoints."""
+        return self.rank == 0
+
+    def autocast(self, full: bool) -> AbstractContextManager[Any]:
+        """The precision of a pass; `full` is float32, for penalties that are differentiated twice."""
+        if self.precision == "float32":
+            return nullcontext()
+        return torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=not full)
+
+    def together(self) -> AbstractContextManager[None]:
+        """Around work that may take long on some ranks, or fail: all ranks leave it together, or raise SparringError."""
+        return leave_together(self.rank) if self.world > 1 else nullcontext()
+
+    @torch.no_grad()
+    def average(self, values: Tensor) -> Tensor:
+        """The mean of a tensor over the ranks, on all of them."""
+        if self.world > 1:
+            self._add_up(values)
+            values = values / self.world
+        return values
+
+    def agree(self, flag: bool) -> bool:
+        """Whether any rank says so, on all of them."""
+        if self.world == 1:
+            return flag
+        votes = torch.tensor([float(flag)])  # on the CPU, so that nobody waits for the accelerator
+        self._add_up(votes)
+        return bool(votes.item() > 0)
+
+    @torch.no_grad()
+    def average_gradients(self, parameters: Iterable[Tensor]) -> None:
+        """Replace each gradient by its mean over the ranks. A missing one stays missing: on all ranks, or it raises."""
+        if self.world == 1:
+            return
+        parameters = list(parameters)
+        present = torch.tensor([p.grad is not None for p in parameters], dtype=torch.float32)  # on the CPU, as above
+        votes = present.clone()
+        self._add_up(votes)
+        if ((votes != 0) & (votes != self.world)).any():
+            raise RuntimeError(
+                "a parameter has a gradient on some ranks only: what runs must depend on counters, not data"
+            )
+        gradients = [p.grad for p in parameters if p.grad is not None]
+        if not gradients:
+            return
+        flat = torch.cat([gradient.flatten() for gradient in gradients])
+        self._add_up(flat)
+        flat /= self.world
+        for gradient, mean in zip(gradients, flat.split([g.numel() for g in gradients]), strict=True):
+            gradient.copy_(mean.view_as(gradient))
+
+    @torch.no_grad()
+    def copy_from_main(self, tensors: Iterable[Tensor]) -> None:
+        """Give every rank rank 0's tensors."""
+        if self.world > 1:
+            with answered(self.rank):
+                for tensor in tensors:
+                    dist.broadcast(tensor.data, src=0)
+
+    def _add_up(self, values: Tensor) -> None:
+        with answered(self.rank):
+            dist.all_reduce(values)
+
+
+def _leave_group() -> None:
+    if dist.is_initialized():
+        dist.destroy_process_group()
