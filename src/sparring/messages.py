@@ -12,6 +12,11 @@ def to_stderr(text: str) -> None:
     sys.stderr.write(f"{text}\n")
 
 
+def counted(n: int, one: str, more: str | None = None) -> str:
+    """`1 image`, `2,000 images`; more: a plural that does not end in s alone."""
+    return f"{n:,} {one if n == 1 else more or one + 's'}"
+
+
 def in_notebook() -> bool:
     """Whether this is a notebook's process: a shell of IPython that a kernel drives."""
     if "IPython" not in sys.modules:

@@ -27,7 +27,7 @@ def write_classifier_report(
     body = [
         _head(name, recipe, facts, warnings, verdict),
         _cards(evaluations),
-        section("Negative confidence rate: sure answers to what is none of the classes", _ncr(evaluations)),
+        section("Negative confidence rate: confident answers to images of no class", _ncr(evaluations)),
         section("Images of the classes", _positives(evaluations)),
         section("The largest probability", _histograms(evaluations)),
         _mistakes(evaluations),
@@ -96,7 +96,7 @@ def _rate(value: float | None) -> str:
 
 def _head(name: str, recipe: Mapping[str, Any], facts: Mapping[str, Any], warnings: Sequence[str], verdict: str) -> str:
     parts = [f"{recipe.get('steps')} steps of {recipe.get('batch_size')} images"]
-    parts += [str(facts[key]) for key in ("hardware", "commit") if facts.get(key)]
+    parts += [f"{before}{facts[key]}" for key, before in (("hardware", ""), ("commit", "commit ")) if facts.get(key)]
     lines = [str(recipe.get("about", "")), data_line(facts), " · ".join(parts)]
     listed = "".join(f"<li>{html.escape(warning)}</li>" for warning in warnings)
     return (
@@ -127,10 +127,10 @@ def _cards(evaluations: Mapping[str, Evaluation]) -> str:
 
 def _ncr(evaluations: Mapping[str, Evaluation]) -> str:
     note = (
-        "<p>NCR t: share of the probe's images whose largest probability exceeds t; lower is better, and a classifier that "
-        "is never sure would have 0: read it with the accuracy and the share above t below. AUROC: against the test images. "
-        "FPR95: share of test images lost when 95% of the probe is caught. unknown: caught by the threshold below. A probe "
-        "that was seen in training says little.</p>"
+        "<p>NCR t is the share of a probe's images whose largest probability exceeds t. Lower is better, but a classifier "
+        "that is never sure has 0: read it with the accuracy and the share above t in the next table. AUROC tells the probe "
+        "from the test images. FPR95 is the share of test images lost when 95% of the probe is caught. “unknown” is the "
+        "share of the probe below the classifier's threshold. A probe that was seen in training says little.</p>"
     )
     columns, rows = ncr_rows_of(_numbers(evaluations))
     return note + table(columns, rows) if rows else "<p>The recipe names no probes.</p>"
@@ -138,9 +138,9 @@ def _ncr(evaluations: Mapping[str, Evaluation]) -> str:
 
 def _positives(evaluations: Mapping[str, Evaluation]) -> str:
     note = (
-        "<p>above t: share of test images whose largest probability exceeds t. threshold: below it an answer is “unknown”, "
-        "chosen on held-out training images for the recipe's false-alarm rate; false alarms: its share of the test images."
-        "</p>"
+        "<p>“above t” is the share of test images whose largest probability exceeds t. Below the threshold the answer is "
+        "“unknown”: it was chosen on held-out training images for the recipe's false-alarm rate. “false alarms” is the "
+        "share of test images below it.</p>"
     )
     return note + table(*positive_rows_of(_numbers(evaluations)))
 
@@ -162,7 +162,7 @@ def _mistakes(evaluations: Mapping[str, Evaluation]) -> str:
     for name, evaluation in evaluations.items():
         shown = {f"Confident mistakes on the classes: {name}": evaluation.test_mistakes}
         for probe, mistakes in evaluation.probe_mistakes.items():
-            shown[f"Most confident answers to “{probe}”, which is none of the classes: {name}"] = mistakes
+            shown[f"Most confident answers to “{probe}”, images of no class: {name}"] = mistakes
         for title, mistakes in shown.items():
             if mistakes:
                 pictures = "".join(_mistake(mistake) for mistake in mistakes)

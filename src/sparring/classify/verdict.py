@@ -24,9 +24,10 @@ def verdict(name: str, numbers: Mapping[str, Any]) -> str:
     if not caught:
         return f'{name} answers "unknown" to {own}; to what else is not known: name images of no class as probes'
     listed = sorted(caught, key=lambda probe: caught[probe])[:LISTED]
-    shares = [f"{caught[probe]:.1%} of {probe}" for probe in caught if probe in listed]
-    missed = [probe for probe in caught if probe in listed and caught[probe] < MOST]
-    outcome = f": most of {_and(missed)} still get a class" if missed else ""
+    shares = [f"{caught[probe]:.1%} of {_quoted(probe)}" for probe in caught if probe in listed]
+    missed = [_quoted(probe) for probe in caught if probe in listed and caught[probe] < MOST]
+    all_missed = len(missed) == len(listed) > 1
+    outcome = f": most of {'each' if all_missed else _and(missed)} still get a class" if missed else ""
     return f'{name} answers "unknown" to {_and(shares)}, and to {own}{outcome}'
 
 
@@ -70,6 +71,11 @@ def _at_most(k: int, n: int, p: float) -> float:
         for i in range(k + 1)
     )
     return sum(map(math.exp, logs))
+
+
+def _quoted(probe: str) -> str:
+    """A name within a list of names."""
+    return f"'{probe}'" if "," in probe else probe
 
 
 def _and(names: list[str]) -> str:

@@ -158,9 +158,8 @@ def _pictures_before(folder: Path) -> set[str]:
 
 def _head(runs: Sequence[OpenedRun], facts: dict[str, Any]) -> str:
     names = ", ".join(f"{run.name} (step {run.last})" for run in runs)
-    where = (
-        f"{facts['date']} · sparring {facts['sparring']} · {facts['commit'] or 'no commit'} · up to {facts['n']} images"
-    )
+    commit = f"commit {facts['commit']}" if facts["commit"] else "no commit"
+    where = f"{facts['date']} · sparring {facts['sparring']} · {commit} · up to {facts['n']} images"
     return f"<h1>Diagnosis</h1>\n<p>{html.escape(names)}</p>\n<p>{html.escape(where)}</p>"
 
 

@@ -13,6 +13,7 @@ from typing import Any
 
 from sparring.errors import SparringError
 from sparring.files import TIME_FIELDS, read_rows, write_atomically
+from sparring.messages import counted
 from sparring.parsing import read_json
 from sparring.report.plots import curves, render, shrunk
 from sparring.report.samples import embedded, strips
@@ -63,7 +64,8 @@ td.value { font-variant-numeric: tabular-nums; font-weight: 600 } th { color: va
 .shares { display: grid; grid-template-columns: max-content 1fr max-content; gap: .25rem .8rem; align-items: center;
           font-size: .9rem }
 .shares i { background: var(--bar); height: .8rem; border-radius: .2rem; display: block; min-width: 1px }
-pre { background: var(--card); border-radius: .6rem; padding: 1rem; overflow-x: auto; font-size: .82rem; margin: .6rem 0 }
+pre { background: var(--card); border-radius: .6rem; padding: 1rem; font-size: .82rem; margin: .6rem 0 }
+pre { white-space: pre-wrap; overflow-wrap: anywhere }
 summary { cursor: pointer; color: var(--soft) } li { color: var(--soft) }
 """
 
@@ -190,7 +192,7 @@ def _head(name: str, facts: Mapping[str, Any], log: list[dict[str, Any]], ended:
         parts.append(f"{log[-1]['images']:,} real images seen")
     if log and "seconds" in log[-1]:
         parts.append(f"{log[-1]['seconds'] / 60:.1f} minutes")
-    parts += [str(facts[key]) for key in ("hardware", "commit") if facts.get(key)]
+    parts += [f"{before}{facts[key]}" for key, before in (("hardware", ""), ("commit", "commit ")) if facts.get(key)]
     lines = [str(recipe.get("about", "")), data_line(facts), " · ".join(parts), f"Stopped: {ended}" if ended else ""]
     return f"<h1>{html.escape(name)}</h1>\n" + "\n".join(f"<p>{html.escape(line)}</p>" for line in lines if line)
 
@@ -202,17 +204,15 @@ def data_line(facts: Mapping[str, Any]) -> str:
         source = (facts.get("recipe", {}).get("data") or {}).get("source")
         return f"Data: {source}" if source else ""
     named = f"{data['name']}{', ' + data['split'] if data['split'] else ''}"
-    parts = [f"{_counted(data['images'], 'image')} of {data['size']} x {data['size']} pixels"]
+    parts = [f"{counted(data['images'], 'image')} of {data['size']} x {data['size']} pixels"]
     parts.append("grey" if data["channels"] == 1 else "RGB")
     if data["classes"]:
         listed = ", ".join(data["class_names"][:CLASSES_NAMED])
         more = ", ..." if len(data["class_names"]) > CLASSES_NAMED else ""
-        parts.append(_counted(data["classes"], "class", "classes") + (f" ({listed}{more})" if listed else ""))
+        parts.append(counted(data["classes"], "class", "classes") + (f" ({listed}{more})" if listed else ""))
+    else:
+        parts.append("no classes")
     return f"Data: {named}: {', '.join(parts)}"
-
-
-def _counted(n: int, one: str, more: str | None = None) -> str:
-    return f"{n:,} {one if n == 1 else more or one + 's'}"
 
 
 def _unmeasured(facts: Mapping[str, Any], log: list[dict[str, Any]], reason: str) -> str:

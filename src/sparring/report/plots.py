@@ -123,6 +123,11 @@ def curves(
     figure, axes = panel(title=title, xlabel=xlabel, ylabel=ylabel, size=_with_legend(size, series) if beside else size)
     if "x" in logarithmic:
         logarithmic_axis(axes, "x")
+    elif xlabel == "step":
+        from matplotlib.ticker import MaxNLocator
+
+        # There are no half steps.
+        axes.xaxis.set_major_locator(MaxNLocator("auto", steps=[1, 2, 2.5, 5, 10], integer=True))
     if "y" in logarithmic:
         logarithmic_axis(axes, "y")
     for i, (name, (steps, values)) in enumerate(series.items()):
