@@ -59,7 +59,7 @@ def open_npz(path: Path, before: str | None = None) -> Iterator[Npz]:
     except (SparringError, MemoryError):
         raise
     except zipfile.BadZipFile as error:
-        raise SparringError(f"{before}damaged? ({error}; it is no complete zip file)") from error
+        raise SparringError(f"{before}damaged? ({error}; it is not a complete zip file)") from error
     except Exception as error:  # zipfile, zlib and NumPy raise a dozen kinds of error for damaged files
         reason = " ".join(str(error).split())[:160] or type(error).__name__
         raise SparringError(f"{before}damaged? ({reason})") from error
@@ -87,7 +87,7 @@ def npy_header(file: IO[bytes], size: int, what: str) -> tuple[tuple[int, ...], 
 
 def read_npy(path: Path) -> np.ndarray:
     """The array of a `.npy` file. Raises SparringError for anything else."""
-    with one_line(f"{path} is no readable .npy: "):
+    with one_line(f"{path} is not a readable .npy: "):
         size = path.stat().st_size
         with path.open("rb") as file:
             if zipfile.is_zipfile(file):

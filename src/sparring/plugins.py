@@ -62,7 +62,7 @@ def find(kind: str, registry: Mapping[str, str], what: str, trust: Trust = SHIPP
             f"{what} '{kind}': {module_name} has no '{attribute}': {nearest(attribute, names)}"
         ) from None
     if not callable(found):
-        raise SparringError(f"{what} '{kind}' is no class or function, but {found!r:.100}")
+        raise SparringError(f"{what} '{kind}' is neither a class nor a function, but {found!r:.100}")
     return found
 
 
@@ -71,7 +71,7 @@ def find_class(kind: str, registry: Mapping[str, str], what: str, base: type, tr
     found = find(kind, registry, what, trust)
     if not (isinstance(found, type) and issubclass(found, base)):
         raise SparringError(
-            f"{what} '{kind}' is no class below {base.__module__}.{base.__qualname__}, but {found!r:.100}"
+            f"{what} '{kind}' is not a subclass of {base.__module__}.{base.__qualname__}, but {found!r:.100}"
         )
     return found
 

@@ -241,7 +241,7 @@ def test_case_19_networks_that_fit_no_memory(command, tiny, tmp_path):
         (("show", "x" * 5_000), "unknown recipe"),
         (("show", "quickstart", "--diff", "x" * 5_000), "unknown recipe"),
         (("evaluate", "x" * 5_000, "--real", "x" * 5_000), "no file or folder"),
-        (("diagnose", "x" * 5_000), "is no run"),
+        (("diagnose", "x" * 5_000), "is not a run"),
         (("train", "quickstart", "--from", "x" * 5_000), "x"),
         (("bench", "step", "quickstart", "--iterations", 10**30), "iterations"),
     ],

@@ -116,7 +116,7 @@ def test_an_unreadable_image_is_named_or_skipped(run, tmp_path, pixels):
     [
         (["nowhere.png"], {}, "there is no image or folder 'nowhere.png'"),
         ([], {}, "no images: name files"),
-        ([__file__], {}, "is no image, folder or zip"),
+        ([__file__], {}, "is neither an image, a folder nor a zip"),
         (["."], {"threshold": 1.5}, "a probability from 0 to 1, got 1.5"),
         (["."], {"threshold": "x"}, "a probability from 0 to 1, got 'x'"),
         (3, {}, "images are paths of files, folders or zips, got int: tensors go to"),
@@ -156,7 +156,7 @@ def test_either_of_its_two_files_names_a_classifier(name, run, tmp_path):
     [
         ("m.onnx", r"m\.onnx' is a classifier for other programs: give the run .*or its \.safetensors"),
         ("m.pt2", r"m\.pt2' is a classifier for other programs"),
-        ("m.png", r"m\.png' is no classifier: give the folder of a run of `sparring classify`, or a \.safetensors"),
+        ("m.png", r"m\.png' is not a classifier: give the folder of a run of `sparring classify`, or a \.safetensors"),
         ("m.onnx.json", r"m\.onnx\.json' holds no trained classifier: m\.onnx\.safetensors is missing"),
         ("m" * 300, "there is no classifier '.*mmm"),
     ],

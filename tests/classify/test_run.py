@@ -314,7 +314,7 @@ def test_the_command_line_trains_predicts_and_exports(cli, album, tmp_path, with
     assert code == 0 and "accuracy" in out and "NCR" not in out and "seen in training" not in out
     (album / "test" / "left" / "notes.txt").write_text("x")
     code, out, err = cli("predict", tmp_path / "run", album / "test" / "left", "--json", "--threshold", "0")
-    assert err.count("\n") == 1 and "1 files are not images and are left out, e.g. 'notes.txt'" in err
+    assert err.count("\n") == 1 and "1 file is not an image and is left out, e.g. 'notes.txt'" in err
     assert all(set(entry["probabilities"]) == {"left", "right"} for entry in json.loads(out))
     assert code == 0 and [entry["best"] for entry in json.loads(out)] == [entry["label"] for entry in json.loads(out)]
     code, out, _ = cli("predict", tmp_path / "run", album / "test" / "left" / "0.png")
@@ -353,9 +353,18 @@ def test_the_changes_that_classify_names_are_those_of_its_recipes(cli, monkeypat
         (["classify", "nat/demo", "--beside", "a=nowhere"], "there is no classifier 'nowhere'"),
         (["predict", "nowhere", "x.png"], "there is no classifier 'nowhere'"),
         (["export", "nowhere", "--out", "x.onnx"], "there is no classifier 'nowhere'"),
-        (["classify", "nat/demo", "network=os:path"], "network 'os:path' is no class or function, but <module"),
-        (["classify", "nat/demo", "criterion=os:path"], "criterion 'os:path' is no class or function, but <module"),
-        (["classify", "nat/demo", "criterion=math:pi"], "criterion 'math:pi' is no class or function, but 3.14"),
+        (
+            ["classify", "nat/demo", "network=os:path"],
+            "network 'os:path' is neither a class nor a function, but <module",
+        ),
+        (
+            ["classify", "nat/demo", "criterion=os:path"],
+            "criterion 'os:path' is neither a class nor a function, but <module",
+        ),
+        (
+            ["classify", "nat/demo", "criterion=math:pi"],
+            "criterion 'math:pi' is neither a class nor a function, but 3.14",
+        ),
         (
             ["classify", "nat/demo", "criterion=foo"],
             "one of baseline, extra_class, nat. Your own is package.module:Name",

@@ -68,13 +68,13 @@ WRONG_VALUES = [
     ("generator.network.widht=8", "generator 'dcgan' has no option 'widht'", "did you mean 'width'?"),
     ("discriminator.network.kind=dcgam", "unknown backbone 'dcgam'", "did you mean 'dcgan'?"),
     ("discriminator.network=nowhere:Nothing", "there is no module 'nowhere'"),
-    ("generator.network=json:JSONDecoder", "no class below torch.nn"),
+    ("generator.network=json:JSONDecoder", "not a subclass of torch.nn"),
     ("objective.hing={}", "unknown term 'hing'", "did you mean 'hinge'?"),
     ("objective.hinge.wieght=2", "unknown key objective.hinge.wieght", "did you mean 'weight'?"),
     ("objective.hinge.weight=true", "weight", "true"),
     ("objective.hinge=null", "exactly one adversarial loss, this one has none: add one"),
     ("objective.wasserstein={}", "exactly one adversarial loss", "hinge and wasserstein", "add objective.hinge=null"),
-    ("objective.x.kind=os:getcwd", "term 'os:getcwd'", "no class below sparring"),
+    ("objective.x.kind=os:getcwd", "term 'os:getcwd'", "not a subclass of sparring"),
     ("objective.r1=5", "objective.r1 takes the term's fields", "got 5"),
     ("objective=[]", "objective takes a mapping"),
     ("steps=many", "steps takes a whole number, got 'many'"),
@@ -117,7 +117,7 @@ WRONG_VALUES = [
     ("scale=-1", "scale takes a factor above 0"),
     ("scale=x", "scale takes a number, got 'x'"),
     ("name=", "name takes text"),
-    ("no-equals-sign", "'no-equals-sign' is no override: write key=value"),
+    ("no-equals-sign", "'no-equals-sign' is not a change: write key=value"),
 ]
 
 
@@ -141,7 +141,7 @@ def test_unknown_recipes_and_bad_recipe_files(command, tmp_path):
     one_line(command("train", "xyzzy"), "unknown recipe 'xyzzy': `sparring recipes --all` lists them.")
     one_line(command("train", "none.yaml"), "there is no recipe file none.yaml")
     (tmp_path / "empty").mkdir()
-    one_line(command("train", "empty"), "empty is a folder without a recipe.json")
+    one_line(command("train", "empty"), "'empty' is not a run")
     for text, part in [
         ("steps: [1, 2", "bad.yaml is not valid YAML"),
         ("- a\n- b", "should hold a mapping"),
@@ -221,7 +221,7 @@ def test_sampling_from_what_is_no_generator(command, tmp_path, trained):
     one_line(command("sample", "empty", "--out", "x.png"), "holds no trained generator")
     (tmp_path / "g.safetensors").write_bytes(b"garbage")
     one_line(command("sample", "g.safetensors", "--out", "x.png"), "g.safetensors is damaged")
-    one_line(command("evaluate", "empty"), "'empty' is no run")
+    one_line(command("evaluate", "empty"), "'empty' is not a run")
     one_line(command("evaluate", trained, "m=5"), "unknown key evaluation.m")
     one_line(command("pack", "nowhere"), "there is no file or folder 'nowhere'")
 
@@ -264,7 +264,7 @@ def test_what_a_comparison_or_accuracies_cannot_use_is_refused(command, trained,
     versus = ("evaluate", trained, "--real", "images.npz", "--versus", trained, "--out", "out")
     one_line(command(*versus, "--metrics", "fd", "--is-splits", 3), "leave --metrics, --is-splits out")
     one_line(command(*versus, "--images-split", "test", "n=5"), "leave --images-split, key=value out")
-    one_line(command("evaluate", "x.npz", *versus[2:]), "'x.npz' is no run and no generator's file")
+    one_line(command("evaluate", "x.npz", *versus[2:]), "'x.npz' is neither a run nor a generator's file")
     assert not (tmp_path / "out").exists()
     one_line(command("evaluate", trained, "--metrics", "accuracies", "--extractor", "fashion"), "need no extractor")
     one_line(command("evaluate", trained, "--metrics", "accuracies", "--real", "x.npz"), "leave --real out")

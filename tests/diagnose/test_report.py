@@ -289,7 +289,7 @@ def test_diagnosing_changes_nothing_of_a_run(folder: Path, found) -> None:
 @pytest.mark.parametrize(
     ("runs", "options", "words"),
     [
-        (["nowhere"], {}, "'nowhere' is no run"),
+        (["nowhere"], {}, "'nowhere' is not a run"),
         (["rich"], {"only": "gradient"}, "unknown section 'gradient'.*gradients"),
         (["rich"], {"only": None}, "unknown section None.*gradients"),
         (["rich"], {"only": [["curves"]]}, "unknown section .*did you mean 'curves'"),
@@ -325,7 +325,7 @@ def test_the_public_name_is_the_function_and_the_package(tmp_path: Path) -> None
         call = "try:\n    sparring.diagnose('x')\nexcept sparring.SparringError as error:\n    print(error)"
         code = f"{first}\nimport sparring\n{call}"
         done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path, timeout=60)
-        assert "'x' is no run" in done.stdout, done.stderr
+        assert "'x' is not a run" in done.stdout, done.stderr
 
 
 def test_the_command_prints_its_tables(folder: Path, command_line) -> None:

@@ -80,7 +80,7 @@ def test_runs_without_classes_are_refused_before_they_are_measured(tmp_path, wit
     sparring.train(tiny_recipe(steps=1), data=tiny_images(), out=tmp_path / "run")
     with pytest.raises(SparringError, match="takes no classes"):
         compare_runs(tmp_path / "run", tmp_path / "run", "nowhere", tmp_path / "out")
-    with pytest.raises(SparringError, match="is no run and no generator's file"):
+    with pytest.raises(SparringError, match="is neither a run nor a generator's file"):
         compare_runs(tiny_images(), tmp_path / "run", "nowhere", tmp_path / "out")
 
 

@@ -117,11 +117,11 @@ def test_wrong_input_is_named(tmp_path, run):
         SparringError, match="n, the number of generated images to measure, must be a whole number of at least 2, got 1"
     ):
         of(run, tiny_images(), n=1)
-    with pytest.raises(SparringError, match="one has 1 images, and a distribution takes at least 2"):
+    with pytest.raises(SparringError, match="one has 1 image, and a distribution takes at least 2"):
         of(PackedImages(noise(1, 3), name="one"), REALS)
     with pytest.raises(SparringError, match="batch_size must be a whole number of at least 1, got 0"):
         of(FAKES, REALS, batch_size=0)
-    with pytest.raises(SparringError, match="no extractor fits"):
+    with pytest.raises(SparringError, match="say which feature extractor"):
         evaluate_pair(FAKES, REALS)
     with pytest.raises(SparringError, match="has no split 'test'"):
         of(run, tiny_images(), images_split="test")

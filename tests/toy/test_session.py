@@ -168,7 +168,7 @@ def test_another_loss_replaces_the_methods_own() -> None:
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["spd"], "unknown method 'spd', and no key=value: did you mean 'sdp'"),
+        (["spd"], "unknown method 'spd', which is not key=value either: did you mean 'sdp'"),
         (["sdp", "hinge"], "two methods"),
         (["objective.sdp.kk=5"], "unknown key objective.sdp.kk"),
         (["stepz=5"], "unknown key stepz: did you mean 'step'"),

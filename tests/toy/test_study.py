@@ -155,12 +155,12 @@ def test_a_run_that_breaks_is_a_line_without_numbers(tmp_path: Path, monkeypatch
 def test_wrong_studies(tmp_path: Path) -> None:
     damaged = tmp_path / "damaged.jsonl"
     damaged.write_text('{"a": 1}\n{"b": 2}\n')
-    with pytest.raises(SparringError, match="line 1 is no run"):
+    with pytest.raises(SparringError, match="line 1 is not a run"):
         run_study(damaged, seeds=1, steps=4, plan=PLAN)
     for content, message in (
-        (b"\xff\xfe\x00\n", "no study"),
-        (b"hello", "line 1 is no run"),
-        (b"[1]\n", "line 1 is no run"),
+        (b"\xff\xfe\x00\n", "not a study"),
+        (b"hello", "line 1 is not a run"),
+        (b"[1]\n", "line 1 is not a run"),
     ):
         damaged.write_bytes(content)
         with pytest.raises(SparringError, match=message):

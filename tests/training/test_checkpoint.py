@@ -76,8 +76,8 @@ def test_a_pickle_with_code_is_refused_and_not_run(tmp_path, monkeypatch, kind):
 @pytest.mark.parametrize(
     ("content", "what"),
     [
-        ([1, 2], "no checkpoint of a run"),
-        ({"state": {}}, "no checkpoint of a run"),
+        ([1, 2], "not a checkpoint of a run"),
+        ({"state": {}}, "not a checkpoint of a run"),
         ({"format": 99, "hash": "", "state": {}}, "format 99"),
         ({"format": 1, "hash": "abc", "state": {"step": 1}}, "hash"),
         ({"format": 1, "hash": "abc", "state": torch.ones(1)}, "damaged"),

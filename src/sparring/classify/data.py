@@ -19,7 +19,7 @@ from sparring.data.packed import PackedImages
 from sparring.data.sources import load, splits_of
 from sparring.data.torchvision_sets import BARE_NAMES
 from sparring.errors import SparringError
-from sparring.messages import Note
+from sparring.messages import Note, counted
 from sparring.randomness import generator_for
 from sparring.run.data import FROM_PYTHON
 
@@ -88,8 +88,8 @@ def load_classifier_data(
         train, validation = split_off(train, recipe.validation, recipe.seed, "validation")
     if len(train) < recipe.most_positives:
         raise SparringError(
-            f"{train.name} has {len(train)} images to train on, fewer than the {recipe.most_positives} positives of a "
-            "batch: lower batch_size"
+            f"{train.name} has {counted(len(train), 'image')} to train on, fewer than the {recipe.most_positives} positives "
+            "of a batch: lower batch_size"
         )
     known = _classes_by_image({"training": train, "validation": validation, "test": tested})
     negative = None
@@ -217,6 +217,13 @@ def _load_others(
                 "split": images.split or positives.split,
             }
         )
+        try:
+            return _load(images, note, None, positives.size, positives.channels)
+        except SparringError as error:
+            raise SparringError(
+                f"{error}. Negatives, probes and test images that name no source are classes of the data: give "
+                "negatives=SOURCE, and probes=null or probes.NAME=SOURCE"
+            ) from None
     return _load(images, note, given, positives.size, positives.channels)
 
 

@@ -162,7 +162,7 @@ def make_criterion(criterion: Network, num_classes: int) -> nn.Module:
     with one_line(f"criterion '{criterion.kind}' cannot be built: ", "; see to its options"):
         made = found(**given, **criterion.options)
     if not isinstance(made, nn.Module):
-        raise SparringError(f"criterion '{criterion.kind}' is no torch.nn.Module, but {type(made).__name__}")
+        raise SparringError(f"criterion '{criterion.kind}' is not a torch.nn.Module, but {type(made).__name__}")
     return made
 
 

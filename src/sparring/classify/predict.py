@@ -98,7 +98,9 @@ def _files(sources: list[str | Path], note: Note) -> Iterable[tuple[str, Callabl
             raise SparringError(f"there is no image or folder '{source}'")
         if source.is_file() and source.suffix.lower() != ".zip":
             if not is_image(source.name):
-                raise SparringError(f"'{source}' is no image, folder or zip: images end in {', '.join(IMAGE_SUFFIXES)}")
+                raise SparringError(
+                    f"'{source}' is neither an image, a folder nor a zip: images end in {', '.join(IMAGE_SUFFIXES)}"
+                )
             yield str(source), partial(read_bytes, source, IMAGE_BYTES)
             continue
         with open_tree(source) as tree:

@@ -152,7 +152,9 @@ class ClassifierRecipe(Part):
     validation: float = Field(0.1, ge=0, le=0.5)  # share of the training images held out to choose the threshold with
     false_alarm_rate: float = Field(0.05, gt=0, lt=1)  # share of validation positives that the threshold calls unknown
     negatives: Annotated[Negatives | None, BeforeValidator(_source)] = None
-    probes: dict[str, Annotated[Images | None, BeforeValidator(_source)]] = Field(default_factory=dict)
+    probes: Annotated[
+        dict[str, Annotated[Images | None, BeforeValidator(_source)]], BeforeValidator(lambda given: given or {})
+    ] = Field(default_factory=dict)
 
     network: Annotated[Network, BeforeValidator(_kind)] = Network(kind="resnet18")
     criterion: Annotated[Network, BeforeValidator(_kind)] = Network(kind="nat")
@@ -269,7 +271,13 @@ def _values(source: Any, allow_code: bool) -> tuple[dict[str, Any], Trust]:
     path = Path(source)
     if not os.path.exists(path) and path.suffix not in (".yaml", ".yml", ".json"):
         raise unknown_recipe(name)
-    return read_with_trust(path, allow_code=allow_code)
+    values, trust = read_with_trust(path, allow_code=allow_code)
+    if "discriminator" in values:
+        what = "the run" if path.is_dir() else "a recipe"
+        raise SparringError(
+            f"'{source}' is {what} of a GAN: `sparring train` trains it, and `sparring classify` classifiers"
+        )
+    return values, trust
 
 
 def _merged(values: dict[str, Any], change: dict[str, Any]) -> dict[str, Any]:

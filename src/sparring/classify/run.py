@@ -134,6 +134,8 @@ def train_classifier(
         ExitStack() as until_the_end,
     ):
         check_folder(folder, resume=resume, verb="classify")
+        if resume and not is_run(folder):
+            note(f"{folder} holds no run yet: a new one starts there")
         if is_run(recipe):  # which another process may have written to before the lock
             chosen = _with_python_sources(recipe, overrides, data, negatives, allow_code)
         chosen = _resolved(chosen, folder)

@@ -201,7 +201,7 @@ def _weights_at(path: str | os.PathLike[str]) -> Path:
         )
     if path.suffix not in (".safetensors", ".json"):
         raise SparringError(
-            f"'{path}' is no classifier: give the folder of a run of `sparring classify`, or a .safetensors"
+            f"'{path}' is not a classifier: give the folder of a run of `sparring classify`, or a .safetensors"
         )
     return path.with_suffix(".safetensors")
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def diagnose(
-    runs: Annotated[list[str], typer.Argument(metavar="RUN...", help="Folders of runs, or checkpoint files.")],
+    runs: Annotated[list[str], typer.Argument(metavar="RUN", help="Folders of runs, or checkpoint files.")],
     out: Annotated[Path | None, path_option("Folder of the report. Default: RUN/diagnosis.")] = None,
     only: Annotated[
         list[str] | None,

@@ -19,7 +19,7 @@ def evaluate(
     overrides: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[KEY=VALUE]...", help="Changes to a run's evaluation, such as n=10000 split=test; without --real."
+            metavar="KEY=VALUE", help="Changes to a run's evaluation, such as n=10000 split=test; without --real."
         ),
     ] = None,
     real: Annotated[str | None, typer.Option(help="What to compare with: the same kinds, or statistics.npz.")] = None,

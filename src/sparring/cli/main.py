@@ -41,6 +41,8 @@ Then
 The documentation is in the repository: README.md, then the folder docs.
 """
 
+WITH_CHANGES = ("train", "classify", "show")  # verbs whose arguments are settings of a recipe
+
 app = typer.Typer(
     help="Train GANs against better opponents.",
     pretty_exceptions_enable=False,
@@ -110,9 +112,23 @@ def _is_usage_error(error: Exception) -> bool:
 
 def _usage(error: Any) -> str:
     """What is wrong with the words of a command, and whose help says what is right."""
-    message = error.format_message()
+    message, verb = error.format_message(), _verb()
+    if type(error).__name__ == "NoSuchOption" and verb in WITH_CHANGES and not _near_options(error):
+        key = error.option_name.lstrip("-").replace("-", "_")
+        return f"{verb} has no option {error.option_name}: write settings of the recipe without dashes, {key}=VALUE"
     end = "" if message.endswith((".", "?", ")")) else "."
-    return f"{message}{end} Try `{error.ctx.command_path if error.ctx else 'sparring'} --help`"
+    return f"{message}{end} Try `{error.ctx.command_path if error.ctx else f'sparring {verb}'.rstrip()} --help`"
+
+
+def _verb() -> str:
+    """The verb of this process's command, where an error does not know it."""
+    verbs = (*(command.callback.__name__ for command in app.registered_commands if command.callback), "bench")
+    return next((word for word in sys.argv[1:] if word in verbs), "")
+
+
+def _near_options(error: Any) -> list[str]:
+    """The options that an unknown one may have meant."""
+    return [option for option in getattr(error, "possibilities", None) or () if option != "--help"]
 
 
 def _fail(message: str) -> None:

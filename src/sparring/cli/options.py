@@ -34,11 +34,11 @@ ClassifierArgument = Annotated[str, _recipe("classifiers")]
 AnyRecipe = Annotated[str, _recipe("recipes", "classifiers")]
 Overrides = Annotated[
     list[str] | None,
-    typer.Argument(metavar="[KEY=VALUE]...", help="Changes, such as steps=500 batch_size=32 objective.r1.weight=5."),
+    typer.Argument(metavar="KEY=VALUE", help="Changes, such as steps=500 batch_size=32 objective.r1.weight=5."),
 ]
 ClassifierOverrides = Annotated[
     list[str] | None,
-    typer.Argument(metavar="[KEY=VALUE]...", help="Changes, such as criterion=baseline or negatives.per_batch=32."),
+    typer.Argument(metavar="KEY=VALUE", help="Changes, such as criterion=baseline or negatives.per_batch=32."),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for scripts instead of tables.")]
 AllowCode = Annotated[

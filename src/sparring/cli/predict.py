@@ -13,7 +13,7 @@ from sparring.cli.output import note, print_json, print_lines
 
 def predict(
     classifier: Annotated[str, typer.Argument(help="A classifier's run, or its classifier.safetensors.")],
-    images: Annotated[list[str], typer.Argument(metavar="IMAGES...", help="Image files, folders and zips.")],
+    images: Annotated[list[str], typer.Argument(metavar="IMAGES", help="Image files, folders and zips.")],
     threshold: Annotated[
         float | None,
         typer.Option(help='Answer "unknown" below this confidence. Default: the classifier\'s own.'),

@@ -13,7 +13,7 @@ from sparring.cli.output import note, print_json
 def recipes(
     words: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[WORD]...", help="A group such as as-gan, or text in a name or description."),
+        typer.Argument(metavar="WORD", help="A group such as as-gan, or text in a name or description."),
     ] = None,
     data: Annotated[str | None, typer.Option(help="Only recipes on this data set, such as cifar10.")] = None,
     everything: Annotated[bool, typer.Option("--all", help="List every recipe, and rows the papers quote.")] = False,

@@ -24,7 +24,7 @@ def toy(
     words: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[FILE] [METHOD] [KEY=VALUE]...",
+            metavar="FILE, METHOD or KEY=VALUE",
             help="A method such as sdp, and changes such as objective.sdp.k=5 world.std=0.1.",
         ),
     ] = None,

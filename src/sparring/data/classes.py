@@ -49,7 +49,7 @@ def in_order(names: Iterable[str]) -> list[str]:
 
 
 def class_number(label: str | int, names: Sequence[str], num_classes: int, source: str) -> int:
-    """The number of the class that a label means, by the rule above. `source` is named in errors.
+    """The number of the class that a label means, by the rule above. `source` is how errors name the data.
 
     Raises SparringError for a label that is neither a name nor a number, with the nearest name, or is out of range.
     """
@@ -60,11 +60,11 @@ def class_number(label: str | int, names: Sequence[str], num_classes: int, sourc
         return names.index(text)
     if not _WHOLE.fullmatch(text):
         hint = nearest(text, names) if names else f"its classes have numbers only, 0 to {num_classes - 1}"
-        raise SparringError(f"'{source}' has no class '{text}': {hint}")
+        raise SparringError(f"{source} has no class '{text}': {hint}")
     if not 0 <= int(text) < num_classes:
         named = f", '{names[0]}' to '{names[-1]}'" if names else ""
         raise SparringError(
-            f"'{source}' has no class {text}: its {num_classes} classes are 0 to {num_classes - 1}{named}"
+            f"{source} has no class {text}: its {num_classes} classes are 0 to {num_classes - 1}{named}"
         )
     return int(text)
 
@@ -74,7 +74,7 @@ def choose_classes(classes: Classes, names: Sequence[str], num_classes: int, sou
 
     `classes` is a name, a number, `"3-7"` (both ends included, each a name or a number), a Python slice of positions such
     as `"0:100"` or `"-20:"`, or a list of those, also as text with commas. A name takes precedence over an identical
-    number, range or list. `source` is named in errors.
+    number, range or list. `source` is how errors name the data.
 
     Raises SparringError for unknown names (with the nearest), numbers out of range, doubles and an empty choice.
     """
@@ -102,11 +102,11 @@ def _one_item(item: str | int, names: list[str], num_classes: int, source: str) 
             start, stop = (None if end is None else int(end) for end in match.groups())
             return list(range(num_classes)[start:stop])
         if match := _RANGE.fullmatch(text):
-            first, last = (class_number(end, names, num_classes, source) for end in match.groups())
+            first, last = (class_number(end, names, num_classes, f"'{source}'") for end in match.groups())
             return list(range(first, last + 1))
         if "," in text:
             return [number for part in text.split(",") for number in _one_item(part, names, num_classes, source)]
-    return [class_number(item, names, num_classes, source)]
+    return [class_number(item, names, num_classes, f"'{source}'")]
 
 
 def classes_without_images(labels: Tensor, num_classes: int) -> tuple[int, list[int]]:

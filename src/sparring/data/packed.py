@@ -170,8 +170,7 @@ class PackedImages:
         """The labels [N]. Raises SparringError, saying that `reason` needs them, where there are none."""
         if self.labels is None:
             raise SparringError(
-                f"{reason} needs labels and '{self.name}' has none: put each class in a folder of its own, "
-                "or choose an unconditional recipe"
+                f"{reason} needs labels and '{self.name}' has none: put each class in a folder of its own"
             )
         return self.labels
 

@@ -18,6 +18,7 @@ from sparring.limits import (
     check_inflation,
     in_words,
 )
+from sparring.messages import counted
 from sparring.parsing import read_bytes
 
 IMAGE_SUFFIXES = (
@@ -70,7 +71,8 @@ def note_other_files(tree: Tree, note: Callable[[str], None]) -> None:
     """Say how many files are left out because they are neither images nor a list of their labels."""
     others = [path for path in tree.stamps if not is_image(path) and not path.endswith("dataset.json")]
     if others:
-        note(f"'{tree.name}': {len(others)} files are not images and are left out, e.g. '{others[0]}'")
+        are = "is not an image and is" if len(others) == 1 else "are not images and are"
+        note(f"'{tree.name}': {counted(len(others), 'file')} {are} left out, e.g. '{others[0]}'")
 
 
 def is_junk(path: str) -> bool:

@@ -179,7 +179,7 @@ def _check_conditional(run: Any) -> None:
     from sparring.run.generator import load_generator, takes_labels
 
     if not is_generator(run):
-        raise SparringError(f"'{run}' is no run and no generator's file: two runs are compared class by class")
+        raise SparringError(f"'{run}' is neither a run nor a generator's file: two runs are compared class by class")
     saved = load_generator(run)
     if not takes_labels(saved.module, saved.num_classes):
         raise SparringError(f"the generator of '{run}' takes no classes: runs are compared class by class")

@@ -127,7 +127,7 @@ def evaluate_run(
     folder = Path(run)
     if not (folder / "recipe.json").is_file():
         raise SparringError(
-            f"'{run}' is no run: give the folder that `sparring train` wrote, or say what to compare with: --real SOURCE"
+            f"'{run}' is not a run: give the folder that `sparring train` wrote, or say what to compare with: --real SOURCE"
         )
     changes = parse_overrides(overrides)
     given = {key: agreed(changes, key, chosen.get(key)) for key in {**changes, **chosen}}

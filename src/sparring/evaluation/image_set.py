@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from sparring.errors import SparringError
+from sparring.messages import counted
 from sparring.metrics.features import check_whole
 from sparring.randomness import generator_for
 
@@ -65,7 +66,7 @@ def of_images(packed: PackedImages, n: int | None = None, seed: int = 0) -> Imag
         order = torch.randperm(len(packed), generator=generator_for(seed, "reference"))[:n]
         packed, drawn = packed.take(order.sort().values), seed
     if len(packed) < 2:
-        raise SparringError(f"{packed.name} has {len(packed)} images, and a distribution takes at least 2")
+        raise SparringError(f"{packed.name} has {counted(len(packed), 'image')}, and a distribution takes at least 2")
     return ImageSet(
         packed.name,
         len(packed),

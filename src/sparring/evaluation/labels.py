@@ -43,8 +43,8 @@ def turns_for(
         else:
             counts[number] += count
     if not sum(counts):
-        reason = "have no classes that are the generator's" if known else "do not say their classes"
-        note(f"classes in equal shares: the real images {reason}")
+        reason = "have none of the generator's classes" if known else "do not say their classes"
+        note(f"samples are drawn in equal shares of the classes: the real images {reason}")
         return uniform, "uniform"
     if left_out:
         note(f"{left_out} of {sum(known.values())} real images are of classes that the generator does not have")

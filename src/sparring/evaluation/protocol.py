@@ -46,7 +46,7 @@ def check_evaluation(data: RunData, evaluation: Evaluation) -> str | None:
     except ExtractorUnavailableError as error:
         return _unmeasured(error.reason, data)
     if extractor is None:
-        return _unmeasured("no feature extractor fits these images by itself", data)
+        return _unmeasured("no feature extractor is chosen for these images by default", data)
     extractor(data.real.images[:2])  # one that cannot take these images says so now, not after training
     reference = reference_images(data, evaluation)
     for metric in evaluation.metrics or ():
@@ -69,8 +69,8 @@ def check_evaluation(data: RunData, evaluation: Evaluation) -> str | None:
 
 def _unmeasured(reason: str, data: RunData) -> str:
     return (
-        f"not measured: {reason}; {ways_to_measure(data.real, 'evaluation.extractor=')}, and `sparring evaluate RUN "
-        "--extractor NAME` measures a run later; evaluation=null silences this note"
+        f"not measured: {reason}; {ways_to_measure(data.real, 'evaluation.extractor=')}, or measure the run later with "
+        "`sparring evaluate RUN --extractor NAME`; evaluation=null silences this note"
     )
 
 

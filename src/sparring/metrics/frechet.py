@@ -207,7 +207,7 @@ class GaussianStats:
             n = int(file["n"]) if "n" in file else -1
             provenance = parse_json(str(file["provenance"]), f"provenance of {path}") if "provenance" in file else {}
         if not isinstance(provenance, dict):
-            raise SparringError(f"{path} is damaged: its provenance is no mapping")
+            raise SparringError(f"{path} is damaged: its provenance is not a mapping")
         _check_moments(path, mean, covariance)
         stats = cls(len(mean))
         stats.n, stats.mean, stats.provenance = (None if n < 0 else n), mean, provenance

@@ -68,7 +68,7 @@ class OpenedRun:
         self.checkpoints = CheckpointFolder(self.folder / "checkpoints")
         if not os.path.isfile(self.folder / "recipe.json"):
             raise SparringError(
-                f"'{path}' is no run: give a folder that `sparring train` left, or one of its checkpoints"
+                f"'{path}' is not a run: give a folder that `sparring train` wrote, or one of its checkpoints"
             )
         self.recipe = Recipe.load(self.folder)
         self.until = int(one[1]) if one else None

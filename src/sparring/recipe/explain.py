@@ -23,6 +23,9 @@ GIVEN = (
     "dimensions",
 )  # what the run itself tells a network
 
+SOURCES = ("data", "negatives", "unlabelled", "test")
+COMMAND_OPTIONS = ("device", "out")  # of `sparring train`, where a key is expected
+
 SHIPPED = ("sparring.", "torchvision.")  # whose options have bounds; a user's own say what they take
 REPEATED = ("blocks", "depth")  # options that say how often something is made
 
@@ -65,6 +68,8 @@ def explain(error: ValidationError, model: type[BaseModel], prefix: str = "") ->
     if kind == "extra_forbidden":
         path = [*(str(part) for part in loc[:-1] if not _of_pydantic(part)), str(loc[-1])]  # the last one is the user's
         where = ".".join([prefix, *path] if prefix else path)
+        if where in COMMAND_OPTIONS:
+            return f"{where} is not a part of the recipe but an option: --{where} {fault.get('input')!s:.60}"
         return f"unknown key {where}: {_nearest_keys(path[-1], _fields_at(model, path[:-1]))}"
     if kind == "missing":
         return f"{where} is missing"
@@ -78,6 +83,8 @@ def explain(error: ValidationError, model: type[BaseModel], prefix: str = "") ->
     if kind == "literal_error":
         return f"{where} takes one of {fault['ctx']['expected']}, got {given}"
     wanted = _WANTED.get(kind.split("_")[0])
+    if where in SOURCES and kind == "model_type":
+        wanted = "a folder, a file, a data set's name or a mapping"
     if wanted and kind.endswith(("_type", "_parsing", "_from_float", "_number")):
         return f"{where} takes {wanted}, got {given}"
     message = fault["msg"]

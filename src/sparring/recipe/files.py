@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
@@ -112,7 +113,10 @@ def _read(source: Any, writers: _Writers) -> dict[str, Any]:
     elif os.path.isdir(path):
         path = path / "recipe.json"
         if not path.is_file():
-            raise SparringError(f"{source} is a folder without a recipe.json, so it is no run")
+            raise SparringError(
+                f"'{source}' is not a run (it has no recipe.json): to train on its images, put a recipe first, as in "
+                f"quickstart data={shlex.quote(str(source))}"
+            )
     elif not os.path.isfile(path):  # also where the name is too long to be one
         if path.suffix in (".yaml", ".yml", ".json"):
             raise SparringError(f"there is no recipe file {source}")
@@ -128,6 +132,8 @@ def unknown_recipe(name: str) -> SparringError:
     ):
         if name in names:
             return SparringError(f"'{name}' is the recipe of a {what}: `sparring {command} {name}` trains it")
+    if name.startswith(("runs/", "/", ".", "~")):
+        return SparringError(f"there is no run or recipe file '{name}'")
     hint = nearest(name, [*shipped_recipes(), *shipped_classifiers()], otherwise="`sparring recipes --all` lists them.")
     return SparringError(f"unknown recipe '{name}': {hint} Or give a YAML file or a run")
 
@@ -157,7 +163,7 @@ def _read_file(path: Path, seen: tuple[Path, ...], writers: _Writers) -> dict[st
     if is_opened(path) and "recipe" in values:
         values = values["recipe"]  # a run's file also holds versions and the command
         if not isinstance(values, dict):
-            raise SparringError(f"{path} is damaged: its recipe is no mapping")
+            raise SparringError(f"{path} is damaged: its recipe is not a mapping")
     with writers.reading(values, path, is_opened=is_opened(path)):
         merged = _extended(values, path, seen, writers)
     if path in shipped_recipes().values():
@@ -253,9 +259,10 @@ def parse_overrides(overrides: list[str] | tuple[str, ...] | Mapping[str, Any]) 
         parsed = {}
         for override in overrides:
             key, equals, value = str(override).partition("=")
+            key = key.strip()
             if not equals or not re.fullmatch(r"[\w/-]+(\.[^.\n]+)*", key):  # names of probes may hold spaces
                 raise SparringError(
-                    f"'{override:.100}' is no override: write key=value, such as steps=100 or objective.r1.weight=5"
+                    f"'{override:.100}' is not a change: write key=value, such as steps=100 or objective.r1.weight=5"
                 )
             parsed[key] = parse_value(value)
     for key in parsed:

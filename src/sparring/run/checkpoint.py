@@ -78,7 +78,7 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
         reason = str(error).splitlines()[0][:100] if str(error) else type(error).__name__
         raise DamagedCheckpointError(f"{path} is damaged: {reason}") from None
     if not isinstance(content, dict) or not {"format", "hash", "state"} <= content.keys():
-        raise DamagedCheckpointError(f"{path} is no checkpoint of a run")
+        raise DamagedCheckpointError(f"{path} is not a checkpoint of a run")
     if content["format"] != FORMAT:
         raise DamagedCheckpointError(f"{path} has format {content['format']}, and this version reads format {FORMAT}")
     if not isinstance(content["state"], dict) or content_hash(content["state"]) != content["hash"]:

@@ -16,5 +16,7 @@ def usable_device(device: torch.device | str) -> torch.device:
         torch.empty(0, device=chosen)
     except (RuntimeError, AssertionError, ImportError, AttributeError, ValueError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        if reason.startswith("Expected one of"):  # all that torch was ever ported to
+            reason = "write cpu, cuda, cuda:1 or mps"
         raise SparringError(f"cannot use device '{device}': {reason}") from None
     return chosen

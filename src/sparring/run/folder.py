@@ -102,13 +102,15 @@ def check_folder(folder: Path, *, resume: bool, verb: str) -> None:
         others = [path for path in folder.iterdir() if path.name != FILE and not path.name.endswith(UNFINISHED)]
     started = (folder / "recipe.json").is_file()
     if started and not resume:
-        raise SparringError(
-            f"{folder} holds a run: continue it with --resume (`sparring {verb} {shlex.quote(str(folder))} --resume`), "
-            f"or {ANOTHER_FOLDER}"
-        )
+        raise SparringError(f"{folder} holds a run: {how_to_resume(verb, folder)}, or {ANOTHER_FOLDER}")
     if not started and others:
         what = "holds no run to resume: its recipe.json is missing" if resume else "is not empty"
         raise SparringError(f"{folder} {what}: {ANOTHER_FOLDER}")
+
+
+def how_to_resume(verb: str, folder: Path) -> str:
+    """The cure for a run that did not end, by the verb that continues it; for messages."""
+    return f"continue it with --resume (`sparring {verb} {shlex.quote(str(folder))} --resume`)"
 
 
 def resolved(recipe: Recipe, folder: Path, *, resume: bool) -> Recipe:
@@ -225,12 +227,12 @@ def read_facts(folder: Path) -> dict[str, Any]:
     facts = _read(path)
     for key in ("recipe", "fingerprints"):
         if not isinstance(facts.get(key, {}), dict):
-            raise SparringError(f"{path} is damaged: its {key} is no mapping")
+            raise SparringError(f"{path} is damaged: its {key} is not a mapping")
     return facts
 
 
 def _read(path: Path) -> dict[str, Any]:
     values = read_json(path)
     if not isinstance(values, dict):
-        raise SparringError(f"{path} is damaged: it is no JSON mapping")
+        raise SparringError(f"{path} is damaged: it is not a JSON mapping")
     return values

@@ -186,10 +186,10 @@ class SavedGenerator:
     def _class_number(self, label: Any) -> int:
         is_data = hasattr(label, "dtype") and hasattr(label, "ndim")  # of a tensor or an array: a position
         if is_data and label.ndim == 0 and not any(kind in str(label.dtype) for kind in ("float", "bool", "complex")):
-            return class_number(int(label), (), self.num_classes, "this generator")
+            return class_number(int(label), (), self.num_classes, "the generator")
         if isinstance(label, bool) or not isinstance(label, str | int):
             raise SparringError(f"a label is a class by name or number, got {label!r}")
-        return class_number(label, self.class_names, self.num_classes, "this generator")
+        return class_number(label, self.class_names, self.num_classes, "the generator")
 
 
 def save_generator(folder: Path, generator: nn.Module, description: dict[str, Any]) -> None:
@@ -212,10 +212,12 @@ def load_generator(
     trust = opened(path, allow_code=allow_code)
     path, device = Path(path), usable_device(device)
     if not os.path.exists(path):  # also where the name is too long to be one
-        raise SparringError(f"there is no run or generator file '{path}'")
+        raise SparringError(f"there is no run or generator file '{path}': give a run's folder, such as runs/quickstart")
     weights = path / WEIGHTS if path.is_dir() else path.with_suffix(".safetensors") if path.suffix == ".json" else path
     if not weights.is_file():
         raise SparringError(f"'{path}' holds no trained generator: {weights.name} is missing")
+    if weights.suffix != ".safetensors":
+        raise SparringError(f"'{path}' is not a generator: give a run's folder, or a generator.safetensors")
     try:
         with safe_open(weights, framework="pt") as file:
             description = parse_json((file.metadata() or {})[METADATA], "its description", nodes=DESCRIPTION_NODES)
@@ -226,7 +228,9 @@ def load_generator(
     except (SafetensorError, OSError, ValueError, TypeError) as error:
         raise SparringError(f"{weights} is damaged: {error}") from None
     except KeyError:
-        raise SparringError(f"{weights} is no generator that sparring wrote: it does not say how to build it") from None
+        raise SparringError(
+            f"{weights} was not written by sparring: it does not say how to build the generator"
+        ) from None
     return SavedGenerator(
         _built(weights, description, tensors, trust).to(device).eval().requires_grad_(False), description
     )

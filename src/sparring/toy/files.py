@@ -113,7 +113,7 @@ def _point(cells: list[str], where: str) -> list[float]:
             cure = "write one or two numbers per line, by commas"
             if _is_number(cell.replace(",", ".", 1)):
                 cure = f"write decimals with a point, {cell.replace(',', '.', 1)}"
-            raise SparringError(f"{where}: '{cell[:40]}' is no number: {cure}")
+            raise SparringError(f"{where}: '{cell[:40]}' is not a number: {cure}")
     return [float(cell) for cell in cells]
 
 
@@ -145,7 +145,7 @@ def points_of_image(file: Path, count: int, seed: int) -> Tensor:
     """
     if not file.is_file():
         raise SparringError(f"there is no image {file}")
-    with one_line(f"{file} is no readable image: "), catch_warnings():
+    with one_line(f"{file} is not a readable image: "), catch_warnings():
         simplefilter("ignore")  # of damaged EXIF blocks and the like
         with opened_image(read_bytes(file, IMAGE_BYTES)) as opened, decoding(opened):
             flat = _grey(opened)

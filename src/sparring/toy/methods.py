@@ -100,7 +100,9 @@ def split_words(words: Iterable[str]) -> tuple[str | None, dict[str, Any], dict[
 def check_words(method: Any, changes: Mapping[str, Any]) -> tuple[str | None, dict[str, Any], dict[str, Any]]:
     """As `split_words`, of a method's name and keys that are still mixed."""
     if method is not None and (not isinstance(method, str) or method not in METHODS):
-        raise SparringError(f"unknown method '{method}', and no key=value: {nearest(str(method), METHODS)}")
+        raise SparringError(
+            f"unknown method '{method}', which is not key=value either: {nearest(str(method), METHODS)}"
+        )
     changes = dict(changes)
     options = {key.removeprefix("world."): changes.pop(key) for key in list(changes) if key.startswith("world.")}
     return method, changes, options

@@ -238,7 +238,7 @@ def read_lines(path: Path) -> list[dict[str, Any]]:
     try:
         text = read_text(path, LOG_BYTES)
     except SparringError as error:
-        raise SparringError(f"{path} is no study: {error}; {CURE}") from None
+        raise SparringError(f"{path} is not a study: {error}; {CURE}") from None
     lines = text.splitlines()
     cut_off = len(lines) if lines and lines[-1].startswith("{") and not text.endswith("\n") else None
     rows = []
@@ -250,7 +250,9 @@ def read_lines(path: Path) -> list[dict[str, Any]]:
         except ValueError:
             if number == cut_off:
                 continue
-            raise SparringError(f"{path}, line {number} is no run of a study: move the file away, or mend it") from None
+            raise SparringError(
+                f"{path}, line {number} is not a run of a study: move the file away, or mend it"
+            ) from None
         rows.append(row)
     return rows
 

@@ -17,7 +17,7 @@ from sparring.report.plots import image_grid
 from sparring.report.samples import layout
 from sparring.run.checkpoint import CheckpointFolder, best_of
 from sparring.run.data import RunData
-from sparring.run.folder import check_images, moved, read_facts, write_facts
+from sparring.run.folder import check_images, how_to_resume, moved, read_facts, write_facts
 from sparring.run.generator import generate_uint8, save_generator, takes_labels
 from sparring.run.interrupt import Interrupts
 from sparring.run.lock import check_still_here
@@ -114,7 +114,8 @@ class Training:
                 if self.runtime.agree(interrupts.requested) and s.step < recipe.steps:
                     self.save_checkpoint()
                     interrupts.leave(
-                        f"interrupted at step {s.step}; the run is saved: continue it with --resume", self.note
+                        f"interrupted at step {s.step}; the run is saved: {how_to_resume('train', self.folder)}",
+                        self.note,
                     )
             self._on_main(self._finish)
             if interrupts.requested:

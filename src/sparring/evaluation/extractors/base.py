@@ -125,8 +125,8 @@ def read_tensors(content: bytes, what: str) -> Any:
         return torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
     except Exception:  # torch's words are many lines long
         raise SparringError(
-            f"{what} as tensors: it is no file of torch.save, or holds more than tensors, such as a whole module; save the "
-            "state_dict"
+            f"{what} as tensors: it is not a file of torch.save, or holds more than tensors, such as a whole module; save "
+            "the state_dict"
         ) from None
 
 

@@ -131,7 +131,7 @@ def torchscript(path: Path | str, sha256: str | None = None) -> tuple[nn.Module,
             reason = str(error).strip().partition("\n")[0].partition(". ")[0]
             raise SparringError(f"{path} is a TorchScript file that cannot be loaded here: {reason[:160]}") from None
         raise SparringError(
-            f"{path} is no TorchScript file: save one with torch.jit.trace(net, images).save(path)"
+            f"{path} is not a TorchScript file: save one with torch.jit.trace(net, images).save(path)"
         ) from None
 
 

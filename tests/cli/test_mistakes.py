@@ -1,0 +1,69 @@
+"""First mistakes of a newcomer: each answer says what is wrong and what to do, and leaves no folder behind."""
+
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from sparring import cli
+
+
+@pytest.fixture
+def say(monkeypatch, capsys, tmp_path):
+    """`say("train three")` -> the one line that a command ends with, in a folder that has images and a text file."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "pictures").mkdir()
+    Image.fromarray(np.zeros((32, 32), np.uint8)).save("pictures/0.png")
+    (tmp_path / "notes.txt").write_text("hello")
+    (tmp_path / "gan.yaml").write_text("extends: quickstart\nsteps: 3\n")
+    before = set(tmp_path.rglob("*"))
+
+    def run(words):
+        monkeypatch.setattr(sys, "argv", ["sparring", *words.split()])
+        with pytest.raises(SystemExit) as stop:
+            cli.main()
+        out, err = capsys.readouterr()
+        assert (stop.value.code, out) == (2, ""), err
+        assert set(tmp_path.rglob("*")) == before
+        *notes, last = err.splitlines()
+        assert last.startswith("sparring: ") and "Traceback" not in err
+        return "\n".join([*notes, last])
+
+    return run
+
+
+@pytest.mark.parametrize(
+    ("words", "parts"),
+    [
+        ("train pictures", ("'pictures' is not a run", "quickstart data=pictures")),
+        ("train quickstart --steps 3", ("no option --steps", "steps=VALUE")),
+        ("train quickstart --batch-size=3", ("no option --batch-size", "batch_size=VALUE")),
+        ("train quickstart --outt x", ("--outt", "--out", "`sparring train --help`")),
+        ("train quickstart --out", ("'--out' requires an argument", "`sparring train --help`")),
+        ("train quickstart device=cpu", ("device is not a part of the recipe", "--device cpu")),
+        ("train quickstart out=x", ("out is not a part of the recipe", "--out x")),
+        ("train quickstart data=", ("data takes a folder",)),
+        ("train runs/nothing --resume", ("there is no run or recipe file 'runs/nothing'",)),
+        ("train quickstart --resume --out gone data=away", ("gone holds no run yet: a new one starts there", "'away'")),
+        (
+            "classify nat/demo --resume --out gone data=away",
+            ("gone holds no run yet: a new one starts there", "'away'"),
+        ),
+        ("train quickstart data=pictures", ("data has 1 image, fewer than a batch of 32",)),
+        ("classify gan.yaml", ("a recipe of a GAN", "sparring train")),
+        ("classify nat/demo data=pictures", ("put each class in a folder of its own",)),
+        ("sample notes.txt --out x.png", ("'notes.txt' is not a generator", "a run's folder")),
+        ("sample quickstart --out x.png", ("'quickstart'", "runs/quickstart")),
+    ],
+)
+def test_says_what_to_do_instead(say, words, parts):
+    said = say(words)
+    for part in parts:
+        assert part in said, said
+
+
+def test_a_key_may_have_spaces_around_it():
+    from sparring.recipe_files import parse_overrides
+
+    assert parse_overrides(["steps =5", " seed= 3"]) == {"steps": 5, "seed": 3}
