@@ -54,7 +54,7 @@ def test_the_report_holds_tables_histograms_and_mistakes_and_needs_nothing_else(
     ):
         assert words in page
     assert page.count("<svg") >= 3 + 4  # test, bottom, noise; and the training curves
-    assert "none of the classes: nat" in page and re.search(r"(left|right|top) 0\.\d{3}</figcaption>", page)
+    assert "images of no class: nat" in page and re.search(r"(left|right|top) 0\.\d{3}</figcaption>", page)
     assert page.count("data:image/png;base64") >= 20
     assert not re.search(r'(src|href)="http', page)
 

@@ -64,6 +64,6 @@ def test_says_what_to_do_instead(say, words, parts):
 
 
 def test_a_key_may_have_spaces_around_it():
-    from sparring.recipe_files import parse_overrides
+    from sparring.recipe.files import parse_overrides
 
     assert parse_overrides(["steps =5", " seed= 3"]) == {"steps": 5, "seed": 3}
