@@ -147,3 +147,15 @@ def test_files_and_functions_are_short():
                 lines = (node.end_lineno or 0) - node.body[0].lineno + 1
                 assert lines <= LONGEST_FUNCTION, f"{path.name}: {node.name}"
     assert sorted(lengths.values())[len(lengths) // 2] <= MEDIAN_FILE
+
+
+def test_regression_tests_use_names_that_were_there_before():
+    """tests/cases runs on the commit in which its faults were found, too, which knew none of the newer folders."""
+    new = re.compile(
+        r"sparring\.(recipe\.\w|run\.|objective|evaluation|microscope|describe|schedule|limits|parsing|trust)"
+    )
+    for path in (Path(__file__).parent / "cases").glob("*.py"):
+        imports = [
+            line for line in path.read_text(encoding="utf-8").splitlines() if re.match(r"\s*(from|import) ", line)
+        ]
+        assert not [line for line in imports if new.search(line)], path.name

@@ -94,7 +94,7 @@ def test_case_07_numbers_are_positions_only_where_no_name_is_equal(tmp_path: Pat
     assert sparring.load_images(source, classes=0).class_names == ("1",)  # no class is called 0
     padded = folders(tmp_path / "padded", {"01": 3, "02": 3, "10": 3})
     command_line_values = ["data.classes=[02, 01]"]
-    from sparring.recipe.gan import Recipe
+    from sparring import Recipe
 
     recipe = Recipe.load(tiny_recipe(data={"source": str(padded)}), command_line_values)
     assert recipe.data.classes == ["02", "01"]

@@ -24,10 +24,11 @@ pathlib.Path(__file__).with_name("marker").write_text("ran")
 from sparring.networks.dcgan import DCGANBackbone as D, DCGANGenerator as G
 from sparring.terms.hinge import Hinge
 from sparring.training.step import train_step
-from sparring.recipe.augment import DiffAugment
 from sparring.classify.networks import SmallCNN
 from sparring.classify.nat_loss import NATLoss
 class H(Hinge): pass
+class DiffAugment:
+    def __call__(self, images, draw): return images
 """
 SAID = "names code that does not ship with sparring: "
 Cli = Callable[..., tuple[int, str]]
