@@ -116,7 +116,7 @@ def names_in(values: Any) -> set[str]:
     while waiting:
         value = waiting.pop()
         if isinstance(value, str):
-            if ":" in value or value.lower().endswith(SCRIPTS):
+            if ":" in value or is_script(value):
                 found.add(value)
         elif isinstance(value, Mapping | list | tuple | set | frozenset) and id(value) not in seen:
             seen.add(id(value))
@@ -125,8 +125,11 @@ def names_in(values: Any) -> set[str]:
 
 
 def is_script(extractor: str) -> bool:
-    """Whether an extractor is given as a TorchScript file, and not as NAME:WEIGHTS."""
-    return extractor.lower().endswith(SCRIPTS) and not WITH_WEIGHTS.match(extractor)
+    """Whether an extractor is given as a TorchScript file, and not as NAME:WEIGHTS.
+
+    By the suffix of the path that is opened, since `net.pt/` and `net.pt/.` open net.pt, too.
+    """
+    return Path(extractor).suffix.lower() in SCRIPTS and not WITH_WEIGHTS.match(extractor)
 
 
 def is_opened(path: Path) -> bool:

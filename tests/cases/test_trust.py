@@ -245,14 +245,17 @@ def test_case_02_functions_of_the_library_are_no_steps(here: Path, cli: Cli) -> 
     assert cli("show", "gan")[0] == 0
 
 
-def test_case_02_a_script_that_a_run_names_is_not_loaded(here: Path, cli: Cli) -> None:
+@pytest.mark.parametrize(
+    "name", ["extractor.pt", "./extractor.pt", "extractor.pt/", "extractor.pt/.", "gan/..//extractor.pt"]
+)
+def test_case_02_a_script_that_a_run_names_is_not_loaded(name: str, here: Path, cli: Cli) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of newer Pythons, about scripts
         torch.jit.trace(torch.nn.Flatten(), torch.zeros(2, 1, 8, 8)).save("extractor.pt")
-    change_recipe(here / "gan", evaluation={"extractor": "extractor.pt", "n": 4, "metrics": ["fd"]})
-    refused(*cli("evaluate", "gan"), "extractor.pt (TorchScript extractor)", here / "marker")
+    change_recipe(here / "gan", evaluation={"extractor": name, "n": 4, "metrics": ["fd"]})
+    refused(*cli("evaluate", "gan"), f"{name} (TorchScript extractor)", here / "marker")
     assert cli("evaluate", "gan", "--allow-code")[0] == 0
-    assert cli("evaluate", "gan", "extractor=extractor.pt")[0] == 0  # the user typed it
+    assert cli("evaluate", "gan", f"extractor={name}")[0] == 0  # the user typed it
 
 
 def test_case_02_what_a_strangers_recipe_extends_is_the_strangers(here: Path, cli: Cli) -> None:

@@ -149,7 +149,7 @@ def network_class(kind: str, trust: Trust) -> Any:
     """What builds the network of that name. Raises SparringError with the nearest name for an unknown one."""
     if kind.startswith(TORCHVISION):
         return torchvision_builder(kind.removeprefix(TORCHVISION))
-    registry = {**NETWORKS, TORCHVISION + "resnet18": ""} if ":" not in kind else NETWORKS
+    registry = {**NETWORKS, TORCHVISION + "resnet18": TORCHVISION + "resnet18"} if ":" not in kind else NETWORKS
     return find_class(kind, registry, "network", nn.Module, trust)
 
 

@@ -11,7 +11,7 @@ from sparring.evaluation.extractors.base import Extractor, ExtractorUnavailableE
 from sparring.evaluation.extractors.fashion import CLASS_NAMES, FashionExtractor
 from sparring.evaluation.extractors.registry import EXTRACTORS, check_name
 from sparring.plugins import find, registered
-from sparring.trust import SCRIPTS, WITH_WEIGHTS
+from sparring.trust import WITH_WEIGHTS, is_script
 
 if TYPE_CHECKING:
     from sparring.data.packed import PackedImages
@@ -134,7 +134,7 @@ def _by_name(
         from sparring.evaluation.extractors.classifier import ClassifierExtractor
 
         return ClassifierExtractor(path, device)
-    if path.suffix in SCRIPTS and path.is_file():
+    if is_script(choice) and path.is_file():  # what a recipe's trust was asked for, and no other name of the file
         from sparring.evaluation.extractors.module import ModuleExtractor, torchscript
 
         net, found = torchscript(path, sha256)
