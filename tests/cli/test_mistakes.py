@@ -1,5 +1,8 @@
 """First mistakes of a newcomer: each answer says what is wrong and what to do, and leaves no folder behind."""
 
+import os
+import signal
+import subprocess
 import sys
 
 import numpy as np
@@ -67,3 +70,39 @@ def test_a_key_may_have_spaces_around_it():
     from sparring.recipe.files import parse_overrides
 
     assert parse_overrides(["steps =5", " seed= 3"]) == {"steps": 5, "seed": 3}
+
+
+def test_an_interrupt_that_an_import_swallows_ends_the_command_all_the_same(monkeypatch, capsys):
+    def app(**_):
+        try:
+            signal.raise_signal(signal.SIGINT)
+        except KeyboardInterrupt:
+            raise AttributeError("module 'numpy' has no attribute 'matrix'") from None
+
+    monkeypatch.setattr(sys.modules["sparring.cli.main"], "app", app)
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with pytest.raises(SystemExit) as stop:
+            cli.main()
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert stop.value.code == 130 and capsys.readouterr() == ("", "")
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="a device of Linux")
+def test_output_that_nothing_can_hold_is_one_line():
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "sparring"], stdout=full, stderr=subprocess.PIPE, text=True, timeout=60
+        )
+    assert done.returncode == 2
+    assert done.stderr.startswith("sparring: cannot write the output: ") and done.stderr.count("\n") == 1
+
+
+def test_the_command_that_is_printed_can_be_pasted_where_a_folder_has_spaces(monkeypatch, capsys, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    small = ["generator.network.width=4", "discriminator.network.width=4", "steps=1", "batch_size=4", "evaluation=null"]
+    monkeypatch.setattr(sys, "argv", ["sparring", "train", "quickstart", *small, "--out", "my run"])
+    with pytest.raises(SystemExit) as stop:
+        cli.main()
+    assert stop.value.code == 0 and "sparring sample 'my run' --n 64" in capsys.readouterr().out

@@ -228,7 +228,7 @@ def _wrong(folder: Path) -> list[tuple[str, str]]:
         ("bad.npy", "not a readable .npy"),
         ("text.npy", "numbers"),
         ("mine.xlsx", r"\.csv and \.npy"),
-        ("missing.csv", "there is no file"),
+        ("missing.csv", "is not a file"),
     ]
 
 

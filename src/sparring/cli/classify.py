@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -59,5 +60,5 @@ def classify(
         f"verdict    {run.verdict}",
         f"run        {run.folder}",
         f"report     {run.folder / 'report.html'}",
-        f"use it     sparring predict {run.folder} IMAGES...{'' if ours else ' --allow-code'}",
+        f"use it     sparring predict {shlex.quote(str(run.folder))} IMAGES...{'' if ours else ' --allow-code'}",
     )

@@ -5,7 +5,10 @@ Results go to stdout, progress and notes to stderr. A mistake of the user's ends
 
 from __future__ import annotations
 
+import errno
+import signal
 import sys
+from types import FrameType
 from typing import Annotated, Any
 
 import typer
@@ -86,6 +89,7 @@ def main() -> None:
 
     if hasattr(sys.stdout, "reconfigure"):
         sys.stdout.reconfigure(errors="backslashreplace")  # as stderr: a path need not be text
+    interrupted = _note_interrupts()
     try:
         code = app(prog_name="sparring", standalone_mode=False)  # typer answers Ctrl-C and --help with an exit code
         sys.exit(code if isinstance(code, int) else 0)
@@ -96,13 +100,29 @@ def main() -> None:
     except BrokenPipeError:
         sys.exit(141)
     except Exception as error:
-        if type(error).__name__ == "Abort":
+        if type(error).__name__ == "Abort" or interrupted:
             sys.exit(130)
+        if isinstance(error, OSError) and error.errno == errno.ENOSPC and error.filename is None:
+            sys.stdout = sys.stderr  # so that nothing is written there at the end, either
+            _fail(f"cannot write the output: {error.strerror}: free some space, or send it elsewhere")
         if is_out_of_memory(error):
             _fail("there is not enough memory for this: ask for less, such as a smaller batch_size, n or data.size")
         if not _is_usage_error(error):
             raise
         _fail(_usage(error))
+
+
+def _note_interrupts() -> list[int]:
+    """A list that a Ctrl-C is added to: a module that is being imported may turn KeyboardInterrupt into another error."""
+    seen: list[int] = []
+
+    def note(number: int, frame: FrameType | None) -> None:
+        seen.append(number)
+        signal.default_int_handler(number, frame)
+
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, note)
+    return seen
 
 
 def _is_usage_error(error: Exception) -> bool:

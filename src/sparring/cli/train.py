@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -70,5 +71,5 @@ def train(
         f"run        {run.folder}  ({run.recipe.steps} steps)",
         f"pictures   {run.folder / 'samples'}",
         f"report     {run.folder / 'report.html'}",
-        f"sample it  sparring sample {run.folder} --n 64 --out samples.png{asked}",
+        f"sample it  sparring sample {shlex.quote(str(run.folder))} --n 64 --out samples.png{asked}",
     )

@@ -197,7 +197,8 @@ def measuring() -> Iterator[Callable[[int, int], None]]:
     from rich.console import Console
     from rich.progress import Progress as Bar
 
-    bar = Bar(console=Console(stderr=True), transient=True)
+    console = Console(stderr=True)
+    bar = Bar(console=console, transient=True, disable=not console.is_terminal)
     task = bar.add_task("measuring", total=None)
 
     def update(done: int, total: int) -> None:

@@ -37,7 +37,7 @@ def read_points(file: Path) -> Tensor:
     than 10 points.
     """
     if not file.is_file():
-        raise SparringError(f"there is no file {file}")
+        raise SparringError(f"'{file}' is not a file")
     if file.suffix.lower() == ".npy":
         values = _read_npy(file)
     elif file.suffix.lower() in (".csv", ".txt", ".tsv"):
