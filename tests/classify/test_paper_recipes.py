@@ -11,7 +11,7 @@ from PIL import Image
 from sparring.classify.data import load_classifier_data
 from sparring.classify.describe import describe_classifier
 from sparring.classify.evaluate import evaluate_classifier
-from sparring.classify.job import Training
+from sparring.classify.job import ClassifierJob
 from sparring.classify.recipe import ClassifierRecipe
 from sparring.recipe.files import shipped_classifiers
 
@@ -126,13 +126,13 @@ def test_each_runs_on_official_files(name, official_files):
     notes = []
     data = load_classifier_data(recipe, notes.append)
     assert len(data.train) == 30 and data.train.num_classes == 10 and data.test.split == "test"
-    training = Training(recipe, recipe.criterion, data)
+    training = ClassifierJob(recipe, recipe.criterion, data)
     before = {key: value.clone() for key, value in training.classifier.state_dict().items()}
     sizes = []
     for step in range(recipe.steps):
         sizes.append(int((training.batches.at(step)[1] < 0).sum()))
         training.train_step()
-    training.check()
+    training.check_finite()
     assert any(not torch.equal(v, before[k]) for k, v in training.classifier.state_dict().items() if "weight" in k)
     least, most = recipe.negatives.range if recipe.negatives else (0, 0)
     assert all(least <= size <= most for size in sizes)

@@ -1,6 +1,4 @@
-"""Training against longhand steps, and runs that are cut anywhere and end in the same bits."""
-
-import signal
+"""ClassifierJob against longhand steps, and runs that are cut anywhere and end in the same bits."""
 
 import pytest
 import torch
@@ -8,10 +6,10 @@ from tiny_classifiers import TINY
 from torch import nn
 
 from sparring.classify.data import load_classifier_data
-from sparring.classify.job import Training
+from sparring.classify.job import ClassifierJob
 from sparring.classify.nat_loss import NATLoss
 from sparring.classify.recipe import ClassifierRecipe
-from sparring.errors import NonFiniteLossError, SparringError
+from sparring.errors import SparringError
 from sparring.files import TIME_FIELDS, read_rows
 from sparring.run.checkpoint import CheckpointFolder
 from sparring.run.progress import no_progress
@@ -44,8 +42,8 @@ def rows_of(folder):
 def test_steps_equal_sgd_with_momentum_written_out(recipe, data):
     """Positives and negatives in one batch, so that batch norm sees them together; L2 decay; a cosine for the rate."""
     chosen = recipe(**{"criterion": {"kind": "nat", "neg_weight": 0.5}, "steps": 4, "optimizer.weight_decay": 1e-3})
-    training = Training(chosen, chosen.criterion, data)
-    longhand = Training(chosen, chosen.criterion, data)
+    training = ClassifierJob(chosen, chosen.criterion, data)
+    longhand = ClassifierJob(chosen, chosen.criterion, data)
     network = longhand.classifier.train()
     parameters = list(network.parameters())
     momenta = [torch.zeros_like(p) for p in parameters]
@@ -70,7 +68,7 @@ def test_steps_equal_sgd_with_momentum_written_out(recipe, data):
 
 def test_an_extra_class_learns_the_negatives_as_the_last_class(recipe, data):
     chosen = recipe(criterion="extra_class")
-    training = Training(chosen, chosen.criterion, data)
+    training = ClassifierJob(chosen, chosen.criterion, data)
     assert training.outputs == 4
     images, target = training.batches.at(0)
     loss = training.criterion(training.classifier(images), target)
@@ -81,7 +79,7 @@ def test_an_extra_class_learns_the_negatives_as_the_last_class(recipe, data):
 
 def test_the_baseline_sees_no_negative(recipe, data):
     chosen = recipe(criterion="baseline")
-    training = Training(chosen, chosen.criterion, data)
+    training = ClassifierJob(chosen, chosen.criterion, data)
     assert all((training.batches.at(step)[1] >= 0).all() for step in range(6))
     with pytest.raises(SparringError, match="the baseline knows no negatives"):
         training.criterion(torch.zeros(2, 3), torch.tensor([0, -1]))
@@ -89,63 +87,19 @@ def test_the_baseline_sees_no_negative(recipe, data):
 
 def test_it_learns_the_classes_and_to_be_unsure_of_negatives(recipe, data):
     chosen = recipe(steps=60, log_every=30)
-    training = Training(chosen, chosen.criterion, data)
+    training = ClassifierJob(chosen, chosen.criterion, data)
     training.classifier.train()
     for _ in range(5):
         training.train_step()
-    early = training.tick()
+    early = training.means(regular=True)
     for _ in range(35):
         training.train_step()
-    training.tick()
+    training.means(regular=True)
     for _ in range(20):
         training.train_step()
-    late = training.tick()
+    late = training.means(regular=True)
     assert late["accuracy"] > 0.95 > early["accuracy"] and late["loss"] < early["loss"]
     assert late["confidence on positives"] > late["confidence on negatives"] + 0.3
-
-
-@pytest.mark.parametrize("cut", [1, 2, 5])
-def test_a_run_that_is_cut_ends_in_the_same_bits(cut, recipe, data, tmp_path):
-    chosen = recipe(**CHANGES)
-    whole = Training(chosen, chosen.criterion, data)
-    whole.run(tmp_path / "whole", **QUIET)
-
-    class Cut(Training):
-        def train_step(self):
-            super().train_step()
-            if self.step == cut:
-                signal.raise_signal(signal.SIGINT)
-
-    with pytest.raises(KeyboardInterrupt, match=f"interrupted at step {cut}"):
-        Cut(chosen, chosen.criterion, data).run(tmp_path / "cut", **QUIET)
-    assert CheckpointFolder(tmp_path / "cut" / "checkpoints").last() == cut
-    resumed = Training(chosen, chosen.criterion, data)
-    resumed.run(tmp_path / "cut", **QUIET)
-    assert same(bits(whole), bits(resumed)) and resumed.step == 6
-    assert rows_of(tmp_path / "cut") == rows_of(tmp_path / "whole") and len(rows_of(tmp_path / "cut")) == 2
-
-
-def test_a_run_that_was_killed_goes_on_from_its_last_checkpoint(recipe, data, tmp_path):
-    chosen = recipe(**CHANGES)
-    whole = Training(chosen, chosen.criterion, data)
-    whole.run(tmp_path / "whole", **QUIET)
-
-    class Killed(Training):
-        def train_step(self):
-            if self.step == 5:
-                raise SystemError("killed")
-            super().train_step()
-
-    with pytest.raises(SystemError):
-        Killed(chosen, chosen.criterion, data).run(tmp_path / "killed", **QUIET)
-    newest = CheckpointFolder(tmp_path / "killed" / "checkpoints").path(4)
-    newest.write_bytes(newest.read_bytes()[:-200])  # and it is damaged: the one before does, too
-    notes = []
-    resumed = Training(chosen, chosen.criterion, data)
-    resumed.run(tmp_path / "killed", no_progress, notes.append)
-    assert "step-000004.pt is damaged" in notes[0] and "going on from step-000002.pt" in notes[0]
-    assert "at step 2 of 6" in notes[1] and same(bits(whole), bits(resumed))
-    assert rows_of(tmp_path / "killed") == rows_of(tmp_path / "whole")
 
 
 class Dropping(nn.Module):
@@ -163,31 +117,21 @@ class Dropping(nn.Module):
 def test_dropout_and_users_modules_resume_exactly(recipe, data, tmp_path, monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "users_classifiers", __import__("sys").modules[__name__])
     chosen = ClassifierRecipe.load({**TINY, "network": "users_classifiers:Dropping"})
-    whole = Training(chosen, chosen.criterion, data)
+    whole = ClassifierJob(chosen, chosen.criterion, data)
     whole.run(tmp_path / "whole", **QUIET)
-    half = Training(chosen, chosen.criterion, data)
+    half = ClassifierJob(chosen, chosen.criterion, data)
     for _ in range(3):
         half.train_step()
     CheckpointFolder(tmp_path / "half" / "checkpoints").save(3, half.state_dict())
     torch.rand(7)
-    resumed = Training(chosen, chosen.criterion, data)
+    resumed = ClassifierJob(chosen, chosen.criterion, data)
     resumed.run(tmp_path / "half", **QUIET)
     assert same(bits(whole), bits(resumed))
 
 
-def test_a_loss_that_is_no_number_stops_the_run_and_names_the_step(recipe, data, tmp_path):
-    chosen = recipe(**{"optimizer.lr": 1e30, "log_every": 6, "checkpoint_every": 6})
-    training = Training(chosen, chosen.criterion, data)
-    with pytest.raises(
-        NonFiniteLossError, match=r"at step [1-5]: the run stops, and nothing from that step on is saved"
-    ):
-        training.run(tmp_path, **QUIET)
-    assert CheckpointFolder(tmp_path / "checkpoints").last() is None
-
-
 def test_a_step_reads_nothing_back_from_the_device(recipe, data, monkeypatch):
     chosen = recipe()
-    training = Training(chosen, chosen.criterion, data)
+    training = ClassifierJob(chosen, chosen.criterion, data)
     training.train_step()
     training.criterion = lambda logits, target: NATLoss().forward(logits, target)
 
@@ -207,7 +151,7 @@ def test_a_loss_of_pytorch_oods_trains_too(data, recipe):
     pytest.importorskip("pytorch_ood.loss")
     theirs = recipe(criterion="pytorch_ood.loss:EntropicOpenSetLoss", steps=3)
     ours = recipe(steps=3)
-    runs = [Training(r, r.criterion, data) for r in (theirs, ours)]
+    runs = [ClassifierJob(r, r.criterion, data) for r in (theirs, ours)]
     for training in runs:
         for _ in range(3):
             training.train_step()

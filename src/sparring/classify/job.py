@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,26 +17,36 @@ from sparring.classify.networks import Classifier, build_classifier, check_logit
 from sparring.classify.recipe import ClassifierRecipe
 from sparring.data.packed import PackedImages
 from sparring.errors import NonFiniteLossError, SparringError, one_line
-from sparring.files import read_rows
 from sparring.networks.faulty_convolution import strided_1x1_refused
 from sparring.randomness import seed_global_generators
 from sparring.recipe.gan import Network
-from sparring.run.checkpoint import CheckpointFolder
-from sparring.run.interrupt import Interrupts
-from sparring.run.lock import check_still_here
-from sparring.run.log import JsonLines, Stopwatch
+from sparring.run.log import Tracker
+from sparring.run.loop import Loop
 from sparring.run.optimizers import load_state_by_name, make_optimizer, set_learning_rate, state_by_name
 from sparring.run.progress import Progress
+from sparring.run.runtime import Runtime
 
 SUMS = ("loss", "batches", "positives", "correct", "confidence on positives", "negatives", "confidence on negatives")
 
 
-class Training:
-    """One classifier on its way: `run` trains it to the end, `classifier` is what it is by then."""
+class ClassifierJob:
+    """One classifier on its way: `run` trains it to the end, `classifier` is what it is by then.
+
+    write_report: called with the reason if it ends before. cure: how to continue its run, for messages.
+    """
+
+    ends_run, report_every = False, None  # it is measured then
 
     def __init__(
-        self, recipe: ClassifierRecipe, criterion: Network, data: ClassifierData, device: torch.device | str = "cpu"
+        self,
+        recipe: ClassifierRecipe,
+        criterion: Network,
+        data: ClassifierData,
+        device: torch.device | str = "cpu",
+        write_report: Callable[[str], object] = lambda ended: None,
+        cure: str = "continue it with --resume",
     ):
+        self._write_report, self.cure = write_report, cure
         self.recipe, self.device, self.step = recipe, torch.device(device), 0
         self.num_classes = data.train.num_classes
         self.outputs = outputs_of(criterion, self.num_classes)
@@ -84,7 +94,7 @@ class Training:
         bad = (self.first_bad < 0) & ~torch.isfinite(loss)
         self.first_bad = torch.where(bad, self.step, self.first_bad)
 
-    def check(self) -> None:
+    def check_finite(self) -> None:
         """Raise NonFiniteLossError if a loss since the start of this session was no number, naming the first step."""
         if int(self.first_bad) >= 0:
             raise NonFiniteLossError(
@@ -93,11 +103,15 @@ class Training:
                 int(self.first_bad),
             )
 
-    def tick(self) -> dict[str, float]:
-        """Means since the last tick; starts anew."""
-        self.check()
+    def counters(self) -> dict[str, int]:
+        return {"step": self.step}
+
+    def means(self, *, regular: bool) -> dict[str, float]:
+        """Of the batches since the last regular tick; a regular one starts anew."""
+        self.check_finite()
         found = dict(zip(SUMS, self.sums.tolist(), strict=True))
-        self.sums.zero_()
+        if regular:
+            self.sums.zero_()
         row = {"loss": found["loss"] / found["batches"], "accuracy": found["correct"] / max(found["positives"], 1)}
         for name in ("positives", "negatives"):
             if found[name]:
@@ -119,35 +133,32 @@ class Training:
         load_state_by_name(self.optimizer, self._whole, state["optimizer"])
         self.sums = state["sums"].to(self.device)
 
-    def run(self, folder: Path, make_progress: Callable[[int, int], Progress], note: Note) -> None:
-        """Train to the last step, or until an interrupt, which is saved. Goes on from the folder's newest checkpoint."""
-        recipe, checkpoints = self.recipe, CheckpointFolder(folder / "checkpoints")
-        if checkpoints.load(self.load_state_dict, None, note) is not None:
-            note(f"resuming {folder} at step {self.step} of {recipe.steps}")
-            checkpoints.forget_after(self.step)
-        log = JsonLines(folder / "log.jsonl", after=self.step)
-        watch = Stopwatch(read_rows(folder / "log.jsonl"), self.step)
-        self.classifier.train()
-        try:
-            with Interrupts() as interrupts, make_progress(self.step, recipe.steps) as progress:
-                while self.step < recipe.steps:
-                    self.train_step()
-                    last = self.step == recipe.steps
-                    progress.step(self.step)
-                    if self.step % recipe.log_every == 0 or last:
-                        row = self.tick()
-                        log.write({"step": self.step, **row, **watch.times(self.step)})
-                        progress.values(row)
-                    if self.step % recipe.checkpoint_every == 0 or last or interrupts.requested:
-                        self.check()
-                        check_still_here(folder)
-                        checkpoints.save(self.step, self.state_dict())
-                    if interrupts.requested:
-                        message = f"interrupted at step {self.step}; the run is saved: continue it with --resume"
-                        interrupts.leave(message, note)
-        finally:
-            log.close()
+    def marks(self, progress: Progress) -> Iterable[Callable[[], None]]:
+        return ()
+
+    def save(self) -> None: ...
+
+    def write_report(self, ended: str | None = None) -> None:
+        self._write_report(ended or "")
+
+    def finish(self) -> None:
         self.classifier.eval()
+
+    def run(
+        self,
+        folder: Path,
+        make_progress: Callable[[int, int], Progress],
+        note: Note,
+        *,
+        resume_from: int | None = None,
+        trackers: Sequence[Tracker] = (),
+        tensorboard: bool = False,
+    ) -> None:
+        """Train to the last step, or until an interrupt, which is saved. Goes on from the folder's newest checkpoint."""
+        loop = Loop(self, folder, Runtime(self.device), trackers, note)
+        loop.open(loop.load(resume_from), tensorboard=tensorboard)
+        self.classifier.train()
+        loop.go(make_progress)
 
 
 def outputs_of(criterion: Network, num_classes: int) -> int:

@@ -169,6 +169,7 @@ class ClassifierRecipe(Part):
     thresholds: tuple[Annotated[float, Field(ge=0, lt=1)], ...] = Field(THRESHOLDS, min_length=1)
     log_every: int = Field(50, ge=1)
     checkpoint_every: int = Field(500, ge=1)
+    keep_checkpoints: int = Field(2, ge=1)
     threads: int | None = Field(
         None, ge=1, le=THREADS
     )  # part of the recipe, because bits depend on them; None: as the machine has

@@ -19,21 +19,30 @@ MISTAKES = '<div style="display:grid;gap:.8rem;grid-template-columns:repeat(auto
 
 
 def write_classifier_report(
-    folder: Path, facts: Mapping[str, Any], evaluations: Mapping[str, Evaluation], warnings: Sequence[str], verdict: str
+    folder: Path,
+    facts: Mapping[str, Any],
+    evaluations: Mapping[str, Evaluation],
+    warnings: Sequence[str],
+    verdict: str,
+    ended: str = "",
 ) -> Path:
-    """Write report.html. facts: what recipe.json holds; evaluations and verdict: of each classifier, and on the last one."""
+    """Write report.html.
+
+    facts: what recipe.json holds. evaluations: of each classifier that is trained. verdict: on the recipe's own. ended: why
+    the run is over before it has one.
+    """
     recipe = facts.get("recipe", {})
     name = str(recipe.get("name", folder.name))
-    body = [
-        _head(name, recipe, facts, warnings, verdict),
-        _cards(evaluations),
-        section("Negative confidence rate: confident answers to images of no class", _ncr(evaluations)),
-        section("Images of the classes", _positives(evaluations)),
-        section("The largest probability", _histograms(evaluations)),
-        _mistakes(evaluations),
-        _training(folder, evaluations),
-        _settings(facts),
-    ]
+    body = [_head(name, recipe, facts, warnings, verdict, ended)]
+    if evaluations:
+        body += [
+            _cards(evaluations),
+            section("Negative confidence rate: confident answers to images of no class", _ncr(evaluations)),
+            section("Images of the classes", _positives(evaluations)),
+            section("The largest probability", _histograms(evaluations)),
+            _mistakes(evaluations),
+        ]
+    body += [_training(folder, recipe, evaluations), _settings(facts)]
     path = folder / "report.html"
     write_atomically(path, page(f"{name}: report", body))
     return path
@@ -94,15 +103,17 @@ def _rate(value: float | None) -> str:
     return "–" if value is None else f"{value:.4f}" if 0 < value < 0.001 else f"{value:.3f}"
 
 
-def _head(name: str, recipe: Mapping[str, Any], facts: Mapping[str, Any], warnings: Sequence[str], verdict: str) -> str:
+def _head(
+    name: str, recipe: Mapping[str, Any], facts: Mapping[str, Any], warnings: Sequence[str], verdict: str, ended: str
+) -> str:
     parts = [f"{recipe.get('steps')} steps of {recipe.get('batch_size')} images"]
     parts += [f"{before}{facts[key]}" for key, before in (("hardware", ""), ("commit", "commit ")) if facts.get(key)]
-    lines = [str(recipe.get("about", "")), data_line(facts), " · ".join(parts)]
+    lines = [str(recipe.get("about", "")), data_line(facts), " · ".join(parts), f"Stopped: {ended}" if ended else ""]
     listed = "".join(f"<li>{html.escape(warning)}</li>" for warning in warnings)
     return (
         f"<h1>{html.escape(name)}</h1>\n"
         + "\n".join(f"<p>{html.escape(line)}</p>" for line in lines if line)
-        + f"\n<p><strong>{html.escape(verdict)}.</strong></p>"
+        + (f"\n<p><strong>{html.escape(verdict)}.</strong></p>" if verdict else "")
         + (f"<p>Mind:</p><ul>{listed}</ul>" if listed else "")
     )
 
@@ -179,11 +190,11 @@ def _mistake(mistake: Mistake) -> str:
     return picture(content.getvalue(), caption)
 
 
-def _training(folder: Path, evaluations: Mapping[str, Evaluation]) -> str:
+def _training(folder: Path, recipe: Mapping[str, Any], evaluations: Mapping[str, Evaluation]) -> str:
     series: dict[str, dict[str, tuple[list[float], list[float]]]] = {}
-    for number, name in enumerate(evaluations):
-        main = number == len(evaluations) - 1
-        rows = read_rows((folder if main else folder / "beside" / folder_name(name)) / "log.jsonl")
+    own = recipe["criterion"]["kind"]
+    for name in dict.fromkeys([*evaluations, *(each["kind"] for each in recipe["beside"]), own]):
+        rows = read_rows((folder if name == own else folder / "beside" / folder_name(name)) / "log.jsonl")
         for key in ("loss", "accuracy", "confidence on positives", "confidence on negatives"):
             points = [(row["step"], row[key]) for row in rows if key in row]
             if points:

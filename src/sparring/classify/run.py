@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ import torch
 from sparring.classify.criteria import takes_negatives
 from sparring.classify.data import ClassifierData, Note, load_classifier_data
 from sparring.classify.evaluate import Evaluation, evaluate_classifier
-from sparring.classify.job import Training, check_parts
+from sparring.classify.job import ClassifierJob, check_parts
 from sparring.classify.recipe import ClassifierRecipe
 from sparring.classify.report import folder_name, write_classifier_report
 from sparring.classify.saved import DESCRIPTION, SavedClassifier, load_classifier, save_classifier
@@ -22,6 +23,7 @@ from sparring.errors import SparringError
 from sparring.files import one_line_for_disk_errors, read_rows, write_json
 from sparring.messages import note_or_default
 from sparring.recipe.gan import Network
+from sparring.run.checkpoint import CheckpointFolder
 from sparring.run.data import FROM_PYTHON
 from sparring.run.folder import (
     check_folder,
@@ -29,17 +31,20 @@ from sparring.run.folder import (
     check_same_recipe,
     choose_folder,
     cure_for_moved,
+    how_to_resume,
     is_run,
     moved,
     read_facts,
+    recipe_before,
     with_unsaid,
     write_facts,
 )
 from sparring.run.lock import only_writer
+from sparring.run.log import Tracker
 from sparring.run.process import process_as_before
 from sparring.run.progress import Progress, progress_or_default
 from sparring.run.runtime import Runtime
-from sparring.trust import CodeNotAllowedError, consenting
+from sparring.trust import consenting
 
 RESULTS = "results.json"
 
@@ -99,11 +104,14 @@ def train_classifier(
     *,
     out: str | Path | None = None,
     resume: bool = False,
+    resume_from: int | None = None,
     data: Any = None,
     test: Any = None,
     negatives: Any = None,
     probes: Mapping[str, Any] | None = None,
     beside: Mapping[str, str | Path] | None = None,
+    trackers: Iterable[Tracker] = (),
+    tensorboard: bool = False,
     device: str | None = None,
     progress: Callable[[int, int], Progress] | bool | None = None,
     note: Note | None = None,
@@ -113,10 +121,11 @@ def train_classifier(
     """Train a recipe's classifier and those beside it, measure them on test images and probes, and write the report.
 
     recipe, overrides: see `ClassifierRecipe.load`. out: the run's folder, runs/NAME by default; one that exists is continued
-        with `resume` or refused. data, test, negatives, probes (by name): data sets, arrays or PackedImages in the place of
-        the recipe's sources. beside: trained classifiers, by the name they get in the report, to compare with. progress:
-        whether a bar is shown, by default in a notebook and if stderr is a terminal; or a display of your own. note: takes
-        lines for people, which by default go to stderr in the same cases.
+        with `resume`, its own classifier at the checkpoint of step `resume_from` if given, or refused. data, test,
+        negatives, probes (by name): data sets, arrays or PackedImages in the place of the recipe's sources. beside: trained
+        classifiers, by the name they get in the report, to compare with. trackers: where the own classifier's numbers go
+        besides log.jsonl; tensorboard: also those of all, into their folders. progress: whether a bar is shown, by default
+        in a notebook and if stderr is a terminal; or a display of your own. note: takes lines for people, likewise.
         allow_code: whether a run that is trained again or continued, or one beside, may name code that does not ship (see
         docs/trust.md); one's own recipe may.
 
@@ -124,6 +133,7 @@ def train_classifier(
     no number, and KeyboardInterrupt after Ctrl-C, once a checkpoint is saved. A resumed run ends in the same bits.
     """
     note, progress = note_or_default(note), progress_or_default(progress)
+    resume = resume or resume_from is not None
     chosen = _with_python_sources(recipe, overrides, data, negatives, allow_code)
     folder = choose_folder(chosen.name, recipe, out, resume=resume)
     with (
@@ -133,29 +143,36 @@ def train_classifier(
         one_line_for_disk_errors("see to it and continue with --resume"),
         ExitStack() as until_the_end,
     ):
-        check_folder(folder, resume=resume, verb="classify")
-        if resume and not is_run(folder):
-            note(f"{folder} holds no run yet: a new one starts there")
+        check_folder(folder, resume=resume, verb="classify", note=note)
+        if resume_from is not None:  # its turn may come late, after those beside it
+            CheckpointFolder(folder / "checkpoints").load(lambda state: None, resume_from, note)
         if is_run(recipe):  # which another process may have written to before the lock
             chosen = _with_python_sources(recipe, overrides, data, negatives, allow_code)
         chosen = _resolved(chosen, folder)
-        if chosen.criterion in chosen.beside:
-            note(f"beside names {chosen.criterion.kind}, the recipe's own criterion: it is trained once")
-        _check_names(beside or (), chosen)
+        _check_names(beside or (), chosen, note)
         others = {name: load_classifier(path, allow_code=allow_code) for name, path in (beside or {}).items()}
         until_the_end.enter_context(consenting(allow_code, code=chosen.to_dict()))
         assert chosen.threads is not None
         torch.set_num_threads(chosen.threads)
         with cure_for_moved(folder, chosen, verb="classify"):
             images = load_classifier_data(chosen, note, data=data, test=test, negatives=negatives, probes=probes)
-        for name, other in others.items():
-            _check_beside(name, other, images)
+        _check_beside(others, images)
         check_parts(chosen, images.train.num_classes, images.train.size, images.train.channels, note)
         facts = _write_facts(folder, chosen, images, command, note)
         evaluations = {name: _evaluate(chosen, other, images, of_this_run=False) for name, other in others.items()}
+        stopped = partial(write_classifier_report, folder, facts, evaluations, images.warnings, "")
         for criterion in chosen.classifiers:
-            target = folder if criterion is chosen.criterion else folder / "beside" / folder_name(criterion.kind)
-            saved = _train_one(chosen, criterion, images, target, chosen_device, progress, note)
+            own = criterion is chosen.criterion
+            target = folder if own else folder / "beside" / folder_name(criterion.kind)
+            saved = _done_before(target, chosen, chosen_device) if resume_from is None or not own else None
+            if saved is None:
+                job = ClassifierJob(
+                    chosen, criterion, images, chosen_device, stopped, how_to_resume("classify", folder)
+                )
+                note(f"training {criterion.kind}: {len(images.train)} positives, {chosen.steps} steps")
+                only_own: dict[str, Any] = {"resume_from": resume_from, "trackers": list(trackers)} if own else {}
+                job.run(target, progress, note, tensorboard=tensorboard, **only_own)
+                saved = _saved(job, criterion, images, target)
             evaluations[criterion.kind] = _evaluate(chosen, saved, images)
             _keep_threshold(target, saved, evaluations[criterion.kind])
         _write_results(folder, facts, evaluations, chosen.criterion.kind, images.warnings, note)
@@ -181,39 +198,30 @@ def _write_results(
     write_classifier_report(folder, facts, evaluations, warnings, said)
 
 
-def _train_one(
-    recipe: ClassifierRecipe,
-    criterion: Network,
-    data: ClassifierData,
-    folder: Path,
-    device: torch.device,
-    progress: Callable[[int, int], Progress],
-    note: Note,
-) -> SavedClassifier:
-    """One classifier of the run; one that is complete already is read again."""
-    if (folder / DESCRIPTION).is_file():
-        done = load_classifier(folder, device)
-        if done.description.get("step") == recipe.steps:
-            return done
-    training = Training(recipe, criterion, data, device)
-    note(f"training {criterion.kind}: {len(data.train)} positives, {recipe.steps} steps")
-    training.run(folder, progress, note)
+def _done_before(folder: Path, recipe: ClassifierRecipe, device: torch.device) -> SavedClassifier | None:
+    """The classifier of a folder if it is complete already."""
+    saved = load_classifier(folder, device) if (folder / DESCRIPTION).is_file() else None
+    return saved if saved is not None and saved.description.get("step") == recipe.steps else None
+
+
+def _saved(job: ClassifierJob, criterion: Network, data: ClassifierData, folder: Path) -> SavedClassifier:
+    recipe = job.recipe
     description = {
         "recipe": recipe.name,
         "criterion": criterion.kind,
-        "step": training.step,
+        "step": job.step,
         "network": {"kind": recipe.network.kind, "options": recipe.network.options},
         "image_size": data.train.size,
         "image_channels": data.train.channels,
         "num_classes": data.train.num_classes,
-        "outputs": training.outputs,
+        "outputs": job.outputs,
         "class_names": list(data.train.class_names),
         "input": "float images [B, C, H, W] in [-1, 1], x / 127.5 - 1 of 8-bit levels",
         "threshold": None,
         "false_alarm_rate": None,
     }
-    save_classifier(folder, training.classifier, json.loads(json.dumps(description)))
-    return load_classifier(folder, device)
+    save_classifier(folder, job.classifier, json.loads(json.dumps(description)))
+    return load_classifier(folder, job.device)
 
 
 def _evaluate(
@@ -249,8 +257,10 @@ def _too_many_false_alarms(results: Mapping[str, dict[str, Any]]) -> list[str]:
     ]
 
 
-def _check_names(names: Iterable[str], recipe: ClassifierRecipe) -> None:
+def _check_names(names: Iterable[str], recipe: ClassifierRecipe, note: Note) -> None:
     """Raise SparringError where a classifier from elsewhere is called as one that this run trains."""
+    if recipe.criterion in recipe.beside:
+        note(f"beside names {recipe.criterion.kind}, the recipe's own criterion: it is trained once")
     trained = [criterion.kind for criterion in recipe.classifiers]
     for name in names:
         if name in trained:
@@ -260,15 +270,17 @@ def _check_names(names: Iterable[str], recipe: ClassifierRecipe) -> None:
             )
 
 
-def _check_beside(name: str, other: SavedClassifier, data: ClassifierData) -> None:
+def _check_beside(others: Mapping[str, SavedClassifier], data: ClassifierData) -> None:
+    """Raise SparringError where a classifier from elsewhere takes other images than the run's."""
     train = data.train
     wanted = (train.size, train.channels, train.num_classes)
-    if (other.image_size, other.image_channels, other.num_classes) != wanted:
-        raise SparringError(
-            f"the classifier '{name}' beside this run takes {other.image_channels} x {other.image_size} x "
-            f"{other.image_size} images of {other.num_classes} classes, and the data are {train.channels} x {train.size} x "
-            f"{train.size} of {train.num_classes}"
-        )
+    for name, other in others.items():
+        if (other.image_size, other.image_channels, other.num_classes) != wanted:
+            raise SparringError(
+                f"the classifier '{name}' beside this run takes {other.image_channels} x {other.image_size} x "
+                f"{other.image_size} images of {other.num_classes} classes, and the data are {train.channels} x "
+                f"{train.size} x {train.size} of {train.num_classes}"
+            )
 
 
 def named_classifiers(given: Iterable[str]) -> dict[str, str]:
@@ -304,20 +316,16 @@ def _with_python_sources(
 
 def _resolved(recipe: ClassifierRecipe, folder: Path) -> ClassifierRecipe:
     """The recipe with its threads written out. Raises SparringError where the folder's run has another recipe."""
-    if not (folder / "recipe.json").is_file():
+    before = recipe_before(folder, recipe)
+    if before is None:
         return recipe.model_copy(update={"threads": recipe.threads or torch.get_num_threads()})
-    try:
-        with consenting(code=recipe.to_dict()):
-            before = ClassifierRecipe.load(folder)
-    except CodeNotAllowedError as error:
-        raise SparringError(f"{folder} was started with another recipe: {error.said}, which yours does not") from None
     unsaid = {name: with_unsaid(getattr(before, name), getattr(recipe, name)) for name in ("data", "test", "negatives")}
     unsaid["probes"] = {name: with_unsaid(before.probes.get(name), probe) for name, probe in recipe.probes.items()}
     unsaid |= {"threads": recipe.threads or before.threads, "name": before.name}
     recipe = recipe.model_copy(update=unsaid)
     sources = {"data": "train", "test": "test", "negatives": "negatives"}
     sources |= {f"probes.{name}": f"probe {name}" for name in recipe.probes}
-    check_same_recipe(folder, before, recipe, sources, verb="classify", what="Nothing may change on resume")
+    check_same_recipe(folder, before, recipe, sources, verb="classify")
     return recipe
 
 
@@ -329,6 +337,12 @@ def _write_facts(
     check_images(folder, started, now, " images")
     for line in moved(started, recipe):
         note(line)
+    before = started.get("recipe", {}).get("steps", recipe.steps)
+    if before < recipe.steps and recipe.optimizer.decay == "cosine":
+        note(
+            f"the run grows from {before} to {recipe.steps} steps, and its learning rate follows their cosine from here "
+            "on: it ends otherwise than a run that had as many from the start"
+        )
     return write_facts(folder, recipe, now, command, data=data.train.facts())
 
 

@@ -18,11 +18,15 @@ def classify(
     overrides: ClassifierOverrides = None,
     out: Annotated[Path | None, path_option("The run's folder. Default: runs/NAME.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Continue the run in that folder where it stopped.")] = False,
+    resume_from: Annotated[
+        int | None, typer.Option(help="Continue the recipe's own classifier from the checkpoint of this step.")
+    ] = None,
     beside: Annotated[
         list[str] | None,
         typer.Option(help="Compare with a classifier trained before: NAME=RUN. May be repeated."),
     ] = None,
     device: Device = None,
+    tensorboard: Annotated[bool, typer.Option("--tensorboard", help="Also write the numbers for TensorBoard.")] = False,
     allow_code: AllowCode = False,
     as_json: AsJson = False,
 ) -> None:
@@ -39,8 +43,10 @@ def classify(
         overrides or [],
         out=out,
         resume=resume,
+        resume_from=resume_from,
         beside=named_classifiers(beside or []),
         device=device,
+        tensorboard=tensorboard,
         progress=RichProgress,
         note=note,
         command=command_line("sparring"),

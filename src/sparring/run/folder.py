@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 import shlex
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 
@@ -35,6 +35,8 @@ READING = (
     "skip_unreadable",
     "download",
 )  # of a source
+
+R = TypeVar("R", bound=Any)  # a kind of recipe
 
 
 def load_trained_on(folder: Path, recipe: Recipe, note: Note, *, data: Any = None) -> RunData:
@@ -93,7 +95,7 @@ def is_run(source: Any) -> bool:
     return isinstance(source, str | os.PathLike) and os.path.isfile(Path(source) / "recipe.json")
 
 
-def check_folder(folder: Path, *, resume: bool, verb: str) -> None:
+def check_folder(folder: Path, *, resume: bool, verb: str, note: Note) -> None:
     """Raise SparringError for a run's folder that holds a run, without `resume`, and for one that holds something else.
 
     verb: the command that continues such a run.
@@ -106,6 +108,8 @@ def check_folder(folder: Path, *, resume: bool, verb: str) -> None:
     if not started and others:
         what = "holds no run to resume: its recipe.json is missing" if resume else "is not empty"
         raise SparringError(f"{folder} {what}: {ANOTHER_FOLDER}")
+    if resume and not started:
+        note(f"{folder} holds no run yet: a new one starts there")
 
 
 def how_to_resume(verb: str, folder: Path) -> str:
@@ -113,58 +117,57 @@ def how_to_resume(verb: str, folder: Path) -> str:
     return f"continue it with --resume (`sparring {verb} {shlex.quote(str(folder))} --resume`)"
 
 
-def resolved(recipe: Recipe, folder: Path, *, resume: bool) -> Recipe:
+def resolved(recipe: Recipe, folder: Path) -> Recipe:
     """The recipe with what depends on the machine written out, so that a resumed run has the same bits.
 
-    Raises SparringError where the run in the folder has another recipe, with the differences: only `steps` may grow, and
-    images may have moved.
+    Raises SparringError where the run in the folder has another recipe.
     """
-    threads = recipe.threads or torch.get_num_threads()
-    if not (resume and (folder / "recipe.json").is_file()):
-        return recipe.model_copy(update={"threads": threads})
-    try:
-        with consenting(code=recipe.to_dict()):
-            before = Recipe.load(folder)
-    except CodeNotAllowedError as error:
-        raise SparringError(f"{folder} was started with another recipe: {error.said}, which yours does not") from None
+    before = recipe_before(folder, recipe)
+    if before is None:
+        return recipe.model_copy(update={"threads": recipe.threads or torch.get_num_threads()})
     unsaid = {key: getattr(before, key) for key in ("threads", "start_from") if getattr(recipe, key) is None}
     unsaid |= {name: with_unsaid(getattr(before, name), getattr(recipe, name)) for name in SOURCES}
     recipe = recipe.model_copy(update=unsaid)
     plain = without_classes(recipe)  # as a run on images without classes was started with the same words
     if plain != recipe and without_classes(before) == before:
         recipe = plain
-    grown = ("steps",) if recipe.steps > before.steps else ()
-    check_same_recipe(folder, before, recipe, SOURCES, grown, verb="train", what="On resume only `steps` may grow")
+    check_same_recipe(folder, before, recipe, SOURCES, verb="train")
     return recipe
 
 
-def check_same_recipe(
-    folder: Path,
-    before: Any,
-    recipe: Any,
-    sources: Mapping[str, str],
-    may_differ: Iterable[str] = (),
-    *,
-    verb: str,
-    what: str,
-) -> None:
+def recipe_before(folder: Path, recipe: R) -> R | None:
+    """The recipe that a folder's run was started with; None for a new run. recipe: what it would go on with."""
+    if not (folder / "recipe.json").is_file():
+        return None
+    try:
+        with consenting(code=recipe.to_dict()):
+            return type(recipe).load(folder)
+    except CodeNotAllowedError as error:
+        raise SparringError(f"{folder} was started with another recipe: {error.said}, which yours does not") from None
+
+
+def check_same_recipe(folder: Path, before: Any, recipe: Any, sources: Mapping[str, str], *, verb: str) -> None:
     """Raise SparringError where a run would go on with another recipe than it was started with, with the differences.
 
-    sources: the parts of the recipe that name images, each with what their fingerprint is called; they may be read from
-    elsewhere, since `check_images` sees whether they are the same. verb: of the command line. what: may differ, in words.
+    Only `steps` may grow, and images may have moved. sources: the parts of the recipe that name images, each with what their
+    fingerprint is called; they may be read from elsewhere, since `check_images` sees whether they are the same. verb: of the
+    command line.
     """
     known = read_facts(folder).get("fingerprints", {})
     changed = differences(before, recipe)
+    may_differ = {key for key in changed if key.partition(".")[0] in MAY_DIFFER}
+    if recipe.steps > before.steps:
+        may_differ.add("steps")
     for part, fingerprint in sources.items():
         if f"{part}.source" in changed and fingerprint in known:
-            may_differ = {*may_differ, *(f"{part}.{key}" for key in READING)}
-    may_differ = {*may_differ, *(key for key in changed if key.partition(".")[0] in MAY_DIFFER)}
+            may_differ |= {f"{part}.{key}" for key in READING}
     changed = {key: values for key, values in changed.items() if key not in may_differ}
     if changed:
         listed = "; ".join(f"{key} was {a!r} and is {b!r}" for key, (a, b) in changed.items())
         raise SparringError(
-            f"{folder} was started with another recipe: {listed}. {what}: `sparring {verb} {shlex.quote(str(folder))} "
-            "--resume` continues it with its own recipe; start a changed one in another folder with --out"
+            f"{folder} was started with another recipe: {listed}. On resume only `steps` may grow: `sparring {verb} "
+            f"{shlex.quote(str(folder))} --resume` continues it with its own recipe; start a changed one in another folder "
+            "with --out"
         )
 
 

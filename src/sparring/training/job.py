@@ -1,27 +1,25 @@
-"""The training loop: what happens between the steps. Pictures, measurements, checkpoints, logs, interrupts, the report."""
+"""A GAN as a job of the loop: what happens between its steps. Pictures, measurements, vital signs, the report."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sparring.errors import SparringError
 from sparring.evaluation.protocol import check_evaluation, measure
-from sparring.files import content_hash, read_rows, remove_unfinished
+from sparring.files import content_hash
 from sparring.messages import Note
 from sparring.recipe.explain import given_to
 from sparring.report.plots import image_grid
 from sparring.report.samples import layout
-from sparring.run.checkpoint import CheckpointFolder, best_of
+from sparring.run.checkpoint import best_of
 from sparring.run.data import RunData
 from sparring.run.folder import check_images, how_to_resume, moved, read_facts, write_facts
 from sparring.run.generator import generate_uint8, save_generator, takes_labels
-from sparring.run.interrupt import Interrupts
-from sparring.run.lock import check_still_here
-from sparring.run.log import JsonLines, Stopwatch, TensorBoard, Tracker
+from sparring.run.log import JsonLines, Tracker
+from sparring.run.loop import Loop
 from sparring.run.progress import Progress
 from sparring.training.start_from import start_from
 from sparring.training.state import TrainingState
@@ -35,16 +33,19 @@ if TYPE_CHECKING:
 GRID = 64  # images in a sample picture
 
 
-class Training:
-    """One process's part in a run."""
+class GanJob:
+    """One process's part in a GAN's run."""
+
+    ends_run = True
 
     def __init__(self, state: TrainingState, folder: Path, data: RunData, trackers: list[Tracker], note: Note):
-        self.state, self.folder, self.data, self.trackers, self.note = state, folder, data, trackers, note
-        self.recipe, self.runtime = state.recipe, state.runtime
-        self.checkpoints = CheckpointFolder(folder / "checkpoints", self.recipe.keep_checkpoints)
-        self.step_function = step_of(self.recipe)
+        self.state, self.folder, self.data, self.note = state, folder, data, note
+        self.recipe, self.report_every = state.recipe, state.recipe.samples_every
+        self.cure = how_to_resume("train", folder)
+        self.train_step, self.check_finite = partial(step_of(self.recipe), state), state.check_finite
+        self.state_dict, self.load_state_dict = state.state_dict, state.load_state_dict
+        self.loop = Loop(self, folder, state.runtime, trackers, note)
         self._report: RunReport | None = None
-        self._rows: list[dict[str, Any]] = []  # of the log when this session began
         evaluation = self.recipe.evaluation
         self.unmeasured = None if evaluation is None else check_evaluation(data, evaluation)  # why, if it is
         if self.unmeasured is not None:
@@ -65,75 +66,45 @@ class Training:
         check_images(self.folder, started, fingerprints)
         for line in moved(started, self.recipe):
             self.note(line)
-        with self.runtime.together():  # whoever is last has read what the main rank then removes
-            step = self.checkpoints.load(self.state.load_state_dict, resume_from, self.note)
-            origin = None
-            if step is not None:
-                self.note(f"resuming {self.folder} at step {step} of {self.recipe.steps}")
-            elif self.recipe.start_from is not None:
+        runtime, origin = self.state.runtime, None
+        with runtime.together():  # whoever is last has read what the main rank then removes
+            step = self.loop.load(resume_from)
+            if step is None and self.recipe.start_from is not None:
                 origin = start_from(self.state, self.recipe.start_from, self.note)
             worlds = worlds_of(
                 read_worlds(started), self.state, resumed=step is not None, change=change_world_size, note=self.note
             )
-        with self.runtime.together():
-            if self.runtime.is_main:
+        with runtime.together():
+            if runtime.is_main:
                 facts = self.data.real.facts()
                 write_facts(self.folder, self.recipe, fingerprints, command, world=worlds, origin=origin, data=facts)
-                remove_unfinished(self.folder)
-                self.checkpoints.forget_after(-1 if step is None else step, read_rows(self.folder / "metrics.jsonl"))
-                self._open_logs(step, tensorboard=tensorboard)
+                self.loop.open(step, tensorboard=tensorboard)
+                self.metrics = JsonLines(self.folder / "metrics.jsonl", after=step)
+                self.vitals = Vitals(self.state, self.data, self.folder, self.loop.rows, step, self.note)
+                self.loop.files += [self.metrics, self.vitals]
+                self.loop.on_row = self.vitals.tick
         if origin is not None:
-            self.save_checkpoint()  # the other run may go on; this one has its start from here on
+            self.loop.save()  # the other run may go on; this one has its start from here on
 
-    def _open_logs(self, step: int | None, *, tensorboard: bool) -> None:
-        every, last = self.recipe.log_every, self.recipe.steps
-        log = self.folder / "log.jsonl"
-        # not a shorter run's end
-        self.log = JsonLines(log, after=step, keep=lambda row: row["step"] % every == 0 or row["step"] == last)
-        self.metrics = JsonLines(self.folder / "metrics.jsonl", after=step)
-        self._rows = read_rows(log)
-        self.vitals = Vitals(self.state, self.data, self.folder, self._rows, step, self.note)
-        if tensorboard:
-            self.trackers.append(TensorBoard(self.folder / "tensorboard", after=step))
-        for tracker in self.trackers:
-            tracker.config(self.recipe.to_dict())
+    # --- what the loop asks for ---
+    @property
+    def step(self) -> int:
+        return self.state.step
 
-    # --- training ---
-    def go(self, make_progress: Callable[[int, int], Progress]) -> None:
-        """Train to the last step, or until the first interrupt."""
-        s, recipe = self.state, self.recipe
-        self._watch = Stopwatch(self._rows, s.step)
-        with self._closing(), Interrupts() as interrupts, make_progress(s.step, recipe.steps) as progress:
-            if s.step == 0:
-                self._aside_from_training(self.save_samples)
-            self._aside_from_training(lambda: self._on_main(self.write_report))
-            while s.step < recipe.steps:
-                self.step_function(s)
-                progress.step(s.step)
-                self._after_step(progress)
-                if self.runtime.agree(interrupts.requested) and s.step < recipe.steps:
-                    self.save_checkpoint()
-                    interrupts.leave(
-                        f"interrupted at step {s.step}; the run is saved: {how_to_resume('train', self.folder)}",
-                        self.note,
-                    )
-            self._on_main(self._finish)
-            if interrupts.requested:
-                interrupts.leave(f"interrupted at step {s.step}, which was the last: the run is complete", self.note)
+    def counters(self) -> dict[str, int]:
+        return {"step": self.state.step, "update": self.state.updates, "images": self.state.images_seen}
 
-    def _after_step(self, progress: Progress) -> None:
-        s, recipe, evaluation = self.state, self.recipe, self.recipe.evaluation
-        last = s.step == recipe.steps
-        if s.step % recipe.log_every == 0 or last:
-            progress.values(self.tick())
-        if s.step % recipe.samples_every == 0 or last:
-            self._aside_from_training(self.save_samples)
-        if evaluation is not None and (last or (evaluation.every is not None and s.step % evaluation.every == 0)):
-            self._aside_from_training(lambda: self.evaluate(progress))
-        if s.step % recipe.checkpoint_every == 0 or last:
-            self._aside_from_training(self.save_checkpoint)
-        if s.step % recipe.samples_every == 0 and not last:
-            self._aside_from_training(lambda: self._on_main(self.write_report))
+    def means(self, *, regular: bool) -> dict[str, float]:
+        ledger = self.state.ledger
+        return ledger.tick(self.state.runtime) if regular else ledger.means(self.state.runtime)
+
+    def marks(self, progress: Progress) -> Iterator[Callable[[], None]]:
+        step, evaluation = self.state.step, self.recipe.evaluation
+        last = step == self.recipe.steps
+        if step % self.recipe.samples_every == 0 or last:
+            yield self.save_samples
+        if step > 0 and evaluation is not None and (last or (evaluation.every and step % evaluation.every == 0)):
+            yield lambda: self.evaluate(progress)
 
     def write_report(self, ended: str | None = None) -> None:
         """ended: as of `RunReport.write`."""
@@ -144,66 +115,18 @@ class Training:
         self._report.unmeasured = self.unmeasured or ""
         self._report.write(ended=ended)
 
-    def _finish(self) -> None:
+    def finish(self) -> None:
         if self.unmeasured is not None:
             self.note(self.unmeasured)  # again: the start of a long run is far above
         if not (self.folder / "generator.safetensors").is_file():
-            self._save_generator()
+            self.save()
         self.write_report(ended="")
 
-    def _on_main(self, work: Callable[[], None]) -> None:
-        """Let the main rank alone do what may take long; the others wait for it, and stop if it fails."""
-        with self.runtime.together():
-            if self.runtime.is_main:
-                check_still_here(self.folder)
-                work()
-
-    @contextmanager
-    def _closing(self) -> Iterator[None]:
-        try:
-            yield
-        except BaseException as error:
-            over = self.state.step >= self.recipe.steps and isinstance(error, KeyboardInterrupt)
-            if self.runtime.is_main and not over:
-                with suppress(OSError, SparringError):  # `error` is what people should read
-                    check_still_here(self.folder)
-                    self.write_report(_why(error, self.state.step))
-            raise
-        finally:
-            if self.runtime.is_main:
-                with suppress(OSError):  # a full disk has been reported already
-                    self.log.close()
-                    self.metrics.close()
-                    self.vitals.close()
-                for tracker in self.trackers:
-                    tracker.close()
-
-    def _aside_from_training(self, work: Callable[[], None]) -> None:
-        with self._watch.aside():
-            work()
-
-    def tick(self) -> dict[str, float]:
-        """Read the terms' values since the last tick and log their means.
-
-        Steps after the last regular tick are logged when the run ends, and stay in the ledger in case the run grows.
-        """
-        s = self.state
-        regular = s.step % self.recipe.log_every == 0
-        values = s.ledger.tick(self.runtime) if regular else s.ledger.means(self.runtime)
-        if not self.runtime.is_main:
-            return values
-        row = {"step": s.step, "update": s.updates, "images": s.images_seen, **values}
-        times = self._watch.times(s.step)
-        self.log.write(row | times)
-        self.vitals.tick(row)
-        for tracker in self.trackers:
-            tracker.scalars(values | {"steps_per_second": times["steps_per_second"]}, s.step)
-        return values
-
+    # --- pictures, measurements, the generator's file ---
     def save_samples(self) -> None:
         """A picture of the same latents at every step, after the run has been found finite."""
-        self.state.check_finite()
-        self._on_main(self._draw_samples)
+        self.check_finite()
+        self.loop.on_main(self._draw_samples)
 
     def _draw_samples(self) -> None:
         generator = self.state.evaluated_generator
@@ -218,13 +141,13 @@ class Training:
         regular = step > 0 and step % every == 0  # a run's end may come soon after the picture before it
         before = folder / f"step-{step - every:06d}.png" if regular else None
         self.vitals.samples(images, labels if conditional else None, picture, before)
-        for tracker in self.trackers:
+        for tracker in self.loop.trackers:
             tracker.images("samples", images, self.state.step)
 
     def evaluate(self, progress: Progress) -> None:
         """Measure the generator on the side; nothing of the training changes, bit for bit."""
-        self.state.check_finite()
-        self._on_main(lambda: self._measure(progress))
+        self.check_finite()
+        self.loop.on_main(lambda: self._measure(progress))
 
     def _measure(self, progress: Progress) -> None:
         step = self.state.step
@@ -233,12 +156,12 @@ class Training:
             self.metrics.write({"step": step, **record})
         self.vitals.accuracies()
         best = best_of(records)
-        if best is not None and self.checkpoints.note_best(
+        if best is not None and self.loop.checkpoints.note_best(
             step, best["metric"], best["value"], lower_is_better=best["better"] == "lower"
         ):
-            self._write_checkpoint()
+            self.loop.write_checkpoint()
         numbers = {r["metric"]: r["value"] for r in records if isinstance(r["value"], int | float)}
-        for tracker in self.trackers:
+        for tracker in self.loop.trackers:
             tracker.scalars(numbers, step)
 
     def _measured(self, progress: Progress) -> list[dict[str, Any]]:
@@ -251,21 +174,12 @@ class Training:
             evaluation,
             self.note,
             progress.measuring,
-            device=self.runtime.device,
+            device=self.state.runtime.device,
             generator_hash=content_hash(dict(generator.state_dict())),
         )
 
-    def save_checkpoint(self) -> None:
-        """Save all of the run, after it has been found finite."""
-        self.state.check_finite()
-        self._on_main(self._write_checkpoint)
-
-    def _write_checkpoint(self) -> None:
-        if self.state.step not in self.checkpoints.steps():
-            self._save_generator()  # before the checkpoint: a run that is resumed there has its generator
-            self.checkpoints.save(self.state.step, self.state.state_dict())
-
-    def _save_generator(self) -> None:
+    def save(self) -> None:
+        """The generator's file."""
         s, real, network = self.state, self.data.real, self.recipe.generator.network
         facts = {
             "image_size": real.size,
@@ -285,10 +199,3 @@ class Training:
             "class_names": list(real.class_names) if conditional else [],
         }
         save_generator(self.folder, s.evaluated_generator, json.loads(json.dumps(description)))
-
-
-def _why(error: BaseException, step: int) -> str:
-    """Why a run ended early, for its report."""
-    if isinstance(error, KeyboardInterrupt):
-        return f"interrupted at step {step}; continue it with --resume"
-    return str(error) if isinstance(error, SparringError) else f"{type(error).__name__} at step {step}"

@@ -24,7 +24,7 @@ from sparring.run.own_images import fitted_to
 from sparring.run.process import process_as_before
 from sparring.run.progress import Progress, no_progress, progress_or_default
 from sparring.run.runtime import Runtime
-from sparring.training.job import Training
+from sparring.training.job import GanJob
 from sparring.training.state import build
 from sparring.trust import CodeNotAllowedError, consenting
 
@@ -122,24 +122,22 @@ def train(
             if runtime.is_main:  # the ranks are one writer
                 until_the_end.enter_context(only_writer(folder, work="recipe.json"))
         with runtime.together():
-            check_folder(folder, resume=resume, verb="train")
-            if resume and not is_run(folder) and runtime.is_main:
-                note(f"{folder} holds no run yet: a new one starts there")
+            quiet = note if runtime.is_main else (lambda text: None)
+            check_folder(folder, resume=resume, verb="train", note=quiet)
             if is_run(recipe):  # which another process may have written to before the lock
                 chosen = load()
-            chosen = resolved(chosen, folder, resume=resume)
+            chosen = resolved(chosen, folder)
             until_the_end.enter_context(consenting(allow_code, code=chosen.to_dict()))
             assert chosen.threads is not None
             torch.set_num_threads(chosen.threads)
-            quiet = note if runtime.is_main else (lambda text: None)
             with cure_for_moved(folder, chosen, verb="train"):
                 given = load_run_data(chosen, quiet, data=data, negatives=negatives, unlabelled=unlabelled)
             chosen = fitted_to(chosen, given.real, changes, quiet)
         negatives, unlabelled = given.negatives, given.unlabelled
         state = build(chosen, given.real, negatives=negatives, unlabelled=unlabelled, runtime=runtime, note=quiet)
-        training = Training(state, folder, given, list(trackers) if runtime.is_main else [], quiet)
-        training.begin(resume_from, command, tensorboard=tensorboard, change_world_size=change_world_size)
-        training.go(progress_or_default(progress) if runtime.is_main else no_progress)
+        job = GanJob(state, folder, given, list(trackers) if runtime.is_main else [], quiet)
+        job.begin(resume_from, command, tensorboard=tensorboard, change_world_size=change_world_size)
+        job.loop.go(progress_or_default(progress) if runtime.is_main else no_progress)
     return Run(folder, code=chosen.to_dict())
 
 

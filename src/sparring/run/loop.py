@@ -1,0 +1,204 @@
+"""The loop of every run: steps, rows of the log, checkpoints, interrupts, and going on from where a run stopped.
+
+What is trained is a `Job`, a GAN or a classifier. Nothing here knows which.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any, Protocol
+
+from sparring.errors import SparringError
+from sparring.files import read_rows, remove_unfinished
+from sparring.messages import Note
+from sparring.run.checkpoint import CheckpointFolder
+from sparring.run.interrupt import Interrupts
+from sparring.run.lock import check_still_here
+from sparring.run.log import JsonLines, Stopwatch, TensorBoard, Tracker
+from sparring.run.progress import Progress
+from sparring.run.runtime import Runtime
+
+
+class Job(Protocol):
+    """What a run trains. The main rank alone is asked for `save`, `write_report` and `finish`, all ranks for the rest."""
+
+    recipe: Any  # with steps, log_every, checkpoint_every, keep_checkpoints and to_dict()
+    ends_run: bool  # whether the run is complete with the last step
+    cure: str  # how to continue the run, for messages
+
+    @property
+    def step(self) -> int:
+        """How many steps are done."""
+
+    @property
+    def report_every(self) -> int | None:
+        """Steps between two reports; None: there is one only if the loop ends early."""
+
+    def train_step(self) -> None: ...
+
+    def counters(self) -> dict[str, int]:
+        """What a row of the log begins with: `step`, and what else has been counted."""
+
+    def means(self, *, regular: bool) -> dict[str, float]:
+        """Of the values since the last regular tick, which a regular one forgets. Raises NonFiniteLossError."""
+
+    def check_finite(self) -> None:
+        """Raise NonFiniteLossError where what would be saved is worth nothing."""
+
+    def state_dict(self) -> dict[str, Any]: ...
+
+    def load_state_dict(self, state: dict[str, Any]) -> None: ...
+
+    def marks(self, progress: Progress) -> Iterable[Callable[[], None]]:
+        """What is due before the first step and after each one, such as pictures and measurements."""
+
+    def save(self) -> None:
+        """Write what lies beside a checkpoint."""
+
+    def write_report(self, ended: str | None = None) -> None:
+        """ended: why the run is over before its last step; None while it goes on."""
+
+    def finish(self) -> None:
+        """The last step is done and saved."""
+
+
+class Loop:
+    """One process's part in training one job, in one folder: `load`, `open`, then `go`."""
+
+    def __init__(self, job: Job, folder: Path, runtime: Runtime, trackers: Sequence[Tracker], note: Note):
+        self.job, self.folder, self.runtime, self.note = job, folder, runtime, note
+        self.trackers = list(trackers)
+        self.checkpoints = CheckpointFolder(folder / "checkpoints", job.recipe.keep_checkpoints)
+        self.rows: list[dict[str, Any]] = []  # of the log when this session began
+        self.files: list[Any] = []  # to close in the end
+        self.on_row: Callable[[dict[str, Any]], None] = lambda row: (
+            None
+        )  # called with each row of the log, without times
+
+    def load(self, resume_from: int | None) -> int | None:
+        """Give the job the newest good checkpoint, or that of a step. Returns its step; None where there is none."""
+        step = self.checkpoints.load(self.job.load_state_dict, resume_from, self.note)
+        if step is not None:
+            self.note(f"resuming {self.folder} at step {step} of {self.job.recipe.steps}")
+        return step
+
+    def open(self, step: int | None, *, tensorboard: bool = False) -> None:
+        """On the main rank: remove what an interrupted run left beyond the step, and open the log."""
+        remove_unfinished(self.folder)
+        self.checkpoints.forget_after(-1 if step is None else step, read_rows(self.folder / "metrics.jsonl"))
+        every, last = self.job.recipe.log_every, self.job.recipe.steps
+        path = self.folder / "log.jsonl"
+        # not a shorter run's end
+        self.log = JsonLines(path, after=step, keep=lambda row: row["step"] % every == 0 or row["step"] == last)
+        self.files.append(self.log)
+        self.rows = read_rows(path)
+        if tensorboard:
+            self.trackers.append(TensorBoard(self.folder / "tensorboard", after=step))
+        for tracker in self.trackers:
+            tracker.config(self.job.recipe.to_dict())
+
+    def go(self, make_progress: Callable[[int, int], Progress]) -> None:
+        """Train to the last step, or until the first interrupt."""
+        job, steps = self.job, self.job.recipe.steps
+        self._watch = Stopwatch(self.rows, job.step)
+        with self._closing(), Interrupts() as interrupts, make_progress(job.step, steps) as progress:
+            if job.step == 0:
+                self._pass_marks(progress)
+            if job.report_every is not None:
+                self._aside(lambda: self.on_main(job.write_report))
+            while job.step < steps:
+                job.train_step()
+                progress.step(job.step)
+                self._after_step(progress)
+                if self.runtime.agree(interrupts.requested) and job.step < steps:
+                    self.save()
+                    interrupts.leave(self._saved(), self.note)
+            self.on_main(job.finish)
+            if interrupts.requested:
+                complete = f"interrupted at step {job.step}, which was the last: the run is complete"
+                interrupts.leave(complete if job.ends_run else self._saved(), self.note)
+
+    def _saved(self) -> str:
+        return f"interrupted at step {self.job.step}; the run is saved: {self.job.cure}"
+
+    def _after_step(self, progress: Progress) -> None:
+        job, recipe = self.job, self.job.recipe
+        last = job.step == recipe.steps
+        if job.step % recipe.log_every == 0 or last:
+            progress.values(self._tick())
+        self._pass_marks(progress)
+        if job.step % recipe.checkpoint_every == 0 or last:
+            self._aside(self.save)
+        if job.report_every is not None and job.step % job.report_every == 0 and not last:
+            self._aside(lambda: self.on_main(job.write_report))
+
+    def _pass_marks(self, progress: Progress) -> None:
+        for work in self.job.marks(progress):
+            self._aside(work)
+
+    def _aside(self, work: Callable[[], None]) -> None:
+        with self._watch.aside():
+            work()
+
+    def _tick(self) -> dict[str, float]:
+        """Log the means since the last tick.
+
+        Steps after the last regular tick are logged when the run ends, and stay with the job in case the run grows.
+        """
+        job = self.job
+        values = job.means(regular=job.step % job.recipe.log_every == 0)
+        if self.runtime.is_main:
+            row, times = {**job.counters(), **values}, self._watch.times(job.step)
+            self.log.write(row | times)
+            self.on_row(row)
+            for tracker in self.trackers:
+                tracker.scalars(values | {"steps_per_second": times["steps_per_second"]}, job.step)
+        return values
+
+    def save(self) -> None:
+        """Save all of the run, after it has been found finite."""
+        self.job.check_finite()
+        self.on_main(self.write_checkpoint)
+
+    def write_checkpoint(self) -> None:
+        """On the main rank: a checkpoint of this step, unless it has one."""
+        step = self.job.step
+        if step not in self.checkpoints.steps():
+            self.job.save()  # before the checkpoint: a run that is resumed there has it
+            self.checkpoints.save(step, self.job.state_dict())
+
+    def on_main(self, work: Callable[[], None]) -> None:
+        """Let the main rank alone do what may take long; the others wait for it, and stop if it fails."""
+        with self.runtime.together():
+            if self.runtime.is_main:
+                check_still_here(self.folder)
+                work()
+
+    @contextmanager
+    def _closing(self) -> Iterator[None]:
+        try:
+            yield
+        except BaseException as error:
+            job, stopped = self.job, isinstance(error, KeyboardInterrupt | SystemExit)
+            complete = job.ends_run and job.step >= job.recipe.steps and stopped
+            if self.runtime.is_main and not complete:
+                with suppress(OSError, SparringError):  # `error` is what people should read
+                    check_still_here(self.folder)
+                    job.write_report(_why(error, job.step))
+            raise
+        finally:
+            if self.runtime.is_main:
+                with suppress(OSError):  # a full disk has been reported already
+                    for file in self.files:
+                        file.close()
+                for tracker in self.trackers:
+                    tracker.close()
+
+
+def _why(error: BaseException, step: int) -> str:
+    """Why a run ended early, for its report."""
+    if isinstance(error, KeyboardInterrupt | SystemExit):
+        return f"interrupted at step {step}; continue it with --resume"
+    return str(error) if isinstance(error, SparringError) else f"{type(error).__name__} at step {step}"
