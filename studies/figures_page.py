@@ -21,8 +21,9 @@ Each result figure of the four papers has a command that draws its counterpart f
 not there. The runs are small: narrow networks (8 to 24 channels at the widest resolution), 300 to 1,200 steps, 32x32 images,
 one seed each. They show what the tools draw; they cannot confirm or refute a paper's numbers. Where a figure's setting
 departs from the paper's, or its numbers contradict the paper's finding, the text under its heading says so. Distances are
-`fashion-FD` of 500 samples, which is no FID: no level here compares with a paper's. Scores (`fashion-IS`) are those of the
-day: since then rows are shuffled before they are grouped, which changes them by chance (SAGAN's 5.09 is 4.89).
+`fashion-FD` of 500 samples, which is no FID: no level here compares with a paper's. Scores
+(`fashion-IS`) were computed when the runs were made. Since then samples are shuffled before they are split into groups,
+which moves a score by chance: SAGAN's 5.09 is now 4.89.
 
 ```bash
 python studies/figures.py         # trains what is missing on one thread, draws all, goes on where it was stopped
@@ -55,10 +56,11 @@ Figure 4 of MHGAN gives 8.80 for SAGAN, and a repeat on a CPU with AVX2 alone ga
 |---|{lines}
 {{runs}}
 
-With AVX-512 8.80 comes out again. The instruction set alone moves the number: sums are rounded otherwise, and after some
-hundred steps the two runs of one seed are two runs. Seed by seed the difference is {{between}} in the root mean square and
-{{largest}} at most, in either direction; the standard deviation over seeds is {{spread}}. It does not explain all of 0.74:
-this CPU held to AVX2 ends at {{here}} where the other ended at 8.06, so CPUs with the same instructions differ as well.
+With AVX-512 8.80 comes out again. The instruction set alone moves the number: sums are rounded differently, and after some
+hundred steps the two runs of one seed have nothing in common. Seed by seed the difference is {{between}} in the root mean
+square and {{largest}} at most, in either direction; the standard deviation over seeds is {{spread}}. It does not
+explain all of 0.74: this CPU held to AVX2 ends at {{here}} where the other ended at 8.06, so CPUs with the
+same instructions differ as well.
 Differences of one seed on this page that are below twice the spread, about {{twice}}, say nothing.
 """
 CONTROL_WORDS = """The control of Figures 8 and 12, from SAGAN of the same seed, 600 steps more; fashion-FD, seed by seed:
@@ -82,7 +84,7 @@ def _chance() -> tuple[str, str]:
     spread = statistics.stdev(wide.values())
     runs = [_line(name, values, wide) for name, values in (("AVX-512", wide), ("AVX2", narrow))]
     where = f"{found['hardware']}; {found['date']}, commit `{found['commit']}`"
-    again = f"Its run was made again with both on one CPU ({where})."
+    again = f"To see whether that explains it, the run was repeated on one CPU with either instruction set ({where})."
     noise = _with_seeds(CHANCE_WORDS, wide).format(
         again=again,
         runs="\n".join(runs),
