@@ -30,7 +30,7 @@ import torch
 from sparring.classify.criteria import takes_negatives
 from sparring.classify.data import ClassifierData, Probe, image_hashes, split_off
 from sparring.classify.evaluate import evaluate_classifier
-from sparring.classify.job import Training
+from sparring.classify.job import ClassifierJob
 from sparring.classify.recipe import ClassifierRecipe
 from sparring.data import PackedImages, load, noise_batch, noise_images
 from sparring.randomness import generator_for
@@ -141,7 +141,7 @@ def run(results: Path, seeds: Iterable[int]) -> None:
         recipe = recipe_of(method, seed)
         data = images.of(recipe, noise="noise" in method)
         started, cpu = time.perf_counter(), time.process_time()
-        training = Training(recipe, recipe.criterion, data)
+        training = ClassifierJob(recipe, recipe.criterion, data)
         folder = ROOT / "runs" / "nat_classifiers" / f"{method.replace(', ', '-').replace(' ', '-')}-{seed}"
         training.run(folder, no_progress, print)
         found = evaluate_classifier(

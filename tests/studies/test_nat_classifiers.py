@@ -25,7 +25,7 @@ def test_a_baseline_has_seen_no_probe(tmp_path: Path, monkeypatch: pytest.Monkey
     images = SimpleNamespace(shared=0, of=lambda recipe, noise: SimpleNamespace(train=[], negatives=None))
     training = SimpleNamespace(run=lambda *arguments: None, classifier=torch.nn.Linear(1, 1))
     monkeypatch.setattr(study, "Images", lambda: images)
-    monkeypatch.setattr(study, "Training", lambda *arguments: training)
+    monkeypatch.setattr(study, "ClassifierJob", lambda *arguments: training)
     monkeypatch.setattr(study, "evaluate_classifier", evaluate)
     study.run(tmp_path / "rows.jsonl", [4])
     rows = [json.loads(line) for line in (tmp_path / "rows.jsonl").read_text().splitlines()]
