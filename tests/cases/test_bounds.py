@@ -195,7 +195,7 @@ WRONG = [
 
 
 HELD = [
-    ("a[0]=1", "no override"),
+    ("a[0]=1", "is not a change: write key=value"),
     ("scale=nan", "scale takes a factor"),
     ("scale=0", "scale takes a factor"),
     ("scale=-1", "scale takes a factor"),
