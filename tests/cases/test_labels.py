@@ -80,6 +80,11 @@ def test_case_07_a_label_that_is_a_class_name_is_that_class(tmp_path: Path, comm
     by_position = run.sample(3, labels=torch.tensor([2, 2, 2]))
     for label in ("2", 2, ["2", 2, "2"]):
         assert torch.equal(run.sample(3, labels=label), by_position), label
+    assert torch.equal(run.sample(3, labels=np.array(["2", "2", "2"])), by_position)
+    assert torch.equal(run.sample(3, labels=np.array([2, 2, 2])), by_position)
+    for label in (np.array(["two"] * 3), b"2", [b"2"] * 3, True, [2.0] * 3, np.array([2.0] * 3)):
+        with pytest.raises(sparring.SparringError):
+            run.sample(3, labels=label)
     assert torch.equal(run.sample(3, labels=10), run.sample(3, labels="10"))
     assert not torch.equal(run.sample(3, labels=10), by_position)
     assert command("sample", run.folder, "--label", "10", "--n", 3, "--out", "ten.npz")[0] == 0

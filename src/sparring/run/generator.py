@@ -177,15 +177,15 @@ class SavedGenerator:
             return None
         if labels is None:
             return torch.arange(n) % self.num_classes
-        one = isinstance(labels, str) or not isinstance(labels, Iterable) or getattr(labels, "ndim", 1) == 0
+        one = isinstance(labels, str | bytes) or not isinstance(labels, Iterable) or getattr(labels, "ndim", 1) == 0
         given = [labels] * n if one else list(labels)
         if len(given) != n:
             raise SparringError(f"{len(given)} labels for {n} images: give one, or one for each")
         return torch.tensor([self._class_number(label) for label in given])
 
     def _class_number(self, label: Any) -> int:
-        is_data = hasattr(label, "dtype") and hasattr(label, "ndim")  # of a tensor or an array: a position
-        if is_data and label.ndim == 0 and not any(kind in str(label.dtype) for kind in ("float", "bool", "complex")):
+        is_data = "int" in str(getattr(label, "dtype", "")) and getattr(label, "ndim", None) == 0
+        if is_data:  # of a tensor or an array of integers: a position; an array of texts holds names
             return class_number(int(label), (), self.num_classes, "the generator")
         if isinstance(label, bool) or not isinstance(label, str | int):
             raise SparringError(f"a label is a class by name or number, got {label!r}")
