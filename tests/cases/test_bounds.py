@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import sys
 import zipfile
 
@@ -149,6 +150,33 @@ def test_case_18_a_picture_that_claims_too_many_pixels(command, tmp_path):
 
 
 # --- 19: recipes and overrides ---
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+@pytest.mark.parametrize("name", ["pipe", "pipe.npz", "pipe.zip"])
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("train", "quickstart", "data={}", "--out", "r"),
+        ("pack", "{}", "--out", "x.npz"),
+        ("evaluate", "fashion-mnist-10k", "--real", "{}"),
+    ],
+    ids=lambda words: " ".join(words[:2]),
+)
+def test_case_18_a_pipe_is_not_waited_for(command, tmp_path, words, name):
+    os.mkfifo(tmp_path / name)
+    one_line(command(*(word.replace("{}", name) for word in words)), name, "is a pipe or a device")
+    assert not (tmp_path / "r").exists()
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+def test_case_18_a_pipe_among_images_is_left_out(command, tmp_path):
+    (tmp_path / "photos").mkdir()
+    os.mkfifo(tmp_path / "photos" / "a.png")
+    os.mkfifo(tmp_path / "photos" / "dataset.json")
+    one_line(command("pack", "photos", "--out", "x.npz"), "no images in 'photos'")
+    Image.new("L", (8, 8)).save(tmp_path / "photos" / "b.png")
+    assert command("pack", "photos", "--out", "x.npz")[0] == 0
+
+
 @pytest.fixture
 def tiny(tmp_path):
     """A recipe whose images are described, so that `show` needs none."""

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import stat
 import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -87,6 +88,7 @@ def zip_stamp(path: Path) -> str:
 
     The end of a zip is its table of contents: the name, size and checksum of every file.
     """
+    check_no_pipe(path)
     try:
         status = path.stat()
         with path.open("rb") as file:
@@ -97,12 +99,19 @@ def zip_stamp(path: Path) -> str:
     return f"{status.st_size} {status.st_mtime_ns} {status.st_ctime_ns} {tail}"
 
 
+def check_no_pipe(path: Path) -> None:
+    """Raise SparringError for a pipe, a device or a socket: reading it may wait for ever, or never end."""
+    if os.path.exists(path) and not (path.is_file() or path.is_dir()):
+        raise SparringError(f"'{path}' is a pipe or a device: give a folder or a file")
+
+
 @contextmanager
 def open_tree(path: Path) -> Iterator[Tree]:
     """The folder or zip file at `path` as a Tree. Raises SparringError for what is neither, or damaged."""
     if path.is_dir():
         yield _folder(path)
         return
+    check_no_pipe(path)
     try:
         archive = zipfile.ZipFile(path)
     except OSError as error:
@@ -142,7 +151,8 @@ def _folder(root: Path) -> Tree:
                 status = entry.stat()
             except OSError as error:
                 raise SparringError(f"cannot read '{root / path}': {error.strerror} (a broken link?)") from error
-            stamps[path] = (status.st_size, status.st_mtime_ns, status.st_ctime_ns)
+            if stat.S_ISREG(status.st_mode):  # a pipe or a device would be read for ever
+                stamps[path] = (status.st_size, status.st_mtime_ns, status.st_ctime_ns)
     return Tree(printable(str(root)), stamps, frozenset(folders), lambda path: _read_file(root / path))
 
 
