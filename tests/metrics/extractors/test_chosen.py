@@ -106,7 +106,7 @@ def test_wrong_weights_are_named(tmp_path, weights, monkeypatch):
     for content in (b"105", b"no weights"):
         (tmp_path / "text.pth").write_bytes(content)
         for name in ("inception", "efficientnet-lite0"):
-            with pytest.raises(SparringError, match="weights as tensors: it is no file") as caught:
+            with pytest.raises(SparringError, match="weights as tensors: it is not a file") as caught:
                 extractor_for(name, REAL, weights=tmp_path / "text.pth")
             assert "\n" not in str(caught.value)
     torch.save(Net(), tmp_path / "module.pth")
