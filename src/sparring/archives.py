@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import io
 import math
+import os
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
@@ -13,7 +14,26 @@ from typing import IO, Any
 import numpy as np
 
 from sparring.errors import SparringError, one_line
+from sparring.files import UNFINISHED
 from sparring.limits import CHECKPOINT_NODES, DEPTH, SHARED, check_inflation, check_memory, in_words
+
+
+def write_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
+    """Write one uncompressed `.npz`, which appears when it is complete.
+
+    Raises OSError where it cannot be written; nothing is left behind then.
+    """
+    unfinished = path.with_name(f".{path.name}.{os.getpid()}{UNFINISHED}")  # not in memory first: it may be large
+    try:
+        with unfinished.open("wb") as file:
+            np.savez(file, **arrays)  # type: ignore[arg-type]  # numpy's types take its option for one of the arrays
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(unfinished, path)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(path)) from None  # name the file, not its unfinished one
+    finally:
+        unfinished.unlink(missing_ok=True)
 
 
 class Npz:

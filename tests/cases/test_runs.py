@@ -9,12 +9,15 @@ import subprocess
 import sys
 import tempfile
 import threading
+from importlib import resources
 from pathlib import Path
 
 import pytest
 import torch
+from PIL import Image
 
 import sparring
+from sparring import cli
 from sparring.classify.run import train_classifier
 from sparring.data.arrays import write_npz
 from sparring.errors import SparringError
@@ -349,6 +352,7 @@ def test_case_f_a_folder_that_one_may_not_write_to_is_one_line_and_can_be_read()
         run = sparring.train(tiny_recipe(steps=2), out=folder / "run", data=tiny_images())
         made = train_classifier(CLASSIFIER, out=folder / "classifier", data=tiny_images())
         before = _files(folder)
+        resources.files("sparring")  # what it imports may lie where nobody may read
         for path in (folder, *folder.rglob("*")):
             path.chmod(0o555 if path.is_dir() else 0o444)
         os.seteuid(65534)
@@ -368,3 +372,42 @@ def test_case_f_a_folder_that_one_may_not_write_to_is_one_line_and_can_be_read()
         finally:
             os.seteuid(0)
         assert _files(folder) == before
+
+
+@pytest.mark.skipif(os.name == "nt" or os.geteuid() != 0, reason="only root can become nobody")
+def test_case_f_what_one_may_not_read_is_one_line(monkeypatch, capsys):
+    with tempfile.TemporaryDirectory() as place:  # tmp_path is for its owner alone
+        folder = Path(place)
+        run = sparring.train(tiny_recipe(steps=2), out=folder / "run", data=tiny_images()).folder
+        made = train_classifier(CLASSIFIER, out=folder / "classifier", data=tiny_images()).folder
+        Image.new("L", (SIDE, SIDE)).save(folder / "a.png")
+        folder.chmod(0o755)
+        monkeypatch.chdir(folder)
+        commands = [
+            (run / "generator.safetensors", "sample run --n 2 --out x.npz"),
+            (made / "classifier.safetensors", "predict classifier a.png --threshold 0.5"),
+            (run / "recipe.json", "show run"),
+            (run, "show run"),
+            (run, "sample run --n 2 --out y.npz"),
+            (run, "train quickstart data=run --out new"),
+        ]
+
+        def called(words):
+            monkeypatch.setattr(sys, "argv", ["sparring", *words.split()])
+            with pytest.raises(SystemExit) as stop:
+                cli.main()
+            return stop.value.code, capsys.readouterr().err
+
+        for _, words in commands:
+            called(words)  # so that all that they import is imported
+        for path, words in commands:
+            mode = path.stat().st_mode
+            path.chmod(0)
+            os.seteuid(65534)
+            try:
+                code, said = called(words)
+            finally:
+                os.seteuid(0)
+                path.chmod(mode)
+            assert code == 2 and said.count("\n") == 1 and "Permission denied" in said and "damaged" not in said, said
+            assert "cannot write" not in said or "new" in said, said

@@ -258,7 +258,11 @@ def load_classifier(
     for needed in (weights, described):
         if not needed.is_file():
             raise SparringError(f"'{path}' holds no trained classifier: {needed.name} is missing")
-    description, content = _description_in(described), weights.read_bytes()
+    description = _description_in(described)
+    try:
+        content = weights.read_bytes()
+    except OSError as error:
+        raise SparringError(f"cannot read {weights}: {error.strerror}") from None
     if hashlib.sha256(content).hexdigest() != description["weights_sha256"]:
         raise SparringError(f"{weights} is damaged, or is not the file that {described.name} describes")
     network = description["network"]

@@ -6,6 +6,7 @@ Results go to stdout, progress and notes to stderr. A mistake of the user's ends
 from __future__ import annotations
 
 import errno
+import os
 import signal
 import sys
 from types import FrameType
@@ -105,6 +106,10 @@ def main() -> None:
         if isinstance(error, OSError) and error.errno == errno.ENOSPC and error.filename is None:
             sys.stdout = sys.stderr  # so that nothing is written there at the end, either
             _fail(f"cannot write the output: {error.strerror}: free some space, or send it elsewhere")
+        if isinstance(error, OSError) and error.filename and error.errno in (errno.EACCES, errno.EPERM, errno.EIO):
+            _fail(
+                f"cannot read or write {os.fsdecode(error.filename)}: {error.strerror}"
+            )  # as of another user's folder
         if is_out_of_memory(error):
             _fail("there is not enough memory for this: ask for less, such as a smaller batch_size, n or data.size")
         if not _is_usage_error(error):

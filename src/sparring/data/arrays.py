@@ -1,7 +1,6 @@
 """Data that comes as numbers: arrays, `.npz` files, and map-style data sets from Python."""
 
 import json
-import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -12,13 +11,12 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from sparring.archives import open_npz
+from sparring.archives import open_npz, write_arrays
 from sparring.data.assemble import Assembly, Note, Progress
 from sparring.data.decode import convert, from_array, readable
 from sparring.data.packed import PackedImages
 from sparring.data.stored import Stored
 from sparring.errors import SparringError
-from sparring.files import UNFINISHED
 from sparring.limits import WHOLE
 from sparring.parsing import parse_json
 
@@ -175,17 +173,7 @@ def write_npz(path: Path, packed: PackedImages) -> None:
         arrays["labels"] = packed.labels.cpu().numpy()
     if packed.stored is not None:
         arrays["stored"] = np.array(json.dumps(asdict(packed.stored)))
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}{UNFINISHED}")  # not in memory first: it may be large
-    try:
-        with unfinished.open("wb") as file:
-            np.savez(file, **arrays)  # type: ignore[arg-type]  # numpy's types take its option for one of the arrays
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(unfinished, path)
-    except OSError as error:
-        raise OSError(error.errno, error.strerror, str(path)) from None  # name the file, not its unfinished one
-    finally:
-        unfinished.unlink(missing_ok=True)
+    write_arrays(path, arrays)
 
 
 def _channels_last(images: object, name: str) -> np.ndarray:

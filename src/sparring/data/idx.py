@@ -2,6 +2,7 @@
 
 import gzip
 import math
+import os
 import struct
 from pathlib import Path
 
@@ -54,4 +55,4 @@ def idx_splits(folder: Path) -> dict[str, tuple[Path, Path]]:
 
 
 def _either(path: Path) -> Path | None:
-    return next((file for file in (path, path.with_name(path.name + ".gz")) if file.is_file()), None)
+    return next((file for file in (path, path.with_name(path.name + ".gz")) if os.path.isfile(file)), None)

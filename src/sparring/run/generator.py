@@ -219,6 +219,11 @@ def load_generator(
     if weights.suffix != ".safetensors":
         raise SparringError(f"'{path}' is not a generator: give a run's folder, or a generator.safetensors")
     try:
+        with weights.open("rb"):  # safe_open says of a file that may not be read that there is none
+            pass
+    except OSError as error:
+        raise SparringError(f"cannot read {weights}: {error.strerror}") from None
+    try:
         with safe_open(weights, framework="pt") as file:
             description = parse_json((file.metadata() or {})[METADATA], "its description", nodes=DESCRIPTION_NODES)
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - it is no dict

@@ -8,6 +8,7 @@ from typing import Any
 from PIL import Image
 from torch import Tensor
 
+from sparring.archives import write_arrays
 from sparring.errors import SparringError
 from sparring.files import ANOTHER_FOLDER, one_line_for_disk_errors
 from sparring.report.plots import image_grid
@@ -45,14 +46,12 @@ def write_images(images: Tensor, out: Path, *, classes: int = 0) -> None:
 
     classes: so many, in turn.
     """
-    import numpy as np
-
     if out.suffix == ".png":
         shown = layout(len(images), classes, rows=None)
         image_grid(images, out, columns=shown.columns, cells=shown.cells)
     elif out.suffix == ".npz":
         out.parent.mkdir(parents=True, exist_ok=True)
-        np.savez(out, images=images.numpy())
+        write_arrays(out, {"images": images.numpy()})
     else:
         if out.is_dir() and any(out.iterdir()):
             raise SparringError(f"{out} is not empty: give a new folder, so that old samples do not stay among the new")
