@@ -20,7 +20,7 @@ from sparring.data.stored import Stored, stored_notes
 from sparring.errors import SparringError, nearest
 from sparring.evaluation.extractors.base import Extractor
 from sparring.evaluation.extractors.registry import check_name
-from sparring.evaluation.feature_pass import Seen, look
+from sparring.evaluation.feature_pass import FeatureSet, extract_features
 from sparring.evaluation.image_set import Generate, ImageSet, of_images
 from sparring.evaluation.notes import bias_notes, copy_notes, size_notes
 from sparring.evaluation.records import NEED_LABELS, NEED_LOGITS, NEED_ROWS, Record, metric_name, values_of
@@ -138,7 +138,7 @@ def evaluate_sets(
         check_same_dimensions(extractor.dimensions, real.dimensions)
     path = _place(settings, extractor, real, cache)
     if isinstance(real, GaussianStats):
-        reference: Seen | None = Seen(real, None)
+        reference: FeatureSet | None = FeatureSet(real, None)
     else:
         reference = None if wanted & NEED_ROWS else _kept(path, settings, rank, world)
     total = fake.n + (real.n if reference is None and isinstance(real, ImageSet) else 0)
@@ -153,12 +153,12 @@ def evaluate_sets(
     keep = bool(wanted & NEED_ROWS)
     if reference is None:
         assert isinstance(real, ImageSet)
-        reference = look(real, extractor, batch_size, tick, rows=keep, logits=False, rank=rank, world=world)
+        reference = extract_features(real, extractor, batch_size, tick, rows=keep, logits=False, rank=rank, world=world)
         reference.stats.provenance.update(settings, size=reference.size, channels=real.channels)
         if path is not None and rank == 0:
             _save(path, reference, real, note)
     rows_of_fake = keep or "fd-infinity" in wanted
-    seen = look(
+    seen = extract_features(
         fake, extractor, batch_size, tick,
         rows=rows_of_fake, logits=bool(wanted & NEED_LOGITS), real=real, rank=rank, world=world,
     )  # fmt: skip
@@ -174,8 +174,8 @@ def _with_provenance(
     settings: Record,
     fake: ImageSet,
     real: ImageSet | GaussianStats,
-    seen: Seen,
-    reference: Seen,
+    seen: FeatureSet,
+    reference: FeatureSet,
 ) -> list[Record]:
     size_real = reference.stats.provenance.get("size")
     common: Record = {
@@ -351,7 +351,7 @@ def _place(settings: Record, extractor: Extractor, real: ImageSet | GaussianStat
     return (cache or cache_folder() / "reference") / f"{key}.npz"
 
 
-def _kept(path: Path | None, settings: Record, rank: int, world: int) -> Seen | None:
+def _kept(path: Path | None, settings: Record, rank: int, world: int) -> FeatureSet | None:
     """Statistics kept earlier, or None, as rank 0 has it: ranks that disagreed would meet each other in different passes."""
     found = [_load(path, settings) if path is not None and rank == 0 else None]
     if world > 1:
@@ -359,7 +359,7 @@ def _kept(path: Path | None, settings: Record, rank: int, world: int) -> Seen | 
     return found[0]
 
 
-def _load(path: Path, settings: Record) -> Seen | None:
+def _load(path: Path, settings: Record) -> FeatureSet | None:
     """Statistics kept earlier; None where there are none, or only a damaged file, which will be written anew."""
     try:
         stats = GaussianStats.load(path)
@@ -368,10 +368,10 @@ def _load(path: Path, settings: Record) -> Seen | None:
     if any(stats.provenance.get(key) != value for key, value in settings.items()):
         return None
     mean = stats.provenance.get("mean_probabilities")
-    return Seen(stats, None if mean is None else torch.tensor([mean], dtype=torch.float64))
+    return FeatureSet(stats, None if mean is None else torch.tensor([mean], dtype=torch.float64))
 
 
-def _save(path: Path, seen: Seen, real: ImageSet, note: Note | None) -> None:
+def _save(path: Path, seen: FeatureSet, real: ImageSet, note: Note | None) -> None:
     mean = None if seen.probabilities is None else seen.probabilities[0].tolist()
     said = {"data": real.name, "split": real.split, "fingerprint": real.fingerprint, "real_seed": real.seed}
     try:

@@ -20,7 +20,7 @@ MOST_HASHED = 200_000  # images of a set that are looked at for copies
 
 
 @dataclass
-class Seen:
+class FeatureSet:
     """What one pass over a set of images leaves."""
 
     stats: GaussianStats
@@ -34,7 +34,7 @@ class Seen:
     )  # of the set that these are compared with, where it is at hand
 
 
-def look(
+def extract_features(
     images: ImageSet,
     extractor: Extractor,
     batch_size: int,
@@ -45,7 +45,7 @@ def look(
     real: Any = None,
     rank: int = 0,
     world: int = 1,
-) -> Seen:
+) -> FeatureSet:
     """One pass. rows, logits: whether to keep them. real: the other set, to take digests of where that costs no pass.
 
     With several ranks each looks at a run of consecutive images, and all get everything, in the images' order.
@@ -78,7 +78,7 @@ def look(
     if stats.n != images.n:
         raise SparringError(f"all ranks together looked at {stats.n} images of {images.name}, which has {images.n}")
     others = getattr(real, "packed", None)
-    return Seen(
+    return FeatureSet(
         stats=stats,
         probabilities=None if summed is None else summed / stats.n,
         size=size,

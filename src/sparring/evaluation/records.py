@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from sparring.evaluation.extractors.base import Extractor
-from sparring.evaluation.feature_pass import Seen
+from sparring.evaluation.feature_pass import FeatureSet
 from sparring.metrics.am_score import am_score
 from sparring.metrics.fd_infinity import frechet_distance_infinity
 from sparring.metrics.frechet import frechet_distance_of
@@ -41,8 +41,8 @@ def metric_name(extractor: str, metric: str) -> str:
 def values_of(
     wanted: set[str],
     extractor: Extractor,
-    real: Seen,
-    fake: Seen,
+    real: FeatureSet,
+    fake: FeatureSet,
     sets: tuple[Any, Any],
     bias: list[str],
     *,
@@ -99,7 +99,7 @@ def values_of(
 
 
 def _of_predictions(
-    wanted: set[str], extractor: Extractor, real: Seen, fake: Seen, logits: Tensor, splits: int
+    wanted: set[str], extractor: Extractor, real: FeatureSet, fake: FeatureSet, logits: Tensor, splits: int
 ) -> Iterator[tuple[str, object, str | None, Record]]:
     probabilities = logits.double().softmax(1)
     if "is" in wanted:
@@ -119,7 +119,7 @@ def _of_predictions(
         yield "class-shares", shares, None, {"class_names": list(extractor.class_names)}
 
 
-def _within_classes(fake: Seen, real: Seen, fakes: Any, reals: Any) -> tuple[float, list[str], Record]:
+def _within_classes(fake: FeatureSet, real: FeatureSet, fakes: Any, reals: Any) -> tuple[float, list[str], Record]:
     assert fake.features is not None and real.features is not None
     classes = max(fakes.num_classes, reals.num_classes) or None
     found = intra_class_distances(fake.features, fakes.labels, real.features, reals.labels, classes)
