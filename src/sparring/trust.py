@@ -96,8 +96,8 @@ def opened(file: str | os.PathLike[str], *, allow_code: bool = False) -> Trust:
 def consenting(allow_code: bool = False, *runs: Any, code: Any = ()) -> Iterator[None]:
     """Within, opened files may name any code with `allow_code`, and otherwise that of these runs, and what `code` names.
 
-    runs: those that are runs of this process count, by their attribute `code`. code: a recipe or description, as plain data,
-        whose classes were imported with the right to it.
+    runs: those that are runs of this process count, by their attribute `code`. code: names that were imported with the right
+        to it. A whole recipe is too much: its other texts, such as `about`, may name anything.
     """
     given = _consent.get()
     trust = replace(given, anything=given.anything or allow_code)

@@ -16,6 +16,7 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 
 import sparring
+from sparring.classify.recipe import ClassifierRecipe
 from tiny import tiny_images, tiny_recipe
 
 CODE = """
@@ -279,6 +280,38 @@ def test_case_02_a_runs_recipe_is_a_strangers_by_whatever_way(here: Path, cli: C
     )
     code, text = cli("show", "mine.yaml", f"generator.network={module(here)}:G")
     assert code == 0 and (here / "marker").exists(), text  # the user typed the very name
+
+
+def test_case_02_other_texts_of_a_strangers_run_are_no_consent(here: Path, cli: Cli, monkeypatch: Any) -> None:
+    kind = f"{module(here)}:SmallCNN"
+    described = here / "classifier" / "classifier.json"
+    values = json.loads(described.read_text())
+    values["network"]["kind"] = kind
+    described.write_text(json.dumps(values))
+    monkeypatch.syspath_prepend(str(here))  # as `python -m sparring` and notebooks have it
+    measured = {"extractor": "classifier", "n": 4, "n_real": 4, "metrics": ["fd"]}
+    change_recipe(here / "gan", about=kind, paper={"kind": kind}, evaluation=measured)
+    refused(*cli("train", "gan", "--out", "again"), f"{SAID}{kind} (network)", here / "marker")
+    run = sparring.train("gan", {"evaluation": None}, out="python")
+    with pytest.raises(sparring.SparringError, match="names code that does not ship"):
+        sparring.evaluate(run, real="images.npz", extractor="classifier", n=4, metrics="fd")
+    assert not (here / "marker").exists()
+
+
+@pytest.mark.parametrize("load", [sparring.Recipe.load, ClassifierRecipe.load])
+def test_case_02_a_mapping_extends_as_a_file_does(load: Any, here: Path) -> None:
+    run, key, name = ("gan", "generator", "G") if load == sparring.Recipe.load else ("classifier", "", "SmallCNN")
+    network = {"network": {"kind": f"{module(here)}:{name}", "width": 2}}
+    Path("mine.yaml").write_text(
+        yaml.safe_dump({"extends": f"{run}/recipe.json", **({key: network} if key else network)})
+    )
+    change_recipe(here / run, **{f"{key}__network__kind".strip("_"): f"{module(here)}:{name}"})
+    with pytest.raises(sparring.SparringError, match=rf"'{run}/recipe.json' names code .*:{name}"):
+        load({"extends": f"{run}/recipe.json"})
+    assert not (here / "marker").exists()
+    load({"extends": "mine.yaml"})  # which the user wrote
+    assert (here / "marker").exists()
+    load({"extends": f"{run}/recipe.json"}, allow_code=True)
 
 
 def test_case_02_consent_by_the_environment_and_from_python(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -113,7 +113,7 @@ def _write_safetensors(loaded: SavedClassifier, out: Path) -> Callable[[Tensor],
     if out.name != WEIGHTS:
         os.replace(out.parent / WEIGHTS, out)
         os.replace(out.parent / DESCRIPTION, _described(out))
-    with consenting(code=loaded.description):
+    with consenting(code=loaded.description["network"]["kind"]):
         return load_classifier(out).module
 
 

@@ -221,6 +221,11 @@ class ClassifierRecipe(Part):
         inside = self.negatives is not None and self.negatives.placement == "inside"
         return self.batch_size - (self.negatives.range[0] if inside and self.negatives else 0)
 
+    @property
+    def code(self) -> tuple[str, ...]:
+        """Every name that this recipe was let import; its other texts are consent to nothing."""
+        return (self.network.kind, *(criterion.kind for criterion in self.classifiers))
+
     def to_dict(self) -> dict[str, Any]:
         """The resolved recipe as plain JSON data, which `load` reads back to an equal one."""
         return self.model_dump(mode="json")
@@ -265,7 +270,7 @@ def _values(source: Any, allow_code: bool) -> tuple[dict[str, Any], Trust]:
         values = source.to_dict()
         return values, Trust().also(values, None)
     if isinstance(source, Mapping):
-        return read_recipe(source), Trust().also(source, Path.cwd())
+        return read_with_trust(source, allow_code=allow_code)
     name, shipped = str(source), shipped_classifiers()
     if name in shipped:
         return {**read_recipe(shipped[name]), "name": name}, Trust()

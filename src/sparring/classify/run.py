@@ -52,7 +52,7 @@ RESULTS = "results.json"
 class ClassifierRun:
     """A classifier's run that has ended: its folder, its numbers, its classifiers.
 
-    code: the recipe that it was trained with in this process, as plain data: its files may name that code without asking.
+    code: what the recipe that it was trained with in this process was let import: its files may name that without asking.
     """
 
     def __init__(self, folder: str | Path, *, code: Any = ()):
@@ -151,7 +151,7 @@ def train_classifier(
         chosen = _resolved(chosen, folder)
         _check_names(beside or (), chosen, note)
         others = {name: load_classifier(path, allow_code=allow_code) for name, path in (beside or {}).items()}
-        until_the_end.enter_context(consenting(allow_code, code=chosen.to_dict()))
+        until_the_end.enter_context(consenting(allow_code, code=chosen.code))
         assert chosen.threads is not None
         torch.set_num_threads(chosen.threads)
         with cure_for_moved(folder, chosen, verb="classify"):
@@ -176,7 +176,7 @@ def train_classifier(
             evaluations[criterion.kind] = _evaluate(chosen, saved, images)
             _keep_threshold(target, saved, evaluations[criterion.kind])
         _write_results(folder, facts, evaluations, chosen.criterion.kind, images.warnings, note)
-    return ClassifierRun(folder, code=chosen.to_dict())
+    return ClassifierRun(folder, code=chosen.code)
 
 
 def _write_results(

@@ -29,7 +29,7 @@ from sparring.errors import SparringError, nearest
 from sparring.limits import check_scale, check_values, whole
 from sparring.networks import BACKBONES, GENERATORS
 from sparring.objective.objective import Objective
-from sparring.plugins import find, find_class
+from sparring.plugins import find, find_class, name_of
 from sparring.recipe.augment import make_augment
 from sparring.recipe.explain import TRUST, explain, network_options, refused_code, trust_in
 from sparring.recipe.files import (
@@ -45,6 +45,7 @@ from sparring.recipe.files import (
 )
 from sparring.recipe.objective import ObjectiveField
 from sparring.schedule import Schedule, Scheduled
+from sparring.terms import REGISTRY
 from sparring.trust import Trust, is_script
 
 # What recipe.json said of the usual step up to version 0.1, which made the recipe import the trainer.
@@ -277,6 +278,19 @@ class Recipe(Part):
     @property
     def generator_batch_size(self) -> int:
         return self.generator.batch_size or self.batch_size
+
+    @property
+    def code(self) -> tuple[str, ...]:
+        """Every name that this recipe was let import, or opens as a script; its other texts are consent to nothing."""
+        named = [
+            self.generator.network.kind,
+            self.discriminator.network.kind,
+            self.step,
+            (self.augment or {}).get("kind"),
+        ]
+        named += [name_of(type(term), REGISTRY, "term") for term in self.objective.terms.values()]
+        named += [self.evaluation.extractor] if self.evaluation is not None else []
+        return tuple(filter(None, named))
 
     def to_dict(self) -> dict[str, Any]:
         """The resolved recipe as plain JSON data; `Recipe.load` reads it back to an equal recipe."""

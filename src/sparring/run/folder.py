@@ -140,7 +140,7 @@ def recipe_before(folder: Path, recipe: R) -> R | None:
     if not (folder / "recipe.json").is_file():
         return None
     try:
-        with consenting(code=recipe.to_dict()):
+        with consenting(code=recipe.code):
             return type(recipe).load(folder)
     except CodeNotAllowedError as error:
         raise SparringError(f"{folder} was started with another recipe: {error.said}, which yours does not") from None

@@ -32,7 +32,7 @@ from sparring.trust import CodeNotAllowedError, consenting
 class Run:
     """A run that has ended or been interrupted: its folder, what was measured, its generator.
 
-    code: the recipe that it was trained with in this process, as plain data: its files may name that code without asking.
+    code: what the recipe that it was trained with in this process was let import: its files may name that without asking.
     """
 
     def __init__(self, folder: str | Path, *, code: Any = ()):
@@ -127,7 +127,7 @@ def train(
             if is_run(recipe):  # which another process may have written to before the lock
                 chosen = load()
             chosen = resolved(chosen, folder)
-            until_the_end.enter_context(consenting(allow_code, code=chosen.to_dict()))
+            until_the_end.enter_context(consenting(allow_code, code=chosen.code))
             assert chosen.threads is not None
             torch.set_num_threads(chosen.threads)
             with cure_for_moved(folder, chosen, verb="train"):
@@ -138,7 +138,7 @@ def train(
         job = GanJob(state, folder, given, list(trackers) if runtime.is_main else [], quiet)
         job.begin(resume_from, command, tensorboard=tensorboard, change_world_size=change_world_size)
         job.loop.go(progress_or_default(progress) if runtime.is_main else no_progress)
-    return Run(folder, code=chosen.to_dict())
+    return Run(folder, code=chosen.code)
 
 
 def _load(
