@@ -38,8 +38,11 @@ from typing import Any
 
 from mutations import Mutant, changed_functions, mutants, put_in
 
+from sparring.terms import REGISTRY
+
 ROOT = Path(__file__).resolve().parents[1]
 TERMS = ROOT / "src" / "sparring" / "terms"
+METHODS = {target.partition(":")[0].rpartition(".")[2] for target in REGISTRY.values()}
 TRAJECTORIES = ["tests/training/test_trajectories.py", "tests/training/test_method_trajectories.py"]
 NOT_JUDGES = {"test_layout.py"}  # reads the source, not what it does
 LONGEST = 120  # seconds of computing
@@ -52,9 +55,10 @@ def readers(file: str) -> set[str]:
     """The public methods that a file of `terms/` is part of."""
     names = {file}
     for _ in range(2):
-        for name in [name for name in names if name.startswith("_")]:
-            names |= {p.stem for p in TERMS.glob("*.py") if f"sparring.terms.{name} import" in p.read_text()}
-    return {name for name in names if not name.startswith("_")}
+        for name in names - METHODS:
+            imported = (f"sparring.terms.{name} import", f"sparring.terms import {name}")
+            names |= {p.stem for p in TERMS.glob("*.py") if any(line in p.read_text() for line in imported)}
+    return names & METHODS
 
 
 def in_order(items: list[Any], file: str, saw: list[str]) -> list[Any]:
@@ -196,7 +200,7 @@ def run(files: list[Path], results: Path, minutes: float, survivors: bool) -> No
     results.parent.mkdir(parents=True, exist_ok=True)
     todo = [m for path in files for m in mutants(path) if survivors == (m.key in done)]
     todo = [m for m in todo if not survivors or not done[m.key]["killed"]]
-    todo.sort(key=lambda m: (m.kind == "logic", m.file in ("base", "_checks")))  # the rest is not a method's equation
+    todo.sort(key=lambda m: (m.kind == "logic", m.file in ("base", "checks")))  # the rest is not a method's equation
     print(f"{len(todo)} to try, {len(done)} done", flush=True)
     enter_a_copy()
 

@@ -248,7 +248,7 @@ def test_the_log_says_what_the_losses_were(images, tmp_path):
     wanted = []
     for _ in range(4):
         train_step(state)
-        wanted.append(state.ledger.tick())
+        wanted.append(state.term_log.tick())
     for row, pair in zip(run.log, (wanted[:2], wanted[2:]), strict=True):
         for key in pair[0]:
             assert row[key] == pytest.approx((pair[0][key] + pair[1][key]) / 2, rel=1e-6, abs=1e-7)

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from sparring.errors import SparringError
 from sparring.networks.discriminator import Evidence
-from sparring.objective.moment import Moment, Player
+from sparring.objective.context import Player, StepContext
 from sparring.objective.round import SIDES, Round
 from sparring.objective.term import Active, AdversarialLoss, Term
 
@@ -87,7 +87,9 @@ def round_of(
     r = Round(
         _ByHand(judge, couples_batch),
         {name: (_images(side), side.get("labels")) for name, side in found.items()},
-        moment=Moment(player, step, step if update is None else update, seed, updates_per_epoch=updates_per_epoch),
+        context=StepContext(
+            player, step, step if update is None else update, seed, updates_per_epoch=updates_per_epoch
+        ),
         active=active,
         host=placeholder,
         num_classes=num_classes,

@@ -88,7 +88,7 @@ def test_trains_as_the_library_does(name: str) -> None:
     for _ in range(STEPS):
         train_step(ours)
         textbook.step(drawn)
-        losses, host = ours.ledger.tick(), next(iter(objective))
+        losses, host = ours.term_log.tick(), next(iter(objective))
         plain = written_out and len(objective) == ours.recipe.d_steps == 1
         for player in ("generator", *(["discriminator"] if plain else [])) if written_out else ():
             expected = losses[f"{player}/{host}"]
@@ -118,7 +118,7 @@ def test_spectral_norm_is_the_same_once_its_vectors_have_settled(kind: str) -> N
     fake = textbook.generator(batch.latents)
     real = textbook.discriminator(batch.sides["real"][0])
     loss = (1 - real).relu().mean() + (1 + textbook.discriminator(fake)).relu().mean()
-    torch.testing.assert_close(loss.item(), ours.ledger.tick()["discriminator/hinge"], rtol=1e-6, atol=0)
+    torch.testing.assert_close(loss.item(), ours.term_log.tick()["discriminator/hinge"], rtol=1e-6, atol=0)
 
 
 def test_one_power_iteration_per_pass_at_the_librarys_vectors() -> None:

@@ -78,7 +78,7 @@ def check_steps(state: TrainingState) -> None:
     assert recipe.steps == STEPS
     for _ in range(STEPS):
         train_step(state)
-    values = state.ledger.tick()
+    values = state.term_log.tick()
     assert all(torch.isfinite(torch.tensor(list(values.values()))))
     for name, term in terms.items():
         acted = {f"{player}/{name}" for player in ("discriminator", "generator") if acts(term, player)}

@@ -7,7 +7,7 @@ import torch
 from pydantic import ValidationError
 
 from sparring.errors import SparringError
-from sparring.objective.moment import Moment
+from sparring.objective.context import StepContext
 from sparring.objective.objective import Objective
 from sparring.objective.term import Build
 from sparring.terms.am_gan import AMGAN
@@ -104,7 +104,7 @@ def test_shares_of_an_uneven_split_average_to_the_whole(n_negative):
             negative={"score": negative[rows], "total": n_negative},
             host=NonSaturating(),
         )
-        r.moment = Moment("discriminator", 0, 0, part=part, parts=2)
+        r.context = StepContext("discriminator", 0, 0, part=part, parts=2)
         shares.append(Negatives().discriminator_loss(r))
     mean = sum(shares) / 2
     torch.testing.assert_close(mean, whole, rtol=1e-12, atol=1e-12)

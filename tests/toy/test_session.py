@@ -42,10 +42,10 @@ def test_every_term_of_a_method_acts(method: str) -> None:
     session = a_session(method=method)
     for _ in range(6):
         train_step(session.state)
-    noted = {key.split("/")[1] for key in session.state.ledger.means()}
+    noted = {key.split("/")[1] for key in session.state.term_log.means()}
     assert set(session.recipe.objective.terms) <= noted
     if method.startswith("sdp"):
-        assert session.state.ledger.means()["discriminator/sdp"] > 0  # t is 1 of 40 steps
+        assert session.state.term_log.means()["discriminator/sdp"] > 0  # t is 1 of 40 steps
 
 
 def test_negatives_teach_the_discriminator_what_is_not_data() -> None:

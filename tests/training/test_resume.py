@@ -102,7 +102,7 @@ def test_the_variants_do_what_they_are_here_for(images, tmp_path, monkeypatch):
         run = sparring.train(_recipe(variant, steps=4, log_every=1), out=tmp_path / key, data=images)
         assert any(key in name and value != 0 for name, value in run.log[-1].items())
     # without their seeds the draws from the global generators would show in the bits
-    monkeypatch.setattr("sparring.training.state.TrainingState.seed_modules", lambda self, moment: None)
+    monkeypatch.setattr("sparring.training.state.TrainingState.seed_modules", lambda self, context: None)
     recipe = _recipe("users' modules that draw, micro-batches", steps=2)
     ends = []
     for seed in (0, 1):

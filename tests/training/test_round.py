@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from sparring import Hinge, NonSaturating, Objective
 from sparring.errors import SparringError
 from sparring.networks.discriminator import Evidence
-from sparring.objective.moment import Moment, Player
+from sparring.objective.context import Player, StepContext
 from sparring.objective.round import Round
 from sparring.objective.term import Term
 
@@ -54,11 +54,11 @@ def a_round(judge: Watched, objective: Objective, player: Player = "discriminato
     sides = {
         name: (torch.randn(rows, 3, generator=generator, dtype=torch.float64), None) for name, rows in ROWS.items()
     }
-    moment = Moment(player, 0, 0, seed=7)
+    context = StepContext(player, 0, 0, seed=7)
     return Round(
         judge,
         sides,
-        moment=moment,
+        context=context,
         active=objective.active(player, 0, 0),
         host=objective.host(0),
         **more,  # type: ignore[arg-type]
@@ -169,10 +169,10 @@ def test_draws_are_those_of_the_whole_batch_cut_into_shares() -> None:
     objective = Objective(hinge=Hinge(), draws=Draws())
 
     def draw(part: int, parts: int, who: str = "draws", update: int = 3, seed: int = 7) -> Tensor:
-        moment = Moment("discriminator", 0, update, seed, part, parts)
+        context = StepContext("discriminator", 0, update, seed, part, parts)
         images = torch.zeros(4 // parts, 3)
         active = objective.active("discriminator", 0, update)
-        r = Round(Watched(), {"real": (images, None)}, moment=moment, active=active, host=Hinge())
+        r = Round(Watched(), {"real": (images, None)}, context=context, active=active, host=Hinge())
         r.reader = who
         first = r.uniform(len(images), 2)
         second = r.normal(len(images), 2)
@@ -212,7 +212,7 @@ def test_the_second_round_keeps_images_gradients_and_kept_tensors_but_no_judgeme
     before = len(judge.seen)
     value = objective.second_loss(active, again)
     assert torch.allclose(value, nn.functional.softplus(-judge.layer(2 * (r.real.images + expected))[:, 0]).mean())
-    assert len(judge.seen) == before + 1 and again.moment.second
+    assert len(judge.seen) == before + 1 and again.context.second
 
 
 def test_the_generators_side_needs_what_the_objective_does_not_have() -> None:

@@ -13,9 +13,9 @@ from sparring.recipe.gan import EMA, Optimizer, Recipe
 from sparring.report.plots import image_grid
 from sparring.run.data import RunData
 from sparring.run.generator import generate_uint8
-from sparring.training.ledger import gradient_norm
 from sparring.training.state import build
 from sparring.training.step import train_step
+from sparring.training.term_log import gradient_norm
 from sparring.training.vitals import Vitals, _difference
 from sparring.training.warnings import Watch, diversity, pairs_within, trained_from
 from tiny import same_bits, tiny_images, tiny_recipe

@@ -18,7 +18,7 @@ from sparring.data.packed import PackedImages
 from sparring.errors import SparringError
 from sparring.messages import Note
 from sparring.metrics.features import check_whole
-from sparring.objective.moment import Player
+from sparring.objective.context import Player
 from sparring.randomness import generator_for
 from sparring.recipe.gan import Recipe
 from sparring.run.process import threads
@@ -95,7 +95,7 @@ def ours_step(state: TrainingState) -> Callable[[int], None]:
         for _ in range(count):
             step(state)
             state.step = at + (state.step - at) % LONGEST_CYCLE
-        state.ledger.tick()
+        state.term_log.tick()
 
     return call
 

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from sparring.bench.textbook_networks import textbook_network
 from sparring.networks.discriminator import Discriminator
-from sparring.objective.moment import Moment, Player
+from sparring.objective.context import Player, StepContext
 from sparring.objective.round import Round
 from sparring.objective.term import Term
 from sparring.plugins import find
@@ -205,7 +205,7 @@ class Textbook:
         return SeparateRound(
             self.discriminator,
             {**b.sides, "fake": (fake, b.fake_labels)},
-            moment=Moment(player, self.step_number, update, self.recipe.seed),
+            context=StepContext(player, self.step_number, update, self.recipe.seed),
             active=s.objective.active(player, self.step_number, update),
             host=self.host,
             num_classes=self.discriminator.num_classes,

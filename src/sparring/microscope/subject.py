@@ -17,7 +17,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from sparring.networks.discriminator import Discriminator
 from sparring.networks.frozen import frozen, modes_kept
 from sparring.networks.spectral import held
-from sparring.objective.moment import Moment
+from sparring.objective.context import StepContext
 from sparring.objective.round import Round
 from sparring.objective.side import Side
 from sparring.objective.term import AdversarialLoss
@@ -44,7 +44,7 @@ class Subject:
     @contextmanager
     def _at_rest(self) -> Iterator[Round]:
         """A round of no side, in which anything can be judged, while the discriminator stays as it is."""
-        moment = Moment("discriminator", self.step, self.step)
+        context = StepContext("discriminator", self.step, self.step)
         devices = [self.device] if self.device.type == "cuda" else []
         with modes_kept(self.judge):
             self.judge.eval()
@@ -54,7 +54,7 @@ class Subject:
             with frozen(self.judge), held(self.judge, iterate=False), torch.random.fork_rng(devices=devices):
                 torch.manual_seed(seed_for("diagnose"))
                 num_classes = self.judge.num_classes
-                yield Round(self.judge, {}, moment=moment, active=[], host=self.host, num_classes=num_classes)
+                yield Round(self.judge, {}, context=context, active=[], host=self.host, num_classes=num_classes)
 
     def _batches(self, images: Tensor, labels: Tensor | None) -> Iterator[tuple[Tensor, Tensor | None]]:
         for start in range(0, len(images), self.rows):

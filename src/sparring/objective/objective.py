@@ -15,7 +15,7 @@ from sparring.networks.discriminator import Head
 from sparring.networks.frozen import frozen
 from sparring.networks.spectral import held
 from sparring.objective.attach import Attached
-from sparring.objective.moment import Moment, Player
+from sparring.objective.context import Player, StepContext
 from sparring.objective.round import SIDES, Round
 from sparring.objective.term import Active, AdversarialLoss, Build, Term
 from sparring.schedule import value_at
@@ -197,8 +197,8 @@ class Objective:
             update, judge_network.updates = judge_network.updates, judge_network.updates + 1
         sides = _sides(real=(real, labels), fake=(fake, fake_labels), negative=negative, unlabelled=unlabelled)
         sides["fake"] = (fake.detach(), fake_labels)
-        moment = Moment("discriminator", step, update, seed)
-        r = self._round(judge_network, sides, moment, more)
+        context = StepContext("discriminator", step, update, seed)
+        r = self._round(judge_network, sides, context, more)
         with held(judge_network, iterate=True):
             loss = self.loss(r)
             if loss is None:
@@ -222,20 +222,22 @@ class Objective:
         """The generator's loss; `fake` carries its graph. The discriminator is frozen in it."""
         _check_attached(judge_network)
         sides = _sides(real=(real, labels), fake=(fake, fake_labels))
-        r = self._round(judge_network, sides, Moment("generator", step, step, seed), more)
+        r = self._round(judge_network, sides, StepContext("generator", step, step, seed), more)
         with frozen(judge_network), held(judge_network, iterate=False):
             loss = self.loss(r)
         if loss is None:
             raise SparringError(f"no term of {self!r} acts on the generator in step {step}")
         return Update(loss, r.logs)
 
-    def _round(self, judge_network: Attached, sides: dict[str, Any], moment: Moment, more: dict[str, Any]) -> Round:
+    def _round(
+        self, judge_network: Attached, sides: dict[str, Any], context: StepContext, more: dict[str, Any]
+    ) -> Round:
         return Round(
             judge_network,
             sides,
-            moment=moment,
-            active=self.active(moment.player, moment.step, moment.update),
-            host=self.host(moment.step),
+            context=context,
+            active=self.active(context.player, context.step, context.update),
+            host=self.host(context.step),
             num_classes=judge_network.num_classes,
             memory=self.memory,
             **more,

@@ -19,7 +19,7 @@ from torch import Tensor
 from sparring.errors import SparringError
 from sparring.networks.discriminator import Evidence
 from sparring.networks.second_order import TwiceDifferentiable
-from sparring.objective.moment import Moment
+from sparring.objective.context import StepContext
 from sparring.objective.side import Side
 from sparring.objective.term import Penalty
 from sparring.randomness import generator_for
@@ -50,7 +50,7 @@ class Round:
         judge_network: Judge,
         sides: Mapping[str, tuple[Tensor, Tensor | None]],
         *,
-        moment: Moment,
+        context: StepContext,
         active: list[Active],
         host: AdversarialLoss,
         num_classes: int = 0,
@@ -61,7 +61,7 @@ class Round:
         augment: Callable[[Tensor, Callable[..., Tensor]], Tensor] | None = None,
         autocast: Callable[[bool], AbstractContextManager[Any]] | None = None,
     ):
-        self.judge_network, self.moment, self.active, self.host = judge_network, moment, active, host
+        self.judge_network, self.context, self.active, self.host = judge_network, context, active, host
         self.num_classes, self.memory = num_classes, memory or {}
         self._latents, self._generate, self._augment, self._autocast = latents, generate, augment, autocast
         self._needs = {a.name: a.needs for a in active}
@@ -79,9 +79,9 @@ class Round:
         self._planned_done = False
 
     # --- where and when ---
-    step = property(lambda self: self.moment.step)
-    update = property(lambda self: self.moment.update)
-    player = property(lambda self: self.moment.player)
+    step = property(lambda self: self.context.step)
+    update = property(lambda self: self.context.update)
+    player = property(lambda self: self.context.player)
 
     # --- the sides ---
     def side(self, name: str) -> Side:
@@ -122,7 +122,7 @@ class Round:
 
     def is_differentiated(self, name: str | None) -> bool:
         wanted = {f"{name}.second_order"}
-        if not self.moment.second:  # a second update has the gradients of the first
+        if not self.context.second:  # a second update has the gradients of the first
             wanted |= {f"{name}.gradient", f"{name}.differentiated"}
         return name is not None and not wanted.isdisjoint(self._all_needs)
 
@@ -191,7 +191,7 @@ class Round:
     def _augmented(self, side: Side) -> Tensor:
         if self._augment is None:
             return side.input
-        total = side.total if side.name else len(side) * self.moment.parts
+        total = side.total if side.name else len(side) * self.context.parts
         return self._augment(side.input, lambda *shape: self._draw(torch.rand, shape, f"augment/{side.name}", total))
 
     # --- randomness ---
@@ -207,7 +207,7 @@ class Round:
         self, sample: Callable[..., Tensor], shape: tuple[int, ...], who: str | None, total: int | None = None
     ) -> Tensor:
         """Draw for the whole batch of the update, of `total` rows, and take this rank's and micro-batch's rows of it."""
-        m, nth = self.moment, self._draws.get(who, 0)
+        m, nth = self.context, self._draws.get(who, 0)
         self._draws[who] = nth + 1
         generator = generator_for(m.seed, m.player, m.update, m.second, who, nth)
         like = next(iter(self._sides.values())).images
@@ -282,7 +282,7 @@ class Round:
         again = Round(
             self.judge_network,
             {name: (side.images, side.labels) for name, side in self._sides.items() if name in wanted},
-            moment=replace(self.moment, second=True),
+            context=replace(self.context, second=True),
             active=[term, *penalties],
             host=self.host,
             num_classes=self.num_classes,

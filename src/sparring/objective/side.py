@@ -23,7 +23,7 @@ class Side:
 
     def __init__(self, r: Round, name: str | None, images: Tensor, labels: Tensor | None, total: int | None = None):
         self._round, self.name, self.images, self.labels = r, name, images, labels
-        self.total = len(images) * r.moment.parts if total is None else total  # rows in the whole update's batch
+        self.total = len(images) * r.context.parts if total is None else total  # rows in the whole update's batch
         self._input: Tensor | None = None
         self._evidence: Evidence | None = None
         self._heads: dict[str, Tensor] = {}

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from sparring.limits import whole
 from sparring.networks.discriminator import Head
-from sparring.objective.moment import Player
+from sparring.objective.context import Player
 from sparring.schedule import Schedule, Scheduled
 
 if TYPE_CHECKING:

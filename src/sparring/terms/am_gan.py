@@ -19,7 +19,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from sparring.terms._class_logits import ClassLogitsLoss
+from sparring.terms.class_logits import ClassLogitsLoss
 
 if TYPE_CHECKING:
     from sparring.objective.round import Round, Side

@@ -36,7 +36,7 @@ from torch import Tensor
 from sparring.errors import SparringError
 from sparring.limits import ATTACK_STEPS, PASSES
 from sparring.objective.term import Build, Penalty, Player, Term
-from sparring.terms import _checks
+from sparring.terms import checks
 from sparring.terms.attacks import OTHER, SideName, fgsm, host_loss, pgd, unlikeness
 
 if TYPE_CHECKING:
@@ -83,13 +83,13 @@ class ASGAN(Term):
         return needs
 
     def check(self, build: Build) -> None:
-        _checks.separable_host(build, "as_gan")
+        checks.separable_host(build, "as_gan")
         if self.attack == "pgd" and self.pgd_steps * build.d_steps > PASSES:
             raise SparringError(f"as_gan.pgd_steps times d_steps is at most {PASSES}: lower one of them")
         span, where = build.steps * build.d_steps, "the run"
         if self.warmup_scope == "epoch":
-            span, where = min(span, _checks.epoch_length(build.updates_per_epoch, "as_gan.warmup_scope")), "an epoch"
-        _checks.acts_within(self.warmup, span, field="as_gan.warmup", unit="discriminator updates", where=where)
+            span, where = min(span, checks.epoch_length(build.updates_per_epoch, "as_gan.warmup_scope")), "an epoch"
+        checks.acts_within(self.warmup, span, field="as_gan.warmup", unit="discriminator updates", where=where)
         terms = {} if build.objective is None else build.objective.terms
         if self.with_penalties and not any(isinstance(term, Penalty) for term in terms.values()):
             raise SparringError("as_gan.with_penalties has no penalty to add: put gradient_penalty or r1 beside it")
@@ -103,7 +103,7 @@ class ASGAN(Term):
         """eps, or 0 in the warm-up."""
         update = r.update
         if self.warmup_scope == "epoch":
-            update %= _checks.epoch_length(r.moment.updates_per_epoch, "as_gan.warmup_scope")
+            update %= checks.epoch_length(r.context.updates_per_epoch, "as_gan.warmup_scope")
         return self.eps if update >= self.warmup else 0.0
 
     def discriminator_loss(self, r: Round) -> None:

@@ -25,7 +25,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from sparring.objective.term import Build
-from sparring.terms._class_logits import ClassLogitsLoss, dynamic_label
+from sparring.terms.class_logits import ClassLogitsLoss, dynamic_label
 
 if TYPE_CHECKING:
     from sparring.objective.round import Round, Side

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from torch import Tensor
 
-from sparring.objective.moment import Player
+from sparring.objective.context import Player
 from sparring.objective.term import Term
 from sparring.terms.features import squared_mean_distance
 

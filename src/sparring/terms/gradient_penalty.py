@@ -22,7 +22,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from sparring.errors import SparringError
-from sparring.objective.moment import Player
+from sparring.objective.context import Player
 from sparring.objective.term import Penalty
 from sparring.schedule import Scheduled
 

@@ -22,10 +22,10 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 import torch
 from torch import Tensor
 
-from sparring.objective.moment import Player
-from sparring.terms._class_logits import ClassLogitsLoss, labels_of
-from sparring.terms._multi_hinge import crammer_singer
+from sparring.objective.context import Player
+from sparring.terms.class_logits import ClassLogitsLoss, labels_of
 from sparring.terms.features import squared_mean_distance
+from sparring.terms.multi_hinge import crammer_singer
 
 if TYPE_CHECKING:
     from sparring.objective.round import Round, Side

@@ -24,10 +24,10 @@ import torch.nn.functional as F
 from pydantic import Field
 from torch import Tensor
 
-from sparring.objective.moment import Player
+from sparring.objective.context import Player
 from sparring.objective.term import Build, Term
 from sparring.schedule import Scheduled
-from sparring.terms import _checks
+from sparring.terms import checks
 
 if TYPE_CHECKING:
     from sparring.objective.round import Round
@@ -55,7 +55,7 @@ class LeCam(Term):
 
     def check(self, build: Build) -> None:
         updates = build.steps * build.d_steps
-        _checks.acts_within(self.start, updates, field="lecam.start", unit="discriminator updates")
+        checks.acts_within(self.start, updates, field="lecam.start", unit="discriminator updates")
 
     def scaled(self, factor: float) -> Term:
         return super().scaled(factor).model_copy(update={"start": max(1, round(self.start * factor))})

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 
 from torch import Tensor
 
-from sparring.terms._class_logits import ClassLogitsLoss
+from sparring.terms.class_logits import ClassLogitsLoss
 from sparring.terms.divergences import TO_UNIFORM, Divergence
 
 if TYPE_CHECKING:

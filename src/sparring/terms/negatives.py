@@ -24,10 +24,10 @@ from torch import Tensor
 
 from sparring.errors import SparringError
 from sparring.limits import ROWS
-from sparring.objective.moment import Player
+from sparring.objective.context import Player
 from sparring.objective.term import Build, Term
 from sparring.schedule import value_at
-from sparring.terms import _checks
+from sparring.terms import checks
 
 if TYPE_CHECKING:
     from sparring.objective.round import Round, Side
@@ -54,7 +54,7 @@ class Negatives(Term):
     def check(self, build: Build) -> None:
         if "negative" not in build.sides:
             raise SparringError("negatives has no data: name a source with negatives.source")
-        _checks.separable_host(build, "negatives")
+        checks.separable_host(build, "negatives")
 
     def discriminator_loss(self, r: Round) -> Tensor:
         n_f, n_n = r.fake.total, r.negative.total
@@ -67,6 +67,6 @@ class Negatives(Term):
             )
 
         def mean_on_fake(side: Side) -> Tensor:
-            return share_of_mean(r.host.on_fake(side), side.total, r.moment.parts)
+            return share_of_mean(r.host.on_fake(side), side.total, r.context.parts)
 
         return share * (mean_on_fake(r.negative) - mean_on_fake(r.fake))

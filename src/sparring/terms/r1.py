@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from sparring.objective.moment import Player
+from sparring.objective.context import Player
 from sparring.objective.term import Penalty
 from sparring.schedule import Scheduled
 

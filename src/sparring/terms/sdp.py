@@ -34,10 +34,10 @@ from pydantic import Field
 from torch import Tensor
 
 from sparring.errors import SparringError
-from sparring.objective.moment import Player
+from sparring.objective.context import Player
 from sparring.objective.term import Build, Term
 from sparring.schedule import Scheduled
-from sparring.terms import _checks
+from sparring.terms import checks
 from sparring.terms.features import Aggregate, attention
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ class SDP(Term):
     def check(self, build: Build) -> None:
         if not build.has_blocks:
             raise SparringError("sdp compares features block by block, and this discriminator returns no blocks")
-        _checks.acts_within(self.t, build.steps, field="sdp.t", unit="steps")
+        checks.acts_within(self.t, build.steps, field="sdp.t", unit="steps")
 
     def scaled(self, factor: float) -> Term:
         counts = {"t": round(self.t * factor), "I_p": max(1, round(self.I_p * factor))}

@@ -19,9 +19,9 @@ from typing import TYPE_CHECKING
 from torch import Tensor
 
 from sparring.errors import SparringError
-from sparring.objective.moment import Player
+from sparring.objective.context import Player
 from sparring.objective.term import Build, Term
-from sparring.terms import _checks
+from sparring.terms import checks
 
 if TYPE_CHECKING:
     from sparring.objective.round import Round
@@ -49,7 +49,7 @@ class SemiSupervised(Term):
                 "semi_supervised has no unlabelled data: keep a share of the labels with data.labelled, or name a source "
                 "with unlabelled.source"
             )
-        _checks.separable_host(build, "semi_supervised")
+        checks.separable_host(build, "semi_supervised")
         if build.objective is not None and self.head not in build.objective.heads():
             raise SparringError(
                 f"semi_supervised takes pseudo-labels from the head '{self.head}', which no term trains: "

@@ -11,7 +11,7 @@ from torch import Tensor
 from sparring.errors import NonFiniteLossError
 from sparring.networks.frozen import frozen
 from sparring.networks.spectral import held
-from sparring.objective.moment import Moment
+from sparring.objective.context import StepContext
 from sparring.objective.round import Round
 from sparring.randomness import generator_for
 from sparring.recipe.gan import Recipe
@@ -70,7 +70,7 @@ class ToySession:
             for _ in range(count):
                 self._step(self.state)
             self.state.check_finite()
-            self.state.ledger.tick()
+            self.state.term_log.tick()
 
     def look(self, *, pictures: bool = True) -> Look:
         """The run as it stands; nothing of it changes. Without `pictures` neither arrows nor mesh are made.
@@ -102,8 +102,8 @@ class ToySession:
     def realness(self, points: Tensor) -> Tensor:
         """How real the discriminator finds points [N, D], [N]: for the class that suits each best, where it has classes."""
         s, D = self.state, self.state.discriminator
-        moment = Moment("generator", s.step, s.step, self.recipe.seed)
-        r = Round(D, {}, moment=moment, active=[], host=s.objective.host(s.step), num_classes=D.num_classes)
+        context = StepContext("generator", s.step, s.step, self.recipe.seed)
+        r = Round(D, {}, context=context, active=[], host=s.objective.host(s.step), num_classes=D.num_classes)
         if D.embedding is None:
             return r.host.realness(r.judge(points))
         side = r.judge(points, torch.zeros(len(points), dtype=torch.int64))

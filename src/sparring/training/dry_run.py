@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from sparring.limits import PASSES
-from sparring.objective.moment import Player
+from sparring.objective.context import Player
 from sparring.objective.objective import LONGEST_CYCLE
 from sparring.objective.round import SIDES
 from sparring.recipe.gan import Recipe

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from sparring.data.packed import PackedImages, to_float
 from sparring.data.sampler import Stream
-from sparring.objective.moment import Player, share_of
+from sparring.objective.context import Player, share_of
 from sparring.randomness import generator_for
 from sparring.run.process import threads
 

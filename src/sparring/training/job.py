@@ -95,8 +95,8 @@ class GanJob:
         return {"step": self.state.step, "update": self.state.updates, "images": self.state.images_seen}
 
     def means(self, *, regular: bool) -> dict[str, float]:
-        ledger = self.state.ledger
-        return ledger.tick(self.state.runtime) if regular else ledger.means(self.state.runtime)
+        log = self.state.term_log
+        return log.tick(self.state.runtime) if regular else log.means(self.state.runtime)
 
     def marks(self, progress: Progress) -> Iterator[Callable[[], None]]:
         step, evaluation = self.state.step, self.recipe.evaluation

@@ -16,7 +16,7 @@ from sparring.networks.contract import images_of
 from sparring.networks.discriminator import Discriminator
 from sparring.networks.faulty_convolution import strided_1x1_refused
 from sparring.networks.frozen import frozen
-from sparring.objective.moment import Moment, Player
+from sparring.objective.context import Player, StepContext
 from sparring.objective.objective import Objective
 from sparring.objective.round import Round
 from sparring.objective.term import Active, Build
@@ -28,8 +28,8 @@ from sparring.run.runtime import Runtime
 from sparring.schedule import value_at
 from sparring.training.ema import MovingAverage
 from sparring.training.feed import Feed, Share, Source
-from sparring.training.ledger import Ledger, gradient_norm
 from sparring.training.size import check_size
+from sparring.training.term_log import TermLog, gradient_norm
 from sparring.trust import VALIDATED
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ class TrainingState:
     runtime: Runtime
     average: MovingAverage | None = None
     augment: Callable[[Tensor, Callable[..., Tensor]], Tensor] | None = None
-    ledger: Ledger = field(default_factory=Ledger)
+    term_log: TermLog = field(default_factory=TermLog)
     step: int = 0  # generator updates so far
     updates: int = 0  # discriminator updates so far, second ones not counted
 
@@ -70,17 +70,19 @@ class TrainingState:
         update = self.updates if player == "discriminator" else self.step
         last = max(0, self.updates - 1) if player == "generator" else None
         for share in self.feed.shares(player, update, sides, rows, last):
-            self.seed_modules(self._moment(player, share))
+            self.seed_modules(self._context(player, share))
             yield share
 
-    def _moment(self, player: Player, share: Share) -> Moment:
+    def _context(self, player: Player, share: Share) -> StepContext:
         update = self.updates if player == "discriminator" else self.step
         epoch = self.feed.updates_per_epoch
-        return Moment(player, self.step, update, self.recipe.seed, share.part, share.parts, updates_per_epoch=epoch)
+        return StepContext(
+            player, self.step, update, self.recipe.seed, share.part, share.parts, updates_per_epoch=epoch
+        )
 
-    def seed_modules(self, moment: Moment) -> None:
+    def seed_modules(self, context: StepContext) -> None:
         """Seed the global generators, which dropout and users' modules draw from."""
-        seed_global_generators(moment.seed, "modules", moment.player, moment.update, moment.second, moment.part)
+        seed_global_generators(context.seed, "modules", context.player, context.update, context.second, context.part)
 
     def generate(self, latents: Tensor, labels: Tensor | None) -> Tensor:
         with self.runtime.autocast(full=False):
@@ -91,7 +93,7 @@ class TrainingState:
         r = Round(
             self.discriminator,
             {**share.sides, "fake": (fake, share.fake_labels)},
-            moment=self._moment(player, share),
+            context=self._context(player, share),
             active=active,
             host=self.objective.host(self.step),
             num_classes=self.discriminator.num_classes,
@@ -109,7 +111,7 @@ class TrainingState:
         network, optimizer = getattr(self, player), self.optimizers[player]
         part = getattr(self.recipe, player)
         self.runtime.average_gradients(network.parameters())
-        if (self.step + 1) % self.recipe.log_every == 0 and not rounds[0].moment.second:
+        if (self.step + 1) % self.recipe.log_every == 0 and not rounds[0].context.second:
             rounds[0].logs["gradient_norm"] = gradient_norm(network)
         set_learning_rate(optimizer, value_at(part.optimizer.lr, self.step))
         optimizer.step()
@@ -122,11 +124,11 @@ class TrainingState:
             proposals = [r.proposed[name] for r in rounds]
             means = {key: torch.stack([p[key] for p in proposals]).mean(0) for key in proposals[0]}
             self.objective.memory[name] = {key: self.runtime.average(mean) for key, mean in means.items()}
-        self.ledger.note(player, self.step, rounds)
+        self.term_log.note(player, self.step, rounds)
 
     def check_finite(self) -> None:
         """Raise NonFiniteLossError if a loss since the last look, or a weight now, is not finite; on all ranks alike."""
-        self.ledger.check(self.runtime)
+        self.term_log.check(self.runtime)
         for player in ("discriminator", "generator"):
             weights = [p.detach() for p in getattr(self, player).parameters()]
             if not torch.isfinite(torch.stack(torch._foreach_norm(weights, float("inf")))).all():
@@ -147,7 +149,7 @@ class TrainingState:
             "average": None if self.average is None else self.average.module.state_dict(),
             "optimizers": {p: state_by_name(o, getattr(self, p)) for p, o in self.optimizers.items()},
             "memory": self.objective.memory,
-            "ledger": self.ledger.state_dict(),
+            "ledger": self.term_log.state_dict(),
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -160,7 +162,7 @@ class TrainingState:
             load_state_by_name(optimizer, getattr(self, player), state["optimizers"][player])
         for name, memory in state["memory"].items():
             self.objective.memory[name] = {key: value.to(self.runtime.device) for key, value in memory.items()}
-        self.ledger.load_state_dict(state["ledger"])
+        self.term_log.load_state_dict(state["ledger"])
 
 
 def build(

@@ -96,7 +96,7 @@ def update_discriminator(s: TrainingState) -> None:
         with held(G, iterate=False), held(D, iterate=True):
             again = [r.after_update(term) for r in rounds]
             for r in again:
-                s.seed_modules(r.moment)
+                s.seed_modules(r.context)
                 loss = s.objective.second_loss(term, r)
                 if loss is not None:
                     (loss * scale).backward()

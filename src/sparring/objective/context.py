@@ -9,7 +9,7 @@ Player = Literal["discriminator", "generator"]
 
 
 @dataclass(frozen=True)
-class Moment:
+class StepContext:
     """Where in a run a round stands. Randomness depends on this and on the term that draws, on nothing else."""
 
     player: Player

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from sparring.run.runtime import Runtime
 
 
-class Ledger:
+class TermLog:
     """Raw values of the terms, by `player/term`, since the last tick.
 
     `settled` values have been read from the device and averaged over the ranks; the newer ones still lie on the device.
@@ -99,10 +99,10 @@ def _realness(r: Round) -> dict[str, Tensor]:
 
     Each share's part of it: shares may be uneven, and all of them note the same names.
     """
-    if r.player != "discriminator" or r.moment.second:
+    if r.player != "discriminator" or r.context.second:
         return {}
     return {
-        f"{name}_score": r.host.realness(side).detach().sum() * (r.moment.parts / side.total)
+        f"{name}_score": r.host.realness(side).detach().sum() * (r.context.parts / side.total)
         for name, side in r.sides.items()
         if name != "unlabelled" and side.is_judged  # a conditional score needs a label
     }

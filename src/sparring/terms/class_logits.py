@@ -14,7 +14,7 @@ from torch import Tensor
 from sparring.errors import SparringError
 from sparring.networks.discriminator import Head
 from sparring.objective.term import AdversarialLoss, Build, Term
-from sparring.terms import _checks
+from sparring.terms import checks
 
 if TYPE_CHECKING:
     from sparring.objective.round import Round, Side
@@ -24,7 +24,7 @@ def labels_of(side: Side, term: Term) -> Tensor:
     """The side's labels [B]; raises SparringError where there are none."""
     if side.labels is None:
         raise SparringError(
-            f"{_checks.name_of(term)} reads the classes of the {side.name or 'judged'} samples, which have no labels: "
+            f"{checks.name_of(term)} reads the classes of the {side.name or 'judged'} samples, which have no labels: "
             "give labelled data, or pass labels= and fake_labels="
         )
     return side.labels
@@ -50,7 +50,7 @@ class ClassLogitsLoss(AdversarialLoss):
         return (Head(name="class_logits", outputs="num_classes", extra_outputs=self.extra),)
 
     def check(self, build: Build) -> None:
-        _checks.labels(build, self)
+        checks.labels(build, self)
 
     def on_real(self, side: Side) -> Tensor:
         return F.cross_entropy(side.class_logits, labels_of(side, self), reduction="none")
