@@ -88,6 +88,18 @@ def test_coupled_batches_are_judged_in_three_passes_in_one_order(order: tuple[in
     assert passes(judge) == [4, 3 + 2, 5]
 
 
+@pytest.mark.parametrize("couples_batch", [False, True])
+def test_the_sides_are_judged_before_any_term_reads_them_and_once(couples_batch: bool) -> None:
+    objective = Objective(hinge=Hinge(), other=Reads(sides=("unlabelled", "negative")))
+    r = a_round(judge := Watched(couples_batch=couples_batch), objective)
+    r.judge_sides()
+    planned = passes(judge)
+    assert planned == ([4, 3 + 2, 5] if couples_batch else [4 + 3 + 2 + 5])
+    objective.loss(r)
+    r.judge_sides()
+    assert passes(judge) == planned
+
+
 def test_a_side_that_is_differentiated_twice_has_a_pass_of_its_own_and_comes_first() -> None:
     judge = Watched()
     objective = Objective(hinge=Hinge(), other=Reads(sides=("fake.second_order", "negative")))

@@ -163,6 +163,7 @@ class Textbook:
         fake = G(b.latents, b.fake_labels)
         if self.losses is None:
             r = self._round("generator", b, fake)
+            r.judge_sides()
             loss = self.state.objective.loss(r)
             assert loss is not None
         else:
@@ -187,6 +188,7 @@ class Textbook:
     def _terms_discriminator(self, b: Batch, fake: Tensor) -> None:
         objective, optimizer = self.state.objective, self.optimizers["discriminator"]
         r = self._round("discriminator", b, fake)
+        r.judge_sides()
         loss = objective.loss(r)
         if loss is not None:
             objective.prepare_gradients(r)
@@ -195,6 +197,7 @@ class Textbook:
         optimizer.step()
         for term, again in objective.second_rounds(r):
             optimizer.zero_grad()
+            again.judge_sides()
             second = objective.second_loss(term, again)
             if second is not None:
                 second.backward()

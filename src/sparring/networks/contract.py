@@ -61,28 +61,3 @@ def images_of(generator: nn.Module, latents: Tensor, labels: Tensor | None) -> T
     if not isinstance(images, Tensor) or not images.is_floating_point() or images.shape[:1] != latents.shape[:1]:
         raise SparringError(f"{who} returns {shape_of(images)} for {len(latents)} latents: {GENERATOR}")
     return images
-
-
-def features_of(
-    backbone: nn.Module, images: Tensor, labels: Tensor | None, channels: int
-) -> tuple[Tensor, list[Tensor]]:
-    """Features [B, channels] and blocks. Raises SparringError where the backbone fails, or returns something else."""
-    who = f"backbone {called(backbone)}"
-    with others_code(f"{who} on images {shape_of(images)}", images, BACKBONE, labels):
-        found = backbone(images, labels)
-    if not isinstance(found, tuple | list) or len(found) != 2:
-        raise SparringError(f"{who} returns {shape_of(found)} for {len(images)} images: {BACKBONE}")
-    features, blocks = found
-    if (
-        not isinstance(features, Tensor)
-        or not features.is_floating_point()
-        or features.shape != (len(images), channels)
-    ):
-        raise SparringError(
-            f"{who} returns features {shape_of(features)} for {len(images)} images, and its `channels` promise "
-            f"[{len(images)}, {channels}]: {BACKBONE}"
-        )
-    rows = [isinstance(block, Tensor) and block.shape[:1] == images.shape[:1] for block in blocks or ()]
-    if not isinstance(blocks, tuple | list) or not all(rows):
-        raise SparringError(f"{who} returns blocks that are no list of tensors with {len(images)} rows: {BACKBONE}")
-    return features, list(blocks)

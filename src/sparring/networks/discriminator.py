@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from sparring.errors import SparringError, one_line
-from sparring.networks.contract import BACKBONE, called, features_of, others_code, shape_of
+from sparring.networks.contract import BACKBONE, called, others_code, shape_of
 from sparring.networks.spectral import SpectralNormKind, spectral_norm
 
 Conditioning = Literal["none", "projection"]
@@ -128,7 +128,22 @@ class Discriminator(nn.Module):
 
     def extract(self, images: Tensor, labels: Tensor | None = None) -> Evidence:
         """Features and blocks of a batch, one pass; the heads are read from it with `read`."""
-        return Evidence(*features_of(self.backbone, images, labels, self.channels))
+        who, rows = f"backbone {called(self.backbone)}", len(images)
+        with others_code(f"{who} on images {shape_of(images)}", images, BACKBONE, labels):
+            found = self.backbone(images, labels)
+        if not isinstance(found, tuple | list) or len(found) != 2:
+            raise SparringError(f"{who} returns {shape_of(found)} for {rows} images: {BACKBONE}")
+        features, blocks = found
+        floats = isinstance(features, Tensor) and features.is_floating_point()
+        if not floats or features.shape != (rows, self.channels):
+            raise SparringError(
+                f"{who} returns features {shape_of(features)} for {rows} images, and its `channels` promise "
+                f"[{rows}, {self.channels}]: {BACKBONE}"
+            )
+        tensors = isinstance(blocks, tuple | list) and all(isinstance(block, Tensor) for block in blocks)
+        if not tensors or any(block.shape[:1] != images.shape[:1] for block in blocks):
+            raise SparringError(f"{who} returns blocks that are no list of tensors with {rows} rows: {BACKBONE}")
+        return Evidence(features, list(blocks))
 
     def read(self, head: str, evidence: Evidence, labels: Tensor | None = None) -> Tensor:
         """A head's output: [B] for the score, else [B, outputs]; in float32 under autocast too."""

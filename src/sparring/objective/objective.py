@@ -200,6 +200,7 @@ class Objective:
         context = StepContext("discriminator", step, update, seed)
         r = self._round(judge_network, sides, context, more)
         with held(judge_network, iterate=True):
+            r.judge_sides()
             loss = self.loss(r)
             if loss is None:
                 raise SparringError(f"no term of {self!r} acts on the discriminator in update {update}")
@@ -224,6 +225,7 @@ class Objective:
         sides = _sides(real=(real, labels), fake=(fake, fake_labels))
         r = self._round(judge_network, sides, StepContext("generator", step, step, seed), more)
         with frozen(judge_network), held(judge_network, iterate=False):
+            r.judge_sides()
             loss = self.loss(r)
         if loss is None:
             raise SparringError(f"no term of {self!r} acts on the generator in step {step}")
@@ -287,6 +289,7 @@ class DiscriminatorUpdate(Update):
         """A loss for each further update, judged when it is asked for: after the optimiser's step on the one before."""
         for active, again in self._objective.second_rounds(self._round):
             with held(self._judge_network, iterate=True):
+                again.judge_sides()
                 loss = self._objective.second_loss(active, again)
             self.logs.update(again.logs)
             if loss is not None:

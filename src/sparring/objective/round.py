@@ -1,9 +1,9 @@
 """What a term sees: the `Round`, one update of one player, and its sides, each a batch under judgement.
 
-All sides that the active terms declare are judged by one fixed plan when the first of them is read, so which term reads
-first changes nothing. Without batch coupling that is one joint pass; where the samples of a batch see each other (batch
-normalisation) it is [real], [fake + negative], [unlabelled], one pass each. A side that will be differentiated twice has a
-pass of its own in full precision.
+`judge_sides` judges all sides that the active terms declare by one fixed plan, so which term reads first changes nothing.
+Without batch coupling that is one joint pass; where the samples of a batch see each other (batch normalisation) it is
+[real], [fake + negative], [unlabelled], one pass each. A side that will be differentiated twice has its own pass, in full
+precision.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from sparring.errors import SparringError
+from sparring.networks.contract import called, others_code
 from sparring.networks.discriminator import Evidence
 from sparring.networks.second_order import TwiceDifferentiable
 from sparring.objective.context import StepContext
@@ -76,12 +77,12 @@ class Round:
         self.proposed: dict[str, dict[str, Tensor]] = {}
         self.kept: dict[str, dict[str, Tensor]] = {}
         self._draws: dict[str | None, int] = {}
-        self._planned_done = False
 
     # --- where and when ---
     step = property(lambda self: self.context.step)
     update = property(lambda self: self.context.update)
     player = property(lambda self: self.context.player)
+    moment = property(lambda self: self.context)  # its former name, for terms written against it
 
     # --- the sides ---
     def side(self, name: str) -> Side:
@@ -143,28 +144,23 @@ class Round:
         joint = [[name for name in group if name in rest] for group in groups]
         return [[name] for name in alone] + [group for group in joint if group]
 
+    def judge_sides(self) -> None:
+        """Judge each side that the terms declare, in the plan's passes; a side that has been judged is left alone."""
+        for group in self.plan():
+            if unjudged := [self._sides[name] for name in group if not self._sides[name].is_judged]:
+                self._pass(unjudged)
+
     def judge_side(self, side: Side) -> None:
-        """Judge what the plan says, all of it; or, apart from the plan, a side that a term made itself."""
-        if side.name is None:
-            self._pass([side])
-            return
-        self._judge_planned()
-        if not side.is_judged:
-            if not self.judge_network.couples_batch:
+        """Judge a side outside the plan: rows that a term picked, or all rows where a batch's samples see each other."""
+        if side.name is not None:
+            self.judge_sides()  # a user's own step may not have done so
+            if not side.is_judged and not self.judge_network.couples_batch:
                 raise SparringError(
                     f"{self.reader} reads a judgement of r.{side.name} and declares only its images: "
                     f"add '{side.name}' to its needs()"
                 )
-            self._pass([side])  # some of its rows were picked, and a batch's judgement depends on all of them
-
-    def _judge_planned(self) -> None:
-        if self._planned_done:
-            return
-        self._planned_done = True
-        for group in self.plan():
-            unjudged = [self._sides[name] for name in group if not self._sides[name].is_judged]
-            if unjudged:
-                self._pass(unjudged)
+        if not side.is_judged:
+            self._pass([side])
 
     def _pass(self, group: list[Side]) -> None:
         """One pass of the discriminator over some sides together."""
@@ -180,7 +176,7 @@ class Round:
 
         With `differentiate` the side's `input` is a leaf, and the pass is in full precision, for a penalty on its gradient.
         """
-        self._judge_planned()
+        self.judge_sides()  # whose passes come first, whoever makes the round
         side = Side(self, None, images, labels)
         if differentiate:
             side._input = images.detach().requires_grad_()
@@ -192,7 +188,10 @@ class Round:
         if self._augment is None:
             return side.input
         total = side.total if side.name else len(side) * self.context.parts
-        return self._augment(side.input, lambda *shape: self._draw(torch.rand, shape, f"augment/{side.name}", total))
+        with others_code(f"augment {called(self._augment)}", side.input):
+            return self._augment(
+                side.input, lambda *shape: self._draw(torch.rand, shape, f"augment/{side.name}", total)
+            )
 
     # --- randomness ---
     def uniform(self, *shape: int) -> Tensor:

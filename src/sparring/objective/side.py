@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class Side:
-    """One batch, judged once, when it is first read.
+    """One batch, judged once.
 
     images [B, C, H, W] float32 in [-1, 1] (toy worlds: [B, D]); labels int64 [B], a class where >= 0 and not a class of
     the data where negative, or None where unknown. In the generator's update the fake side's images carry its graph.

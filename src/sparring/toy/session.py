@@ -19,7 +19,7 @@ from sparring.run.process import threads
 from sparring.toy import yardsticks
 from sparring.toy.worlds import Points, World
 from sparring.training.state import TrainingState, build
-from sparring.training.step import step_of
+from sparring.training.step import checked_step, step_function
 
 SAMPLES = 1000  # of each look's numbers, from the same latents throughout a run
 LINE, PLANE = 241, 48  # places at which D is read: along a line, along each side of a plane
@@ -62,7 +62,7 @@ class ToySession:
             self._latents, self._labels = self.state.feed.latents(SAMPLES, "toy")
             self.places = places_of(world)
         self._data = world.data.points[:SAMPLES]
-        self._step = step_of(recipe)
+        self._step = checked_step(recipe, step_function(recipe))
 
     def step(self, count: int = 1) -> None:
         """Train for some steps, and stop where a loss or a weight became infinite."""

@@ -20,7 +20,7 @@ from sparring.run.process import process_as_before
 from sparring.run.runtime import Runtime
 from sparring.schedule import Schedule, value_at
 from sparring.training.state import TrainingState, build
-from sparring.training.step import in_one_line, train_step
+from sparring.training.step import checked_step, train_step
 
 PART = 16  # steps of a longer cycle, which is not gone through: `show` answers within seconds
 PLAYERS: tuple[Player, Player] = ("discriminator", "generator")
@@ -135,7 +135,7 @@ def _costs(state: TrainingState) -> dict[str, Any]:
 
     state.discriminator.extract = counting("discriminator", state.discriminator.extract)  # type: ignore[method-assign]
     state.generator.forward = counting("generator", state.generator.forward)  # type: ignore[method-assign]
-    step = in_one_line(recipe, train_step)
+    step = checked_step(recipe, train_step)
     with process_as_before():
         for _ in range(cycle):
             step(state)

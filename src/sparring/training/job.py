@@ -23,7 +23,7 @@ from sparring.run.loop import Loop
 from sparring.run.progress import Progress
 from sparring.training.start_from import start_from
 from sparring.training.state import TrainingState
-from sparring.training.step import step_of
+from sparring.training.step import checked_step, step_function
 from sparring.training.vitals import Vitals
 from sparring.training.world import read_worlds, worlds_of
 
@@ -42,7 +42,8 @@ class GanJob:
         self.state, self.folder, self.data, self.note = state, folder, data, note
         self.recipe, self.report_every = state.recipe, state.recipe.samples_every
         self.cure = how_to_resume("train", folder)
-        self.train_step, self.check_finite = partial(step_of(self.recipe), state), state.check_finite
+        self.train_step = partial(checked_step(self.recipe, step_function(self.recipe)), state)
+        self.check_finite = state.check_finite
         self.state_dict, self.load_state_dict = state.state_dict, state.load_state_dict
         self.loop = Loop(self, folder, state.runtime, trackers, note)
         self._report: RunReport | None = None

@@ -24,47 +24,6 @@ if TYPE_CHECKING:
     from sparring.training.state import TrainingState
 
 
-IN_PLACE = "; no block, feature or image may be changed in place"
-
-
-def step_function(recipe: Recipe) -> Callable[[TrainingState], None]:
-    """What one step of the recipe is: its own function, or `train_step`."""
-    return train_step if recipe.step is None else find(recipe.step, {}, "step", VALIDATED)
-
-
-def step_of(recipe: Recipe) -> Callable[[TrainingState], None]:
-    """The recipe's own step. It raises SparringError where one call of it is not one step."""
-    guarded = in_one_line(recipe, step_function(recipe))
-
-    def step(s: TrainingState) -> None:
-        at = s.step
-        guarded(s)
-        if s.step != at + 1:
-            raise SparringError(f"step {recipe.step} went from step {at} to {s.step}: call s.update_generator once")
-
-    return step
-
-
-def in_one_line(recipe: Recipe, step: Callable[[TrainingState], None]) -> Callable[[TrainingState], None]:
-    """The step; where the recipe has code that does not ship, an error in it, or in a backward pass, is one line."""
-    kinds = [recipe.generator.network.kind, recipe.discriminator.network.kind]
-    kinds += [recipe.step] if recipe.step else []
-    kinds += [str(recipe.augment.get("kind"))] if recipe.augment else []
-    kinds += [name for term in recipe.objective.terms.values() if ":" in (name := called(term))]
-    ours = {path for names in (GENERATORS, BACKBONES, AUGMENTATIONS) for item in names.items() for path in item}
-    theirs = ", ".join(kind for kind in kinds if kind not in ours)
-    if not theirs:
-        return step
-
-    def guarded(s: TrainingState) -> None:
-        with one_line(
-            f"step {s.step} failed, with {theirs}: ", lambda error: IN_PLACE if "inplace" in str(error) else ""
-        ):
-            step(s)
-
-    return guarded
-
-
 def train_step(s: TrainingState) -> None:
     """One generator update and the discriminator updates before it."""
     for _ in range(s.recipe.d_steps):
@@ -76,14 +35,16 @@ def update_discriminator(s: TrainingState) -> None:
     """One discriminator update on a fresh batch, then the second updates of the terms that take one."""
     D, G, scale = s.discriminator, s.generator, 1 / s.feed.accumulate
     active = s.objective.active("discriminator", s.step, s.updates)
-
-    # discriminator: G generates without a graph, on batch statistics, and keeps its buffers
     rounds = []
     with frozen(G), held(G, iterate=False), held(D, iterate=True):
         for share in s.shares("discriminator", active):
+            # judge: G generates without a graph, on batch statistics, and keeps its buffers; D sees all sides of the round
             with torch.no_grad():
                 fake = s.generate(share.latents, share.fake_labels)
             r = s.round("discriminator", share, fake, active)
+            r.judge_sides()
+
+            # discriminator
             loss = s.objective.loss(r)
             if loss is not None:
                 s.objective.prepare_gradients(r, scale)
@@ -97,6 +58,7 @@ def update_discriminator(s: TrainingState) -> None:
             again = [r.after_update(term) for r in rounds]
             for r in again:
                 s.seed_modules(r.context)
+                r.judge_sides()
                 loss = s.objective.second_loss(term, r)
                 if loss is not None:
                     (loss * scale).backward()
@@ -108,13 +70,13 @@ def update_generator(s: TrainingState) -> None:
     """One generator update on fresh latents; D is frozen, so its weights take no gradient and its buffers stay."""
     D, G, scale = s.discriminator, s.generator, 1 / s.feed.accumulate
     active = s.objective.active("generator", s.step, s.step)
-
-    # generator
     rounds = []
     with frozen(D), held(D, iterate=False), held(G, iterate=True):
         for share in s.shares("generator", active):
+            # generator
             fake = s.generate(share.latents, share.fake_labels)
             r = s.round("generator", share, fake, active)
+            r.judge_sides()
             loss = s.objective.loss(r)
             if loss is not None:
                 (loss * scale).backward()
@@ -125,3 +87,36 @@ def update_generator(s: TrainingState) -> None:
     if s.average is not None:
         s.average.update(G, s.step)
     s.step += 1
+
+
+# --- which step a recipe takes ---
+IN_PLACE = "; no block, feature or image may be changed in place"
+
+
+def step_function(recipe: Recipe) -> Callable[[TrainingState], None]:
+    """One step of the recipe: its own function, or `train_step`."""
+    return train_step if recipe.step is None else find(recipe.step, {}, "step", VALIDATED)
+
+
+def checked_step(recipe: Recipe, step: Callable[[TrainingState], None]) -> Callable[[TrainingState], None]:
+    """The step, which for a recipe with users' code raises SparringError, in one line, if that fails.
+
+    It also raises if one call is not one step.
+    """
+    kinds = [recipe.generator.network.kind, recipe.discriminator.network.kind]
+    kinds += [recipe.step] if recipe.step else []
+    kinds += [str(recipe.augment.get("kind"))] if recipe.augment else []
+    kinds += [name for term in recipe.objective.terms.values() if ":" in (name := called(term))]
+    ours = {path for names in (GENERATORS, BACKBONES, AUGMENTATIONS) for item in names.items() for path in item}
+    theirs = ", ".join(kind for kind in kinds if kind not in ours)
+    if not theirs:
+        return step
+
+    def checked(s: TrainingState) -> None:
+        at = s.step
+        with one_line(f"step {at} failed, with {theirs}: ", lambda error: IN_PLACE if "inplace" in str(error) else ""):
+            step(s)
+        if s.step != at + 1:
+            raise SparringError(f"step {recipe.step} went from step {at} to {s.step}: call s.update_generator once")
+
+    return checked
