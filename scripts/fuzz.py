@@ -31,14 +31,14 @@ def main() -> None:
 
     from fuzzing.recipes import try_recipe
     from fuzzing.samples import make_samples, try_file
-    from sparring.recipe.files import shipped_classifiers, shipped_recipes
+    from sparring.recipe.files import shipped_recipes
 
     warnings.simplefilter("ignore")
     faults = 0
     with tempfile.TemporaryDirectory() as place:
         os.environ["SPARRING_CACHE"] = f"{place}/cache"
         samples = make_samples(Path(place))
-        shipped = [*shipped_recipes(), *map(str, shipped_classifiers().values())]
+        shipped = list(shipped_recipes())
         images = Path(place) / "images.npz"
         for what, count in (("recipes", arguments.recipes), ("files", arguments.files)):
             codes: Counter[str] = Counter()

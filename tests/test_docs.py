@@ -26,7 +26,7 @@ from sparring.cli.main import app
 from sparring.data.arrays import write_npz
 from sparring.describe import load_recipe
 from sparring.errors import SparringError
-from sparring.recipe.files import shipped_classifiers, shipped_recipes
+from sparring.recipe.files import shipped_recipes
 from tiny import tiny_images, tiny_recipe
 
 LANGUAGES = {"python", "bash", "console", "yaml", "json", "toml", "text"}
@@ -176,7 +176,7 @@ def check_sparring(words: list[str]) -> None:
 def check_given(verb: str, given: dict[str, Any]) -> None:
     recipe, overrides = given.get("recipe"), list(given.get("overrides") or [])
     if verb in ("train", "show", "classify", "bench step"):
-        shipped = {**shipped_recipes(), **shipped_classifiers()}
+        shipped = shipped_recipes()
         if recipe in shipped:
             load_recipe(recipe, overrides)
         else:

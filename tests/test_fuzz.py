@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from fuzzing.outcome import command, outcome_of
 from fuzzing.recipes import try_recipe
 from fuzzing.samples import make_samples, try_file
-from sparring.recipe.files import shipped_classifiers, shipped_recipes
+from sparring.recipe.files import shipped_recipes
 
 pytestmark = pytest.mark.usefixtures("without_reports")
 FEW = settings(
@@ -54,7 +54,7 @@ def test_damaged_files_are_refused_in_one_line_or_read(samples, folder, random):
 @FEW
 @given(random=st.randoms(use_true_random=False))
 def test_wrong_recipes_are_refused_in_one_line_or_run(samples, place, folder, random):
-    shipped = [*shipped_recipes(), *map(str, shipped_classifiers().values())]
+    shipped = list(shipped_recipes())
     name, outcome = try_recipe(random, shipped, place / "images.npz", folder())
     assert not outcome.wrong, f"{name}: {outcome.wrong}"
 

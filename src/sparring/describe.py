@@ -11,8 +11,9 @@ from sparring.classify.describe import describe_classifier
 from sparring.classify.recipe import ClassifierRecipe
 from sparring.errors import SparringError
 from sparring.messages import Note
-from sparring.recipe.files import is_classifier, parse_overrides
-from sparring.recipe.gan import Recipe, differences
+from sparring.recipe.base import BaseRecipe, differences
+from sparring.recipe.files import kind_of, parse_overrides, read_recipe
+from sparring.recipe.gan import Recipe
 from sparring.run.folder import cure_for_moved, is_run
 from sparring.training.dry_run import describe
 
@@ -40,8 +41,9 @@ def load_recipe(
     recipe: Any, overrides: Iterable[str] | Mapping[str, Any] = (), *, allow_code: bool = False
 ) -> Recipe | ClassifierRecipe:
     """A GAN's or a classifier's recipe, from whatever names or holds one."""
-    overrides = overrides if isinstance(overrides, Mapping) else list(overrides)
-    return (ClassifierRecipe if is_classifier(recipe) else Recipe).load(recipe, overrides, allow_code=allow_code)
+    values: Mapping[str, Any] = recipe.to_dict() if isinstance(recipe, BaseRecipe) else read_recipe(recipe)
+    kind = kind_of(values) or ("classifier" if "data" in values else "GAN")  # which needs more than its images
+    return (ClassifierRecipe if kind == "classifier" else Recipe).load(recipe, overrides, allow_code=allow_code)
 
 
 def compare(

@@ -13,9 +13,9 @@ from sparring.classify.describe import describe_classifier
 from sparring.classify.evaluate import evaluate_classifier
 from sparring.classify.job import ClassifierJob
 from sparring.classify.recipe import ClassifierRecipe
-from sparring.recipe.files import shipped_classifiers
+from sparring.recipe.files import shipped_recipes
 
-PAPER = [name for name in shipped_classifiers() if name != "nat/demo"]
+PAPER = [name for name in shipped_recipes("classifier") if name != "nat/demo"]
 ILSVRC = ClassifierRecipe.load("nat/nat-cifar10").probes["ILSVRC"].classes
 rng = np.random.default_rng(0)
 

@@ -8,7 +8,7 @@ from tiny_classifiers import TINY
 
 from sparring.classify.recipe import ClassifierRecipe
 from sparring.errors import SparringError
-from sparring.recipe.files import shipped_classifiers
+from sparring.recipe.files import shipped_recipes
 
 
 def load(**changes):
@@ -154,7 +154,7 @@ def test_an_unknown_recipe_is_named_with_the_nearest():
         ClassifierRecipe.load("nat/dmo")
 
 
-@pytest.mark.parametrize("name", shipped_classifiers())
+@pytest.mark.parametrize("name", shipped_recipes("classifier"))
 def test_every_shipped_recipe_is_valid_and_says_what_it_is(name):
     recipe = ClassifierRecipe.load(name)
     assert recipe.name == name and len(recipe.about) > 20 and recipe.probes

@@ -8,32 +8,19 @@ one with an extra class.
 from __future__ import annotations
 
 import math
-import os
 import re
-from collections.abc import Iterable, Mapping
-from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import BeforeValidator, Field, ValidationError, ValidationInfo, field_validator, model_validator
+from pydantic import BeforeValidator, Field, ValidationInfo, field_validator, model_validator
 
 from sparring.classify.criteria import criterion_class, takes_negatives
 from sparring.classify.networks import network_class
-from sparring.errors import SparringError
-from sparring.limits import CLASSES, NAME, ROWS, SIDE, THREADS, check_scale, check_values
+from sparring.limits import CLASSES, ROWS, SIDE, THREADS
 from sparring.metrics.ncr import THRESHOLDS
-from sparring.recipe.explain import TRUST, explain, network_options, refused_code, trust_in
-from sparring.recipe.files import (
-    merge,
-    nested,
-    parse_overrides,
-    read_recipe,
-    read_with_trust,
-    shipped_classifiers,
-    unknown_recipe,
-    without_others_about,
-)
-from sparring.recipe.gan import ClassesField, Network, Part
-from sparring.recipe.gan import Optimizer as BaseOptimizer
+from sparring.recipe.base import BaseRecipe, Beta, ClassesField, Network, NetworkField, Part, short_for
+from sparring.recipe.base import Optimizer as BaseOptimizer
+from sparring.recipe.explain import network_options, trust_in
+from sparring.recipe.files import merge
 from sparring.schedule import Schedule, value_at
 from sparring.trust import Trust
 
@@ -103,9 +90,6 @@ class Negatives(Images):
         return (self.per_batch, self.per_batch) if isinstance(self.per_batch, int) else self.per_batch
 
 
-HOW_THEY_JOIN = ("per_batch", "placement")  # of Negatives; the other fields say what they are
-
-
 class Augment(Part):
     """Crops of the image with a black border of `crop_padding` pixels, and mirror images; for positives and negatives."""
 
@@ -118,7 +102,7 @@ class Optimizer(BaseOptimizer):
 
     kind: Literal["adam", "adamw", "rmsprop", "sgd"] = "sgd"
     lr: Schedule | float = 0.1
-    betas: tuple[Annotated[float, Field(ge=0, lt=1)], Annotated[float, Field(ge=0, lt=1)]] = (0.9, 0.999)
+    betas: tuple[Beta, Beta] = (0.9, 0.999)
     weight_decay: float = Field(5e-4, ge=0)
     momentum: float = Field(0.9, ge=0)
     decay: Literal["none", "cosine"] = "cosine"
@@ -129,36 +113,23 @@ class Optimizer(BaseOptimizer):
         return rate * (1 + math.cos(math.pi * step / steps)) / 2 if self.decay == "cosine" else rate
 
 
-def _kind(value: Any) -> Any:
-    return {"kind": value} if isinstance(value, str) else value
-
-
-def _source(value: Any) -> Any:
-    return {"source": value} if isinstance(value, str) else value
-
-
-class ClassifierRecipe(Part):
+class ClassifierRecipe(BaseRecipe):
     """A whole run: one classifier, and those `beside` it that it is compared with. Steps are batches."""
 
-    name: str = Field("unnamed", min_length=1, max_length=NAME)
-    about: str = ""
-    paper: dict[str, Any] | None = None  # which cell of which table this is, and the numbers printed there
-    run_in_full: bool = False  # whether anyone has run it in full; every listing says so where nobody has
+    trains: ClassVar = "classifier"
 
-    data: Annotated[Positives, BeforeValidator(_source)]
-    test: Annotated[Images | None, BeforeValidator(_source)] = (
-        None  # None: the data's test split, else a tenth held out
-    )
+    data: Annotated[Positives, short_for("source")]
+    test: Annotated[Images | None, short_for("source")] = None  # None: the data's test split, else a tenth held out
     validation: float = Field(0.1, ge=0, le=0.5)  # share of the training images held out to choose the threshold with
     false_alarm_rate: float = Field(0.05, gt=0, lt=1)  # share of validation positives that the threshold calls unknown
-    negatives: Annotated[Negatives | None, BeforeValidator(_source)] = None
+    negatives: Annotated[Negatives | None, short_for("source")] = None
     probes: Annotated[
-        dict[str, Annotated[Images | None, BeforeValidator(_source)]], BeforeValidator(lambda given: given or {})
+        dict[str, Annotated[Images | None, short_for("source")]], BeforeValidator(lambda given: given or {})
     ] = Field(default_factory=dict)
 
-    network: Annotated[Network, BeforeValidator(_kind)] = Network(kind="resnet18")
-    criterion: Annotated[Network, BeforeValidator(_kind)] = Network(kind="nat")
-    beside: tuple[Annotated[Network, BeforeValidator(_kind)], ...] = ()
+    network: NetworkField = Network(kind="resnet18")
+    criterion: NetworkField = Network(kind="nat")
+    beside: tuple[NetworkField, ...] = ()
     optimizer: Optimizer = Optimizer()
     augment: Augment = Augment()
     normalise: bool = True  # each channel by the training images' mean and standard deviation
@@ -226,78 +197,18 @@ class ClassifierRecipe(Part):
         """Every name that this recipe was let import; its other texts are consent to nothing."""
         return (self.network.kind, *(criterion.kind for criterion in self.classifiers))
 
-    def to_dict(self) -> dict[str, Any]:
-        """The resolved recipe as plain JSON data, which `load` reads back to an equal one."""
-        return self.model_dump(mode="json")
+    def image_sources(self) -> dict[str, str]:
+        probes = {f"probes.{name}": f"probe {name}" for name in self.probes}
+        return {"data": "train", "test": "test", "negatives": "negatives", **probes}
 
     def scaled(self, factor: float) -> ClassifierRecipe:
-        """The same recipe over `factor` times its length, its learning rate's course in proportion."""
-        factor = check_scale(factor)
-        every = {key: max(1, round(getattr(self, key) * factor)) for key in ("steps", "log_every", "checkpoint_every")}
-        optimizer = self.optimizer
-        if isinstance(optimizer.lr, Schedule):
-            optimizer = optimizer.model_copy(update={"lr": optimizer.lr.scaled(factor)})
-        return self.model_copy(update={**every, "optimizer": optimizer})
+        return super().scaled(factor).model_copy(update={"optimizer": self.optimizer.scaled(factor)})
 
     @classmethod
-    def load(
-        cls, source: Any, overrides: Iterable[str] | Mapping[str, Any] = (), *, allow_code: bool = False
-    ) -> ClassifierRecipe:
-        """A recipe from a shipped name, a YAML or JSON file, a run's folder, a mapping or a recipe, with overrides.
-
-        overrides: `key=value` strings with dotted keys, or a mapping. allow_code: as for `sparring.Recipe.load`. Raises
-        SparringError, in one line, for what is wrong.
-        """
-        changes = parse_overrides(overrides if isinstance(overrides, Mapping) else list(overrides))
-        factor = changes.pop("scale", None)
-        values, trust = _values(source, allow_code)
-        trust = trust.also(changes, Path.cwd())
-        written_for = values
-        for key, value in changes.items():
-            values = _merged(values, nested(key, value))
-        check_values(values, "the recipe", plain=False)
-        values = without_others_about(written_for, values)
-        try:
-            recipe = cls.model_validate(values, context={TRUST: trust})
-        except ValidationError as error:
-            raise refused_code(error) or SparringError(explain(error, cls)) from None
-        return recipe if factor is None else recipe.scaled(factor)
-
-
-def _values(source: Any, allow_code: bool) -> tuple[dict[str, Any], Trust]:
-    """The values of a recipe, and whose code they may name."""
-    if isinstance(source, ClassifierRecipe):
-        values = source.to_dict()
-        return values, Trust().also(values, None)
-    if isinstance(source, Mapping):
-        return read_with_trust(source, allow_code=allow_code)
-    name, shipped = str(source), shipped_classifiers()
-    if name in shipped:
-        return {**read_recipe(shipped[name]), "name": name}, Trust()
-    path = Path(source)
-    if not os.path.exists(path) and path.suffix not in (".yaml", ".yml", ".json"):
-        raise unknown_recipe(name)
-    values, trust = read_with_trust(path, allow_code=allow_code)
-    if "discriminator" in values:
-        what = "the run" if path.is_dir() else "a recipe"
-        raise SparringError(
-            f"'{source}' is {what} of a GAN: `sparring train` trains it, and `sparring classify` classifiers"
-        )
-    return values, trust
-
-
-def _merged(values: dict[str, Any], change: dict[str, Any]) -> dict[str, Any]:
-    """One override laid over the values."""
-    if isinstance(values.get("negatives"), Mapping) and isinstance(change.get("negatives"), str):
-        joining = {key: values["negatives"][key] for key in HOW_THEY_JOIN if key in values["negatives"]}
-        change = {**change, "negatives": {"source": change["negatives"]}}
-        values = {**values, "negatives": joining}  # another source keeps nothing of the old one's splits and classes
-    if isinstance(change.get("criterion"), str):
-        change = {
-            **change,
-            "criterion": {"kind": change["criterion"]},
-        }  # another criterion keeps none of the old options
-    return merge(values, change)
+    def _overridden(cls, values: dict[str, Any], change: dict[str, Any]) -> dict[str, Any]:
+        if isinstance(change.get("criterion"), str):  # the same criterion keeps its options
+            change = {**change, "criterion": {"kind": change["criterion"]}}
+        return merge(values, change)
 
 
 def _checked_criterion(criterion: Network, trust: Trust) -> Network:

@@ -8,13 +8,13 @@ from typing import Annotated, Any
 import typer
 
 
-def _completed(incomplete: str, *kinds: str) -> list[str]:
-    """The shipped recipes of these kinds, the folders and the YAML files that begin with what was typed."""
-    from sparring.recipe import files as recipe_files
+def _completed(incomplete: str, kind: str | None) -> list[str]:
+    """The shipped recipes of this kind, the folders and the YAML files that begin with what was typed."""
+    from sparring.recipe.files import shipped_recipes
 
-    names = [name for kind in kinds for name in getattr(recipe_files, f"shipped_{kind}")()]
     beside = Path(incomplete) if incomplete.endswith("/") else Path(incomplete).parent
     paths = [f"{path}/" if path.is_dir() else str(path) for path in sorted(beside.glob("[!.]*"))]
+    names = shipped_recipes(kind)  # type: ignore[arg-type]
     return [each for each in (*names, *filter(_may_be_a_recipe, paths)) if each.startswith(incomplete)]
 
 
@@ -22,16 +22,16 @@ def _may_be_a_recipe(path: str) -> bool:
     return path.endswith(("/", ".yaml", ".yml", ".json"))
 
 
-def _recipe(*kinds: str) -> Any:
+def _recipe(kind: str | None = None) -> Any:
     def complete(incomplete: str) -> list[str]:
-        return _completed(incomplete, *kinds)
+        return _completed(incomplete, kind)
 
     return typer.Argument(help="A shipped recipe's name, a YAML file, or a run's folder.", autocompletion=complete)
 
 
-RecipeArgument = Annotated[str, _recipe("recipes")]
-ClassifierArgument = Annotated[str, _recipe("classifiers")]
-AnyRecipe = Annotated[str, _recipe("recipes", "classifiers")]
+RecipeArgument = Annotated[str, _recipe("GAN")]
+ClassifierArgument = Annotated[str, _recipe("classifier")]
+AnyRecipe = Annotated[str, _recipe()]
 Overrides = Annotated[
     list[str] | None,
     typer.Argument(metavar="KEY=VALUE", help="Changes, such as steps=500 batch_size=32 objective.r1.weight=5."),

@@ -1,19 +1,17 @@
-"""Recipes as files: shipped ones by name, YAML with `extends`, and `key=value` overrides. Knows no field of a recipe."""
+"""Recipes as files: shipped ones by name, YAML with `extends`, and `key=value` overrides. Validates no field of a recipe."""
 
 from __future__ import annotations
 
 import os
 import re
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import cache
 from importlib import resources
 from pathlib import Path
-from typing import Any, Protocol
-
-from pydantic import BaseModel
+from typing import Any, Literal
 
 from sparring.errors import SparringError, nearest
 from sparring.limits import DEPTH, EXTENDED, KEY, OVERRIDE, RECIPE_BYTES, check_values
@@ -30,31 +28,45 @@ SHORT_FORMS = {
     "ema": "decay",
 }
 SOURCES_BY_NAME = ("probes",)  # each value of these mappings may be short for its source
-HOW_TREATED = ("flip", "labelled", "skip_unreadable")  # of `data`: what is done with images, whichever they are
+# Of a source of images: what is done with them, whichever they are.
+HOW_TREATED = ("flip", "labelled", "skip_unreadable", "per_batch", "placement")
+ROOT = Path(str(resources.files("sparring"))) / "recipes"
 PROTOCOL = ("title", "protocol", "checkpoint")  # of `paper`: how its numbers were made
 
 
-def shipped_recipes() -> dict[str, Path]:
-    """The GANs' recipes in the package, by name: the path without ending, such as `quickstart` or `sdp/hinge-cifar10`."""
-    return dict(_shipped("recipes"))
+Kind = Literal["GAN", "classifier"]
+COMMANDS: dict[Kind, str] = {"GAN": "train", "classifier": "classify"}
+OWN_KEYS: dict[Kind, set[str]] = {  # that recipes of the other kind do not have
+    "GAN": {"generator", "discriminator", "objective"},
+    "classifier": {"network", "criterion", "beside", "probes", "test"},
+}
 
 
-def shipped_classifiers() -> dict[str, Path]:
-    """The classifiers' recipes in the package, by name, such as `nat/demo`."""
-    return dict(_shipped("classify/recipes"))
+def kind_of(values: Mapping[str, Any]) -> Kind | None:
+    """What a recipe trains, by its keys; None if they fit either kind."""
+    return next((kind for kind, keys in OWN_KEYS.items() if keys & set(values)), None)
+
+
+def shipped_recipes(kind: Kind | None = None) -> dict[str, Path]:
+    """The recipes in the package by name, or those of one kind: `quickstart`, `sdp/hinge-cifar10`, `nat/demo`."""
+    return {name: path for name, path in _shipped().items() if kind is None or _kinds()[name] == kind}
 
 
 @cache
-def _shipped(folder: str) -> dict[str, Path]:
+def _shipped() -> dict[str, Path]:
     """Files and folders whose name starts with `_` are parts of recipes, not recipes."""
-    root = Path(str(resources.files("sparring"))) / folder
-    found = {path.relative_to(root).with_suffix("").as_posix(): path for path in sorted(root.rglob("*.yaml"))}
+    found = {path.relative_to(ROOT).with_suffix("").as_posix(): path for path in sorted(ROOT.rglob("*.yaml"))}
     return {name: path for name, path in found.items() if not any(part.startswith("_") for part in name.split("/"))}
+
+
+@cache
+def _kinds() -> dict[str, Kind | None]:
+    return {name: kind_of(read_recipe(name)) for name in _shipped()}
 
 
 def quoted_rows() -> list[dict[str, Any]]:
     """The rows of the papers' tables that their authors quote from others: listed, and no recipes."""
-    path = Path(str(resources.files("sparring"))) / "recipes" / "_quoted.yaml"
+    path = ROOT / "_quoted.yaml"
     return list(parse_yaml(read_text(path, RECIPE_BYTES), str(path)))
 
 
@@ -106,10 +118,9 @@ def _read(source: Any, writers: _Writers) -> dict[str, Any]:
         raise SparringError(
             f"a recipe is a name, a file, a run, a mapping or a Recipe, got {type(source).__name__}: {source!r}"[:200]
         )
-    shipped = shipped_recipes()
     path = Path(source)
-    if str(source) in shipped:
-        path = shipped[str(source)]
+    if str(source) in _shipped():
+        path = _shipped()[str(source)]
     elif os.path.isdir(path):
         path = path / "recipe.json"
         if not path.is_file():
@@ -120,32 +131,32 @@ def _read(source: Any, writers: _Writers) -> dict[str, Any]:
     elif not os.path.isfile(path):  # also where the name is too long to be one
         if path.suffix in (".yaml", ".yml", ".json"):
             raise SparringError(f"there is no recipe file {source}")
-        raise unknown_recipe(str(source))
+        raise _unknown_recipe(str(source))
     return _read_file(path, (), writers)
 
 
-def unknown_recipe(name: str) -> SparringError:
-    """What to say of a name that the command asked for has no recipe of: that the other command has it, or the nearest."""
-    for names, what, command in (
-        (shipped_recipes(), "GAN", "train"),
-        (shipped_classifiers(), "classifier", "classify"),
-    ):
-        if name in names:
-            return SparringError(f"'{name}' is the recipe of a {what}: `sparring {command} {name}` trains it")
+def _unknown_recipe(name: str) -> SparringError:
     if name.startswith(("runs/", "/", ".", "~")):
         return SparringError(f"there is no run or recipe file '{name}'")
-    hint = nearest(name, [*shipped_recipes(), *shipped_classifiers()], otherwise="`sparring recipes --all` lists them.")
+    hint = nearest(name, _shipped(), otherwise="`sparring recipes --all` lists them.")
     return SparringError(f"unknown recipe '{name}': {hint} Or give a YAML file or a run")
 
 
-def check_no_classifier(source: Any, values: Mapping[str, Any]) -> None:
-    """Raise SparringError where a GAN's recipe is asked for and `values` were read from the folder of a classifier's run."""
-
-    if isinstance(source, str | os.PathLike) and os.path.isdir(source) and is_classifier(values):
+def check_kind(source: Any, values: Mapping[str, Any], wanted: Kind) -> None:
+    """Raise SparringError if the values, which were read from `source`, are a recipe of the other kind."""
+    kind = kind_of(values)
+    if kind in (None, wanted):
+        return
+    is_run = isinstance(source, str | os.PathLike) and os.path.isdir(source)
+    name = source if isinstance(source, str | os.PathLike) else values.get("name", "this recipe")
+    if is_run and kind == "classifier":
         raise SparringError(
-            f"'{source}' is the run of a classifier: its numbers are in results.json and report.html, `sparring predict` "
+            f"'{name}' is the run of a classifier: its numbers are in results.json and report.html, `sparring predict` "
             "uses it, and `sparring classify` trains others"
         )
+    raise SparringError(
+        f"'{name}' is the {'run' if is_run else 'recipe'} of a {kind}: `sparring {COMMANDS[kind]} {name}` trains it"
+    )
 
 
 def _read_file(path: Path, seen: tuple[Path, ...], writers: _Writers) -> dict[str, Any]:
@@ -166,11 +177,8 @@ def _read_file(path: Path, seen: tuple[Path, ...], writers: _Writers) -> dict[st
             raise SparringError(f"{path} is damaged: its recipe is not a mapping")
     with writers.reading(values, path, is_opened=is_opened(path)):
         merged = _extended(values, path, seen, writers)
-    if path in shipped_recipes().values():
-        names = {shipped: name for name, shipped in shipped_recipes().items()}
-        merged["name"] = values.get("name", names[path])
-    else:
-        merged["name"] = values.get("name", path.stem)
+    names = {shipped: name for name, shipped in _shipped().items()}
+    merged["name"] = values.get("name", names.get(path, path.stem))
     return merged
 
 
@@ -183,7 +191,13 @@ def _extended(values: dict[str, Any], path: Path, seen: tuple[Path, ...], writer
         raise SparringError(f"{path}: extends takes a recipe's name or a list of them, got {bases!r:.100}")
     merged: dict[str, Any] = {}
     for base in bases:
-        merged = merge(merged, _read_file(_base_path(base, path), (*seen, path.resolve()), writers))
+        extended = _read_file(_base_path(base, path), (*seen, path.resolve()), writers)
+        kind, other = kind_of({**merged, **values}), kind_of(extended)
+        if kind and other and kind != other:
+            raise SparringError(
+                f"{path} is the recipe of a {kind} and extends '{base}', that of a {other}: extend one of a {kind}"
+            )
+        merged = merge(merged, extended)
     if merged:
         if "about" in merged:
             merged["about"] = without_others_about(merged, merge(merged, values)).get("about", "")
@@ -206,20 +220,17 @@ def _source(values: Mapping[str, Any], part: str) -> Any:
 def _drop_row(merged: dict[str, Any], path: Path) -> None:
     """A number belongs to the recipe that states it; what it was measured by is handed down among the paper's recipes."""
     paper = merged.pop("paper", None)
-    if paper and path.is_relative_to(Path(str(resources.files("sparring"))) / "recipes"):
+    if paper and path.is_relative_to(ROOT):
         merged["paper"] = {key: value for key, value in paper.items() if key in PROTOCOL}
 
 
 def _base_path(base: str, path: Path) -> Path:
     if os.path.isfile(path.parent / base):  # also False where the name is too long to be one
         return path.parent / base
-    root = Path(str(resources.files("sparring")))
-    folders = (path.parent, root / "recipes", root / "classify" / "recipes")
-    for candidate in (folder / f"{base}.yaml" for folder in folders):
+    for candidate in (folder / f"{base}.yaml" for folder in (path.parent, ROOT)):
         if os.path.isfile(candidate):
             return candidate
-    names = [*shipped_recipes(), *shipped_classifiers()]
-    hint = nearest(base, names, otherwise="`sparring recipes` lists them all")
+    hint = nearest(base, _shipped(), otherwise="`sparring recipes` lists them all")
     raise SparringError(f"{path} extends '{base:.60}', which is neither a file beside it nor a recipe: {hint}")
 
 
@@ -234,12 +245,13 @@ def merge(base: Mapping[str, Any], change: Mapping[str, Any], *, of_sources: boo
         if isinstance(old, Mapping) and isinstance(value, Mapping):
             other_kind = "kind" in value and "kind" in old and value["kind"] != old["kind"]
             merged[key] = dict(value) if other_kind else merge(old, value, of_sources=key in SOURCES_BY_NAME)
-        elif isinstance(old, Mapping) and "source" in old and isinstance(value, str):
+        elif (
+            isinstance(old, Mapping)
+            and isinstance(value, str)
+            and ("source" in old or SHORT_FORMS.get(key) == "source")
+        ):
             kept = {name: old[name] for name in ("size", *HOW_TREATED) if name in old}
-            merged[key] = {
-                **kept,
-                "source": value,
-            }  # data=FOLDER is another source, not the old one's split and classes
+            merged[key] = {**kept, "source": value}  # data=FOLDER drops the old source's split and classes
         elif isinstance(value, Mapping) and isinstance(old, str | int | float) and (of_sources or key in SHORT_FORMS):
             merged[key] = {"source" if of_sources else SHORT_FORMS[key]: old, **value}
         else:
@@ -247,7 +259,7 @@ def merge(base: Mapping[str, Any], change: Mapping[str, Any], *, of_sources: boo
     return merged
 
 
-def parse_overrides(overrides: list[str] | tuple[str, ...] | Mapping[str, Any]) -> dict[str, Any]:
+def parse_overrides(overrides: Iterable[str] | Mapping[str, Any]) -> dict[str, Any]:
     """`key=value` strings as a mapping of dotted keys to YAML values.
 
     Raises SparringError for what is not of that form, and for keys and values that are longer or deeper than recipes have.
@@ -299,36 +311,3 @@ def parse_value(text: str) -> Any:
     except NotYAMLError:
         check_values(text, where)
         return text
-
-
-class _Resolved(Protocol):
-    def to_dict(self) -> dict[str, Any]: ...
-
-
-def differences(a: _Resolved, b: _Resolved) -> dict[str, tuple[Any, Any]]:
-    """What differs between two recipes, as dotted keys with both values; a key that one lacks is None there."""
-    flat_a, flat_b = flat(a.to_dict()), flat(b.to_dict())
-    keys = [*flat_a, *(key for key in flat_b if key not in flat_a)]
-    return {key: (flat_a.get(key), flat_b.get(key)) for key in keys if flat_a.get(key) != flat_b.get(key)}
-
-
-def flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Nested mappings as one of dotted keys. An empty mapping stays, as a term without fields does."""
-    found: dict[str, Any] = {}
-    for key, value in values.items():
-        if isinstance(value, Mapping) and value:
-            found |= flat(value, f"{prefix}{key}.")
-        else:
-            found[f"{prefix}{key}"] = value
-    return found
-
-
-def is_classifier(recipe: Any) -> bool:
-    """Whether a recipe, name, file, run's folder or mapping is a classifier's rather than a GAN's."""
-    if isinstance(recipe, str) and recipe in shipped_classifiers():
-        return True
-    if isinstance(recipe, BaseModel):
-        return "criterion" in type(recipe).model_fields
-    if isinstance(recipe, str | Path) and os.path.exists(recipe):
-        recipe = read_recipe(recipe)
-    return isinstance(recipe, Mapping) and "discriminator" not in recipe and "data" in recipe

@@ -6,43 +6,31 @@ YAML or Python in, resolved JSON out. Names in the objective are stable keys: fo
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
-from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import (
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    StrictInt,
-    ValidationError,
-    ValidationInfo,
-    field_validator,
-    model_validator,
-)
+from pydantic import BeforeValidator, Field, ValidationInfo, field_validator, model_validator
 from torch import nn
 
 from sparring import limits
-from sparring.errors import SparringError, nearest
-from sparring.limits import check_scale, check_values, whole
+from sparring.errors import nearest
 from sparring.networks import BACKBONES, GENERATORS
 from sparring.objective.objective import Objective
 from sparring.plugins import find, find_class, name_of
 from sparring.recipe.augment import make_augment
-from sparring.recipe.explain import TRUST, explain, network_options, refused_code, trust_in
-from sparring.recipe.files import (
-    HOW_TREATED,
-    check_no_classifier,
+from sparring.recipe.base import (
+    BaseRecipe,
+    ClassesField,
+    Network,
+    NetworkField,
+    Optimizer,
+    Part,
     differences,
     flat,
-    merge,
-    nested,
-    parse_overrides,
-    read_with_trust,
-    without_others_about,
+    short_for,
+    within,
 )
+from sparring.recipe.explain import network_options, trust_in
 from sparring.recipe.objective import ObjectiveField
 from sparring.schedule import Schedule, Scheduled
 from sparring.terms import REGISTRY
@@ -50,65 +38,6 @@ from sparring.trust import Trust, is_script
 
 # What recipe.json said of the usual step up to version 0.1, which made the recipe import the trainer.
 USUAL_STEP = ("train_step", ".".join(("sparring", "training", "step:train_step")))
-
-
-class Part(BaseModel):
-    """A part of a recipe: frozen, and an unknown key is an error."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-    @field_validator("*", mode="before")
-    @classmethod
-    def _no_booleans_for_numbers(cls, value: Any, info: ValidationInfo) -> Any:
-        """Python counts True as 1; a number of `true` in a recipe is a slip, and is refused as one."""
-        if isinstance(value, bool) and cls.model_fields[str(info.field_name)].annotation is not bool:
-            raise ValueError(f"takes no true or false, got {str(value).lower()}")
-        return value
-
-    @field_validator("*")
-    @classmethod
-    def _whole_numbers(cls, value: Any) -> Any:
-        return whole(value)
-
-
-Beta = Annotated[float, Field(ge=0, lt=1)]
-
-
-def _within(number: Scheduled, least: float, most: float) -> Scheduled:
-    """A number, or every value of a schedule, between two bounds."""
-    values = [value for _, value in number.knots] if isinstance(number, Schedule) else [number]
-    for value in values:
-        if not least <= value <= most:
-            raise ValueError(f"takes {f'{least} to {most}' if most < math.inf else f'{least} or more'}, got {value}")
-    return number
-
-
-class Network(BaseModel):
-    """A network by name (`kind`) or `package.module:Class`; further keys are its constructor's options."""
-
-    model_config = ConfigDict(frozen=True, extra="allow")
-
-    kind: str
-
-    @property
-    def options(self) -> dict[str, Any]:
-        return dict(self.__pydantic_extra__ or {})
-
-
-class Optimizer(Part):
-    """One player's optimiser. `lr` may be a schedule in generator steps: {knots: [[0, 4e-4], [1000000, 0]]}."""
-
-    kind: Literal["adam", "adamw", "rmsprop", "sgd"] = "adam"
-    lr: Scheduled = 2e-4
-    betas: tuple[Beta, Beta] = (0.5, 0.999)
-    eps: float = Field(1e-8, gt=0)
-    weight_decay: float = Field(0.0, ge=0)
-    momentum: float = Field(0.0, ge=0)  # rmsprop and sgd
-
-    @field_validator("lr")
-    @classmethod
-    def _not_negative(cls, lr: Scheduled) -> Scheduled:
-        return _within(lr, 0, math.inf)
 
 
 class EMA(Part):
@@ -120,18 +49,11 @@ class EMA(Part):
     @field_validator("decay")
     @classmethod
     def _a_share(cls, decay: Scheduled) -> Scheduled:
-        return _within(decay, 0, 1)
+        return within(decay, 0, 1)
 
 
 def _short_ema(value: Any) -> Any:
     return {"decay": value} if isinstance(value, int | float) and not isinstance(value, bool) else value
-
-
-def _short_network(value: Any) -> Any:
-    return {"kind": value} if isinstance(value, str) else value
-
-
-NetworkField = Annotated[Network, BeforeValidator(_short_network)]
 
 
 class Generator(Part):
@@ -166,9 +88,6 @@ class Discriminator(Part):
         return _checked_network(network, BACKBONES, "backbone", trust_in(info))
 
 
-ClassesField = str | StrictInt | list[str | StrictInt] | None  # names, numbers and ranges; see `sparring.data.classes`
-
-
 class Data(Part):
     """A source of images; see `sparring.data.sources.load` for what it may be.
 
@@ -188,11 +107,7 @@ class Data(Part):
     download: bool = False  # let torchvision fetch a data set of its own
 
 
-def _short_data(value: Any) -> Any:
-    return {"source": value} if isinstance(value, str) else value
-
-
-DataField = Annotated[Data, BeforeValidator(_short_data)]
+DataField = Annotated[Data, short_for("source")]
 
 
 class Evaluation(Part):
@@ -219,17 +134,15 @@ class Evaluation(Part):
         return extractor
 
 
-class Recipe(Part):
-    """A whole run. Counts of steps are generator updates."""
+class Recipe(BaseRecipe):
+    """A whole run of a GAN. Counts of steps are generator updates."""
 
-    name: str = Field("unnamed", min_length=1, max_length=limits.NAME)
-    about: str = ""
-    paper: dict[str, Any] | None = None  # which row of which table this is, and the number printed there
-    run_in_full: bool = False  # whether anyone has run it in full; every listing says so where nobody has
+    trains: ClassVar = "GAN"
+    every: ClassVar = ("log_every", "samples_every", "checkpoint_every")
 
     data: DataField
-    negatives: Annotated[Data | None, BeforeValidator(_short_data)] = None
-    unlabelled: Annotated[Data | None, BeforeValidator(_short_data)] = None
+    negatives: Annotated[Data | None, short_for("source")] = None
+    unlabelled: Annotated[Data | None, short_for("source")] = None
     generator: Generator
     discriminator: Discriminator
     objective: ObjectiveField
@@ -292,75 +205,24 @@ class Recipe(Part):
         named += [self.evaluation.extractor] if self.evaluation is not None else []
         return tuple(filter(None, named))
 
-    def to_dict(self) -> dict[str, Any]:
-        """The resolved recipe as plain JSON data; `Recipe.load` reads it back to an equal recipe."""
-        return self.model_dump(mode="json")
+    def image_sources(self) -> dict[str, str]:
+        return {"data": "data", "negatives": "negatives", "unlabelled": "unlabelled"}
 
     def scaled(self, factor: float) -> Recipe:
-        """The same recipe over `factor` times its length, all its schedules in proportion."""
-        factor = check_scale(factor)
-        objective = Objective({name: term.scaled(factor) for name, term in self.objective.terms.items()})
-
-        def often(every: int) -> int:
-            return max(1, round(every * factor))
-
-        changes: dict[str, Any] = {"objective": objective, "steps": often(self.steps)}
-        changes |= {key: often(getattr(self, key)) for key in ("log_every", "samples_every", "checkpoint_every")}
+        scaled = super().scaled(factor)
+        changes: dict[str, Any] = {
+            "objective": Objective({name: term.scaled(factor) for name, term in self.objective.terms.items()})
+        }
         for player in ("generator", "discriminator"):
             part = getattr(self, player)
-            if isinstance(part.optimizer.lr, Schedule):
-                lr = part.optimizer.lr.scaled(factor)
-                part = part.model_copy(update={"optimizer": part.optimizer.model_copy(update={"lr": lr})})
+            part = part.model_copy(update={"optimizer": part.optimizer.scaled(factor)})
             if player == "generator" and part.ema is not None:
                 part = part.model_copy(update={"ema": _scaled_ema(part.ema, factor)})
             changes[player] = part
         if self.evaluation is not None and self.evaluation.every is not None:
-            changes["evaluation"] = self.evaluation.model_copy(update={"every": often(self.evaluation.every)})
-        return self.model_copy(update=changes)
-
-    @classmethod
-    def load(
-        cls,
-        source: Any,
-        overrides: list[str] | tuple[str, ...] | Mapping[str, Any] = (),
-        *,
-        sources: Mapping[str, str] | None = None,
-        allow_code: bool = False,
-    ) -> Recipe:
-        """A recipe from a shipped name, a YAML or JSON file, a run's folder, a mapping or a Recipe, with overrides.
-
-        overrides: `key=value` strings with dotted keys, or a mapping of dotted keys to values; `scale=0.1` shortens the
-            recipe with all its schedules. sources: what stands for images from Python in the place of the recipe's own.
-        allow_code: whether a run's recipe.json may name code that does not ship (see docs/trust.md); what the user writes or
-            types may.
-
-        Raises SparringError with the nearest valid name for an unknown one.
-        """
-        changes = parse_overrides(overrides)
-        factor = changes.pop("scale", None)
-        if isinstance(source, Recipe):
-            values: dict[str, Any] = source.to_dict()
-            trust = Trust().also(values, None)
-        else:
-            values, trust = read_with_trust(source, allow_code=allow_code)
-            check_no_classifier(source, values)
-        trust = trust.also(changes, Path.cwd())
-        written_for = values
-        for name, named in (sources or {}).items():
-            before = _short_data(values.get(name))
-            old = dict(before) if isinstance(before, Mapping) else {}
-            if old.get("source") != named and not isinstance(source, Mapping | Recipe):
-                old = {key: old[key] for key in HOW_TREATED if key in old}  # size, split, ... were the old images'
-            values[name] = {**old, "source": named}
-        for key, value in changes.items():
-            values = merge(values, nested(key, value))
-        check_values(values, "the recipe", plain=False)
-        values = without_others_about(written_for, values)
-        try:
-            recipe = cls.model_validate(values, context={TRUST: trust})
-        except ValidationError as error:
-            raise refused_code(error) or SparringError(explain(error, cls)) from None
-        return recipe if factor is None else recipe.scaled(factor)
+            every = max(1, round(self.evaluation.every * factor))
+            changes["evaluation"] = self.evaluation.model_copy(update={"every": every})
+        return scaled.model_copy(update=changes)
 
 
 def _scaled_ema(ema: EMA, factor: float) -> EMA:

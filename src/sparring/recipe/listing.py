@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from sparring.errors import SparringError, nearest
-from sparring.recipe.files import read_recipe, shipped_classifiers, shipped_recipes
+from sparring.recipe.files import COMMANDS, kind_of, read_recipe, shipped_recipes
 
 
 def recipes(words: str | Iterable[str] = (), *, data: str | None = None) -> list[dict[str, Any]]:
@@ -40,23 +40,21 @@ def data_name(entry: Mapping[str, Any]) -> str:
 
 
 def _all() -> list[dict[str, Any]]:
-    named: list[tuple[str, str, Any]] = [(name, "train", name) for name in shipped_recipes()]
-    named += [(name, "classify", path) for name, path in shipped_classifiers().items()]
     found = []
-    for name, command, source in named:
-        recipe = read_recipe(source)
+    for name in shipped_recipes():
+        recipe = read_recipe(name)
         images = recipe["data"]
         found.append(
             {
                 "name": name,
-                "command": command,
+                "command": COMMANDS[kind_of(recipe) or "GAN"],
                 "about": recipe.get("about", ""),
                 "data": images["source"] if isinstance(images, Mapping) else images,
                 "paper": recipe.get("paper"),
                 "run_in_full": recipe.get("run_in_full", False),
             }
         )
-    return found
+    return sorted(found, key=lambda entry: entry["command"] == "classify")  # after the GANs
 
 
 def _matches(entry: Mapping[str, Any], word: str, listed: list[dict[str, Any]]) -> bool:

@@ -41,7 +41,7 @@ def shape(value: Any) -> Any:
 def distinct() -> list[str]:
     """One recipe for each pair of networks and objective, numbers aside."""
     found: dict[str, str] = {}
-    for name in shipped_recipes():
+    for name in shipped_recipes("GAN"):
         if name == "quickstart" or "/" not in name:
             continue
         d = Recipe.load(name).to_dict()

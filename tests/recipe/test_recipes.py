@@ -13,7 +13,7 @@ from sparring.recipe.files import quoted_rows, shipped_recipes
 from sparring.recipe.gan import Recipe, differences
 from sparring.recipe.networks import build_networks
 
-NAMES = list(shipped_recipes())
+NAMES = list(shipped_recipes("GAN"))
 PAPERS = ("as-gan", "mhgan", "nat-gan", "sdp")
 ROWS = [name for name in NAMES if name.split("/")[0] in PAPERS]
 

@@ -1,0 +1,201 @@
+"""What recipes of GANs and classifiers share: their parts, and how they are loaded, overridden, shortened and compared."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Literal, TypeVar
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StrictInt,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
+
+from sparring.errors import SparringError
+from sparring.limits import NAME, check_scale, check_values, whole
+from sparring.recipe.explain import TRUST, explain, refused_code
+from sparring.recipe.files import (
+    HOW_TREATED,
+    Kind,
+    check_kind,
+    merge,
+    nested,
+    parse_overrides,
+    read_with_trust,
+    without_others_about,
+)
+from sparring.schedule import Schedule, Scheduled
+from sparring.trust import Trust
+
+
+class Part(BaseModel):
+    """A part of a recipe: frozen, and an unknown key is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _no_booleans_for_numbers(cls, value: Any, info: ValidationInfo) -> Any:
+        """Python counts True as 1; a number of `true` in a recipe is a slip, and is refused as one."""
+        if isinstance(value, bool) and cls.model_fields[str(info.field_name)].annotation is not bool:
+            raise ValueError(f"takes no true or false, got {str(value).lower()}")
+        return value
+
+    @field_validator("*")
+    @classmethod
+    def _whole_numbers(cls, value: Any) -> Any:
+        return whole(value)
+
+
+def short_for(key: str) -> BeforeValidator:
+    """Lets text stand for a mapping that has this key alone: `data: FOLDER`, `network: resnet18`."""
+    return BeforeValidator(lambda value: {key: value} if isinstance(value, str) else value)
+
+
+class Network(BaseModel):
+    """A network by name (`kind`) or `package.module:Class`; further keys are its constructor's options."""
+
+    model_config = ConfigDict(frozen=True, extra="allow")
+
+    kind: str
+
+    @property
+    def options(self) -> dict[str, Any]:
+        return dict(self.__pydantic_extra__ or {})
+
+
+NetworkField = Annotated[Network, short_for("kind")]
+ClassesField = str | StrictInt | list[str | StrictInt] | None  # names, numbers and ranges; see `sparring.data.classes`
+Beta = Annotated[float, Field(ge=0, lt=1)]
+
+
+def within(number: Scheduled, least: float, most: float) -> Scheduled:
+    """A number, or every value of a schedule, between two bounds."""
+    values = [value for _, value in number.knots] if isinstance(number, Schedule) else [number]
+    for value in values:
+        if not least <= value <= most:
+            raise ValueError(f"takes {f'{least} to {most}' if most < math.inf else f'{least} or more'}, got {value}")
+    return number
+
+
+class Optimizer(Part):
+    """An optimiser. `lr` may be a schedule in steps: {knots: [[0, 4e-4], [1000000, 0]]}."""
+
+    kind: Literal["adam", "adamw", "rmsprop", "sgd"] = "adam"
+    lr: Scheduled = 2e-4
+    betas: tuple[Beta, Beta] = (0.5, 0.999)
+    eps: float = Field(1e-8, gt=0)
+    weight_decay: float = Field(0.0, ge=0)
+    momentum: float = Field(0.0, ge=0)  # rmsprop and sgd
+
+    @field_validator("lr")
+    @classmethod
+    def _not_negative(cls, lr: Scheduled) -> Scheduled:
+        return within(lr, 0, math.inf)
+
+    def scaled(self: OptimizerT, factor: float) -> OptimizerT:
+        return self.model_copy(update={"lr": self.lr.scaled(factor)}) if isinstance(self.lr, Schedule) else self
+
+
+class BaseRecipe(Part):
+    """The fields that every recipe begins with; further ones are `steps`, `threads` and what a run's `Loop` reads."""
+
+    trains: ClassVar[Kind]
+    every: ClassVar[tuple[str, ...]] = ("log_every", "checkpoint_every")  # fields that are numbers of steps
+
+    name: str = Field("unnamed", min_length=1, max_length=NAME)
+    about: str = ""
+    paper: dict[str, Any] | None = None  # which row of which table this is, and the number printed there
+    run_in_full: bool = False  # whether anyone has run it in full; every listing says so where nobody has
+
+    def to_dict(self) -> dict[str, Any]:
+        """The resolved recipe as plain JSON data; `load` reads it back to an equal recipe."""
+        return self.model_dump(mode="json")
+
+    def image_sources(self) -> dict[str, str]:
+        """The dotted keys of the parts that name images, each with the name of these images' fingerprint."""
+        raise NotImplementedError
+
+    def scaled(self: R, factor: float) -> R:
+        """The same recipe over `factor` times its length, all its schedules in proportion."""
+        factor = check_scale(factor)
+        return self.model_copy(
+            update={key: max(1, round(getattr(self, key) * factor)) for key in ("steps", *self.every)}
+        )
+
+    @classmethod
+    def load(
+        cls: type[R],
+        source: Any,
+        overrides: Iterable[str] | Mapping[str, Any] = (),
+        *,
+        sources: Mapping[str, str] | None = None,
+        allow_code: bool = False,
+    ) -> R:
+        """A recipe from a shipped name, a YAML or JSON file, a run's folder, a mapping or a recipe, with overrides.
+
+        overrides: `key=value` strings with dotted keys, or a mapping of dotted keys to values; `scale=0.1` shortens the
+            recipe with all its schedules. sources: what to record instead of the recipe's own sources for images that are
+            given in Python. allow_code: whether a run's recipe.json may name code that does not ship (see docs/trust.md);
+            what the user writes or types may.
+
+        Raises SparringError, in one line, for anything that is wrong, with the nearest valid name for an unknown one.
+        """
+        changes = parse_overrides(overrides)
+        factor = changes.pop("scale", None)
+        if isinstance(source, BaseRecipe):
+            values: dict[str, Any] = source.to_dict()
+            trust = Trust().also(values, None)
+        else:
+            values, trust = read_with_trust(source, allow_code=allow_code)
+        check_kind(source, values, cls.trains)
+        trust = trust.also(changes, Path.cwd())
+        written_for = values
+        for name, named in (sources or {}).items():
+            old = values.get(name)
+            old = {"source": old} if isinstance(old, str) else dict(old or {})
+            if old.get("source") != named and not isinstance(source, Mapping | BaseRecipe):
+                old = {key: old[key] for key in HOW_TREATED if key in old}  # size, split, ... were the old images'
+            values[name] = {**old, "source": named}
+        for key, value in changes.items():
+            values = cls._overridden(values, nested(key, value))
+        check_values(values, "the recipe", plain=False)
+        values = without_others_about(written_for, values)
+        try:
+            recipe = cls.model_validate(values, context={TRUST: trust})
+        except ValidationError as error:
+            raise refused_code(error) or SparringError(explain(error, cls)) from None
+        return recipe if factor is None else recipe.scaled(factor)
+
+    @classmethod
+    def _overridden(cls, values: dict[str, Any], change: dict[str, Any]) -> dict[str, Any]:
+        return merge(values, change)
+
+
+OptimizerT = TypeVar("OptimizerT", bound=Optimizer)
+R = TypeVar("R", bound=BaseRecipe)
+
+
+def differences(a: BaseRecipe, b: BaseRecipe) -> dict[str, tuple[Any, Any]]:
+    """What differs between two recipes, as dotted keys with both values; a key that one lacks is None there."""
+    flat_a, flat_b = flat(a.to_dict()), flat(b.to_dict())
+    keys = [*flat_a, *(key for key in flat_b if key not in flat_a)]
+    return {key: (flat_a.get(key), flat_b.get(key)) for key in keys if flat_a.get(key) != flat_b.get(key)}
+
+
+def flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested mappings as one of dotted keys. An empty mapping stays, as a term without fields does."""
+    found: dict[str, Any] = {}
+    for key, value in values.items():
+        if isinstance(value, Mapping) and value:
+            found |= flat(value, f"{prefix}{key}.")
+        else:
+            found[f"{prefix}{key}"] = value
+    return found
