@@ -1,36 +1,39 @@
-"""What runs here: the version, its commit, the versions of what it builds on, and the CPU's instruction set."""
+"""What runs here: the version, its commit, the versions of what it builds on, and the CPU's instruction set.
+
+`import sparring` reads this file for the version alone, so the functions import what they need.
+"""
 
 from __future__ import annotations
 
 import os
-import platform
-import shlex
-import subprocess
 import sys
-from importlib.metadata import version
-from pathlib import Path
 
 __version__ = "0.1.0"
 
 
 def versions() -> dict[str, str]:
     """The versions that numbers may depend on, by package."""
+    import platform
+    from importlib.metadata import version
+
     found = {name: version(name) for name in ("torch", "numpy", "pydantic", "safetensors")}
     return {"sparring": __version__, "python": platform.python_version(), **found}
 
 
 def commit() -> str | None:
     """The commit of the source tree that the package runs from; None where it was installed, in whosever tree that lies."""
-    if _git("ls-files", "--error-unmatch", Path(__file__).name) is None:
+    if _git("ls-files", "--error-unmatch", os.path.basename(__file__)) is None:
         return None
     return _git("describe", "--always", "--dirty", "--abbrev=12")
 
 
 def _git(*words: str) -> str | None:
     """What git says about the package's folder; None where it says nothing or fails."""
+    import subprocess
+
     try:
         done = subprocess.run(
-            ["git", *words], cwd=Path(__file__).parent, capture_output=True, text=True, timeout=5, check=True
+            ["git", *words], cwd=os.path.dirname(__file__), capture_output=True, text=True, timeout=5, check=True
         )
     except (OSError, subprocess.SubprocessError):
         return None
@@ -47,6 +50,9 @@ def instruction_set() -> str:
 
 def bug_report() -> str:
     """All of that in one line: `sparring 0.1.0 (commit 1a2b3c), Python 3.11.2, torch 2.14.1, x86_64 with AVX2`."""
+    import platform
+    from importlib.metadata import version
+
     source = commit() or "installed"
     machine = f"{platform.system()} {platform.machine()} with {instruction_set()}"
     return f"sparring {__version__} ({source}), Python {platform.python_version()}, torch {version('torch')}, {machine}"
@@ -54,11 +60,15 @@ def bug_report() -> str:
 
 def hardware(threads: int | None) -> str:
     """What a run computes with, such as `x86_64 with AVX2, 2 threads`."""
+    import platform
+
     return f"{platform.machine()} with {instruction_set()}, {threads} thread{'' if threads == 1 else 's'}"
 
 
 def command_line(program: str | None = None) -> str:
     """What started this process, quoted so that a shell takes it again; "" in a notebook. program: stands for the script."""
+    import shlex
+
     script, *words = sys.argv or [""]
     if program is not None:
         ranks = os.environ.get("LOCAL_WORLD_SIZE", "1")

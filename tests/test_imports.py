@@ -1,0 +1,21 @@
+"""What `import sparring` and `sparring --help` cost: neither may read what it does not need."""
+
+import subprocess
+import sys
+
+HEAVY = ("torch", "numpy", "pydantic", "matplotlib", "scipy", "yaml", "importlib.metadata")
+REPORT = "print(*[name for name in {} if name in sys.modules])"
+
+
+def _loaded(code: str) -> list[str]:
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    return done.stdout.splitlines()[-1].split()
+
+
+def test_import_sparring_reads_next_to_nothing():
+    assert _loaded(f"import sys, sparring\n{REPORT.format((*HEAVY, 'typer', 'rich', 'subprocess'))}") == []
+
+
+def test_help_reads_the_command_line_and_no_more():
+    code = f"import sys, atexit\nsys.argv = ['sparring', '--help']\natexit.register(lambda: {REPORT.format(HEAVY)})\n"
+    assert _loaded(code + "from sparring.cli import main\nmain()") == []
