@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from sparring.errors import NonFiniteLossError, SparringError
-from sparring.toy import study
+from sparring.toy import measure, study
 from sparring.toy.methods import toy_recipe
 from sparring.toy.session import ToySession
 from sparring.toy.study import Estimate, bootstrap, paired_difference, read_lines, run_study, summarise
@@ -20,7 +20,7 @@ PLAN = {"nat-1d": ("non_saturating", "negatives")}
 
 @pytest.fixture(autouse=True)
 def few_looks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(study, "LOOKS", 2)
+    monkeypatch.setattr(measure, "LOOKS", 2)
 
 
 def test_a_bootstrap_of_equal_values_has_no_width() -> None:
@@ -80,8 +80,8 @@ def test_shares_are_of_the_runs_that_did_not_fail() -> None:
 
 
 def test_a_run_that_fails_after_some_looks_has_no_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(study, "LOOKS", 4)
-    monkeypatch.setitem(study.LEVELS, "ring-8", 100.0)  # reached at once
+    monkeypatch.setattr(measure, "LOOKS", 4)
+    monkeypatch.setitem(measure.LEVELS, "ring-8", 100.0)  # reached at once
     here, step = world("ring-8"), ToySession.step
 
     def step_until_8(session: ToySession, count: int = 1) -> None:
@@ -111,7 +111,7 @@ def test_a_difference_has_its_interval_from_5_seeds_on_and_is_bold_where_that_le
 
 @pytest.mark.parametrize("steps", [4, 7])
 def test_a_study_looks_as_often_as_it_says(steps: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(study, "LOOKS", 4)
+    monkeypatch.setattr(measure, "LOOKS", 4)
     (row,) = run_study(tmp_path / "study.jsonl", seeds=1, steps=steps, plan={"nat-1d": ("hinge",)})
     assert len(row["distances"]) == 4
 

@@ -25,6 +25,7 @@ from sparring.recipe.files import (
     HOW_TREATED,
     Kind,
     check_kind,
+    flat,
     merge,
     nested,
     parse_overrides,
@@ -188,14 +189,3 @@ def differences(a: BaseRecipe, b: BaseRecipe) -> dict[str, tuple[Any, Any]]:
     flat_a, flat_b = flat(a.to_dict()), flat(b.to_dict())
     keys = [*flat_a, *(key for key in flat_b if key not in flat_a)]
     return {key: (flat_a.get(key), flat_b.get(key)) for key in keys if flat_a.get(key) != flat_b.get(key)}
-
-
-def flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Nested mappings as one of dotted keys. An empty mapping stays, as a term without fields does."""
-    found: dict[str, Any] = {}
-    for key, value in values.items():
-        if isinstance(value, Mapping) and value:
-            found |= flat(value, f"{prefix}{key}.")
-        else:
-            found[f"{prefix}{key}"] = value
-    return found

@@ -292,6 +292,17 @@ def nested(key: str, value: Any) -> dict[str, Any]:
     return value
 
 
+def flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested mappings as one of dotted keys. An empty mapping stays, as a term without fields does."""
+    found: dict[str, Any] = {}
+    for key, value in values.items():
+        if isinstance(value, Mapping) and value:
+            found |= flat(value, f"{prefix}{key}.")
+        else:
+            found[f"{prefix}{key}"] = value
+    return found
+
+
 def agreed(changes: Mapping[str, Any], key: str, option: Any, default: Any = None) -> Any:
     """What the changes or an option say, else the default. Raises SparringError where both do and differ."""
     if key not in changes:

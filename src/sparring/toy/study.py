@@ -17,19 +17,18 @@ from typing import Any
 
 import torch
 
-from sparring.errors import NonFiniteLossError, SparringError, nearest
+from sparring.errors import SparringError, nearest
 from sparring.files import content_hash, one_line_for_disk_errors
 from sparring.limits import LOG_BYTES
 from sparring.parsing import parse_json, read_text
 from sparring.randomness import generator_for
 from sparring.recipe.gan import Recipe
 from sparring.run.lock import FILE, only_writer
-from sparring.toy import yardsticks
+from sparring.toy import measure
 from sparring.toy.methods import METHODS, toy_recipe
-from sparring.toy.session import ToySession, distance_of
 from sparring.toy.worlds import World, world
 
-SEEDS, STEPS, LOOKS = 20, 500, 20
+SEEDS, STEPS = 20, 500
 RESAMPLES = 10_000  # of the bootstrap
 CONFIDENCE = 0.95
 CURE = "choose another file with --out"
@@ -40,8 +39,6 @@ PLAN: dict[str, tuple[str, ...]] = {
     "ring-8": (*UNLABELLED, "am_gan", "nat_gan", "nat_gan-negatives", "projection", "multi_hinge"),
     "grid-25": (*UNLABELLED, "projection", "multi_hinge"),
 }
-LEVELS = {"nat-1d": 0.25, "ring-8": 0.2, "grid-25": 0.3}  # of the distance, set before the first run
-
 LOWER, HIGHER = "lower", "higher"
 COLUMNS: dict[str, tuple[str, str]] = {  # what a row holds, its heading, which way is better
     "distance": ("Wasserstein-1", LOWER),
@@ -94,8 +91,8 @@ def run_study(
     Raises SparringError for an unknown world or method in the plan, and where the file is damaged.
     """
     out, plan = Path(out), PLAN if plan is None else plan
-    if seeds < 1 or steps < LOOKS:
-        raise SparringError(f"a study takes at least 1 seed and {LOOKS} steps, got {seeds} and {steps}")
+    if seeds < 1 or steps < measure.LOOKS:
+        raise SparringError(f"a study takes at least 1 seed and {measure.LOOKS} steps, got {seeds} and {steps}")
     for name in [n for methods in plan.values() for n in methods]:
         if name not in METHODS:
             raise SparringError(f"unknown method '{name}': {nearest(name, METHODS)}")
@@ -131,35 +128,17 @@ def one_run(here: World, method: str, recipe: Recipe) -> dict[str, Any]:
 
     A run whose loss became infinite has no numbers but `distances`, those of its looks until then.
     """
-    session = ToySession(here, recipe)
     started = time.process_time()
-    at, distances, looks = [], [], []
-    moments = [round(recipe.steps * (i + 1) / LOOKS) for i in range(LOOKS)]
-    failed, numbers = False, {}
-    try:
-        for moment in moments:
-            session.step(moment - session.state.step)
-            look = session.look(pictures=False)
-            numbers = look.numbers
-            at.append(look.step)
-            distances.append(numbers[distance_of(here)])
-            looks.append(yardsticks.verdicts(torch.from_numpy(look.realness), look.of_data, look.of_samples))
-    except NonFiniteLossError:
-        failed, numbers = True, {}
-    level = None if failed else LEVELS.get(here.name)
+    found = measure.measured_run(here, recipe)
     return {
         "world": here.name,
         "method": method,
         "seed": recipe.seed,
         "steps": recipe.steps,
         "recipe": content_hash(recipe.to_dict())[:16],
-        "failed": failed,
-        "distance": None if failed else distances[-1],
-        "modes": numbers.get("modes"),
-        "high_quality": numbers.get("high_quality"),
-        "reached": None if level is None else yardsticks.steps_to_reach(at, distances, level),
-        "oscillation": yardsticks.oscillation(torch.stack(looks)) if len(looks) > 1 and not failed else None,
-        "distances": [round(value, 5) for value in distances],
+        "failed": found.failed is not None,
+        **found.numbers,
+        "distances": [round(value, 5) for _, value in found.distances],
         "cpu_seconds": round(time.process_time() - started, 2),
         **_provenance(),
     }

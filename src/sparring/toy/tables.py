@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from sparring.toy.measure import LEVELS
 from sparring.toy.play import ToyResult
-from sparring.toy.study import COLUMNS, LEVELS, Estimate
+from sparring.toy.study import COLUMNS, Estimate
 from sparring.toy.worlds import world
 
 if TYPE_CHECKING:

@@ -1,0 +1,286 @@
+"""A plan: the rows, scales, seeds and claims of a study, as a YAML file or a mapping.
+
+Reading one imports no torch; `sparring.study.resolve` makes recipes of its rows.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable, Mapping
+from functools import cache
+from graphlib import CycleError, TopologicalSorter
+from importlib import resources
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictInt, ValidationError, model_validator
+
+from sparring.errors import SparringError, nearest
+from sparring.limits import NAME, RECIPE_BYTES
+from sparring.parsing import parse_yaml, read_text
+from sparring.recipe.files import parse_value, shipped_recipes
+
+KINDS = ("gan", "classifier", "toy")
+CLAIMS = 6  # headline claims of a plan, over which p values are adjusted
+SEEDS = 10_000  # of one study
+USUAL_SCALE = "mini"
+AS_WRITTEN = "full"  # the only scale of a plan without a file
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+def _seeds(value: Any) -> Any:
+    """5 means 0 to 4; "100-104" a range; a list what it says."""
+    if isinstance(value, str) and (found := re.fullmatch(r"\s*(\d{1,9})\s*-\s*(\d{1,9})\s*", value)):
+        value = range(int(found[1]), int(found[2]) + 1)
+    if isinstance(value, int) and not isinstance(value, bool):
+        value = range(value)
+    if not isinstance(value, range | list | tuple):
+        raise ValueError(f"takes a number of seeds, a range such as 100-104 or a list, got {value!r:.60}")
+    if not 1 <= len(value) <= SEEDS or len(set(value)) < len(value) or min(value) < 0:
+        raise ValueError(f"takes 1 to {SEEDS:,} seeds, different ones and none below 0, got {list(value)[:8]!r:.60}")
+    return tuple(value)
+
+
+def _share(value: Any) -> Any:
+    if isinstance(value, str) and (found := re.fullmatch(r"\s*(\d{1,3}(?:\.\d+)?)\s*%\s*", value)):
+        return float(found[1]) / 100
+    return value
+
+
+Seeds = Annotated[tuple[StrictInt, ...], BeforeValidator(_seeds)]
+Share = Annotated[float, BeforeValidator(_share), Field(gt=0, lt=1)]
+
+
+class Toy(_Part):
+    """A run on a toy world, by a method's name; `world.*` keys of `set` are the world's options."""
+
+    world: str
+    method: str | None = None
+
+
+class Row(_Part):
+    """One row of the table: what is trained for each seed.
+
+    recipe   a GAN's or a classifier's, by name or file; or `toy`
+    set      changes of the recipe by dotted key, on top of the scale's; "3%" is that share of the run's steps
+    start    another row (`from` in a file), from whose run of the same seed this one starts
+    paper    the paper's numbers, by metric
+    """
+
+    recipe: str | dict[str, Any] | None = None
+    toy: Toy | None = None
+    set: dict[str, Any] = {}
+    start: str | None = Field(None, alias="from")
+    paper: dict[str, float] = {}
+
+    @model_validator(mode="after")
+    def _one_of_them(self) -> Row:
+        if (self.recipe is None) == (self.toy is None):
+            raise ValueError("takes either recipe or toy")
+        if self.toy is not None and self.start is not None:
+            raise ValueError("is a toy row, which starts from no other: leave out from")
+        return self
+
+
+class Scale(_Part):
+    """How long and how large every row is at this scale.
+
+    set        changes of every row; keys below gan, classifier or toy are for rows of that kind, and those of a term
+               (objective.sdp.t) for rows that have it
+    collapsed  instead of the plan's
+    """
+
+    set: dict[str, Any] = {}
+    seeds: Seeds | None = None
+    rows: tuple[str, ...] | None = None
+    cpu_minutes: float | None = Field(None, gt=0)  # of one run, about
+    note: str = ""  # what this scale cannot show
+    collapsed: dict[str, float] | None = None
+
+    def changes(self, kind: str) -> dict[str, Any]:
+        common = {key: value for key, value in self.set.items() if key not in KINDS}
+        return {**common, **(self.set.get(kind) or {})}
+
+
+class Claim(_Part):
+    """What a row is said to do against another one: one of direction, not_better_by, equal_within and fails."""
+
+    says: str
+    row: str
+    against: str
+    metric: str | None = None
+    direction: Literal["lower", "higher"] | None = None
+    not_better_by: Share | None = None
+    equal_within: Share | None = None
+    fails: Literal["more often", "less often"] | None = None
+
+    @model_validator(mode="after")
+    def _one_test(self) -> Claim:
+        tests = ("direction", "not_better_by", "equal_within", "fails")
+        given = [name for name in tests if getattr(self, name) is not None]
+        if len(given) != 1:
+            raise ValueError(f"takes one of {', '.join(tests)}, got {' and '.join(given) or 'none'}")
+        if (self.metric is None) != (given == ["fails"]):
+            raise ValueError("takes a metric, unless it is about how often runs fail")
+        if self.row == self.against:
+            raise ValueError(f"compares '{self.row}' with itself")
+        return self
+
+
+class Plan(_Part):
+    """A study before it is run. `Plan.load` reads one; `sparring.study.resolve.resolve` makes it ready to run."""
+
+    name: str = Field("study", min_length=1, max_length=NAME, pattern=r"^[\w./+-]+$")
+    about: str = ""
+    paper: dict[str, Any] = {}
+    seeds: Seeds = (0, 1, 2, 3, 4)
+    collapsed: dict[str, float] = {}  # by metric: a run that ends beyond it has failed
+    paired: bool = False  # by seed
+    scales: dict[str, Scale] = Field({AS_WRITTEN: Scale()}, min_length=1)
+    rows: dict[str, Row] = Field(min_length=1)
+    claims: tuple[Claim, ...] = Field((), max_length=CLAIMS)
+
+    @model_validator(mode="after")
+    def _rows_are_there(self) -> Plan:
+        slugs: dict[str, str] = {}
+        for label in self.rows:
+            other = slugs.setdefault(slug(label), label)
+            if other != label:
+                raise ValueError(f"rows '{other}' and '{label}' would share a folder, {slug(label)}: rename one")
+        for number, claim in enumerate(self.claims, start=1):
+            for label in (claim.row, claim.against):
+                self._check_row(label, f"claim {number}")
+        for label, row in self.rows.items():
+            if row.start is not None:
+                self._check_row(row.start, f"row '{label}' starts from")
+        for name, scale in self.scales.items():
+            if not re.fullmatch(r"[\w+-]{1,40}", name):
+                raise ValueError(f"scale '{name:.60}': a scale's name is of letters, digits, - and _")
+            for label in scale.rows or ():
+                self._check_row(label, f"scale {name}")
+        try:
+            TopologicalSorter({label: [row.start] for label, row in self.rows.items() if row.start}).prepare()
+        except CycleError as error:
+            raise ValueError(f"rows start from each other in a circle: {' -> '.join(error.args[1])}") from None
+        return self
+
+    def _check_row(self, label: str, where: str) -> None:
+        if label not in self.rows:
+            raise ValueError(f"{where}: there is no row '{label:.60}': {nearest(label, self.rows)}")
+
+    def chosen_scale(self, name: str | None) -> str:
+        """A scale's name; by default `mini`, else the first."""
+        if name is None:
+            return USUAL_SCALE if USUAL_SCALE in self.scales else next(iter(self.scales))
+        if name not in self.scales:
+            raise SparringError(f"plan {self.name} has no scale '{name:.60}': {nearest(name, self.scales)}")
+        return name
+
+    def chosen_rows(self, scale: str, wanted: Iterable[str] | None) -> list[str]:
+        """Labels of rows, by label or folder, each after the row that it starts from."""
+        labels = list(self.scales[scale].rows or self.rows)
+        if wanted is not None:
+            by_name = {slug(label): label for label in self.rows} | {label: label for label in self.rows}
+            for name in (wanted := list(wanted)):
+                if name not in by_name:
+                    raise SparringError(f"plan {self.name} has no row '{name:.60}': {nearest(name, self.rows)}")
+            labels = [label for label in self.rows if label in {by_name[name] for name in wanted}]
+        for label in labels:
+            parent = self.rows[label].start
+            if parent is not None and parent not in labels:
+                raise SparringError(
+                    f"row '{label}' starts from row '{parent}', which is not among the chosen rows: add it"
+                )
+        return [each for label in labels if self.rows[label].start is None for each in self._family(label, labels)]
+
+    def _family(self, label: str, labels: list[str]) -> list[str]:
+        """A row and those that start from it, directly after it."""
+        children = [other for other in labels if self.rows[other].start == label]
+        return [label, *(each for child in children for each in self._family(child, labels))]
+
+    def to_dict(self) -> dict[str, Any]:
+        """The plan as plain data, which `load` reads back to an equal one."""
+        return self.model_dump(mode="json", by_alias=True, exclude_defaults=True) | {"name": self.name}
+
+    @classmethod
+    def load(cls, source: Any) -> Plan:
+        """A plan from a shipped name, a YAML file, a mapping or a Plan. Raises SparringError, in one line, for a mistake."""
+        if isinstance(source, Plan):
+            return source
+        values, where = (source, "the plan") if isinstance(source, Mapping) else _read(source)
+        try:
+            return cls.model_validate(values)
+        except ValidationError as error:
+            from sparring.recipe.explain import explain
+
+            raise SparringError(f"{where}: {explain(error, cls).removeprefix(': value error, ')}") from None
+
+
+def slug(label: str) -> str:
+    """A row's label as the name of a folder."""
+    found = re.sub(r"[^a-z0-9.]+", "-", label.lower()).strip("-.")
+    if not found or len(found) > NAME // 2:
+        raise ValueError(f"row '{label:.60}': a label has letters or digits, and at most {NAME // 2} of them")
+    return found
+
+
+@cache
+def shipped_plans() -> dict[str, Path]:
+    """The plans in the package by name, such as `as-gan/figure-4`."""
+    root = Path(str(resources.files("sparring"))) / "study" / "plans"
+    return {path.relative_to(root).with_suffix("").as_posix(): path for path in sorted(root.rglob("*.yaml"))}
+
+
+def _read(source: Any) -> tuple[dict[str, Any], str]:
+    """A plan's values, and what to call it. Recipes' files are looked up beside the plan's file."""
+    if not isinstance(source, str | os.PathLike):
+        raise SparringError(f"a plan is a name, a YAML file, a mapping or a Plan, got {type(source).__name__}")
+    name, path = str(source), shipped_plans().get(str(source), Path(source))
+    if not os.path.isfile(path):
+        if path.suffix in (".yaml", ".yml"):
+            raise SparringError(f"there is no plan {path}")
+        if name in shipped_recipes():
+            raise SparringError(f"'{name}' is a recipe: add --vary KEY=A,B to compare settings of it over seeds")
+        hint = nearest(name, shipped_plans(), otherwise="`sparring studies` lists them.")
+        raise SparringError(f"unknown study '{name:.60}': {hint} Or give a YAML file")
+    values = parse_yaml(read_text(path, RECIPE_BYTES, what="YAML"), str(path))
+    if not isinstance(values, dict):
+        raise SparringError(f"{path} should hold a plan's keys, got {type(values).__name__}")
+    values.setdefault("name", name if name in shipped_plans() else path.stem)
+    rows = values.get("rows")
+    for row in rows.values() if isinstance(rows, dict) else ():
+        recipe = row.get("recipe") if isinstance(row, dict) else None
+        if isinstance(recipe, str) and recipe not in shipped_recipes() and os.path.exists(path.parent / recipe):
+            row["recipe"] = str((path.parent / recipe).absolute())
+    return values, str(path if name not in shipped_plans() else name)
+
+
+def varied(recipe: str, vary: Iterable[str], changes: Mapping[str, Any], seeds: Any = None) -> Plan:
+    """A plan without a file: a recipe once for each value of a key, or for each combination of the values of several.
+
+    vary: such as "objective.sdp.k=1,5,25". changes: of every row.
+    """
+    rows: list[tuple[list[str], dict[str, Any]]] = [([], {})]
+    for word in vary:
+        key, equals, text = word.partition("=")
+        values = parse_value(f"[{text}]") if equals and text.strip() else None
+        if not isinstance(values, list) or not values or not re.fullmatch(r"[\w/-]+(\.[^.\n]+)*", key):
+            raise SparringError(f"'{word:.100}' names no values: write KEY=A,B,C, such as objective.sdp.k=1,5,25")
+        short = key.rpartition(".")[2]
+        rows = [([*labels, f"{short} {value}"], {**sets, key: value}) for labels, sets in rows for value in values]
+    if rows == [([], {})]:
+        raise SparringError("name what varies, such as --vary objective.sdp.k=1,5,25")
+    name = "-".join([Path(recipe).stem if os.path.exists(recipe) else recipe, *(w.partition("=")[0] for w in vary)])
+    return Plan.load(
+        {
+            "name": re.sub(r"[^\w./+-]+", "-", name)[:NAME],
+            "about": f"{recipe} by {', '.join(word.partition('=')[0] for word in vary)}",
+            "scales": {AS_WRITTEN: {"set": dict(changes)}},
+            "rows": {", ".join(labels): {"recipe": recipe, "set": sets} for labels, sets in rows},
+            **({} if seeds is None else {"seeds": seeds}),
+        }
+    )

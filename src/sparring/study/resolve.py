@@ -1,0 +1,266 @@
+"""A plan at one scale, ready to run: every row's recipe, validated, all rows at once."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from sparring.errors import SparringError, nearest
+from sparring.limits import DESCRIPTION_BYTES, DESCRIPTION_NODES
+from sparring.parsing import read_json
+from sparring.recipe.files import kind_of, parse_overrides, read_recipe
+from sparring.study.plan import Plan, Row, slug
+from sparring.study.recipe_hash import digest, recipe_hash
+from sparring.study.results import HIGHER_WORDS, WORDS, metric_word
+
+FILE = "plan.json"
+THREADS = 1  # of a run whose recipe names none
+TOY_STEPS = 500
+TOY_WORDS = ("distance", "modes", "high_quality", "reached", "oscillation")
+CLASSIFIER_WORDS = ("accuracy", "ece", "threshold", "false_alarms_on_test")
+OF_PROBES = ("auroc", "fpr95", "caught_as_unknown", "ncr")  # as in auroc.NAME
+PRODUCES = {  # words by the name of a metric in `evaluation.metrics`, where these differ
+    "intra": ("intra-fd",),
+    "prdc": HIGHER_WORDS[1:5],
+    "classes": HIGHER_WORDS[5:],
+}
+
+
+@dataclass(frozen=True)
+class ReadyRow:
+    """A row whose recipe is resolved. recipe: of a toy row its words, see `sparring.study.work`."""
+
+    label: str
+    slug: str
+    kind: str
+    recipe: dict[str, Any]
+    hash: str
+    steps: int
+    start: str | None = None  # another row's label
+    paper: Mapping[str, float] | None = None
+    beside: str | None = None  # the folder of the recipe's file, where modules of its own may lie
+    words: tuple[str, ...] = ()  # what it is measured by, as far as the recipe says
+
+
+@dataclass(frozen=True)
+class Study:
+    """A plan at one scale. `hash` changes with what runs and with what is claimed of it, not with the number of seeds."""
+
+    plan: Plan
+    scale: str
+    seeds: tuple[int, ...]
+    rows: dict[str, ReadyRow]
+    hash: str
+
+    @property
+    def folder_name(self) -> str:
+        return f"{self.plan.name.replace('/', '-')}-{self.scale}"
+
+    def to_dict(self) -> dict[str, Any]:
+        return {
+            "study": self.plan.name,
+            "scale": self.scale,
+            "hash": self.hash,
+            "seeds": list(self.seeds),
+            "plan": self.plan.to_dict(),
+            "rows": {label: asdict(row) for label, row in self.rows.items()},
+        }
+
+    @property
+    def collapsed(self) -> Mapping[str, float]:
+        """By metric: the level beyond which a run's end counts as failed."""
+        own = self.plan.scales[self.scale].collapsed
+        return self.plan.collapsed if own is None else own
+
+    @classmethod
+    def load(cls, folder: Path | str) -> Study:
+        """The study in a folder, as it was last started. Raises SparringError where there is none."""
+        path = Path(folder) / FILE
+        if not path.is_file():
+            raise SparringError(f"'{folder}' is not the folder of a study: it has no {FILE}")
+        try:
+            values = read_json(path, most=DESCRIPTION_BYTES, nodes=DESCRIPTION_NODES)
+            rows = {label: ReadyRow(**{**row, "words": tuple(row["words"])}) for label, row in values["rows"].items()}
+            return cls(Plan.load(values["plan"]), values["scale"], tuple(values["seeds"]), rows, values["hash"])
+        except (KeyError, TypeError, AttributeError):
+            raise SparringError(f"{path} is damaged: it is not a study's plan; move it away") from None
+
+
+def resolve(
+    plan: Any,
+    scale: str | None = None,
+    *,
+    seeds: Any = None,
+    rows: Iterable[str] | None = None,
+    changes: Iterable[str] | Mapping[str, Any] = (),
+) -> Study:
+    """A plan (see `Plan.load`) at a scale, with every row's recipe loaded.
+
+    seeds, rows: instead of the plan's own. changes: of every row's recipe, on top of all else. Raises SparringError, in one
+    line for all rows, for whatever is wrong with them.
+    """
+    plan = Plan.load(plan)
+    chosen = plan.chosen_scale(scale)
+    if seeds is not None:
+        plan = Plan.load({**plan.to_dict(), "seeds": seeds})
+    elif plan.scales[chosen].seeds is not None:
+        plan = plan.model_copy(update={"seeds": plan.scales[chosen].seeds})
+    changes = parse_overrides(changes if isinstance(changes, Mapping) else list(changes))
+    faults: dict[str, str] = {}
+    ready: dict[str, ReadyRow] = {}
+    for label in plan.chosen_rows(chosen, rows):
+        with kept_for(faults, label):
+            ready[label] = _ready(plan, chosen, label, changes, ready)
+    raise_all(faults)
+    if len(ready) == len(plan.rows):
+        _check_terms(plan.scales[chosen].changes("gan"), chosen, ready)
+    hashes = {label: row.hash for label, row in ready.items()}
+    study = Study(plan, chosen, plan.seeds, ready, "")
+    claims = [claim.model_dump() for claim in plan.claims]
+    identity = digest([plan.name, chosen, claims, dict(study.collapsed), plan.paired, hashes])
+    for label, row in ready.items():
+        with kept_for(faults, label):
+            check_words(study, row.words, label)
+    raise_all(faults)
+    return replace(study, hash=identity)
+
+
+@contextmanager
+def kept_for(faults: dict[str, str], label: str) -> Iterator[None]:
+    """Within, a SparringError is kept as that row's fault."""
+    try:
+        yield
+    except SparringError as error:
+        faults[label] = str(error)
+
+
+def raise_all(faults: Mapping[str, str]) -> None:
+    """Raise SparringError with the faults of all rows in one line, if there are any; equal ones are said once."""
+    said: dict[str, list[str]] = {}
+    for label, fault in faults.items():
+        said.setdefault(fault, []).append(label)
+    parts = []
+    for fault, labels in said.items():
+        more = f" and {len(labels) - 3} more" if len(labels) > 3 else ""
+        noun = "row" if len(labels) == 1 else "rows"
+        parts.append(f"{noun} {', '.join(repr(label) for label in labels[:3])}{more}: {fault}")
+    if parts:
+        raise SparringError("; ".join(parts))
+
+
+def _ready(plan: Plan, scale: str, label: str, changes: Mapping[str, Any], before: Mapping[str, ReadyRow]) -> ReadyRow:
+    row = plan.rows[label]
+    if row.start is not None and row.start not in before:
+        raise SparringError(f"it starts from row '{row.start}', which is wrong itself")
+    if row.toy is not None:
+        return _toy_row(row, label, {**plan.scales[scale].changes("toy"), **row.set, **changes})
+    from sparring.describe import load_recipe
+
+    parent = before[row.start] if row.start is not None else None
+    written = read_recipe(row.recipe)
+    kind = "gan" if (kind_of(written) or "GAN") == "GAN" else "classifier"
+    sets = {**_of_its_terms(plan.scales[scale].changes(kind), row, written), **row.set, **changes}
+    recipe: Any = load_recipe(row.recipe, parse_overrides(_with_shares(sets, written.get("steps"))))
+    recipe = recipe.model_copy(update={"threads": recipe.threads or THREADS})
+    if parent is not None and {kind, parent.kind} != {"gan"}:
+        raise SparringError("only GANs start from other rows, which are GANs, too: leave out from")
+    values = recipe.to_dict()
+    origin = parent.hash if parent is not None else str(values.get("start_from") or "")
+    own_file = isinstance(row.recipe, str) and os.path.isfile(row.recipe)
+    return ReadyRow(
+        label,
+        slug(label),
+        kind,
+        values,
+        recipe_hash(values, origin),
+        recipe.steps,
+        row.start,
+        row.paper,
+        beside=os.path.dirname(os.path.abspath(str(row.recipe))) if own_file else None,
+        words=_gan_words(recipe) if kind == "gan" else _classifier_words(recipe),
+    )
+
+
+def _of_its_terms(sets: Mapping[str, Any], row: Row, written: Mapping[str, Any]) -> dict[str, Any]:
+    """A scale's changes without those of terms that a row does not have: they would add the term."""
+    terms = {*(written.get("objective") or {})} | {key.split(".")[1] for key in row.set if key.startswith("objective.")}
+    return {key: sets[key] for key in sets if not re.match(r"objective\.[^.]+\.", key) or key.split(".")[1] in terms}
+
+
+def _check_terms(sets: Mapping[str, Any], scale: str, ready: Mapping[str, ReadyRow]) -> None:
+    """Raise SparringError for a scale's change of a term that no row has."""
+    terms = {term for row in ready.values() for term in row.recipe.get("objective", {})}
+    for key in sets:
+        if key.startswith("objective.") and key.split(".")[1] not in terms:
+            raise SparringError(
+                f"scale {scale} sets {key}, and no row has that term: {nearest(key.split('.')[1], terms)}"
+            )
+
+
+def _with_shares(sets: Mapping[str, Any], steps: Any) -> dict[str, Any]:
+    """Changes whose "3%" has become that share of the run's steps. steps: of the recipe without changes."""
+    found, steps = dict(sets), sets.get("steps", steps)
+    for key, value in sets.items():
+        if isinstance(value, str) and (share := re.fullmatch(r"(\d{1,3}(?:\.\d+)?)%", value.strip())):
+            if not isinstance(steps, int):
+                raise SparringError(f"{key}={value} is a share of the run's steps, and the recipe has none")
+            found[key] = round(float(share[1]) / 100 * steps)
+    return found
+
+
+def _toy_row(row: Row, label: str, sets: Mapping[str, Any]) -> ReadyRow:
+    from sparring.toy.measure import LEVELS
+    from sparring.toy.methods import check_words, toy_recipe
+    from sparring.toy.worlds import world
+
+    assert row.toy is not None
+    steps = sets.get("steps", TOY_STEPS)
+    given = {key: value for key, value in _with_shares(sets, steps).items() if key != "steps"}
+    method, changes, options = check_words(row.toy.method, parse_overrides(given))
+    here = world(row.toy.world, options)
+    recipe = toy_recipe(here, method, changes, steps=steps, seed=0)
+    words = [word for word in TOY_WORDS if word not in ("modes", "high_quality") or here.modes is not None]
+    words = [word for word in words if word != "reached" or here.name in LEVELS]
+    toy = {"world": row.toy.world, "options": options, "method": method, "changes": changes, "steps": steps}
+    identity = recipe_hash(recipe.to_dict() | {"world": row.toy.world, "options": options})
+    return ReadyRow(label, slug(label), "toy", toy, identity, steps, paper=row.paper, words=tuple(words))
+
+
+def _gan_words(recipe: Any) -> tuple[str, ...]:
+    """The words that a recipe's evaluation may have numbers for; which these are exactly, the data say."""
+    if recipe.evaluation is None:
+        return ()
+    metrics = ("fd", "is", "classes") if recipe.evaluation.metrics is None else recipe.evaluation.metrics
+    return tuple(word for metric in metrics for word in PRODUCES.get(metric, (metric,)))
+
+
+def _classifier_words(recipe: Any) -> tuple[str, ...]:
+    return (*CLASSIFIER_WORDS, *(f"{key}.{probe}" for key in OF_PROBES for probe in recipe.probes))
+
+
+def check_words(study: Study, words: tuple[str, ...], label: str) -> None:
+    """Raise SparringError for a metric of a claim, of `collapsed` or of the paper that the row cannot have."""
+    plan = study.plan
+    asked = {claim.metric: "a claim" for claim in plan.claims if claim.metric and label in (claim.row, claim.against)}
+    asked |= {word: "collapsed" for word in study.collapsed if word not in asked}
+    known = (*WORDS, *TOY_WORDS, *CLASSIFIER_WORDS, *OF_PROBES)
+    for word, where in asked.items():
+        short = metric_word(word)
+        if not any(each in words for each in (short, word)) and not _within_a_probe(word, words):
+            if where == "collapsed" and len({row.toy is None for row in plan.rows.values()}) > 1 and short in known:
+                continue  # rows of several kinds
+            measured = f"it is measured by {', '.join(words)}" if words else "it is not measured: see its evaluation"
+            raise SparringError(f"{where} names the metric '{word}', which the row cannot have: {measured}")
+    for word in plan.rows[label].paper:
+        if metric_word(word).partition(".")[0] not in known:
+            raise SparringError(f"paper names the metric '{word}': {nearest(word, known)}")
+
+
+def _within_a_probe(word: str, words: tuple[str, ...]) -> bool:
+    """ncr.NAME.0.5 is one of the numbers of ncr.NAME."""
+    return word.startswith("ncr.") and any(word.startswith(f"{each}.") for each in words)

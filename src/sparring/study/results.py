@@ -1,0 +1,252 @@
+"""What runs leave behind in results.jsonl, one line for each run, from which tables, pages and curves are drawn.
+
+Nothing here imports torch.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from sparring.errors import SparringError
+from sparring.files import read_rows
+from sparring.limits import DESCRIPTION_BYTES, DESCRIPTION_NODES, RECIPE_BYTES
+from sparring.parsing import read_json
+from sparring.recipe.files import flat, kind_of
+from sparring.study.recipe_hash import WORDS_ABOUT, recipe_hash
+
+FILE = "results.jsonl"
+LAST = 3  # measurements whose mean is a run's number
+ALIASES = {  # what a metric may also be called, in plans and by Inception's numbers
+    **{"fid": "fd", "kid": "kd", "fid-infinity": "fd-infinity", "kid-subsets": "kd-subsets"},
+    **{"intra": "intra-fd", "intra-fid": "intra-fd"},
+}
+LOWER_WORDS = ("fd", "fd-infinity", "intra-fd", "kd", "kd-subsets", "am")
+HIGHER_WORDS = (
+    *("is", "precision", "recall", "density", "coverage"),
+    *("smallest-class-share", "modes-covered", "mean-max-probability"),
+)
+WORDS = (*LOWER_WORDS, *HIGHER_WORDS)  # metrics of a generator, whatever measures them
+LOWER = ("distance", "reached", "oscillation", "ece", "ncr", "fpr95")  # of toy worlds and classifiers
+PROTOCOL = (  # of a record: what two numbers must have in common to be compared
+    *("extractor", "weights_sha256", "resize", "dtype", "n_fake", "n_real", "split", "data", "data_hash"),
+    *("seed", "real_seed", "labels", "size_real", "size_fake", "groups", "subset_size", "k"),
+)
+
+
+@dataclass(frozen=True)
+class Result:
+    """One run that has ended. `values` has its number for each metric, `numbers` other scalars, nested once at most."""
+
+    row: str
+    seed: int
+    kind: str  # gan, classifier or toy
+    recipe: str  # the hash of its resolved recipe without the seed
+    study: str = ""
+    plan: str = ""
+    scale: str = ""
+    failed: str | None = None  # why it has no number
+    steps: int = 0
+    values: Mapping[str, float] = field(default_factory=dict)
+    best: Mapping[str, float] = field(default_factory=dict)
+    curve: Mapping[str, Sequence[Sequence[float]]] = field(default_factory=dict)
+    protocol: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    numbers: Mapping[str, Any] = field(default_factory=dict)
+    files: Mapping[str, str] = field(default_factory=dict)
+    commit: str | None = None
+    sparring: str = ""
+    torch: str = ""
+    instructions: str = ""
+    threads: int | None = None
+    device: str = ""
+    cpu_seconds: float | None = None
+    seconds: float | None = None
+    date: str = ""
+    attempts: int = 1
+
+    def value(self, word: str) -> float | None:
+        """The run's number for a metric, by a plan's word for it; None if it failed or was not measured so."""
+        return None if self.failed else find(self.values, self.numbers, word)
+
+
+def metric_word(name: str) -> str:
+    """A plan's word for a measured metric, whatever measured it: "fd" for "fashion-FD" and "FID"; else the name itself."""
+    lower = name.lower()
+    for base in sorted((*WORDS, *ALIASES), key=len, reverse=True):
+        if lower == base or lower.endswith(f"-{base}"):
+            return ALIASES.get(base, base)
+    return name
+
+
+def find(values: Mapping[str, float], numbers: Mapping[str, Any], word: str) -> float | None:
+    """The number that a word means: a metric's full name or word, or a key such as `accuracy`, `modes`, `auroc.NAME`."""
+    wanted = metric_word(word) if word.lower() in (*WORDS, *ALIASES) else word
+    found = values.get(word, next((value for name, value in values.items() if metric_word(name) == wanted), None))
+    if found is None:
+        outer, _, inner = word.partition(".")
+        found = numbers.get(word, numbers.get(outer))
+        found = found.get(inner) if isinstance(found, Mapping) else None if inner and word not in numbers else found
+    return found if isinstance(found, int | float) else None
+
+
+def lower_is_better(word: str) -> bool:
+    return metric_word(word) in LOWER_WORDS or word.partition(".")[0] in LOWER
+
+
+def read(path: Path | str) -> list[Result]:
+    """The results in a file, or in a study's folder, in the order of their lines; none where there is no file.
+
+    A last line that was cut off is left out. Raises SparringError for any other line that is not a result.
+    """
+    path = Path(path)
+    path = path / FILE if path.is_dir() else path
+    found: list[Result] = []
+    if not path.is_file():
+        return found
+    known = {each.name for each in fields(Result)}
+    with path.open("rb") as file:
+        for number, line in enumerate(iter(lambda: file.readline(RECIPE_BYTES + 1), b""), start=1):
+            if not line.endswith(b"\n") and len(line) <= RECIPE_BYTES:
+                break  # cut off while it was written
+            found.append(_result(line, known, f"{path}, line {number}"))
+    return found
+
+
+def _result(line: bytes, known: set[str], where: str) -> Result:
+    try:
+        values = json.loads(line)
+        result = Result(**{key: value for key, value in values.items() if key in known})
+        if not isinstance(result.row, str) or type(result.seed) is not int:
+            raise TypeError
+    except (ValueError, TypeError, AttributeError, RecursionError):
+        raise SparringError(f"{where} is not a result: mend or remove it, and run the study again") from None
+    return result
+
+
+def latest(results: Iterable[Result]) -> list[Result]:
+    """The results without those that a later line of the same row and seed replaces."""
+    return list({(each.row, each.seed): each for each in results}.values())
+
+
+def append(path: Path, result: Result) -> None:
+    """Add a result on a line of its own, even where the last one was cut off."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    line = json.dumps(asdict(result), ensure_ascii=False, default=str) + "\n"
+    with path.open("a+b") as file:
+        end = file.seek(0, os.SEEK_END)
+        while end and (file.seek(end - 1), file.read(1))[1] != b"\n":
+            end -= 1
+        file.truncate(end)
+        file.write(line.encode(errors="backslashreplace"))
+        file.flush()
+        os.fsync(file.fileno())
+
+
+# --- from run folders ---
+
+
+def of_records(records: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+    """`values`, `best`, `curve` and `protocol` of the rows of a GAN's metrics.jsonl, oldest first."""
+    curve: dict[str, list[list[float]]] = {}
+    better: dict[str, Any] = {}
+    protocol: dict[str, dict[str, Any]] = {}
+    for record in records:
+        name, value = str(record.get("metric")), record.get("value")
+        if isinstance(value, int | float) and record.get("better") in ("lower", "higher"):
+            curve.setdefault(name, []).append([record["step"], value])
+            better[name] = min if record["better"] == "lower" else max
+            protocol[name] = {key: record[key] for key in PROTOCOL if record.get(key) is not None}
+    last = {name: [value for _, value in points[-LAST:]] for name, points in curve.items()}
+    return {
+        "values": {name: sum(some) / len(some) for name, some in last.items()},
+        "best": {name: better[name](value for _, value in points) for name, points in curve.items()},
+        "curve": curve,
+        "protocol": protocol,
+    }
+
+
+def of_classifier(found: Mapping[str, Any], criterion: str) -> dict[str, Any]:
+    """`values` and `numbers` of a classifier's results.json, of the recipe's own criterion."""
+    numbers = found["classifiers"][criterion]
+    nested: dict[str, Any] = {key: numbers[key] for key in numbers if isinstance(numbers[key], int | float)}
+    nested["coverage"] = numbers.get("coverage", {})
+    for probe, row in numbers.get("probes", {}).items():
+        for key in ("auroc", "fpr95", "caught_as_unknown"):
+            nested.setdefault(key, {})[probe] = row.get(key)
+        for threshold, value in row.get("ncr", {}).items():
+            nested.setdefault("ncr", {})[f"{probe}.{threshold}"] = value
+    return {"values": {"accuracy": numbers["accuracy"], "ece": numbers["ece"]}, "numbers": nested}
+
+
+def of_runs(folders: Iterable[Path | str]) -> list[Result]:
+    """Results of runs that exist, GANs' or classifiers', labelled by their recipe's name.
+
+    Groups of one name that differ in more than the seed are told apart by what differs, as in "hinge, objective.sdp.k=5".
+    Raises SparringError for a folder that holds no run.
+    """
+    runs = [(Path(folder), _facts(Path(folder))) for folder in folders]
+    recipes: dict[str, Mapping[str, Any]] = {}
+    for _, facts in runs:
+        recipes.setdefault(recipe_hash(facts["recipe"]), facts["recipe"])
+    labels = _labels(recipes)
+    return [_of_run(folder, facts, labels[recipe_hash(facts["recipe"])]) for folder, facts in runs]
+
+
+def _facts(folder: Path) -> dict[str, Any]:
+    path = folder / "recipe.json"
+    if not path.is_file():
+        raise SparringError(f"'{folder}' is not a run: it has no recipe.json")
+    facts = read_json(path)
+    if not isinstance(facts, dict) or not isinstance(facts.get("recipe"), dict):
+        raise SparringError(f"{path} is damaged: its recipe is not a mapping")
+    return facts
+
+
+def _labels(recipes: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
+    """A name for each recipe: its own, with the settings in which it differs from others of that name."""
+    labels = {}
+    for key, recipe in recipes.items():
+        namesakes = [flat(other) for other in recipes.values() if other.get("name") == recipe.get("name")]
+        own = flat(recipe)
+        differing = [
+            f"{name}={own.get(name)}"
+            for name in dict.fromkeys(name for other in namesakes for name in other)
+            if name.partition(".")[0] not in WORDS_ABOUT
+            and any(other.get(name) != own.get(name) for other in namesakes)
+        ]
+        labels[key] = ", ".join([str(recipe.get("name", "unnamed")), *differing])
+    return labels
+
+
+def _of_run(folder: Path, facts: Mapping[str, Any], label: str) -> Result:
+    recipe, log = facts["recipe"], read_rows(folder / "log.jsonl")
+    machine = str(facts.get("hardware", "")).partition(", ")[0]
+    steps = log[-1]["step"] if log else 0
+    unfinished = None if steps >= recipe["steps"] else f"not finished: {steps} of {recipe['steps']} steps"
+    if kind_of(recipe) == "classifier":
+        path = folder / "results.json"
+        kind, found = "classifier", {}
+        if path.is_file():
+            measured = read_json(path, most=DESCRIPTION_BYTES, nodes=DESCRIPTION_NODES)
+            found, unfinished = of_classifier(measured, recipe["criterion"]["kind"]), None
+    else:
+        kind, found = "gan", of_records(read_rows(folder / "metrics.jsonl"))
+    return Result(
+        row=label,
+        seed=recipe.get("seed", 0),
+        kind=kind,
+        recipe=recipe_hash(recipe),
+        failed=unfinished,
+        steps=steps,
+        **found,
+        commit=facts.get("commit"),
+        sparring=str(facts.get("versions", {}).get("sparring", "")),
+        torch=str(facts.get("versions", {}).get("torch", "")),
+        instructions=machine.partition(" with ")[2],
+        threads=recipe.get("threads"),
+        seconds=log[-1].get("seconds") if log else None,
+    )
