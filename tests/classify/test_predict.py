@@ -183,11 +183,11 @@ def test_an_answer_says_by_what_rule(run, tmp_path, pixels, capsys):
     assert own["false_alarms_on_validation"] == numbers["false_alarms_on_validation"]
     assert (other["threshold"], other["false_alarm_rate"], other["false_alarms_on_validation"]) == (0.5, None, None)
     print_predictions([own])
-    line = f"unknown: below {own['threshold']:.3g}, chosen on validation images so that 10.0% of them may be unknown"
-    reached = f" ({numbers['false_alarms_on_validation']:.1%} of them are)"
-    assert capsys.readouterr().out.endswith(f"{line}{reached}\n")
+    rule = f"confidence below {own['threshold']:.3g}, chosen for at most 10.0% false alarms on validation images"
+    actual = f" (actual: {numbers['false_alarms_on_validation']:.1%})"
+    assert capsys.readouterr().out.endswith(f"unknown: {rule}{actual}\n")
     print_predictions([{"image": "b.png", "error": "damaged"}, other])
-    assert capsys.readouterr().out.endswith("unknown: below 0.5, the threshold given\n")
+    assert capsys.readouterr().out.endswith("unknown: confidence below 0.5, as requested\n")
 
 
 def test_damaged_files_are_named(run, tmp_path):

@@ -50,4 +50,4 @@ def test_a_recipe_is_also_a_folder_or_a_yaml_file(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     from sparring.cli.options import _completed
 
-    assert _completed("quick", "recipes") == ["quickstart", "quick/", "quick.yaml"]
+    assert _completed("quick", "GAN") == ["quickstart", "quick/", "quick.yaml"]

@@ -203,7 +203,7 @@ def test_mistakes_end_in_one_line_and_exit_code_2(
         (["ring-8", "--film", "avi"], "got 'avi'"),
         (["ring-8", "--versus", "hinge world.std=1"], "share the world"),
         (["ring-8", "--steps", 0], "steps"),
-        (["ring-8", "--seeds", 3], "--seeds is a study's"),
+        (["ring-8", "--seeds", 3], "--seeds is only for a study"),
         (["ring-8", "--versus", "hinge 'x"], "close its quotes"),
         (["ring-8", "--versus", ""], "--versus is empty"),
         (["ring-8", "seed=abc"], "seed takes a whole number, got 'abc'"),
@@ -226,10 +226,10 @@ def test_mistakes_end_in_one_line_and_exit_code_2(
         ),
         (["gaussians", "world.stds=1e-30"], "scale them"),
         (["ring-8", "--out", "loop/below"], "Too many levels of symbolic links; choose another folder"),
-        (["study", "--seed", 0], "a study makes no film, its seeds are"),
-        (["study", "--film", "auto"], "a study makes no film, its seeds are"),
-        (["study", "--level", 1], "its levels fixed"),
-        (["study", "sdp"], "a study has its own methods"),
+        (["study", "--seed", 0], "a study takes no --seed, --film or --level"),
+        (["study", "--film", "auto"], "a study takes no --seed, --film or --level"),
+        (["study", "--level", 1], "a study takes no --seed, --film or --level"),
+        (["study", "sdp"], "a study takes no methods or overrides"),
         (["study", "--seeds", 0], "at least 1 seed"),
     ]
 

@@ -1,4 +1,4 @@
-"""The verb `sparring bench`. Heavy imports stay inside, as in all verbs."""
+"""`sparring bench`. Heavy imports stay inside the functions, as in every command."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ def bench_step(
     recipe: RecipeArgument,
     overrides: Overrides = None,
     iterations: Annotated[
-        int, typer.Option(help="Pairs of measurements, this library's and the textbook's in turn.")
+        int, typer.Option(help="Number of paired measurements of this library and the textbook.")
     ] = 20,
-    at: Annotated[int | None, typer.Option(help="Read schedules at this step. Default: late in the run.")] = None,
+    at: Annotated[int | None, typer.Option(help="Evaluate schedules at this step. Default: late in the run.")] = None,
     device: Device = None,
     allow_code: AllowCode = False,
     as_json: AsJson = False,
 ) -> None:
-    """Time a training step on synthetic data against a plain textbook step of the same recipe."""
+    """Time a training step on synthetic data against a textbook implementation of the same recipe."""
     from sparring.bench.step import bench_step as measure
 
     found = measure(

@@ -1,4 +1,4 @@
-"""The verb `sparring classify`. Heavy imports stay inside, as in all verbs."""
+"""`sparring classify`. Heavy imports stay inside the function, as in every command."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from sparring.version import command_line
 def classify(
     recipe: ClassifierArgument,
     overrides: ClassifierOverrides = None,
-    out: Annotated[Path | None, path_option("The run's folder. Default: runs/NAME.")] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Continue the run in that folder where it stopped.")] = False,
+    out: Annotated[Path | None, path_option("Run folder. Default: runs/NAME.")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Continue the run in that folder.")] = False,
     resume_from: Annotated[
-        int | None, typer.Option(help="Continue the recipe's own classifier from the checkpoint of this step.")
+        int | None, typer.Option(help="Continue the main classifier from its checkpoint at this step.")
     ] = None,
     beside: Annotated[
         list[str] | None,
-        typer.Option(help="Compare with a classifier trained before: NAME=RUN. May be repeated."),
+        typer.Option(help="Compare with a classifier trained earlier: NAME=RUN. May be repeated."),
     ] = None,
     device: Device = None,
-    tensorboard: Annotated[bool, typer.Option("--tensorboard", help="Also write the numbers for TensorBoard.")] = False,
+    tensorboard: Annotated[bool, typer.Option("--tensorboard", help="Also log to TensorBoard.")] = False,
     allow_code: AllowCode = False,
     as_json: AsJson = False,
 ) -> None:
@@ -53,18 +53,18 @@ def classify(
         allow_code=allow_code,
     )
     if as_json:
-        said = {"verdict": run.verdict, "warnings": run.warnings}
-        print_json({"run": str(run.folder), "classifiers": run.results, **said})
+        found = {"run": str(run.folder), "classifiers": run.results, "verdict": run.verdict, "warnings": run.warnings}
+        print_json(found)
         return
     print_table(*positive_rows_of(run.results))
     columns, rows = ncr_rows_of(run.results)
     if rows:
         print_table(columns, rows)
     network = run.recipe.network.kind
-    ours = network.startswith(TORCHVISION) or ships(network, NETWORKS, "network")
+    shipped = network.startswith(TORCHVISION) or ships(network, NETWORKS, "network")
     print_lines(
         f"verdict    {run.verdict}",
         f"run        {run.folder}",
         f"report     {run.folder / 'report.html'}",
-        f"use it     sparring predict {shlex.quote(str(run.folder))} IMAGES...{'' if ours else ' --allow-code'}",
+        f"use it     sparring predict {shlex.quote(str(run.folder))} IMAGES...{'' if shipped else ' --allow-code'}",
     )

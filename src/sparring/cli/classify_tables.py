@@ -1,4 +1,4 @@
-"""What the command line prints of classifiers. For it alone: rich draws from Python's generator when it is imported."""
+"""Tables about classifiers. Only the command line imports this, as importing rich draws from Python's random generator."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def print_classifier(description: dict[str, Any]) -> None:
     if not description["run_in_full"]:
         console.print("never run in full", style="yellow")
     if description["parameters"] is not None:
-        console.print(f"a classifier of {description['parameters']:,} parameters")
+        console.print(f"{description['parameters']:,} parameters")
     console.print_json(json.dumps(description["recipe"]))
 
 
@@ -28,12 +28,12 @@ def print_table(columns: list[str], rows: list[list[str]], title: str = "") -> N
         table.add_row(*row)
     console = plain_console()
     if not sys.stdout.isatty():
-        console.width = 200  # a file or a pipe has no edge to wrap at
+        console.width = 200  # do not wrap in a file or a pipe
     console.print(table)
 
 
 def print_predictions(found: list[dict[str, Any]]) -> None:
-    """A line for each image: its label, confidence, and the best class where the label is "unknown"; then by what rule."""
+    """One row per image: label, confidence and, if the label is "unknown", the most likely class. Then the rule."""
     rows = []
     for entry in found:
         if "error" in entry:
@@ -49,12 +49,10 @@ def print_predictions(found: list[dict[str, Any]]) -> None:
 
 
 def _rule(entry: dict[str, Any]) -> str:
-    """By what an answer is "unknown"."""
-    rule = f"unknown: below {entry['threshold']:.3g}"
+    """When the answer is "unknown"."""
+    rule = f"unknown: confidence below {entry['threshold']:.3g}"
     if entry["false_alarm_rate"] is None:
-        return f"{rule}, the threshold given"
+        return f"{rule}, as requested"
     reached = entry["false_alarms_on_validation"]
-    what_came = "" if reached is None else f" ({reached:.1%} of them are)"
-    return (
-        f"{rule}, chosen on validation images so that {entry['false_alarm_rate']:.1%} of them may be unknown{what_came}"
-    )
+    actual = "" if reached is None else f" (actual: {reached:.1%})"
+    return f"{rule}, chosen for at most {entry['false_alarm_rate']:.1%} false alarms on validation images{actual}"

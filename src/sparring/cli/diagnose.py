@@ -1,4 +1,4 @@
-"""The verb `sparring diagnose`. Heavy imports stay inside, as in all verbs."""
+"""`sparring diagnose`. Heavy imports stay inside the functions, as in every command."""
 
 from __future__ import annotations
 
@@ -15,24 +15,24 @@ if TYPE_CHECKING:
 
 
 def diagnose(
-    runs: Annotated[list[str], typer.Argument(metavar="RUN", help="Folders of runs, or checkpoint files.")],
-    out: Annotated[Path | None, path_option("Folder of the report. Default: RUN/diagnosis.")] = None,
+    runs: Annotated[list[str], typer.Argument(metavar="RUN", help="Run folders or checkpoint files.")],
+    out: Annotated[Path | None, path_option("Folder for the report. Default: RUN/diagnosis.")] = None,
     only: Annotated[
         list[str] | None,
         typer.Option(
-            help="Only this section; may be repeated: gradients, robustness, conditioning, diversity, memorisation, "
+            help="Run only this section. May be repeated: gradients, robustness, conditioning, diversity, memorisation, "
             "realistic, curves."
         ),
     ] = None,
-    n: Annotated[int, typer.Option("--n", help="How many images each number is computed from.")] = 256,
-    device: Annotated[str, typer.Option(help="Where to compute: cpu, cuda, cuda:1, ...")] = "cpu",
+    n: Annotated[int, typer.Option("--n", help="Number of images for each measurement.")] = 256,
+    device: Annotated[str, typer.Option(help="Device: cpu, cuda, cuda:1, ...")] = "cpu",
     allow_code: AllowCode = False,
     as_json: AsJson = False,
 ) -> None:
-    """Look closely at a trained discriminator: gradients, attacks, spectra, neighbours, curves."""
-    from sparring.microscope.report import diagnose as look
+    """Inspect a trained discriminator: gradients, attacks, spectra, neighbours, curves."""
+    from sparring.microscope.report import diagnose as inspect
 
-    found = look(*runs, out=out, only=only or [], n=n, device=device, note=note, allow_code=allow_code)
+    found = inspect(*runs, out=out, only=only or [], n=n, device=device, note=note, allow_code=allow_code)
     if as_json:
         print_json({"report": str(found.report), "sections": found.numbers, "missing": found.missing})
         return
@@ -43,7 +43,7 @@ def diagnose(
 
 
 def print_tables(found: Diagnosis) -> None:
-    """The tables of all sections on stdout, and what could not be shown."""
+    """Print the tables of all sections, and what is missing."""
     from rich.table import Table
 
     console = plain_console()

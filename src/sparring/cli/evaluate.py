@@ -1,15 +1,14 @@
-"""The verb `sparring evaluate`. Heavy imports stay inside, as in all verbs."""
+"""`sparring evaluate`. Heavy imports stay inside the functions, as in every command."""
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from sparring.cli.options import AllowCode, AsJson, Device, path_option
-from sparring.cli.output import note, print_json, print_lines
+from sparring.cli.output import is_first_rank, note, print_json, print_lines
 
 
 def evaluate(
@@ -19,53 +18,60 @@ def evaluate(
     overrides: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="KEY=VALUE", help="Changes to a run's evaluation, such as n=10000 split=test; without --real."
+            metavar="KEY=VALUE", help="Overrides of a run's evaluation, such as n=10000 split=test. Not with --real."
         ),
     ] = None,
-    real: Annotated[str | None, typer.Option(help="What to compare with: the same kinds, or statistics.npz.")] = None,
+    real: Annotated[
+        str | None, typer.Option(help="What to compare with: any of these, or saved statistics (.npz).")
+    ] = None,
     metrics: Annotated[
         str | None,
         typer.Option(
-            help="Separated by commas: fd, fd-infinity, kd, kd-subsets, is, am, prdc, intra, classes; without --real "
-            "also accuracies."
+            help="Comma-separated: fd, fd-infinity, kd, kd-subsets, is, am, prdc, intra, classes. Without --real also "
+            "accuracies."
         ),
     ] = None,
     extractor: Annotated[
         str | None,
         typer.Option(
-            help="Whose features are compared: inception, efficientnet-lite0, fashion, a classifier's run, or a "
-            "TorchScript file."
+            help="Feature extractor: inception, efficientnet-lite0, fashion, a classifier's run, or a TorchScript file."
         ),
     ] = None,
-    weights: Annotated[Path | None, typer.Option(help="A file with the extractor's weights.")] = None,
-    sha256: Annotated[str | None, typer.Option(help="Refuse weights with another hash.")] = None,
-    n: Annotated[int | None, typer.Option("--n", help="How many images to measure.")] = None,
-    n_real: Annotated[int | None, typer.Option(help="How many real images. Default: all. With --real.")] = None,
-    seed: Annotated[int | None, typer.Option(help="Seed of latents and random subsets.")] = None,
+    weights: Annotated[Path | None, typer.Option(help="File with the extractor's weights.")] = None,
+    sha256: Annotated[str | None, typer.Option(help="Expected SHA-256 of the weights. Refuse any others.")] = None,
+    n: Annotated[int | None, typer.Option("--n", help="Number of images to measure.")] = None,
+    n_real: Annotated[int | None, typer.Option(help="Number of real images. Default: all. Only with --real.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed for latents and random subsets.")] = None,
     split: Annotated[str | None, typer.Option(help="Split of the real images, such as test.")] = None,
-    images_split: Annotated[str | None, typer.Option(help="Split of the measured images, if they are data.")] = None,
+    images_split: Annotated[
+        str | None, typer.Option(help="Split of the measured images, if they are a data set.")
+    ] = None,
     labels: Annotated[
         str | None,
-        typer.Option(help="Classes that a generator is asked for: data (the real images' shares) or uniform."),
+        typer.Option(help="Classes to generate: data (in the proportions of the real images) or uniform."),
     ] = None,
-    is_splits: Annotated[int | None, typer.Option(help="Number of groups of the Inception Score.")] = None,
-    size: Annotated[int | None, typer.Option(help="Crop and resize data to this many pixels. With --real.")] = None,
+    is_splits: Annotated[int | None, typer.Option(help="Number of splits of the Inception Score.")] = None,
+    size: Annotated[
+        int | None, typer.Option(help="Crop and resize images to this many pixels. Only with --real.")
+    ] = None,
     channels: Annotated[
         int | None,
-        typer.Option(help="Load data in grey (1) or in colour (3). With --real."),
+        typer.Option(help="Load images in greyscale (1) or colour (3). Only with --real."),
     ] = None,
     skip_unreadable: Annotated[
-        bool, typer.Option("--skip-unreadable", help="Leave out images of data that cannot be read. With --real.")
+        bool, typer.Option("--skip-unreadable", help="Skip images that cannot be read. Only with --real.")
     ] = False,
     versus: Annotated[
-        str | None, typer.Option(help="Compare with this run class by class. With --real and --out.")
+        str | None, typer.Option(help="Compare with this run class by class. Needs --real and --out.")
     ] = None,
-    out: Annotated[Path | None, path_option("Folder for what --versus finds: table, scatter, samples.")] = None,
+    out: Annotated[
+        Path | None, path_option("Folder for the results of --versus: table, scatter plot, samples.")
+    ] = None,
     device: Device = None,
     allow_code: AllowCode = False,
     as_json: AsJson = False,
 ) -> None:
-    """Measure how good a generator is: a run by its recipe's protocol; with --real any images against any others."""
+    """Measure a run by its recipe's protocol or, with --real, any images against any others."""
     options: dict[str, Any] = {
         "extractor": extractor,
         "weights": weights,
@@ -93,7 +99,7 @@ def _compare(
 
     with measuring() as progress:
         compared = compare_runs(images, versus, real, out, progress=progress, **options)
-    if _is_first():
+    if is_first_rank():
         print_json(compared.to_dict()) if as_json else print_lines(compared.table().rstrip(), f"pictures  {out}")
 
 
@@ -104,10 +110,5 @@ def _measure(images: str, options: dict[str, Any], as_json: bool) -> None:
 
     with measuring() as progress:
         records = measure(images, progress=progress, **options)
-    if _is_first():
+    if is_first_rank():
         print_json(records) if as_json else tables.print_metrics(records)
-
-
-def _is_first() -> bool:
-    """Whether this process is the one that prints, where torchrun started several."""
-    return os.environ.get("RANK", "0") == "0"

@@ -1,6 +1,6 @@
-"""The command line: one verb per job, each also a function of the Python API. Heavy imports stay inside the verbs.
+"""The command line. Each command is also a function of the Python API. Heavy imports stay inside the commands.
 
-Results go to stdout, progress and notes to stderr. A mistake of the user's ends in one line and exit code 2.
+Results go to stdout, progress and notes to stderr. A user's mistake ends in one line and exit code 2.
 """
 
 from __future__ import annotations
@@ -29,23 +29,23 @@ from sparring.version import __version__
 START = """\
 Sparring {version}: train GANs against better opponents.
 
-Three things to try, each in minutes on a CPU, without a download:
+Three things to try. Each takes minutes on a CPU and downloads nothing:
 
-  sparring train quickstart                                  train a GAN on small pictures of clothes, and measure it
+  sparring train quickstart                                  train a GAN on small pictures of clothes and measure it
   sparring classify nat/demo                                 train a classifier that can answer "unknown"
   sparring toy ring-8 objective.sdp.k=5 --versus hinge       film two methods on a toy problem
 
-Then
+Next
 
-  sparring recipes                what else can be trained
-  sparring show quickstart        what a run would do, without training
-  sparring --help                 all commands; `sparring train --help` explains one
-  sparring --install-completion   let the Tab key complete commands and recipes in your shell
+  sparring recipes                list everything that can be trained
+  sparring show quickstart        see what a run would do, without training
+  sparring --help                 list all commands; `sparring train --help` explains one
+  sparring --install-completion   complete commands and recipes with the Tab key
 
-The documentation is in the repository: README.md, then the folder docs.
+The documentation is in the repository: start with README.md, then docs/.
 """
 
-WITH_CHANGES = ("train", "classify", "show")  # verbs whose arguments are settings of a recipe
+WITH_OVERRIDES = ("train", "classify", "show")  # commands that take settings of a recipe as key=value
 
 app = typer.Typer(
     help="Train GANs against better opponents.",
@@ -71,7 +71,7 @@ def start(
             "--version",
             callback=_print_version,
             is_eager=True,
-            help="Print what a bug report needs: versions, commit, the CPU's instructions.",
+            help="Print what a bug report needs: versions, commit, CPU instruction set.",
         ),
     ] = False,
 ) -> None:
@@ -85,14 +85,14 @@ app.add_typer(bench, name="bench")
 
 
 def main() -> None:
-    """Run the command line; the entry point of the package. Exits with 2 for a mistake, 130 after Ctrl-C."""
+    """The package's entry point. Exits with 2 for a user's mistake, with 130 after Ctrl-C."""
     from sparring.errors import SparringError, is_out_of_memory
 
     if hasattr(sys.stdout, "reconfigure"):
-        sys.stdout.reconfigure(errors="backslashreplace")  # as stderr: a path need not be text
-    interrupted = _note_interrupts()
+        sys.stdout.reconfigure(errors="backslashreplace")  # like stderr: a path need not be valid text
+    interrupts = _record_interrupts()
     try:
-        code = app(prog_name="sparring", standalone_mode=False)  # typer answers Ctrl-C and --help with an exit code
+        code = app(prog_name="sparring", standalone_mode=False)  # typer returns an exit code for Ctrl-C and --help
         sys.exit(code if isinstance(code, int) else 0)
     except KeyboardInterrupt:
         sys.exit(130)
@@ -101,58 +101,56 @@ def main() -> None:
     except BrokenPipeError:
         sys.exit(141)
     except Exception as error:
-        if type(error).__name__ == "Abort" or interrupted:
+        if type(error).__name__ == "Abort" or interrupts:
             sys.exit(130)
         if isinstance(error, OSError) and error.errno == errno.ENOSPC and error.filename is None:
-            sys.stdout = sys.stderr  # so that nothing is written there at the end, either
-            _fail(f"cannot write the output: {error.strerror}: free some space, or send it elsewhere")
+            sys.stdout = sys.stderr  # so that Python does not flush it again at exit
+            _fail(f"cannot write the output: {error.strerror}: free some space, or write elsewhere")
         if isinstance(error, OSError) and error.filename and error.errno in (errno.EACCES, errno.EPERM, errno.EIO):
-            _fail(
-                f"cannot read or write {os.fsdecode(error.filename)}: {error.strerror}"
-            )  # as of another user's folder
+            _fail(f"cannot read or write {os.fsdecode(error.filename)}: {error.strerror}")  # e.g. another user's folder
         if is_out_of_memory(error):
-            _fail("there is not enough memory for this: ask for less, such as a smaller batch_size, n or data.size")
+            _fail("not enough memory: use a smaller batch_size, n or data.size")
         if not _is_usage_error(error):
             raise
         _fail(_usage(error))
 
 
-def _note_interrupts() -> list[int]:
-    """A list that a Ctrl-C is added to: a module that is being imported may turn KeyboardInterrupt into another error."""
-    seen: list[int] = []
+def _record_interrupts() -> list[int]:
+    """A list that grows with each Ctrl-C: a module being imported may turn KeyboardInterrupt into another error."""
+    interrupts: list[int] = []
 
-    def note(number: int, frame: FrameType | None) -> None:
-        seen.append(number)
+    def record(number: int, frame: FrameType | None) -> None:
+        interrupts.append(number)
         signal.default_int_handler(number, frame)
 
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-        signal.signal(signal.SIGINT, note)
-    return seen
+        signal.signal(signal.SIGINT, record)
+    return interrupts
 
 
 def _is_usage_error(error: Exception) -> bool:
-    """Whether click, typer's own or the installed one, says that the words of the command are wrong."""
+    """Whether this is a usage error of click, be it typer's copy or the installed package."""
     return hasattr(error, "format_message") and hasattr(error, "exit_code")
 
 
 def _usage(error: Any) -> str:
-    """What is wrong with the words of a command, and whose help says what is right."""
+    """What is wrong with the command's arguments, and where to find help."""
     message, verb = error.format_message(), _verb()
-    if type(error).__name__ == "NoSuchOption" and verb in WITH_CHANGES and not _near_options(error):
+    if type(error).__name__ == "NoSuchOption" and verb in WITH_OVERRIDES and not _near_options(error):
         key = error.option_name.lstrip("-").replace("-", "_")
-        return f"{verb} has no option {error.option_name}: write settings of the recipe without dashes, {key}=VALUE"
+        return f"{verb} has no option {error.option_name}: write recipe settings without dashes, {key}=VALUE"
     end = "" if message.endswith((".", "?", ")")) else "."
     return f"{message}{end} Try `{error.ctx.command_path if error.ctx else f'sparring {verb}'.rstrip()} --help`"
 
 
 def _verb() -> str:
-    """The verb of this process's command, where an error does not know it."""
+    """The command in this process's arguments, for errors that do not name it."""
     verbs = (*(command.callback.__name__ for command in app.registered_commands if command.callback), "bench")
     return next((word for word in sys.argv[1:] if word in verbs), "")
 
 
 def _near_options(error: Any) -> list[str]:
-    """The options that an unknown one may have meant."""
+    """The options that an unknown option may have meant."""
     return [option for option in getattr(error, "possibilities", None) or () if option != "--help"]
 
 

@@ -1,4 +1,4 @@
-"""Arguments and options that several verbs share."""
+"""Arguments and options that several commands share."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import typer
 
 
 def _completed(incomplete: str, kind: str | None) -> list[str]:
-    """The shipped recipes of this kind, the folders and the YAML files that begin with what was typed."""
+    """The shipped recipes of this kind, folders and recipe files whose names start with `incomplete`."""
     from sparring.recipe.files import shipped_recipes
 
     beside = Path(incomplete) if incomplete.endswith("/") else Path(incomplete).parent
@@ -26,7 +26,7 @@ def _recipe(kind: str | None = None) -> Any:
     def complete(incomplete: str) -> list[str]:
         return _completed(incomplete, kind)
 
-    return typer.Argument(help="A shipped recipe's name, a YAML file, or a run's folder.", autocompletion=complete)
+    return typer.Argument(help="A shipped recipe's name, a YAML file, or a run folder.", autocompletion=complete)
 
 
 RecipeArgument = Annotated[str, _recipe("GAN")]
@@ -34,27 +34,25 @@ ClassifierArgument = Annotated[str, _recipe("classifier")]
 AnyRecipe = Annotated[str, _recipe()]
 Overrides = Annotated[
     list[str] | None,
-    typer.Argument(metavar="KEY=VALUE", help="Changes, such as steps=500 batch_size=32 objective.r1.weight=5."),
+    typer.Argument(metavar="KEY=VALUE", help="Overrides, such as steps=500 batch_size=32 objective.r1.weight=5."),
 ]
 ClassifierOverrides = Annotated[
     list[str] | None,
-    typer.Argument(metavar="KEY=VALUE", help="Changes, such as criterion=baseline or negatives.per_batch=32."),
+    typer.Argument(metavar="KEY=VALUE", help="Overrides, such as criterion=baseline or negatives.per_batch=32."),
 ]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for scripts instead of tables.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
 AllowCode = Annotated[
     bool,
     typer.Option(
         "--allow-code",
-        help="Let an opened file import code that does not ship with sparring: only if you trust it. See docs/trust.md.",
+        help="Let the opened files import code that does not ship with sparring. Only if you trust them: see docs/trust.md.",
     ),
 ]
-Device = Annotated[
-    str | None, typer.Option(help="Where to compute: cpu, cuda, cuda:1, ... Default: a GPU if there is one.")
-]
+Device = Annotated[str | None, typer.Option(help="Device: cpu, cuda, cuda:1, ... Default: a GPU if available.")]
 
 
 def path_option(help: str) -> Any:
-    """An option that names a path; nothing at all, which is often an unset variable, is a mistake."""
+    """An option that takes a path. An empty string is an error: it is often an unset shell variable."""
 
     def read(text: str) -> Path:
         if not text:

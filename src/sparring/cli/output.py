@@ -1,4 +1,4 @@
-"""Where the command line writes: results on stdout, notes and progress on stderr."""
+"""Output of the command line: results on stdout, notes and progress on stderr."""
 
 from __future__ import annotations
 
@@ -12,18 +12,23 @@ from sparring.messages import to_stderr as note
 if TYPE_CHECKING:
     from rich.console import Console
 
-__all__ = ["note", "plain_console", "print_json", "print_lines"]
-UNSEEN_WIDTH = 150  # columns of a table that goes into a file or a pipe, where names should be whole
+__all__ = ["is_first_rank", "note", "plain_console", "print_json", "print_lines"]
+PIPED_WIDTH = 150  # columns of a table in a file or a pipe: wide enough not to cut names
 
 
 def plain_console() -> Console:
-    """Where tables for people are printed: what stands in them is shown as it is, also [brackets] and :colons: in names."""
+    """A console for tables. It prints text verbatim, including [brackets] and :colons: in names."""
     from rich.console import Console
 
     console = Console(soft_wrap=False, highlight=False, markup=False, emoji=False)
     if not console.is_terminal and "COLUMNS" not in os.environ:
-        console.width = UNSEEN_WIDTH
+        console.width = PIPED_WIDTH
     return console
+
+
+def is_first_rank() -> bool:
+    """Whether this process prints the results: torchrun may have started several."""
+    return os.environ.get("RANK", "0") == "0"
 
 
 def print_json(values: Any) -> None:

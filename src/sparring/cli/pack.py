@@ -1,4 +1,4 @@
-"""The verb `sparring pack`. Heavy imports stay inside, as in all verbs."""
+"""`sparring pack`. Heavy imports stay inside the function, as in every command."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from sparring.cli.output import note, print_json, print_lines
 
 def pack(
     source: Annotated[str, typer.Argument(help="A folder, zip, npz or named data set.")],
-    out: Annotated[Path | None, path_option("The .npz to write. Default: in the current folder.")] = None,
-    split: Annotated[str | None, typer.Option(help="Which split to take, such as test.")] = None,
+    out: Annotated[Path | None, path_option("The .npz file to write. Default: in the current folder.")] = None,
+    split: Annotated[str | None, typer.Option(help="Split to use, such as test.")] = None,
     size: Annotated[int | None, typer.Option(help="Crop to a square and resize to this many pixels.")] = None,
-    channels: Annotated[int | None, typer.Option(help="1 for grayscale, 3 for colour.")] = None,
+    channels: Annotated[int | None, typer.Option(help="1 for greyscale, 3 for colour.")] = None,
     classes: Annotated[
-        str | None, typer.Option(help="Only these classes: names or numbers, separated by commas.")
+        str | None, typer.Option(help="Keep only these classes: comma-separated names or numbers.")
     ] = None,
     skip_unreadable: Annotated[
-        bool, typer.Option("--skip-unreadable", help="Leave out images that cannot be read.")
+        bool, typer.Option("--skip-unreadable", help="Skip images that cannot be read.")
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Decode images once into one file that loads at once."""
+    """Decode images into a single file that loads instantly."""
     from sparring.data.sources import load
     from sparring.data.sources import pack as pack_images
 

@@ -1,4 +1,4 @@
-"""The verbs of a trained classifier, `sparring predict` and `sparring export`. Heavy imports stay inside."""
+"""`sparring predict` and `sparring export`. Heavy imports stay inside the functions, as in every command."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from sparring.cli.output import note, print_json, print_lines
 
 def predict(
     classifier: Annotated[str, typer.Argument(help="A classifier's run, or its classifier.safetensors.")],
-    images: Annotated[list[str], typer.Argument(metavar="IMAGES", help="Image files, folders and zips.")],
+    images: Annotated[list[str], typer.Argument(metavar="IMAGES", help="Image files, folders and zip files.")],
     threshold: Annotated[
         float | None,
         typer.Option(help='Answer "unknown" below this confidence. Default: the classifier\'s own.'),
     ] = None,
     skip_unreadable: Annotated[
-        bool, typer.Option("--skip-unreadable", help="Name images that cannot be read, and go on.")
+        bool, typer.Option("--skip-unreadable", help="Report images that cannot be read, and go on.")
     ] = False,
     allow_code: AllowCode = False,
     as_json: AsJson = False,
 ) -> None:
-    """Say what images show, or "unknown", with a confidence."""
+    """Classify images, or answer "unknown", with a confidence."""
     from sparring.classify.predict import predict as predict_images
     from sparring.cli.classify_tables import print_predictions
 
@@ -36,13 +36,13 @@ def predict(
 
 def export(
     classifier: Annotated[str, typer.Argument(help="A classifier's run, or its classifier.safetensors.")],
-    out: Annotated[Path, path_option("The file: .safetensors, .pt2 (torch.export) or .onnx.")],
+    out: Annotated[Path, path_option("File to write: .safetensors, .pt2 (torch.export) or .onnx.")],
     allow_code: AllowCode = False,
     as_json: AsJson = False,
 ) -> None:
-    """Write a classifier for other programs, and check that they compute the same numbers."""
+    """Export a classifier for use elsewhere, and check that the exported file computes the same logits."""
     from sparring.classify.export import export_classifier
 
     written = export_classifier(classifier, out, allow_code=allow_code)
-    difference = f"largest difference of a logit {written['largest_difference']:.1e}"
+    difference = f"logits differ by at most {written['largest_difference']:.1e}"
     print_json(written) if as_json else print_lines(f"{written['out']}  ({written['kind']}, {difference})")

@@ -9,17 +9,17 @@ from rich.table import Table
 from sparring.cli.output import plain_console, print_lines
 from sparring.recipe.listing import data_name, group_of
 
-FIRST = ("quickstart", "nat/demo")  # need no download and minutes on a CPU
+STARTERS = ("quickstart", "nat/demo")  # no download, and minutes on a CPU
 
 
 def print_overview(found: list[dict[str, Any]]) -> None:
-    """Where to start, the groups with their counts, and how to list more."""
+    """Print recipes to start with, the groups with their counts, and how to list more."""
     console = plain_console()
-    console.print("Start with one of these: they need no download and take minutes on a CPU.", style="bold")
-    first = Table("recipe", "run in full", "what it is", box=None, pad_edge=False)
-    for recipe in sorted((r for r in found if r["name"] in FIRST), key=lambda r: FIRST.index(r["name"])):
-        first.add_row(recipe["name"], _run_in_full(recipe), recipe["about"])
-    console.print(first)
+    console.print("Start with one of these. Each takes minutes on a CPU and downloads nothing.", style="bold")
+    starters = Table("recipe", "run in full", "description", box=None, pad_edge=False)
+    for recipe in sorted((r for r in found if r["name"] in STARTERS), key=lambda r: STARTERS.index(r["name"])):
+        starters.add_row(recipe["name"], _run_in_full(recipe), recipe["about"])
+    console.print(starters)
     console.print("\nGroups", style="bold")
     table = Table("group", "trains", "recipes", "run in full", "data", "paper", box=None, pad_edge=False)
     for group, recipes in _by_group(found).items():
@@ -31,19 +31,19 @@ def print_overview(found: list[dict[str, Any]]) -> None:
     console.print(table)
     print_lines(
         "",
-        "sparring recipes as-gan          the recipes of a group; any other word is looked for in names and descriptions",
-        "sparring recipes --data cifar10  those on a data set",
-        "sparring recipes --all           every recipe, and the rows that the papers quote from others",
-        "sparring show quickstart         what a recipe would do, without training",
+        "sparring recipes as-gan          list a group; any other word searches names and descriptions",
+        "sparring recipes --data cifar10  list the recipes for a data set",
+        "sparring recipes --all           list every recipe, and results that the papers quote from other work",
+        "sparring show quickstart         see what a recipe would do, without training",
         "sparring train quickstart        train a GAN; `sparring classify nat/demo` trains a classifier",
     )
 
 
 def print_recipes(found: list[dict[str, Any]], quoted: list[dict[str, Any]]) -> None:
-    """Recipes by group, each with whether it has been run in full, then the rows that the papers quote from others."""
+    """Print recipes by group, then the results that the papers quote from other work."""
     console = plain_console()
     for recipes in _by_group(found).values():
-        table = Table("recipe", "run in full", "paper's number", "what it is", box=None, pad_edge=False)
+        table = Table("recipe", "run in full", "paper's number", "description", box=None, pad_edge=False)
         table.columns[0].no_wrap = True
         if title := _title(recipes):
             console.print(f"\n{title}", style="bold")
@@ -57,7 +57,7 @@ def print_recipes(found: list[dict[str, Any]], quoted: list[dict[str, Any]]) -> 
     for row in quoted:
         where = f"{row['paper']}, " + (f"table {row['table']}" if "table" in row else f"section {row['section']}")
         rows.add_row(row["row"], row["data"], _number(row["number"]), where)
-    console.print("\nRows that the papers quote from others, not run", style="bold")
+    console.print("\nResults that the papers quote from other work (not run here)", style="bold")
     console.print(rows)
 
 

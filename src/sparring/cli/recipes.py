@@ -1,4 +1,4 @@
-"""The verbs `sparring recipes` and `sparring show`. Heavy imports stay inside, as in all verbs."""
+"""`sparring recipes` and `sparring show`. Heavy imports stay inside the functions, as in every command."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ def recipes(
         typer.Argument(metavar="WORD", help="A group such as as-gan, or text in a name or description."),
     ] = None,
     data: Annotated[str | None, typer.Option(help="Only recipes on this data set, such as cifar10.")] = None,
-    everything: Annotated[bool, typer.Option("--all", help="List every recipe, and rows the papers quote.")] = False,
+    everything: Annotated[bool, typer.Option("--all", help="List every recipe, and results the papers quote.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """List the recipes that come with the package: an overview, or those that match."""
+    """List the shipped recipes: an overview, or those that match."""
     from sparring.cli import recipe_tables as tables
     from sparring.recipe.files import quoted_rows
     from sparring.recipe.listing import recipes as find
@@ -43,7 +43,7 @@ def show(
     allow_code: AllowCode = False,
     as_json: AsJson = False,
 ) -> None:
-    """Say what a run would do, without training: the whole recipe, parameters, terms, cost of a step."""
+    """Show what a run would do, without training: the full recipe, parameters, terms, cost per step."""
     from sparring.cli import tables
 
     if diff is not None:

@@ -1,4 +1,4 @@
-"""The verb `sparring sample`. Heavy imports stay inside, as in all verbs."""
+"""`sparring sample`. Heavy imports stay inside the function, as in every command."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from sparring.cli.output import print_json, print_lines
 
 
 def sample(
-    run: Annotated[str, typer.Argument(help="A run's folder or a generator.safetensors.")],
-    out: Annotated[Path, path_option("Where to write: one .png of all, an .npz, or a folder of PNG files.")],
-    n: Annotated[int, typer.Option("--n", help="How many images to draw.")] = 64,
+    run: Annotated[str, typer.Argument(help="A run folder or generator.safetensors.")],
+    out: Annotated[Path, path_option("What to write: one .png grid, an .npz file, or a folder of PNG files.")],
+    n: Annotated[int, typer.Option("--n", help="Number of images to draw.")] = 64,
     seed: Annotated[int, typer.Option(help="The same seed gives the same images.")] = 0,
     label: Annotated[str | None, typer.Option(help="Only this class, by name or number. Default: all in turn.")] = None,
     allow_code: AllowCode = False,
     as_json: AsJson = False,
 ) -> None:
-    """Draw images from a trained generator; needs no data."""
+    """Draw images from a trained generator. Needs no data."""
     from sparring.run.sample import sample as draw
 
     images = draw(run, n, seed=seed, labels=label, out=out, allow_code=allow_code)

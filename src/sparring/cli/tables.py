@@ -1,4 +1,4 @@
-"""What the command line prints on stdout: tables for people."""
+"""Tables that the command line prints."""
 
 from __future__ import annotations
 
@@ -8,17 +8,18 @@ from typing import Any
 from rich.table import Table
 
 from sparring.cli.output import plain_console
+from sparring.messages import counted
 
 
 def print_metrics(records: list[dict[str, Any]]) -> None:
-    """A table of numbers, each with what it depends on."""
+    """Print the metrics, each with what it depends on."""
     if not records:
         return
     table = Table("metric", "value", "n fake", "n real", "against", "extractor", box=None, pad_edge=False)
     for column in table.columns:
-        column.overflow = "fold"  # a narrow terminal breaks words, and drops none of them
-    for number in table.columns[:2]:
-        number.no_wrap = True  # the name says what the number is
+        column.overflow = "fold"  # a narrow terminal breaks words instead of dropping them
+    for column in table.columns[:2]:
+        column.no_wrap = True  # keep a metric's name and value whole
     numbers = [record for record in records if isinstance(record["value"], int | float)]
     for record in numbers:
         spread = f" ± {record['std']:.3f}" if record.get("std") is not None else ""
@@ -41,14 +42,14 @@ def print_metrics(records: list[dict[str, Any]]) -> None:
 
 def print_differences(a: str, b: str, changed: dict[str, dict[str, Any]]) -> None:
     table = Table("key", a, b, box=None, pad_edge=False)
-    table.columns[0].overflow = "fold"  # a key is there to be typed again
+    table.columns[0].overflow = "fold"  # keep keys whole, for copying
     for key, values in changed.items():
         table.add_row(key, _short(values["this"]), _short(values["other"]))
     plain_console().print(table if changed else f"{a} and {b} are the same recipe")
 
 
 def print_description(description: dict[str, Any]) -> None:
-    """The dry run of `sparring show`."""
+    """Print the dry run of `sparring show`."""
     console = plain_console()
     images, per_step = description["images"], description["per_step"]
     console.print(description["name"], style="bold", end="  ")
@@ -69,7 +70,7 @@ def print_description(description: dict[str, Any]) -> None:
         shown = next(iter(weights.values())) if same else ", ".join(f"{p[0].upper()} {w}" for p, w in weights.items())
         marks = {"2nd update": term["second_update"], "couples samples": term["couples_samples"]}
         marked = ", ".join(mark for mark, on in marks.items() if on)
-        players = ", ".join(player[0].upper() for player in term["players"]) or "nobody"
+        players = ", ".join(player[0].upper() for player in term["players"]) or "none"
         table.add_row(
             term["name"],
             kind + (f" [{marked}]" if marked else ""),
@@ -83,8 +84,8 @@ def print_description(description: dict[str, Any]) -> None:
     for player in ("discriminator", "generator"):
         cost = per_step[player]
         console.print(
-            f"{player}: {cost['passes']:g} passes and {cost['rows']:g} rows per step, "
-            f"{per_step['optimizer_steps'][player]} optimiser step(s)"
+            f"{player}: {cost['passes']:g} passes, {cost['rows']:g} rows and "
+            f"{counted(per_step['optimizer_steps'][player], 'optimiser update')} per step"
         )
     for side, source in per_step["host_gradient"].items():
         console.print(f"gradient on {side} samples: {source}")

@@ -1,4 +1,4 @@
-"""The verb `sparring toy`. Heavy imports stay inside, as in all verbs."""
+"""`sparring toy`. Heavy imports stay inside the functions, as in every command."""
 
 from __future__ import annotations
 
@@ -18,50 +18,54 @@ def toy(
         str,
         typer.Argument(
             help="nat-1d, gaussians, nat-2d, ring-8, grid-25, moons, spiral, checkerboard, image FILE, points FILE; "
-            "or study: methods over seeds."
+            "or study, to compare methods over seeds."
         ),
     ],
     words: Annotated[
         list[str] | None,
         typer.Argument(
             metavar="FILE, METHOD or KEY=VALUE",
-            help="A method such as sdp, and changes such as objective.sdp.k=5 world.std=0.1.",
+            help="A method such as sdp, and overrides such as objective.sdp.k=5 world.std=0.1.",
         ),
     ] = None,
     versus: Annotated[
         str | None,
-        typer.Option(help='A second run beside it, from the same seed: a METHOD or "[METHOD] key=value ...".'),
+        typer.Option(help='A second run to compare with, from the same seed: a METHOD or "[METHOD] key=value ...".'),
     ] = None,
-    steps: Annotated[int | None, typer.Option(help="Generator updates. Default: 1000, in a study 500.")] = None,
-    seed: Annotated[int | None, typer.Option(help="Default: 0. The same seed gives the same bits.")] = None,
+    steps: Annotated[
+        int | None, typer.Option(help="Number of generator updates. Default: 1000, or 500 in a study.")
+    ] = None,
+    seed: Annotated[
+        int | None, typer.Option(help="The same seed gives the same result, bit for bit. Default: 0.")
+    ] = None,
     level: Annotated[
         float | None,
-        typer.Option(help="Also say when the distance to the data was first at most this."),
+        typer.Option(help="Also report when the distance to the data first fell to this value."),
     ] = None,
     out: Annotated[
         Path | None,
-        path_option("Folder for the pictures. Default: runs/toy/WORLD. In a study, its .jsonl file."),
+        path_option("Folder for the pictures (default: runs/toy/WORLD) or, in a study, the .jsonl file."),
     ] = None,
-    film: Annotated[str | None, typer.Option(help="Kind of film: auto, mp4, gif, apng or none.")] = None,
-    seeds: Annotated[int | None, typer.Option(help="In a study: how many seeds. Default: 20.")] = None,
+    film: Annotated[str | None, typer.Option(help="Film format: auto, mp4, gif, apng or none.")] = None,
+    seeds: Annotated[int | None, typer.Option(help="Number of seeds in a study. Default: 20.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Train on points of a line or a plane, and film it: `sparring toy nat-1d --versus non_saturating`."""
+    """Train on points on a line or in a plane, and film it: `sparring toy nat-1d --versus non_saturating`."""
     from sparring.errors import SparringError
 
     if world == STUDY:
         if seed is not None or film is not None or level is not None:
             raise SparringError(
-                "a study makes no film, its seeds are 0 to N - 1, its levels fixed: sparring toy study --seeds N"
+                "a study takes no --seed, --film or --level: set the number of seeds with sparring toy study --seeds N"
             )
         if words or versus is not None:
             raise SparringError(
-                "a study has its own methods: sparring toy study [--seeds 20] [--steps 500] [--out FILE]"
+                "a study takes no methods or overrides: sparring toy study [--seeds 20] [--steps 500] [--out FILE]"
             )
         _study(out or Path("runs/toy/study.jsonl"), seeds, steps, as_json)
         return
     if seeds is not None:
-        raise SparringError("--seeds is a study's; one run takes --seed")
+        raise SparringError("--seeds is only for a study: use --seed for a single run")
     _run(
         world,
         list(words or []),

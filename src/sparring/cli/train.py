@@ -1,8 +1,7 @@
-"""The verb `sparring train`. Heavy imports stay inside, as in all verbs."""
+"""`sparring train`. Heavy imports stay inside the function, as in every command."""
 
 from __future__ import annotations
 
-import os
 import shlex
 from pathlib import Path
 from typing import Annotated
@@ -10,33 +9,35 @@ from typing import Annotated
 import typer
 
 from sparring.cli.options import AllowCode, AsJson, Device, Overrides, RecipeArgument, path_option
-from sparring.cli.output import note, print_json, print_lines
+from sparring.cli.output import is_first_rank, note, print_json, print_lines
 from sparring.version import command_line
 
 
 def train(
     recipe: RecipeArgument,
     overrides: Overrides = None,
-    out: Annotated[Path | None, path_option("The run's folder. Default: runs/NAME.")] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Continue the run in that folder where it stopped.")] = False,
-    resume_from: Annotated[int | None, typer.Option(help="Continue from the checkpoint of this step.")] = None,
+    out: Annotated[Path | None, path_option("Run folder. Default: runs/NAME.")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Continue the run in that folder.")] = False,
+    resume_from: Annotated[int | None, typer.Option(help="Continue from the checkpoint at this step.")] = None,
     start_from: Annotated[
         Path | None,
-        typer.Option("--from", help="Start with another run's networks, where they fit."),
+        typer.Option("--from", help="Start from another run's networks, where they fit."),
     ] = None,
     skip_unreadable: Annotated[
-        bool, typer.Option("--skip-unreadable", help="Leave out images that cannot be read.")
+        bool, typer.Option("--skip-unreadable", help="Skip images that cannot be read.")
     ] = False,
     device: Device = None,
-    tensorboard: Annotated[bool, typer.Option("--tensorboard", help="Also write the numbers for TensorBoard.")] = False,
+    tensorboard: Annotated[bool, typer.Option("--tensorboard", help="Also log to TensorBoard.")] = False,
     allow_code: AllowCode = False,
     change_world_size: Annotated[
         bool,
-        typer.Option("--change-world-size", help="Resume on another number of processes even if training changes."),
+        typer.Option(
+            "--change-world-size", help="Resume on another number of processes, even if that changes training."
+        ),
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Train a GAN, with pictures, numbers and a report: `sparring train quickstart steps=500`."""
+    """Train a GAN, with samples, metrics and a report: `sparring train quickstart steps=500`."""
     from sparring.cli import tables
     from sparring.networks import GENERATORS
     from sparring.plugins import ships
@@ -58,18 +59,18 @@ def train(
         command=command_line("sparring"),
         allow_code=allow_code,
     )
-    if os.environ.get("RANK", "0") != "0":
+    if not is_first_rank():
         return
-    rows = run.metrics
-    measured = [record for record in rows if record["step"] == rows[-1]["step"]]
+    records = run.metrics
+    last = [record for record in records if record["step"] == records[-1]["step"]]
     if as_json:
-        print_json({"run": str(run.folder), "steps": run.recipe.steps, "metrics": measured})
+        print_json({"run": str(run.folder), "steps": run.recipe.steps, "metrics": last})
         return
-    tables.print_metrics(measured)
-    asked = "" if ships(run.recipe.generator.network.kind, GENERATORS, "generator") else " --allow-code"
+    tables.print_metrics(last)
+    consent = "" if ships(run.recipe.generator.network.kind, GENERATORS, "generator") else " --allow-code"
     print_lines(
         f"run        {run.folder}  ({run.recipe.steps} steps)",
         f"pictures   {run.folder / 'samples'}",
         f"report     {run.folder / 'report.html'}",
-        f"sample it  sparring sample {shlex.quote(str(run.folder))} --n 64 --out samples.png{asked}",
+        f"sample it  sparring sample {shlex.quote(str(run.folder))} --n 64 --out samples.png{consent}",
     )
