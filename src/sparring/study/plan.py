@@ -68,6 +68,7 @@ class Row(_Part):
     recipe   a GAN's or a classifier's, by name or file; or `toy`
     set      changes of the recipe by dotted key, on top of the scale's; "3%" is that share of the run's steps
     start    another row (`from` in a file), from whose run of the same seed this one starts
+    against  another row, whose difference to this one the table shows without a claim
     paper    the paper's numbers, by metric
     """
 
@@ -75,6 +76,7 @@ class Row(_Part):
     toy: Toy | None = None
     set: dict[str, Any] = {}
     start: str | None = Field(None, alias="from")
+    against: str | None = None
     paper: dict[str, float] = {}
 
     @model_validator(mode="after")
@@ -131,6 +133,20 @@ class Claim(_Part):
         return self
 
 
+class Figure(_Part):
+    """A figure of a study, drawn by `sparring.study.drawing`.
+
+    rows   None: all of them
+    name   of its file; by default the kind and the metric
+    """
+
+    kind: Literal["dots", "curves", "bars", "samples"]
+    metric: str | None = None
+    rows: tuple[str, ...] | None = None
+    title: str = ""
+    name: str = Field("", max_length=NAME, pattern=r"^[\w.+-]*$")
+
+
 class Plan(_Part):
     """A study before it is run. `Plan.load` reads one; `sparring.study.resolve.resolve` makes it ready to run."""
 
@@ -143,6 +159,8 @@ class Plan(_Part):
     scales: dict[str, Scale] = Field({AS_WRITTEN: Scale()}, min_length=1)
     rows: dict[str, Row] = Field(min_length=1)
     claims: tuple[Claim, ...] = Field((), max_length=CLAIMS)
+    metrics: tuple[str, ...] = ()  # of the table, in this order; none: all that were measured
+    figures: tuple[Figure, ...] = ()  # none: dots, curves and samples of everything
 
     @model_validator(mode="after")
     def _rows_are_there(self) -> Plan:
@@ -157,6 +175,11 @@ class Plan(_Part):
         for label, row in self.rows.items():
             if row.start is not None:
                 self._check_row(row.start, f"row '{label}' starts from")
+            if row.against is not None:
+                self._check_row(row.against, f"row '{label}' is compared with")
+        for number, figure in enumerate(self.figures, start=1):
+            for label in figure.rows or ():
+                self._check_row(label, f"figure {number}")
         for name, scale in self.scales.items():
             if not re.fullmatch(r"[\w+-]{1,40}", name):
                 raise ValueError(f"scale '{name:.60}': a scale's name is of letters, digits, - and _")

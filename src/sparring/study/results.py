@@ -9,6 +9,7 @@ import json
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -73,6 +74,7 @@ class Result:
         return None if self.failed else find(self.values, self.numbers, word)
 
 
+@cache
 def metric_word(name: str) -> str:
     """A plan's word for a measured metric, whatever measured it: "fd" for "fashion-FD" and "FID"; else the name itself."""
     lower = name.lower()
