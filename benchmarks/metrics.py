@@ -23,8 +23,7 @@ from threadpoolctl import threadpool_limits
 from torch import Tensor
 
 from sparring.metrics import GaussianStats, frechet_distance, frechet_distance_of, intra_class_distances
-from sparring.metrics.frechet import _congruence as congruence
-from sparring.metrics.frechet import _fit as fit
+from sparring.metrics.moments import congruence, fit
 from sparring.version import commit
 
 

@@ -190,10 +190,10 @@ def check_given(verb: str, given: dict[str, Any]) -> None:
 
         assert set(given["only"] or ()) <= set(SECTIONS)
     elif verb == "evaluate":
-        from sparring.evaluation.engine import check_known, names_of
+        from sparring.evaluation.engine import find_metrics, names_of
         from sparring.evaluation.extractors import EXTRACTORS
 
-        check_known(names_of(given["metrics"] or "fd"), "accuracies")
+        find_metrics([name for name in names_of(given["metrics"] or "fd") if name != "accuracies"] or ["fd"])
         assert given["extractor"] in (None, *EXTRACTORS) or given["extractor"].isupper()
         load_recipe("quickstart", [f"evaluation.{override}" for override in overrides])
 

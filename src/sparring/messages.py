@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable
 
 Note = Callable[[str], None]
+Progress = Callable[[int, int], None]  # how many are done, and how many there are
 
 
 def to_stderr(text: str) -> None:

@@ -32,6 +32,7 @@ GROUPS = {  # of entry points, by what their objects are
     "step": "sparring.steps",
     "augmentation": "sparring.augmentations",
     "extractor": "sparring.extractors",
+    "metric": "sparring.metrics",
     "network": "sparring.classifiers",
     "criterion": "sparring.criteria",
 }
@@ -116,7 +117,7 @@ def _shipped(kind: str, registry: Mapping[str, str], what: str) -> str | None:
     if paths:
         return paths[0]
     if ":" not in kind:
-        hint = nearest(kind, [*registry, *of_packages])
+        hint = nearest(kind.lower(), [*registry, *of_packages])
         raise SparringError(
             f"unknown {what} '{kind}': {hint}{'' if hint.endswith('?') else '.'} Your own is package.module:Name"
         )

@@ -9,18 +9,19 @@ import torch
 from sparring.data.packed import PackedImages
 from sparring.errors import SparringError
 from sparring.evaluation import evaluate_images
-from sparring.evaluation import records as values_module
-from sparring.evaluation.engine import METRICS, metric_name
 from sparring.evaluation.extractors.base import Features
 from sparring.metrics import (
+    REGISTRY,
     GaussianStats,
     am_score,
     frechet_distance,
     inception_score,
     kernel_distance,
     kernel_distance_subsets,
+    kid,
     precision_recall_density_coverage,
 )
+from sparring.metrics.base import metric_name
 from sparring.metrics.fd_infinity import frechet_distance_infinity
 
 
@@ -65,7 +66,7 @@ def values(records):
 def test_every_number_is_that_of_its_function(real):
     labels, real_labels = torch.arange(30) % 3, torch.arange(40) % 3
     records = evaluate_images(
-        generate, replace(real, labels=real_labels), extractor=Corners(), n=30, metrics=tuple(METRICS), labels=labels,
+        generate, replace(real, labels=real_labels), extractor=Corners(), n=30, metrics=tuple(REGISTRY), labels=labels,
         batch_size=7, splits=3, neighbours=2,
     )  # fmt: skip
     a, b = Corners()(FAKES), Corners()(real.images)
@@ -116,7 +117,7 @@ def test_subsets_that_hold_a_whole_set_have_no_spread(real, monkeypatch):
         return evaluate_images(generate, real, extractor=Corners(), n=30, metrics=("kd-subsets",))[0]
 
     assert "std" not in record() and "all 30 images" in str(record()["notes"])
-    monkeypatch.setattr(values_module, "SUBSET", 20)
+    monkeypatch.setattr(kid, "SUBSET", 20)
     assert record()["std"] > 0 and "notes" not in record()
     assert (record()["subset_seed"], record()["subset_size"]) == (0, 20)
 
@@ -195,7 +196,7 @@ def test_notes_teach(real):
 def test_only_frechet_distances_are_said_to_be_biased(real):
     labels = torch.arange(40) % 2
     records = evaluate_images(
-        generate, replace(real, labels=labels), extractor=Corners(), n=30, metrics=tuple(METRICS), labels=labels[:30],
+        generate, replace(real, labels=labels), extractor=Corners(), n=30, metrics=tuple(REGISTRY), labels=labels[:30],
         splits=3,
     )  # fmt: skip
     said = {record["metric"] for record in records if "the bias depends on both" in str(record.get("notes"))}

@@ -88,7 +88,7 @@ def test_statistics_from_a_file_serve_where_they_were_measured_alike(tmp_path):
     for wrong, said in (({"n_real": 10}, "leave --n-real out"), ({"split": "test"}, "leave --split out")):
         with pytest.raises(SparringError, match=said):
             of(FAKES, path, **wrong)
-    with pytest.raises(SparringError, match="statistics from a file serve fd"):
+    with pytest.raises(SparringError, match="metric 'kd' needs the real images, not statistics"):
         of(FAKES, path, metrics=("kd",))
     theirs = GaussianStats(4)
     theirs.update(Corners()(REALS.images).features)

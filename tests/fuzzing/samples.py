@@ -53,7 +53,7 @@ def make_samples(folder: Path) -> list[Sample]:
     """A sound file of every kind that we read, with a tiny run and a tiny classifier among them."""
     from sparring import train
     from sparring.data.arrays import write_npz
-    from sparring.metrics.frechet import GaussianStats
+    from sparring.metrics.moments import GaussianStats
 
     write_npz(folder / "images.npz", tiny_images())
     recipe = tiny_recipe(data=str(folder / "images.npz"), steps=4, checkpoint_every=2)

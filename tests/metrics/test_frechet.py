@@ -8,8 +8,9 @@ import pytest
 import torch
 
 from sparring.errors import SparringError
-from sparring.metrics import frechet as gaussian
-from sparring.metrics.frechet import GaussianStats, frechet_distance, frechet_distance_of
+from sparring.metrics import frechet, moments
+from sparring.metrics.frechet import frechet_distance, frechet_distance_of
+from sparring.metrics.moments import GaussianStats
 
 
 def features(n, d, seed, *, scale=1.0, shift=0.0):
@@ -30,8 +31,8 @@ def stats_of(x, batch=37):
 
 def signed(x, y):
     """Both ways to the distance, before they are clipped at 0."""
-    by_features = gaussian._signed_distance(gaussian._fit(x), gaussian._fit(y))
-    by_stats = gaussian._signed_distance(stats_of(x)._fitted(), stats_of(y)._fitted())
+    by_features = frechet._signed_distance(moments.fit(x), moments.fit(y))
+    by_stats = frechet._signed_distance(stats_of(x).fitted(), stats_of(y).fitted())
     return by_features, by_stats
 
 
@@ -119,7 +120,7 @@ def test_self_distance_where_the_spectrum_leaves_double_precision(power, relu):
 
 def test_variances_at_the_edge_of_rounding_cost_the_self_distance_nothing():
     d = 64
-    deviations = torch.full((d,), (0.3 * d * gaussian.EPS) ** 0.5, dtype=torch.float64)
+    deviations = torch.full((d,), (0.3 * d * moments.EPS) ** 0.5, dtype=torch.float64)
     deviations[0] = 1
     generator = torch.Generator().manual_seed(6)
     x = torch.randn(200, d, generator=generator, dtype=torch.float64) * deviations
@@ -127,9 +128,9 @@ def test_variances_at_the_edge_of_rounding_cost_the_self_distance_nothing():
         assert abs(value) < 3e-14  # what is left out of a factor must not be left in the trace
 
 
-@pytest.mark.parametrize(("refine", "tolerance"), [(gaussian.REFINE_ABOVE, 1e-8), (-1.0, 1e-13)])
+@pytest.mark.parametrize(("refine", "tolerance"), [(frechet.REFINE_ABOVE, 1e-8), (-1.0, 1e-13)])
 def test_rounding_in_empty_directions_is_no_overlap(monkeypatch, refine, tolerance):
-    monkeypatch.setattr(gaussian, "REFINE_ABOVE", refine)
+    monkeypatch.setattr(frechet, "REFINE_ABOVE", refine)
     generator = torch.Generator().manual_seed(7)
     rotation = torch.linalg.qr(torch.randn(40, 40, generator=generator, dtype=torch.float64)).Q
     x = torch.randn(90, 20, generator=generator, dtype=torch.float64) @ rotation[:20]
@@ -149,7 +150,7 @@ def test_few_samples_of_many_dimensions_need_no_matrix_of_these(monkeypatch):
 def test_both_rounds_of_the_computation_agree(monkeypatch):
     x, y = features(500, 48, 5), features(30, 48, 6, scale=1.2)
     fast = frechet_distance(x, y)
-    monkeypatch.setattr(gaussian, "REFINE_ABOVE", -1.0)
+    monkeypatch.setattr(frechet, "REFINE_ABOVE", -1.0)
     refined = frechet_distance(x, y)
     assert refined == pytest.approx(fast, rel=1e-9)
     monkeypatch.setattr(torch.linalg, "svdvals", None)
@@ -164,7 +165,7 @@ def test_about_as_many_samples_as_dimensions_are_measured_fast_and_well(monkeypa
     with monkeypatch.context() as fast:
         fast.setattr(torch.linalg, "svdvals", None)  # the slow form is not for these
         found = frechet_distance(x, y)
-    monkeypatch.setattr(gaussian, "REFINE_ABOVE", -1.0)
+    monkeypatch.setattr(frechet, "REFINE_ABOVE", -1.0)
     assert found == pytest.approx(frechet_distance(x, y), rel=1e-7)
 
 
@@ -379,9 +380,9 @@ def test_half_products_by_blocks_are_the_whole_products(d):
     generator = torch.Generator().manual_seed(0)
     rows = torch.randn(40, d, generator=generator, dtype=torch.float64)
     lower = torch.randn(d, d, generator=generator, dtype=torch.float64).tril()
-    torch.testing.assert_close(gaussian.gram(rows), rows.T @ rows, rtol=1e-12, atol=1e-10)
+    torch.testing.assert_close(moments.gram(rows), rows.T @ rows, rtol=1e-12, atol=1e-10)
     symmetric = rows.T @ rows
-    found, whole = gaussian._congruence(lower, symmetric).tril(), (lower.T @ symmetric @ lower).tril()
+    found, whole = moments.congruence(lower, symmetric).tril(), (lower.T @ symmetric @ lower).tril()
     torch.testing.assert_close(found, whole, rtol=1e-11, atol=1e-11 * whole.abs().max().item())
 
 

@@ -94,4 +94,4 @@ def test_few_labels_to_train_on_and_all_to_measure_with() -> None:
     assert len(data.real) == 4 and data.unlabelled is not None and len(data.unlabelled) == 40
     assert data.unlabelled.labels is None
     assert torch.equal(data.reference(None).labels, packed.labels)
-    check_evaluation(data, Evaluation(metrics=["intra"]))
+    check_evaluation(data, Evaluation(metrics=["intra"]), torch.nn.Identity())

@@ -9,6 +9,8 @@ import typer
 
 from sparring.cli.options import AllowCode, AsJson, Device, path_option
 from sparring.cli.output import is_first_rank, note, print_json, print_lines
+from sparring.evaluation.extractors.registry import EXTRACTORS
+from sparring.metrics import REGISTRY
 
 
 def evaluate(
@@ -27,15 +29,12 @@ def evaluate(
     metrics: Annotated[
         str | None,
         typer.Option(
-            help="Comma-separated: fd, fd-infinity, kd, kd-subsets, is, am, prdc, intra, classes. Without --real also "
-            "accuracies."
+            help=f"Comma-separated: {', '.join(REGISTRY)}, or package.module:Class. Without --real also accuracies."
         ),
     ] = None,
     extractor: Annotated[
         str | None,
-        typer.Option(
-            help="Feature extractor: inception, efficientnet-lite0, fashion, a classifier's run, or a TorchScript file."
-        ),
+        typer.Option(help=f"Feature extractor: {', '.join(EXTRACTORS)}, a classifier's run, or a TorchScript file."),
     ] = None,
     weights: Annotated[Path | None, typer.Option(help="File with the extractor's weights.")] = None,
     sha256: Annotated[str | None, typer.Option(help="Expected SHA-256 of the weights. Refuse any others.")] = None,

@@ -12,12 +12,13 @@ from PIL import Image
 from torch import Tensor
 
 from sparring.archives import open_npz, write_arrays
-from sparring.data.assemble import Assembly, Note, Progress
+from sparring.data.assemble import Assembly
 from sparring.data.decode import convert, from_array, readable
 from sparring.data.packed import PackedImages
 from sparring.data.stored import Stored
 from sparring.errors import SparringError
 from sparring.limits import WHOLE
+from sparring.messages import Note, Progress
 from sparring.parsing import parse_json
 
 _IMAGE_KEYS = ("images", "x", "arr_0")

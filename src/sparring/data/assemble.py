@@ -12,9 +12,8 @@ import numpy as np
 from sparring.data.decode import UnreadableImageError
 from sparring.errors import SparringError
 from sparring.limits import check_memory
-from sparring.messages import Note
+from sparring.messages import Note, Progress
 
-Progress = Callable[[int, int], None]  # images done, images in all
 Allocate = Callable[[tuple[int, ...]], np.ndarray]  # an empty uint8 array of a shape
 
 _CHUNK = 64  # images that a thread decodes between two looks at the queue

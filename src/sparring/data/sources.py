@@ -12,7 +12,6 @@ from torch import Tensor
 from sparring.data import cache as disk
 from sparring.data import embedded, torchvision_sets
 from sparring.data.arrays import Conversion, pack_array, pack_dataset, read_npz, write_npz
-from sparring.data.assemble import Note, Progress
 from sparring.data.classes import Classes, printable
 from sparring.data.idx import idx_splits, read_idx
 from sparring.data.listing import available_splits, choose_split
@@ -23,6 +22,7 @@ from sparring.data.tree import open_tree
 from sparring.errors import SparringError, nearest
 from sparring.files import one_line_for_disk_errors
 from sparring.limits import SIDE
+from sparring.messages import Note, Progress
 
 
 class MissingSourceError(SparringError):

@@ -1,7 +1,12 @@
 """From images, or a generator, to numbers: features by an extractor, then `sparring.metrics`."""
 
-from sparring.evaluation.engine import evaluate_images, evaluate_sets
-from sparring.evaluation.image_set import ImageSet
-from sparring.evaluation.sources import open_set
+from importlib import import_module
+from typing import Any
 
-__all__ = ["ImageSet", "evaluate_images", "evaluate_sets", "open_set"]
+_HOME = {"ImageSet": "image_set", "evaluate_images": "engine", "evaluate_sets": "engine", "open_set": "sources"}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOME:
+        return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
+    raise AttributeError(f"module '{__name__}' has no attribute '{name}'")

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from sparring.evaluation.records import Record
+    from sparring.metrics.base import Record
 
 SHOWN = 4  # best and worst classes in the picture of samples, and named in the scatter of many
 NAMED = 12  # so many classes are all named there

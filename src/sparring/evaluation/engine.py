@@ -7,7 +7,7 @@ set, split, seed, precision, version), since numbers that differ in any of these
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from hashlib import blake2b
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,39 +17,24 @@ import torch.distributed as dist
 from torch import Tensor
 
 from sparring.data.stored import Stored, stored_notes
-from sparring.errors import SparringError, nearest
+from sparring.errors import SparringError
 from sparring.evaluation.extractors.base import Extractor
 from sparring.evaluation.extractors.registry import check_name
-from sparring.evaluation.feature_pass import FeatureSet, extract_features
+from sparring.evaluation.feature_pass import extract_features
 from sparring.evaluation.image_set import Generate, ImageSet, of_images
-from sparring.evaluation.notes import bias_notes, copy_notes, size_notes
-from sparring.evaluation.records import NEED_LABELS, NEED_LOGITS, NEED_ROWS, Record, metric_name, values_of
+from sparring.evaluation.notes import copy_notes, size_notes
 from sparring.files import cache_folder
-from sparring.messages import Note
-from sparring.metrics.fd_infinity import smallest_subset
+from sparring.messages import Note, Progress
+from sparring.metrics import REGISTRY
+from sparring.metrics.base import Comparison, FeatureSet, Metric, Record, metric_name
 from sparring.metrics.features import check_same_dimensions, check_whole
-from sparring.metrics.frechet import GaussianStats, check_same_settings
-from sparring.metrics.inception_score import check_groups
-from sparring.metrics.prdc import check_neighbours
+from sparring.metrics.moments import GaussianStats, check_same_settings
+from sparring.plugins import find_class
+from sparring.trust import VALIDATED
 from sparring.version import __version__
 
 if TYPE_CHECKING:
     from sparring.data.packed import PackedImages
-
-METRICS = {
-    "fd": "Frechet distance of features",
-    "fd-infinity": "Frechet distance, extrapolated to infinitely many generated images",
-    "intra": "mean over classes of the Frechet distance within each, for conditional generators",
-    "kd": "kernel distance of features, all pairs",
-    "kd-subsets": "kernel distance of features, mean of 100 random subsets of 1,000 (or of all, where there are fewer)",
-    "is": "score of predictions, exp E KL(p(y|x) || p(y))",
-    "am": "AM score of predictions against the real images'",
-    "prdc": "precision, recall, density, coverage",
-    "classes": "class shares, the smallest of them, modes covered, and mean maximum probability",
-}
-Progress = Callable[[int, int], None]  # (images done, images in all)
-
-__all__ = ["METRICS", "NEED_LOGITS", "Generate", "Record", "evaluate_images", "evaluate_sets", "metric_name"]
 
 
 def evaluate_images(
@@ -72,7 +57,7 @@ def evaluate_images(
     rank: int = 0,
     world: int = 1,
 ) -> list[Record]:
-    """Records of the metrics (keys of `METRICS`) of n images from `generate(start, count)` against all of `real`.
+    """Records of the metrics (see `find_metrics`) of n images from `generate(start, count)` against all of `real`.
 
     generate   called with start = 0, batch_size, ... in turn; returns uint8 [count, C, H, W]
     labels     [n] of what is generated, for metrics within classes
@@ -88,7 +73,6 @@ def evaluate_images(
     that needs a classifier where the extractor is none, an extractor under another's name, too few images, images of the
     wrong type, n < 2.
     """
-    _check_metrics(metrics, extractor)
     check_whole(n, "n, the number of generated images to measure,", 2)
     own: dict[str, Any] = {"labels": labels, "drawn_labels": drawn_labels, "content_hash": generator_hash}
     fake = ImageSet("generated", n, real.channels, generate, seed=seed, **own)
@@ -128,19 +112,21 @@ def evaluate_sets(
     Arguments and errors are those of `evaluate_images`.
     """
     check_name(extractor)
-    wanted = _check_metrics(metrics, extractor)
-    _check_pair(fake, real, wanted)
-    _check_counts(fake, real, wanted, extractor.dimensions, splits, neighbours)
+    found = find_metrics(names_of(metrics))
+    comparison = Comparison(fake, real, extractor.dimensions, extractor.class_names, splits, neighbours)
+    check_metrics(found, comparison, extractor.name)
     check_whole(batch_size, "batch_size", 1)
     settings = _settings(extractor)
     if isinstance(real, GaussianStats):
         check_same_settings(_like_statistics(settings, fake), real.provenance)
         check_same_dimensions(extractor.dimensions, real.dimensions)
     path = _place(settings, extractor, real, cache)
+    needs = frozenset[str]().union(*(metric.needs for metric in found.values()))
+    reference: FeatureSet | None = None
     if isinstance(real, GaussianStats):
-        reference: FeatureSet | None = FeatureSet(real, None)
-    else:
-        reference = None if wanted & NEED_ROWS else _kept(path, settings, rank, world)
+        reference = FeatureSet(real, None)
+    elif "real.features" not in needs:
+        reference = _kept(path, settings, rank, world)
     total = fake.n + (real.n if reference is None and isinstance(real, ImageSet) else 0)
     done = 0
 
@@ -150,23 +136,21 @@ def evaluate_sets(
         if progress:
             progress(done, total)
 
-    keep = bool(wanted & NEED_ROWS)
     if reference is None:
         assert isinstance(real, ImageSet)
-        reference = extract_features(real, extractor, batch_size, tick, rows=keep, logits=False, rank=rank, world=world)
+        rows = "real.features" in needs
+        reference = extract_features(real, extractor, batch_size, tick, rows=rows, logits=False, rank=rank, world=world)
         reference.stats.provenance.update(settings, size=reference.size, channels=real.channels)
         if path is not None and rank == 0:
             _save(path, reference, real, note)
-    rows_of_fake = keep or "fd-infinity" in wanted
-    seen = extract_features(
+    features = extract_features(
         fake, extractor, batch_size, tick,
-        rows=rows_of_fake, logits=bool(wanted & NEED_LOGITS), real=real, rank=rank, world=world,
+        rows="fake.features" in needs, logits="fake.predictions" in needs, real=real, rank=rank, world=world,
     )  # fmt: skip
-    bias = bias_notes(real.n, fake.n, extractor.dimensions)
-    records = list(
-        values_of(wanted, extractor, reference, seen, (fake, real), bias, splits=splits, neighbours=neighbours)
-    )
-    return _with_provenance(records, {**settings, "batch_size": batch_size}, fake, real, seen, reference)
+    records = [record for metric in found.values() for record in metric.records(features, reference, comparison)]
+    for record in records:
+        record["metric"] = metric_name(extractor.name, str(record["metric"]))
+    return _with_provenance(records, {**settings, "batch_size": batch_size}, fake, real, features, reference)
 
 
 def _with_provenance(
@@ -174,7 +158,7 @@ def _with_provenance(
     settings: Record,
     fake: ImageSet,
     real: ImageSet | GaussianStats,
-    seen: FeatureSet,
+    features: FeatureSet,
     reference: FeatureSet,
 ) -> list[Record]:
     size_real = reference.stats.provenance.get("size")
@@ -184,7 +168,7 @@ def _with_provenance(
         "n_real": real.n,
         "n_fake": fake.n,
         "size_real": size_real,
-        "size_fake": seen.size,
+        "size_fake": features.size,
         "labels": fake.drawn_labels,
         "stored_real": _said(real.stored) if isinstance(real, ImageSet) else None,
         "stored_fake": _said(fake.stored),
@@ -195,7 +179,9 @@ def _with_provenance(
         "version": __version__,
         "torch": torch.__version__,
     }
-    notes = copy_notes(seen.digests, seen.real_digests or reference.digests) + size_notes(seen.size, size_real)
+    notes = copy_notes(features.digests, features.real_digests or reference.digests) + size_notes(
+        features.size, size_real
+    )
     if isinstance(real, ImageSet):
         notes += stored_notes(fake.stored, real.stored)
     if isinstance(real, GaussianStats) and "extractor" not in real.provenance:
@@ -248,46 +234,33 @@ def names_of(metrics: str | Iterable[str]) -> tuple[str, ...]:
     return tuple(name.strip() for name in metrics.split(",")) if isinstance(metrics, str) else tuple(metrics)
 
 
-def check_known(metrics: Iterable[str], *others: str, where: str = "") -> None:
-    """Raise SparringError for a metric that is none of `METRICS` or of the others; where: the key that names it."""
-    for metric in metrics:
-        if metric not in (*METRICS, *others):
-            raise SparringError(f"unknown metric '{metric}'{where}: {nearest(metric.lower(), (*METRICS, *others))}")
+def find_metrics(names: Iterable[str], *others: str) -> dict[str, Metric]:
+    """The metrics of these names, those that ship first, in the order of `REGISTRY`.
+
+    A name is a key of `REGISTRY`, one that an installed package registers, or `package.module:Class`, which the user typed
+    or the recipe's validation allowed. others: more names, for the error. Raises SparringError for an unknown one.
+    """
+    known = REGISTRY | {name: name for name in others}
+    found = {name: find_class(name, known, "metric", Metric, VALIDATED)() for name in names}
+    if not found:
+        raise SparringError(f"no metric asked for: choose some of {', '.join(known)}")
+    return {name: found[name] for name in [*REGISTRY, *found] if name in found}
 
 
-def _check_metrics(metrics: str | Sequence[str], extractor: Extractor) -> set[str]:
-    metrics = names_of(metrics)
-    if not metrics:
-        raise SparringError(f"no metric asked for: choose some of {', '.join(METRICS)}")
-    check_known(metrics)
-    for metric in metrics:
-        if metric in NEED_LOGITS and extractor.class_names is None:
+def check_metrics(metrics: Mapping[str, Metric], c: Comparison, extractor: str) -> None:
+    """Raise SparringError, before any image is looked at, for a metric that these sets or this extractor cannot have."""
+    if isinstance(c.fake, ImageSet) and isinstance(c.real, ImageSet):
+        check_channels(c.fake, c.real)
+    for name, metric in metrics.items():
+        of_real = any(need.startswith("real.") for need in metric.needs)
+        if of_real and isinstance(c.real, GaussianStats):
+            raise SparringError(f"metric '{name}' needs the real images, not statistics from a file: give the images")
+        if c.class_names is None and any(need.endswith(".predictions") for need in metric.needs):
             raise SparringError(
-                f"metric '{metric}' needs class predictions, which the extractor '{extractor.name}' does not give: "
-                "leave it out or choose a classifier"
+                f"metric '{name}' needs class predictions, which the extractor '{extractor}' does not give: leave it out, "
+                "or choose a classifier"
             )
-    return set(metrics)
-
-
-def _check_pair(fake: ImageSet, real: ImageSet | GaussianStats, wanted: set[str]) -> None:
-    if isinstance(real, GaussianStats):
-        if others := wanted - {"fd", "fd-infinity", "is"}:
-            raise SparringError(
-                f"statistics from a file serve fd, fd-infinity and is, not {', '.join(sorted(others))}: give the real images"
-            )
-        return
-    check_channels(fake, real)
-    for what, images in (("generated", fake), ("real", real)):
-        if wanted & NEED_LABELS and images.labels is None:
-            raise SparringError(
-                f"metric 'intra' compares class by class, and the {what} images ({images.name}) have no class labels: leave "
-                "it out, or give labelled images or a class-conditional generator"
-            )
-    if wanted & NEED_LABELS and fake.class_names and real.class_names and fake.class_names != real.class_names:
-        raise SparringError(
-            "metric 'intra' compares class by class, and the classes differ: "
-            f"{_difference(fake.class_names, real.class_names)}; leave it out, or choose the same classes of both"
-        )
+        metric.check(c)
 
 
 def check_channels(fake: ImageSet, real: ImageSet) -> None:
@@ -297,33 +270,6 @@ def check_channels(fake: ImageSet, real: ImageSet) -> None:
             f"images of different channel counts: {fake.name} has {fake.channels}, {real.name} has {real.channels}; load "
             "data with --channels 1 or 3"
         )
-
-
-def _difference(fakes: tuple[str, ...], reals: tuple[str, ...]) -> str:
-    """How two lists of classes differ, in words; four names of each at most."""
-    parts = []
-    for where, names, others in (("generated", fakes, reals), ("real", reals, fakes)):
-        if alone := [name for name in names if name not in others]:
-            more = f" and {len(alone) - 4} more" if len(alone) > 4 else ""
-            parts.append(f"only in the {where} images: {', '.join(alone[:4])}{more}")
-    if not parts:
-        first = next(i for i, (a, b) in enumerate(zip(fakes, reals, strict=True)) if a != b)
-        parts.append(
-            f"their order does: class {first} is '{fakes[first]}' in the generated images, '{reals[first]}' in the real"
-        )
-    return "; ".join(parts)
-
-
-def _check_counts(
-    fake: ImageSet, real: ImageSet | GaussianStats, wanted: set[str], dimensions: int, splits: int, neighbours: int
-) -> None:
-    """What would fail for want of images is said before any is looked at."""
-    if "is" in wanted:
-        check_groups(splits, fake.n)
-    if "fd-infinity" in wanted:
-        smallest_subset(fake.n, dimensions)
-    if "prdc" in wanted and real.n is not None:
-        check_neighbours(neighbours, real.n, fake.n)
 
 
 def _settings(extractor: Extractor) -> Record:
@@ -371,11 +317,11 @@ def _load(path: Path, settings: Record) -> FeatureSet | None:
     return FeatureSet(stats, None if mean is None else torch.tensor([mean], dtype=torch.float64))
 
 
-def _save(path: Path, seen: FeatureSet, real: ImageSet, note: Note | None) -> None:
-    mean = None if seen.probabilities is None else seen.probabilities[0].tolist()
+def _save(path: Path, features: FeatureSet, real: ImageSet, note: Note | None) -> None:
+    mean = None if features.probabilities is None else features.probabilities[0].tolist()
     said = {"data": real.name, "split": real.split, "fingerprint": real.fingerprint, "real_seed": real.seed}
     try:
-        seen.stats.save(path, **said, mean_probabilities=mean)
+        features.stats.save(path, **said, mean_probabilities=mean)
     except SparringError as error:
         if note:
             note(f"cannot keep the real images' statistics, going on without: {error}")

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any, get_args
 
 from sparring.errors import SparringError
 from sparring.evaluation.accuracies import run_accuracies
-from sparring.evaluation.engine import METRICS, check_channels, check_known, evaluate_sets, names_of, usual_metrics
-from sparring.evaluation.extractors import extractor_for, no_extractor
+from sparring.evaluation.engine import check_channels, evaluate_sets, find_metrics, names_of, usual_metrics
 from sparring.evaluation.extractors.base import Extractor, sha256_of
+from sparring.evaluation.extractors.choice import extractor_for, no_extractor
 from sparring.evaluation.image_set import ImageSet, Labels
 from sparring.evaluation.sources import is_generator, is_statistics, open_set
-from sparring.messages import Note, note_or_default, watched
-from sparring.metrics.frechet import GaussianStats
+from sparring.messages import Note, Progress, note_or_default, watched
+from sparring.metrics.moments import GaussianStats
 from sparring.run.progress import measuring
 from sparring.trust import consenting
 
@@ -34,7 +34,6 @@ NO_OPTIONS = {  # cures that only a recipe has, and what is said in their place
         "fetch it first, by sparring.load_images(NAME, download=True)"
     ),
 }
-Progress = Callable[[int, int], None]
 
 
 def evaluate_pair(
@@ -63,7 +62,7 @@ def evaluate_pair(
 ) -> list[dict[str, Any]]:
     """Records of metrics of one set of images against another; see `sparring.evaluate` for what a set may be.
 
-    metrics: keys of `METRICS`, by default the Frechet distance, and what predictions allow where the extractor classifies.
+    metrics: see `find_metrics`; by default the Frechet distance, and what predictions allow where the extractor classifies.
     extractor, weights, sha256: see `extractor_for`; by default the embedded one for its own garments, else none.
     n, n_real: how many images of each; by default all, and 10,000 of a generator. seed: of latents and draws.
     labels: of a conditional generator's samples, "data" (the default), in the class shares of the real images (of all,
@@ -133,7 +132,8 @@ def evaluate_run(
     given = {key: agreed(changes, key, chosen.get(key)) for key in {**changes, **chosen}}
     names = () if given.get("metrics") is None else names_of(given["metrics"])
     others = [name for name in names if name != ACCURACIES]
-    check_known(others, ACCURACIES)
+    if others:
+        find_metrics(others, ACCURACIES)
     if names:
         given["metrics"] = others or None
     recipe = _changed(folder, given)
@@ -271,9 +271,6 @@ def _example(images: ImageSet) -> Any:
     from sparring.data.packed import PackedImages
 
     return PackedImages(images.take(0, 2), class_names=images.class_names, name=images.name)
-
-
-__all__ = ["METRICS", "evaluate_pair", "evaluate_run"]
 
 
 def evaluate(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -14,24 +13,10 @@ from sparring.errors import SparringError
 from sparring.evaluation.extractors.base import Extractor, Features, check_finite
 from sparring.evaluation.image_set import ImageSet
 from sparring.evaluation.notes import digest
-from sparring.metrics.frechet import GaussianStats
+from sparring.metrics.base import FeatureSet
+from sparring.metrics.moments import GaussianStats
 
 MOST_HASHED = 200_000  # images of a set that are looked at for copies
-
-
-@dataclass
-class FeatureSet:
-    """What one pass over a set of images leaves."""
-
-    stats: GaussianStats
-    probabilities: Tensor | None  # [1, K] float64, mean
-    size: str | None = None  # "HxW" of the images as they reach the extractor
-    features: Tensor | None = None  # [N, d], where a metric needs them one by one
-    logits: Tensor | None = None  # [N, K]
-    digests: list[bytes] = field(default_factory=list)  # of the images, for copies
-    real_digests: list[bytes] = field(
-        default_factory=list
-    )  # of the set that these are compared with, where it is at hand
 
 
 def extract_features(

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from sparring.data.classes import class_turns
 from sparring.evaluation.image_set import ImageSet, Labels
-from sparring.metrics.frechet import GaussianStats
+from sparring.metrics.moments import GaussianStats
 
 
 def turns_for(

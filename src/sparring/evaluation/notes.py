@@ -1,4 +1,4 @@
-"""What a reader of a number should know about the two sets behind it: copies, too few images, unequal counts."""
+"""What a reader of a number should know about the two sets behind it: copies, unequal sizes."""
 
 import hashlib
 from collections.abc import Sequence
@@ -24,20 +24,6 @@ def copy_notes(fakes: Sequence[bytes], reals: Sequence[bytes]) -> list[str]:
         notes.append("every generated image is one of the real set: the set is compared with itself")
     elif copied:
         notes.append(f"{copied} of {len(fakes)} generated images equal a real one exactly")
-    return notes
-
-
-def bias_notes(n_real: int | None, n_fake: int, dimensions: int) -> list[str]:
-    """Notes about a distance's bias at these numbers of images. n_real: None where a file of statistics does not say."""
-    notes = []
-    fewest = n_fake if n_real is None else min(n_real, n_fake)
-    if fewest <= dimensions:
-        notes.append(f"only {fewest} images for {dimensions} dimensions: a Frechet distance is then mostly bias")
-    if n_real != n_fake:
-        real = "an unknown number of" if n_real is None else n_real
-        notes.append(
-            f"compare only with numbers from {n_fake} generated and {real} real images: the bias depends on both"
-        )
     return notes
 
 

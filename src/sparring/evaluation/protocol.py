@@ -11,20 +11,13 @@ from torch import nn
 
 from sparring.data.classes import turns_at
 from sparring.errors import SparringError
-from sparring.evaluation.engine import NEED_LOGITS, check_known, evaluate_images, usual_metrics
-from sparring.evaluation.extractors import (
-    Extractor,
-    ExtractorUnavailableError,
-    extractor_for,
-    no_extractor,
-    ways_to_measure,
-)
+from sparring.evaluation.engine import check_metrics, evaluate_images, find_metrics, usual_metrics
+from sparring.evaluation.extractors.base import Extractor, ExtractorUnavailableError
+from sparring.evaluation.extractors.choice import extractor_for, no_extractor, ways_to_measure
 from sparring.evaluation.image_set import ImageSet, of_images
 from sparring.evaluation.labels import turns_for
-from sparring.evaluation.records import NEED_LABELS
 from sparring.messages import Note
-from sparring.metrics.inception_score import check_groups
-from sparring.metrics.prdc import check_neighbours
+from sparring.metrics.base import Comparison
 from sparring.run.generator import sampler_of, takes_labels
 
 NEIGHBOURS = 5  # k of precision and recall, which recipes leave at Naeem et al.'s choice
@@ -34,12 +27,11 @@ if TYPE_CHECKING:
     from sparring.run.data import RunData
 
 
-def check_evaluation(data: RunData, evaluation: Evaluation) -> str | None:
+def check_evaluation(data: RunData, evaluation: Evaluation, generator: nn.Module) -> str | None:
     """Why a run cannot be measured here, though it can be trained; None if it can be measured.
 
     Raises SparringError, before anything is trained, for an evaluation that these data or this extractor do not support.
     """
-    check_known(evaluation.metrics or (), where=" in evaluation.metrics")
     data.reference(evaluation.split)
     try:
         extractor = extractor_for(evaluation.extractor, data.real)
@@ -49,22 +41,17 @@ def check_evaluation(data: RunData, evaluation: Evaluation) -> str | None:
         return _unmeasured("no feature extractor is chosen for these images by default", data)
     extractor(data.real.images[:2])  # one that cannot take these images says so now, not after training
     reference = reference_images(data, evaluation)
-    for metric in evaluation.metrics or ():
-        if metric in NEED_LOGITS and extractor.class_names is None:
-            raise SparringError(
-                f"metric '{metric}' needs class predictions, which the extractor '{extractor.name}' does not give: "
-                "leave it out of evaluation.metrics, or choose a classifier"
-            )
-        if metric == "is":
-            check_groups(evaluation.is_splits, evaluation.n)
-        if metric == "prdc":
-            check_neighbours(NEIGHBOURS, reference.n, evaluation.n)
-        if metric in NEED_LABELS and reference.labels is None:
-            raise SparringError(
-                f"metric '{metric}' compares class by class, and {reference.name} has no class labels: leave it out of "
-                "evaluation.metrics"
-            )
+    if evaluation.metrics:
+        classes = data.real.num_classes
+        labels = turns_at(torch.arange(classes), 0, evaluation.n) if takes_labels(generator, classes) else None
+        planned = ImageSet("generated", evaluation.n, data.real.channels, _none_yet, labels=labels)
+        settings = extractor.dimensions, extractor.class_names, evaluation.is_splits, NEIGHBOURS
+        check_metrics(find_metrics(evaluation.metrics), Comparison(planned, reference, *settings), extractor.name)
     return None
+
+
+def _none_yet(start: int, count: int) -> torch.Tensor:
+    raise AssertionError("no image is looked at before training")
 
 
 def _unmeasured(reason: str, data: RunData) -> str:

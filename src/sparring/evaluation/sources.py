@@ -16,7 +16,7 @@ from sparring.evaluation.image_set import ImageSet, Labels, of_images
 from sparring.metrics.features import check_whole
 
 if TYPE_CHECKING:
-    from sparring.metrics.frechet import GaussianStats
+    from sparring.metrics.moments import GaussianStats
 
 
 DEFAULT_GENERATED = 10_000  # images of a generator where nobody says how many

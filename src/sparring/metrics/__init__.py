@@ -1,35 +1,63 @@
-"""Metrics of generators: functions on plain tensors. What makes such tensors of images is in `sparring.evaluation`."""
+"""Metrics of generators, one file each: a `Metric`, beside its arithmetic on plain tensors, for anybody's use.
 
-from typing import Any
+What makes such tensors of images is in `sparring.evaluation`. Functions are imported when they are first used, so that the
+command line can list the metrics at no cost.
+"""
 
-from sparring.metrics.am_score import am_score
-from sparring.metrics.fd_infinity import FDInfinity, frechet_distance_infinity
-from sparring.metrics.frechet import GaussianStats, frechet_distance, frechet_distance_of
-from sparring.metrics.inception_score import inception_score, inception_score_from_logits
-from sparring.metrics.intra_class import IntraClass, intra_class_distances
-from sparring.metrics.kid import kernel_distance, kernel_distance_subsets
-from sparring.metrics.prdc import PRDC, precision_recall_density_coverage
+from __future__ import annotations
 
-__all__ = [
-    "PRDC",
-    "FDInfinity",
-    "GaussianStats",
-    "IntraClass",
-    "am_score",
-    "frechet_distance",
-    "frechet_distance_infinity",
-    "frechet_distance_of",
-    "inception_score",
-    "inception_score_from_logits",
-    "intra_class_distances",
-    "kernel_distance",
-    "kernel_distance_subsets",
-    "precision_recall_density_coverage",
-]
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
+if TYPE_CHECKING:
+    from sparring.metrics.base import Metric, record
+    from sparring.metrics.fd_infinity import FDInfinity, frechet_distance_infinity
+    from sparring.metrics.frechet import frechet_distance, frechet_distance_of
+    from sparring.metrics.intra_class import IntraClass, intra_class_distances
+    from sparring.metrics.kid import kernel_distance, kernel_distance_subsets
+    from sparring.metrics.moments import GaussianStats
+    from sparring.metrics.prdc import PRDC, precision_recall_density_coverage
+    from sparring.metrics.score_am import am_score
+    from sparring.metrics.score_is import inception_score, inception_score_from_logits
+
+REGISTRY: dict[str, str] = {  # records come in this order
+    "fd": "sparring.metrics.frechet:FrechetDistance",
+    "fd-infinity": "sparring.metrics.fd_infinity:FrechetDistanceInfinity",
+    "kd": "sparring.metrics.kid:KernelDistance",
+    "kd-subsets": "sparring.metrics.kid:KernelDistanceSubsets",
+    "intra": "sparring.metrics.intra_class:IntraClassDistance",
+    "is": "sparring.metrics.score_is:InceptionScore",
+    "am": "sparring.metrics.score_am:AMScore",
+    "classes": "sparring.metrics.class_shares:ClassShares",
+    "prdc": "sparring.metrics.prdc:PrecisionRecall",
+}
+_HOME = {
+    "Metric": "base",
+    "record": "base",
+    "FDInfinity": "fd_infinity",
+    "frechet_distance_infinity": "fd_infinity",
+    "frechet_distance": "frechet",
+    "frechet_distance_of": "frechet",
+    "IntraClass": "intra_class",
+    "intra_class_distances": "intra_class",
+    "kernel_distance": "kid",
+    "kernel_distance_subsets": "kid",
+    "GaussianStats": "moments",
+    "PRDC": "prdc",
+    "precision_recall_density_coverage": "prdc",
+    "am_score": "score_am",
+    "inception_score": "score_is",
+    "inception_score_from_logits": "score_is",
+}
 MOVED = ("ImageSet", "evaluate_images", "evaluate_sets", "open_set")  # to sparring.evaluation, after version 0.1
 
 
 def __getattr__(name: str) -> Any:
+    if name in _HOME:
+        return getattr(import_module(f"sparring.metrics.{_HOME[name]}"), name)
     where = f"; it is in sparring.evaluation: from sparring.evaluation import {name}" if name in MOVED else ""
     raise AttributeError(f"module 'sparring.metrics' has no attribute '{name}'{where}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_HOME})

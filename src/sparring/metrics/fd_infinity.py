@@ -6,14 +6,17 @@ take N from 5,000 to 50,000 and a Sobol sequence for z; here the subsets are dra
 real set is as it is, so its own bias stays: compare at one real set.
 """
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from sparring.errors import SparringError
+from sparring.metrics.base import Comparison, FeatureSet, Metric, Record, record
 from sparring.metrics.features import check_matrix, check_whole
-from sparring.metrics.frechet import GaussianStats, frechet_distance, frechet_distance_of
+from sparring.metrics.frechet import bias_notes, frechet_distance, frechet_distance_of
+from sparring.metrics.moments import GaussianStats
 from sparring.randomness import generator_for
 
 POINTS = 15
@@ -76,3 +79,18 @@ def _distance(rows: Tensor, real: Tensor | GaussianStats) -> float:
     stats = GaussianStats(rows.shape[1])
     stats.update(rows)
     return frechet_distance_of(stats, real)
+
+
+class FrechetDistanceInfinity(Metric):
+    """Frechet distance, extrapolated to infinitely many generated images."""
+
+    needs = frozenset({"fake.features"})
+
+    def check(self, c: Comparison) -> None:
+        smallest_subset(c.fake.n, c.dimensions)
+
+    def records(self, fake: FeatureSet, real: FeatureSet, c: Comparison) -> Iterator[Record]:
+        assert fake.features is not None
+        value, slope, sizes, distances = frechet_distance_infinity(fake.features, real.stats)
+        line = {"slope": slope, "sizes": sizes, "distances": distances, "subset_seed": 0}
+        yield record("FD-infinity", value, "lower", **line, notes=bias_notes(c))

@@ -17,35 +17,17 @@ Both are free of complex numbers, of added epsilons and of scipy. Of symmetric p
 by block. Everything is in float64.
 """
 
-import io
-import json
 import math
-from collections.abc import Mapping
-from pathlib import Path
-from typing import NamedTuple
+from collections.abc import Iterator
 
-import numpy as np
 import torch
-import torch.distributed as dist
 from torch import Tensor
 
-from sparring.archives import open_npz
-from sparring.errors import SparringError
-from sparring.files import write_atomically
-from sparring.metrics.features import check_result, check_same_dimensions, check_whole, checked, checked_pair
-from sparring.parsing import parse_json
+from sparring.metrics.base import Comparison, FeatureSet, Metric, Record, record
+from sparring.metrics.features import check_result, check_same_dimensions, checked_pair
+from sparring.metrics.moments import EPS, Fitted, GaussianStats, check_same_settings, fit
 
-EPS = torch.finfo(torch.float64).eps
-SETTINGS = (
-    "extractor",
-    "weights_sha256",
-    "resize",
-    "dtype",
-    "size",
-    "channels",
-)  # of a provenance: must agree where known
 WHAT = "a Frechet distance"
-ROUNDING = 1e-5  # by which a file's covariance may miss symmetry, of its largest variance: some programs write float32
 REFINE_ABOVE = 1e-6  # bound on rounding's share of the answer, above which the slower form is taken
 
 
@@ -57,10 +39,10 @@ def frechet_distance(features_a: Tensor, features_b: Tensor) -> float:
     large ones that the distance is no finite number.
     """
     a, b = checked_pair(features_a, features_b, WHAT)
-    return _distance(_fit(a), _fit(b))
+    return _distance(fit(a), fit(b))
 
 
-def frechet_distance_of(stats_a: "GaussianStats", stats_b: "GaussianStats") -> float:
+def frechet_distance_of(stats_a: GaussianStats, stats_b: GaussianStats) -> float:
     """Squared Frechet distance between two streamed or loaded Gaussians; as `frechet_distance` on their features.
 
     Raises SparringError where both say how they were measured and these differ, naming the differences, and where the
@@ -68,264 +50,10 @@ def frechet_distance_of(stats_a: "GaussianStats", stats_b: "GaussianStats") -> f
     """
     check_same_settings(stats_a.provenance, stats_b.provenance)
     check_same_dimensions(stats_a.dimensions, stats_b.dimensions)
-    return _distance(stats_a._fitted(), stats_b._fitted())
+    return _distance(stats_a.fitted(), stats_b.fitted())
 
 
-def check_same_settings(a: Mapping[str, object], b: Mapping[str, object]) -> None:
-    """Raise SparringError where two provenances say that their statistics were measured differently, and how."""
-    both = [(key, a.get(key), b.get(key)) for key in SETTINGS]
-    differences = [f"{key} {x!r} against {y!r}" for key, x, y in both if None not in (x, y) and x != y]
-    if differences:
-        raise SparringError(f"statistics measured differently cannot be compared: {'; '.join(differences)}")
-
-
-class GaussianStats:
-    """Mean and covariance of features, streamed in float64: memory is d^2 and one batch, whatever N is.
-
-    Batches are centred before they are squared and merged by Chan's formula, so a mean far above the standard
-    deviation costs no digits. `n` is None for statistics from a file that does not say how many samples it saw. Raises
-    SparringError for dimensions that are no whole number from 1.
-    """
-
-    def __init__(self, dimensions: int) -> None:
-        check_whole(dimensions, "the dimensions of statistics", 1)
-        self.n: int | None = 0
-        self.mean = torch.zeros(dimensions, dtype=torch.float64)
-        self.scatter = torch.zeros(dimensions, dimensions, dtype=torch.float64)  # sum of (x - mean)(x - mean)^T
-        self.provenance: dict[str, object] = {}
-        self.origin: dict[str, object] = {}  # the file they came from, for records
-
-    @property
-    def dimensions(self) -> int:
-        return len(self.mean)
-
-    @property
-    def covariance(self) -> Tensor:
-        """[d, d] float64, divided by n - 1. Raises SparringError where n < 2."""
-        if self.n is None:
-            return self.scatter
-        if self.n < 2:
-            raise SparringError(f"a covariance needs at least 2 samples, got {self.n}")
-        return self.scatter / (self.n - 1)
-
-    def update(self, features: Tensor) -> None:
-        """Add a batch of features [B, d], any float type, on any device (they are summed on the CPU)."""
-        features = checked(features).cpu()
-        check_same_dimensions(self.dimensions, features.shape[1])
-        if len(features):
-            mean = features.mean(0)
-            self._add(len(features), mean, gram(features - mean))
-
-    def merge(self, other: "GaussianStats") -> None:
-        """Add another's samples, as if this one had seen them too."""
-        check_same_dimensions(self.dimensions, other.dimensions)
-        if other.n is None:
-            raise SparringError("statistics that do not say how many samples they saw cannot be merged")
-        if other.n:
-            self._add(other.n, other.mean, other.scatter)
-
-    def _add(self, n: int, mean: Tensor, scatter: Tensor) -> None:
-        """Chan, Golub and LeVeque 1983: the scatter of a union is both scatters plus that between the means."""
-        if self.n is None:
-            raise SparringError("statistics that do not say how many samples they saw cannot be added to")
-        total = self.n + n
-        between = mean - self.mean
-        self.mean = self.mean + between * (n / total)
-        self.scatter.add_(scatter).addr_(between, between, alpha=self.n * n / total)
-        self.n = total
-
-    def to_sums(self, shift: Tensor) -> Tensor:
-        """n, sum of (x - shift) and sum of (x - shift)(x - shift)^T in one flat float64 tensor [1 + d + d^2].
-
-        These add up over ranks, in one all-reduce. Digits stay where all ranks take the same `shift` [d] near the mean.
-        """
-        assert self.n is not None
-        away = self.mean - shift
-        second = self.scatter + self.n * torch.outer(away, away)
-        return torch.cat([torch.tensor([self.n], dtype=torch.float64), self.n * away, second.flatten()])
-
-    @classmethod
-    def from_sums(cls, sums: Tensor, shift: Tensor) -> "GaussianStats":
-        """The statistics behind (added) `to_sums`, with the same shift."""
-        d = len(shift)
-        stats = cls(d)
-        stats.n = round(sums[0].item())
-        if stats.n:
-            away = sums[1 : 1 + d] / stats.n
-            stats.mean = shift + away
-            stats.scatter = sums[1 + d :].view(d, d) - stats.n * torch.outer(away, away)
-        return stats
-
-    def all_reduce(self) -> None:
-        """Add up over the ranks of the default process group, on all of them: one all-reduce of [1 + d + d^2].
-
-        Sums are taken about the mean of rank 0's samples, which is broadcast first, so that no digits cancel.
-        """
-        shift = self.mean.clone()
-        dist.broadcast(shift, src=0)
-        sums = self.to_sums(shift)
-        dist.all_reduce(sums)
-        total = GaussianStats.from_sums(sums, shift)
-        self.n, self.mean, self.scatter = total.n, total.mean, total.scatter
-
-    def save(self, path: Path | str, **provenance: object) -> None:
-        """Write an .npz with `mu` and `sigma` (the names pytorch-fid reads), `n`, and provenance as JSON; atomically.
-
-        Raises SparringError where it cannot be written.
-        """
-        content = io.BytesIO()
-        np.savez(
-            content,
-            mu=self.mean.numpy(),
-            sigma=self.covariance.numpy(),
-            n=np.int64(-1 if self.n is None else self.n),
-            provenance=np.str_(json.dumps({**self.provenance, **provenance})),
-        )
-        try:
-            write_atomically(path, content.getvalue())
-        except OSError as error:
-            raise SparringError(
-                f"cannot write statistics to '{path}': {error.strerror or error}; give another path"
-            ) from error
-
-    @classmethod
-    def load(cls, path: Path | str) -> "GaussianStats":
-        """Read what `save` wrote, or another program's `mu` and `sigma`. Never unpickles.
-
-        Raises SparringError if the file is not such an .npz, or if `sigma` is no covariance: not finite, not symmetric up to
-        rounding, or with a variance below 0.
-        """
-        path = Path(path)
-        if not path.is_file():
-            raise SparringError(f"no statistics at {path}: the file does not exist")
-        before = f"{path} is not an .npz with arrays 'mu' and 'sigma': "
-        with open_npz(path, before) as file:
-            for key in ("mu", "sigma"):
-                if key not in file or file.header(key)[1].kind not in "fiu":
-                    raise SparringError(f"{before}{key} is {'no array of numbers' if key in file else 'missing'}")
-            mean, covariance = (torch.from_numpy(np.asarray(file[key], np.float64)) for key in ("mu", "sigma"))
-            n = int(file["n"]) if "n" in file else -1
-            provenance = parse_json(str(file["provenance"]), f"provenance of {path}") if "provenance" in file else {}
-        if not isinstance(provenance, dict):
-            raise SparringError(f"{path} is damaged: its provenance is not a mapping")
-        _check_moments(path, mean, covariance)
-        stats = cls(len(mean))
-        stats.n, stats.mean, stats.provenance = (None if n < 0 else n), mean, provenance
-        stats.scatter = covariance if stats.n is None else covariance * max(stats.n - 1, 0)
-        return stats
-
-    def _fitted(self) -> "_Fitted":
-        rank = self.dimensions if self.n is None else min(self.dimensions, self.n - 1)
-        covariance = self.covariance
-        return _Fitted(self.mean, covariance.trace(), rank, covariance=covariance)
-
-
-def _check_moments(path: Path | str, mean: Tensor, covariance: Tensor) -> None:
-    """Raise SparringError unless a file's `mu` and `sigma` are a mean and a covariance."""
-    if mean.ndim != 1 or not len(mean) or covariance.shape != (len(mean), len(mean)):
-        raise SparringError(
-            f"{path}: 'mu' must be [d] and 'sigma' [d, d], d >= 1, got {list(mean.shape)} and {list(covariance.shape)}"
-        )
-    variances = covariance.diagonal()
-    allowed = ROUNDING * variances.abs().max()
-    if not (mean.isfinite().all() and covariance.isfinite().all()):
-        wrong = "'mu' or 'sigma' holds NaN or infinity"
-    elif (covariance - covariance.T).abs().max() > allowed:
-        wrong = "'sigma' is not symmetric"
-    elif variances.min() < -allowed:
-        wrong = "'sigma' has a variance below 0"
-    else:
-        return
-    raise SparringError(f"{path} holds no statistics of features: {wrong}; make it again from the images")
-
-
-class _Fitted(NamedTuple):
-    """A Gaussian as the distance wants it: by its covariance, or by fewer than d rows that factor it."""
-
-    mean: Tensor  # [d]
-    trace: Tensor  # of the covariance
-    rank: int  # at most
-    covariance: Tensor | None = None  # [d, d]
-    rows: Tensor | None = None  # [n, d], covariance = rows^T rows
-
-    def times(self, vector: Tensor) -> Tensor:
-        """Covariance @ vector."""
-        if self.rows is not None:
-            return self.rows.T @ (self.rows @ vector)
-        return self.covariance @ vector  # type: ignore[operator]
-
-    def between(self, factor: Tensor, triangular: bool) -> Tensor:
-        """The lower triangle of factor @ covariance @ factor^T."""
-        if self.rows is not None:
-            return gram(self.rows @ factor.T)
-        assert self.covariance is not None
-        return _congruence(factor.T, self.covariance) if triangular else factor @ (self.covariance @ factor.T)
-
-    def largest(self) -> Tensor:
-        """The covariance's largest eigenvalue, from below and to a small factor, by a few power iterations."""
-        diagonal = self.rows.square().sum(0) if self.rows is not None else self.covariance.diagonal()  # type: ignore[union-attr]
-        vector = torch.zeros_like(self.mean)
-        vector[diagonal.argmax()] = 1
-        for _ in range(4):
-            image = self.times(vector)
-            vector = image / image.norm().clamp(min=torch.finfo(image.dtype).tiny)
-        return image.norm()
-
-    def factor(self) -> tuple[Tensor, bool]:
-        """F [r, d] with F^T F = covariance, up to rounding, and whether it is upper triangular."""
-        if self.rows is not None:
-            return self.rows, False
-        assert self.covariance is not None
-        lower, failed = torch.linalg.cholesky_ex(self.covariance)
-        pivots = lower.diagonal().square()
-        negligible = len(self.mean) * EPS
-        if not failed and pivots.min() > negligible * pivots.max():
-            return lower.T, True
-        values, vectors = torch.linalg.eigh(self.covariance)
-        kept = values > negligible * values[-1].clamp(min=0)
-        return values[kept].sqrt()[:, None] * vectors[:, kept].T, False
-
-
-def _fit(features: Tensor) -> _Fitted:
-    n, d = features.shape
-    mean = features.mean(0)
-    rows = features - mean
-    rank = min(n - 1, d)
-    if n <= d:
-        rows /= (n - 1) ** 0.5
-        return _Fitted(mean, rows.square().sum(), rank, rows=rows)
-    covariance = gram(rows).div_(n - 1)
-    return _Fitted(mean, covariance.trace(), rank, covariance=covariance)
-
-
-def _blocks(d: int, least: int = 512) -> list[slice]:
-    """0 to d in at most four equal parts, none shorter than `least` but the last: shorter ones multiply slowly."""
-    step = max(least, -(-d // 4))
-    return [slice(start, min(start + step, d)) for start in range(0, d, step)]
-
-
-def gram(rows: Tensor) -> Tensor:
-    """rows^T rows [d, d] of rows [n, d]: the blocks on and above the diagonal, mirrored."""
-    found = rows.new_empty(rows.shape[1], rows.shape[1])
-    for part in _blocks(len(found)):
-        product = rows[:, part].T @ rows[:, part.start :]
-        found[part, part.start :] = product
-        found[part.start :, part] = product.T
-    return found
-
-
-def _congruence(lower: Tensor, symmetric: Tensor) -> Tensor:
-    """The lower triangle of lower^T symmetric lower, by blocks: a quarter of two whole products. Above it is anything."""
-    found = torch.zeros_like(symmetric)
-    for right in _blocks(len(lower)):
-        tail = symmetric[right.start :, right.start :] @ lower[right.start :, right]
-        for left in _blocks(len(lower)):
-            if left.start >= right.start:
-                found[left, right] = lower[left.start :, left].T @ tail[left.start - right.start :]
-    return found
-
-
-def _distance(a: _Fitted, b: _Fitted) -> float:
+def _distance(a: Fitted, b: Fitted) -> float:
     """The distance, never below 0. Raises SparringError rather than return what is no number."""
     try:
         found = _signed_distance(a, b)
@@ -334,7 +62,7 @@ def _distance(a: _Fitted, b: _Fitted) -> float:
     return max(0.0, check_result(found, WHAT))  # of 0 and NaN, max would take the 0
 
 
-def _signed_distance(a: _Fitted, b: _Fitted) -> float:
+def _signed_distance(a: Fitted, b: Fitted) -> float:
     """The distance before rounding below zero is clipped, so that tests can see how far below it goes."""
     b = b._replace(mean=b.mean.to(a.mean.device))
     if len(a.rows if a.rows is not None else a.mean) > len(b.rows if b.rows is not None else b.mean):
@@ -355,3 +83,25 @@ def _signed_distance(a: _Fitted, b: _Fitted) -> float:
         away = (a.mean - b.mean).square().sum() + factor.square().sum() + other.square().sum()
         distance = away - 2 * torch.linalg.svdvals(factor @ other.T).sum()
     return distance.item()
+
+
+class FrechetDistance(Metric):
+    """Frechet distance between Gaussians fitted to the features."""
+
+    def records(self, fake: FeatureSet, real: FeatureSet, c: Comparison) -> Iterator[Record]:
+        yield record("FD", frechet_distance_of(fake.stats, real.stats), "lower", notes=bias_notes(c))
+
+
+def bias_notes(c: Comparison) -> list[str]:
+    """Notes about the bias of Frechet distances at these numbers of images."""
+    notes = []
+    n_fake, n_real = c.fake.n, c.real.n  # the latter is None if a file of statistics does not say
+    fewest = n_fake if n_real is None else min(n_real, n_fake)
+    if fewest <= c.dimensions:
+        notes.append(f"only {fewest} images for {c.dimensions} dimensions: a Frechet distance is then mostly bias")
+    if n_real != n_fake:
+        real = "an unknown number of" if n_real is None else n_real
+        notes.append(
+            f"compare only with numbers from {n_fake} generated and {real} real images: the bias depends on both"
+        )
+    return notes

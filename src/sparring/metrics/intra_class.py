@@ -5,7 +5,7 @@ elsewhere may come from code that takes the real set's twice, which leaves the d
 has few images, so the bias (about d / n) is most of the number: compare at equal n per class only.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import torch
@@ -13,8 +13,10 @@ from torch import Tensor
 
 from sparring.data.packed import is_whole
 from sparring.errors import SparringError
+from sparring.metrics.base import Comparison, FeatureSet, Metric, Record, record
 from sparring.metrics.features import check_matrix
-from sparring.metrics.frechet import frechet_distance
+from sparring.metrics.frechet import bias_notes, frechet_distance
+from sparring.metrics.moments import GaussianStats
 
 
 @dataclass(frozen=True)
@@ -100,3 +102,72 @@ def _rows_of_classes(labels: Tensor, count: int) -> list[Tensor]:
     order = labels.argsort(stable=True)
     sizes = torch.bincount(labels[labels >= 0], minlength=count).tolist()
     return list(order[len(labels) - sum(sizes) :].split(sizes))
+
+
+class IntraClassDistance(Metric):
+    """Mean over classes of the Frechet distance within each, for conditional generators."""
+
+    needs = frozenset({"real.features", "fake.features"})
+
+    def check(self, c: Comparison) -> None:
+        assert not isinstance(c.real, GaussianStats)
+        for what, images in (("generated", c.fake), ("real", c.real)):
+            if images.labels is None:
+                raise SparringError(
+                    f"metric 'intra' compares class by class, and the {what} images ({images.name}) have no class labels: "
+                    "leave it out, or give labelled images or a class-conditional generator"
+                )
+        fakes, reals = c.fake.class_names, c.real.class_names
+        if fakes and reals and fakes != reals:
+            raise SparringError(
+                f"metric 'intra' compares class by class, and the classes differ: {_difference(fakes, reals)}; leave it "
+                "out, or choose the same classes of both"
+            )
+
+    def records(self, fake: FeatureSet, real: FeatureSet, c: Comparison) -> Iterator[Record]:
+        assert not isinstance(c.real, GaussianStats) and c.fake.labels is not None and c.real.labels is not None
+        assert fake.features is not None and real.features is not None
+        classes = max(c.fake.num_classes, c.real.num_classes) or None
+        found = intra_class_distances(fake.features, c.fake.labels, real.features, c.real.labels, classes)
+        order = found.order()
+        yield record(
+            "intra-FD",
+            found.mean,
+            "lower",
+            notes=_notes(found, c.dimensions) + bias_notes(c),
+            median=found.median,
+            classes=len(found.values),
+            measured=len(order),
+            best_classes=order[:5],
+            worst_classes=order[::-1][:5],
+            per_class=list(found.values),
+            n_per_class=[list(found.n_a), list(found.n_b)],
+            class_names=list(c.real.class_names or c.fake.class_names),
+        )
+
+
+def _notes(found: IntraClass, dimensions: int) -> list[str]:
+    notes = []
+    if found.skipped:
+        notes.append(f"{found.skipped} of {len(found.values)} classes have fewer than two images in a set: left out")
+    counts = {n for k in found.order() for n in (found.n_a[k], found.n_b[k])}
+    if len(counts) > 1:
+        notes.append(f"classes have {min(counts)} to {max(counts)} images in the two sets: their biases differ")
+    if min(counts) <= dimensions:
+        notes.append(f"as few as {min(counts)} images of a class for {dimensions} dimensions: mostly bias")
+    return notes
+
+
+def _difference(fakes: tuple[str, ...], reals: tuple[str, ...]) -> str:
+    """How two lists of classes differ, in words; four names of each at most."""
+    parts = []
+    for where, names, others in (("generated", fakes, reals), ("real", reals, fakes)):
+        if alone := [name for name in names if name not in others]:
+            more = f" and {len(alone) - 4} more" if len(alone) > 4 else ""
+            parts.append(f"only in the {where} images: {', '.join(alone[:4])}{more}")
+    if not parts:
+        first = next(i for i, (a, b) in enumerate(zip(fakes, reals, strict=True)) if a != b)
+        parts.append(
+            f"their order does: class {first} is '{fakes[first]}' in the generated images, '{reals[first]}' in the real"
+        )
+    return "; ".join(parts)

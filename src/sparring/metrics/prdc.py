@@ -14,12 +14,14 @@ Squared distances are |a|^2 + |b|^2 - 2 a.b, which is fast, and loses digits; th
 radius are taken again as |a - b|^2. So ties are ties, and far-apart clusters keep their inner distances.
 """
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from sparring.errors import SparringError
+from sparring.metrics.base import Comparison, FeatureSet, Metric, Record, record
 from sparring.metrics.features import check_result, check_whole, checked_pair
 
 BLOCK = 2048  # rows of a distance matrix held at a time
@@ -142,3 +144,19 @@ def _take_again(squared: Tensor, unsure: Tensor, a: _Rows, part: slice, b: _Rows
         (a.x[some // n] - b.x[some % n]).square_().sum(1) for some in pairs.split(max(1, GATHERED // a.x.shape[1]))
     ]
     squared[i, j] = torch.cat(taken)[place]
+
+
+class PrecisionRecall(Metric):
+    """Precision, recall, density and coverage of features."""
+
+    needs = frozenset({"real.features", "fake.features"})
+
+    def check(self, c: Comparison) -> None:
+        if c.real.n is not None:
+            check_neighbours(c.neighbours, c.real.n, c.fake.n)
+
+    def records(self, fake: FeatureSet, real: FeatureSet, c: Comparison) -> Iterator[Record]:
+        assert fake.features is not None and real.features is not None
+        four = precision_recall_density_coverage(real.features, fake.features, c.neighbours)
+        for name, value in four._asdict().items():
+            yield record(name, value, "higher", k=c.neighbours)

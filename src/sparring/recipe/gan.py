@@ -14,6 +14,8 @@ from torch import nn
 
 from sparring import limits
 from sparring.errors import nearest
+from sparring.metrics import REGISTRY as METRICS
+from sparring.metrics.base import Metric
 from sparring.networks import BACKBONES, GENERATORS
 from sparring.objective.objective import Objective
 from sparring.plugins import find, find_class, name_of
@@ -126,6 +128,13 @@ class Evaluation(Part):
     batch_size: int = Field(250, ge=1, le=limits.ROWS)
     seed: int = 0
 
+    @field_validator("metrics")
+    @classmethod
+    def _known_metrics(cls, metrics: tuple[str, ...] | None, info: ValidationInfo) -> tuple[str, ...] | None:
+        for name in metrics or ():
+            find_class(name, METRICS, "metric", Metric, trust_in(info))
+        return metrics
+
     @field_validator("extractor")
     @classmethod
     def _allowed(cls, extractor: str | None, info: ValidationInfo) -> str | None:
@@ -202,7 +211,7 @@ class Recipe(BaseRecipe):
             (self.augment or {}).get("kind"),
         ]
         named += [name_of(type(term), REGISTRY, "term") for term in self.objective.terms.values()]
-        named += [self.evaluation.extractor] if self.evaluation is not None else []
+        named += [] if self.evaluation is None else [self.evaluation.extractor, *(self.evaluation.metrics or ())]
         return tuple(filter(None, named))
 
     def image_sources(self) -> dict[str, str]:

@@ -7,12 +7,13 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 import torch
+from torch import nn
 
 from sparring.classify.data import load_classifier_data
 from sparring.classify.job import check_parts
 from sparring.classify.recipe import ClassifierRecipe
 from sparring.evaluation.engine import usual_metrics
-from sparring.evaluation.extractors import extractor_for
+from sparring.evaluation.extractors.choice import extractor_for
 from sparring.evaluation.protocol import check_evaluation
 from sparring.recipe.gan import Recipe
 from sparring.run.data import RunData, load_run_data
@@ -56,10 +57,11 @@ class Checker:
         data = self._loaded(parts, lambda: load_run_data(recipe, self.note))
         recipe = fitted_to(recipe, data.real, (), self.note)
         meta = Runtime(torch.device("meta"))
-        build(recipe, data.real, negatives=data.negatives, unlabelled=data.unlabelled, runtime=meta, note=self.note)
-        key = json.dumps([parts, values["evaluation"]], sort_keys=True)
+        kept = {"negatives": data.negatives, "unlabelled": data.unlabelled}
+        generator = build(recipe, data.real, **kept, runtime=meta, note=self.note).generator
+        key = json.dumps([parts, values["evaluation"], values["generator"]["network"]], sort_keys=True)
         if key not in self._measured:
-            self._measured[key] = _measured_by(recipe, data)
+            self._measured[key] = _measured_by(recipe, data, generator)
         return self._measured[key]
 
     def _loaded(self, parts: Any, load: Callable[[], Any]) -> Any:
@@ -69,9 +71,9 @@ class Checker:
         return self._images[1]
 
 
-def _measured_by(recipe: Recipe, data: RunData) -> tuple[str, ...]:
+def _measured_by(recipe: Recipe, data: RunData, generator: nn.Module) -> tuple[str, ...]:
     evaluation = recipe.evaluation
-    if evaluation is None or check_evaluation(data, evaluation) is not None:
+    if evaluation is None or check_evaluation(data, evaluation, generator) is not None:
         return ()
     extractor = extractor_for(evaluation.extractor, data.real)
     assert extractor is not None  # check_evaluation would have said so

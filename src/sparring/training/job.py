@@ -48,7 +48,9 @@ class GanJob:
         self.loop = Loop(self, folder, state.runtime, trackers, note)
         self._report: RunReport | None = None
         evaluation = self.recipe.evaluation
-        self.unmeasured = None if evaluation is None else check_evaluation(data, evaluation)  # why, if it is
+        self.unmeasured: str | None = None  # why, if it is
+        if evaluation is not None:
+            self.unmeasured = check_evaluation(data, evaluation, state.generator)
         if self.unmeasured is not None:
             note(self.unmeasured)
 

@@ -12,11 +12,12 @@ from torch import nn
 
 from sparring.data.packed import PackedImages
 from sparring.errors import SparringError
-from sparring.evaluation.engine import evaluate_images, metric_name
+from sparring.evaluation.engine import evaluate_images
 from sparring.evaluation.extractors import efficientnet_lite0, extractor_for, inception
 from sparring.evaluation.extractors.base import Features
 from sparring.evaluation.extractors.densenet import DenseNetBC
 from sparring.evaluation.extractors.module import ModuleExtractor
+from sparring.metrics.base import metric_name
 
 
 def pictures(n=6, channels=3, side=8, seed=0):

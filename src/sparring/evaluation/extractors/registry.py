@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from sparring.errors import SparringError
-from sparring.evaluation.extractors.base import Extractor
+
+if TYPE_CHECKING:
+    from sparring.evaluation.extractors.base import Extractor
 
 EXTRACTORS = {  # by their names, which no other extractor's numbers may carry
     "fashion": "sparring.evaluation.extractors.fashion:FashionExtractor",

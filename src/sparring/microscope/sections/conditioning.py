@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from sparring.errors import SparringError
-from sparring.evaluation.extractors import extractor_for
+from sparring.evaluation.extractors.choice import extractor_for
 from sparring.metrics.discriminator_accuracy import discriminator_accuracies
 from sparring.microscope.opened import Batch, OpenedRun
 from sparring.microscope.sections import Section, one_checkpoint

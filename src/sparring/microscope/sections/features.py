@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from sparring.evaluation.extractors import extractor_for
+from sparring.evaluation.extractors.choice import extractor_for
 from sparring.microscope.opened import OpenedRun
 
 

@@ -8,11 +8,14 @@ classes and score far too low, so evaluations shuffle the rows first: by torch-f
 both programs' numbers equal.
 """
 
+from collections.abc import Iterator
+
 import numpy as np
 import torch
 from torch import Tensor
 
 from sparring.errors import SparringError
+from sparring.metrics.base import Comparison, FeatureSet, Metric, Record, record
 from sparring.metrics.features import check_matrix, check_whole
 
 SHUFFLE = 2020  # torch-fidelity's default seed
@@ -84,3 +87,17 @@ def _check(x: Tensor, name: str) -> None:
         raise SparringError(f"{name} of no image have no score: [N, C] takes N >= 1")
     if not x.isfinite().all():
         raise SparringError(f"{name} must be finite: look at the images or weights they came from")
+
+
+class InceptionScore(Metric):
+    """Inception Score of the predictions for generated images."""
+
+    needs = frozenset({"fake.predictions"})
+
+    def check(self, c: Comparison) -> None:
+        check_groups(c.splits, c.fake.n)
+
+    def records(self, fake: FeatureSet, real: FeatureSet, c: Comparison) -> Iterator[Record]:
+        assert fake.logits is not None
+        mean, deviation = inception_score_from_logits(fake.logits, c.splits, shuffle=SHUFFLE)
+        yield record("IS", mean, "higher", std=deviation, groups=c.splits, shuffle_seed=SHUFFLE)

@@ -4,11 +4,14 @@ NAT, Eq. 14, after Zhou et al. 2018 (arXiv 1703.02000). Lower is better, 0 at be
 set's class distribution and the classifier is sure of each. Unlike the Inception Score it knows what the data looks like.
 """
 
+from collections.abc import Iterator
+
 import torch
 from torch import Tensor
 
 from sparring.errors import SparringError
-from sparring.metrics.inception_score import entropies, probability_logs
+from sparring.metrics.base import Comparison, FeatureSet, Metric, Record, record
+from sparring.metrics.score_is import entropies, probability_logs
 
 
 def am_score(*, generated: Tensor, train: Tensor) -> float:
@@ -26,3 +29,13 @@ def am_score(*, generated: Tensor, train: Tensor) -> float:
     p_generated = logs.exp().mean(0)
     divergence = torch.special.xlogy(p_train, p_train) - torch.special.xlogy(p_train, p_generated)
     return (divergence.sum() + entropies(logs).mean()).item()
+
+
+class AMScore(Metric):
+    """AM score of the predictions for generated images, against those for real ones."""
+
+    needs = frozenset({"fake.predictions", "real.predictions"})
+
+    def records(self, fake: FeatureSet, real: FeatureSet, c: Comparison) -> Iterator[Record]:
+        assert fake.logits is not None and real.probabilities is not None
+        yield record("AM", am_score(generated=fake.logits.double().softmax(1), train=real.probabilities), "lower")

@@ -7,7 +7,7 @@ import torch
 
 from sparring.errors import SparringError
 from sparring.metrics import am_score, inception_score, inception_score_from_logits
-from sparring.metrics.inception_score import SHUFFLE
+from sparring.metrics.score_is import SHUFFLE
 
 
 def probabilities(n, c, seed, *, sharp=3.0):

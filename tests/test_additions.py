@@ -1,0 +1,143 @@
+"""What ARCHITECTURE.md promises: something new is one file and one line of a registry, and the command line knows it.
+
+Each addition is made in a copy of the package, which then runs as a process of its own.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import sparring
+from sparring.data.arrays import write_npz
+from tiny import tiny_images, tiny_recipe
+
+METRIC = '''
+from sparring.errors import SparringError
+from sparring.metrics.base import Metric, record
+
+
+class Shift(Metric):
+    """How far the means of the features lie apart."""
+
+    needs = frozenset({"fake.features"})
+
+    def check(self, c):
+        if c.fake.n > 30:
+            raise SparringError(f"metric 'shift' takes 30 images, got {c.fake.n}: lower n")
+
+    def records(self, fake, real, c):
+        away = fake.features.double().mean(0) - real.stats.mean
+        yield record("shift", away.norm().item(), "lower", dimensions=c.dimensions)
+'''
+EXTRACTOR = '''
+import torch
+
+from sparring.evaluation.extractors.base import Features, NetworkExtractor
+
+
+class Twofold(NetworkExtractor):
+    """The mean of the pixels and that of their squares, in grey levels."""
+
+    name, weights_sha256, resize, dimensions, batch_size = "twofold", "none", "none", 2, 1_000
+
+    def __init__(self, device, weights, sha256):
+        self.device = device
+
+    def see(self, images):
+        flat = images.double().flatten(1)
+        return Features(torch.stack([flat.mean(1), flat.square().mean(1)], 1).float())
+'''
+RUNNER = """
+import contextlib, io, json, sys
+from sparring.cli import main
+
+results = []
+for command in sys.argv[1:]:
+    sys.argv = ["sparring", *command.split()]
+    out, err = io.StringIO(), io.StringIO()
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        code = 0
+        try:
+            main()
+        except SystemExit as stop:
+            code = stop.code or 0
+    results.append((code, out.getvalue(), err.getvalue()))
+print(json.dumps(results))
+"""
+
+
+class Copy:
+    """A copy of the package, to which things can be added."""
+
+    def __init__(self, folder: Path):
+        self.folder = folder
+        shutil.copytree(
+            Path(sparring.__file__).parent, folder / "sparring", ignore=shutil.ignore_patterns("__pycache__")
+        )
+
+    def add(self, file: str, text: str, registry: str, opening: str, line: str) -> None:
+        """Write a file, and put a line below the one with which a registry opens."""
+        (self.folder / "sparring" / file).write_text(text)
+        path = self.folder / "sparring" / registry
+        before, found, after = path.read_text().partition(f"\n{opening}")
+        first, end, rest = after.partition("\n")
+        assert found, f"{registry} has no line that begins with {opening!r}"
+        path.write_text(f"{before}{found}{first}{end}    {line}\n{rest}")
+
+    def run(self, *commands: str) -> list[tuple[int, str, str]]:
+        """(exit code, stdout, stderr) of each command, all in one process, in the folder of the copy."""
+        env = os.environ | {"PYTHONPATH": str(self.folder), "OMP_NUM_THREADS": "1", "COLUMNS": "200"}
+        ran = subprocess.run(
+            [sys.executable, "-c", RUNNER, *commands],
+            cwd=self.folder,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            env=env,
+        )
+        assert ran.returncode == 0, ran.stderr
+        return json.loads(ran.stdout)
+
+
+@pytest.fixture
+def package(tmp_path: Path) -> Copy:
+    return Copy(tmp_path)
+
+
+def test_a_metric_and_an_extractor(package: Copy) -> None:
+    package.add(
+        "metrics/shift.py", METRIC, "metrics/__init__.py", "REGISTRY", '"shift": "sparring.metrics.shift:Shift",'
+    )  # fmt: skip
+    package.add(
+        "evaluation/extractors/twofold.py", EXTRACTOR, "evaluation/extractors/registry.py", "EXTRACTORS",
+        '"twofold": "sparring.evaluation.extractors.twofold:Twofold",',
+    )  # fmt: skip
+    one, other = tiny_images(30, seed=1), tiny_images(20, seed=2)
+    write_npz(package.folder / "a.npz", one)
+    write_npz(package.folder / "b.npz", other)
+    recipe = tiny_recipe(data="b.npz", evaluation={"extractor": "twofold", "metrics": ["shift"], "n": 40})
+    (package.folder / "mine.yaml").write_text(json.dumps(recipe))
+    evaluated, helped, refused, trained = package.run(
+        "evaluate a.npz --real b.npz --extractor twofold --metrics fd,shift --json",
+        "evaluate --help",
+        "train mine.yaml --out run",
+        "train mine.yaml --out run evaluation.n=30",
+    )
+    assert evaluated[0] == 0, evaluated[2]
+    shift, fd = json.loads(evaluated[1])
+    assert (shift["metric"], fd["metric"], shift["dimensions"]) == ("twofold-shift", "twofold-FD", 2)
+    pixels = [each.images.double().flatten(1) for each in (one, other)]
+    by_hand = sum(float((a.mean() - b.mean()) ** 2) for a, b in [pixels, [x.square() for x in pixels]]) ** 0.5
+    assert shift["value"] == pytest.approx(by_hand, rel=1e-6)
+    assert "shift" in helped[1] and "twofold" in helped[1]
+    assert refused[0] == 2 and "metric 'shift' takes 30 images, got 40: lower n" in refused[2]
+    assert trained[0] == 0, trained[2]
+    (row,) = map(json.loads, (package.folder / "run" / "metrics.jsonl").read_text().splitlines())
+    assert row["metric"] == "twofold-shift" and row["n_fake"] == 30
