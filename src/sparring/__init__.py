@@ -4,8 +4,8 @@
     run = sparring.train("quickstart", out="runs/first")
     images = sparring.load("runs/first").sample(64, seed=0)      # uint8 [64, 1, 32, 32]
 
-The terms work in any loop, with any networks: see `sparring.Objective`. Names are imported when they are first used, so
-that `import sparring` costs nothing.
+The terms work in any training loop, with any networks: see `sparring.Objective`. Names are imported on first use, so that
+`import sparring` costs nothing.
 """
 
 from __future__ import annotations
@@ -47,14 +47,14 @@ _PUBLIC = {
 
 
 def _terms() -> dict[str, str]:
-    """The terms' classes, by their own names: `sparring.Hinge`."""
+    """The term classes by name: `sparring.Hinge`."""
     from sparring.terms import REGISTRY
 
     return {path.partition(":")[2]: path for path in REGISTRY.values()}
 
 
 def __getattr__(name: str) -> Any:
-    if name == "toy":  # a module of its own: sparring.toy.run(...)
+    if name == "toy":  # a package: sparring.toy.run(...)
         return importlib.import_module("sparring.toy")
     path = _PUBLIC.get(name) or _terms().get(name)
     if path is None:

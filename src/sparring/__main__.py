@@ -4,7 +4,7 @@ import os
 import sys
 
 if sys.path[:1] == [os.getcwd()]:
-    del sys.path[0]  # as for `sparring` itself: what lies in the current folder is imported when somebody names it
+    del sys.path[0]  # like the `sparring` script, do not import modules from the current folder by accident
 
 from sparring.cli import main
 

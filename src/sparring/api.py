@@ -1,4 +1,4 @@
-"""The verbs of the command line as functions, which `sparring` itself has too."""
+"""The commands of the command line as functions. Most are also in `sparring`."""
 
 from sparring.describe import compare, load_recipe, show
 from sparring.evaluation.evaluate import evaluate

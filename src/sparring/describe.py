@@ -1,4 +1,4 @@
-"""What a recipe is and costs, and what two do differently: of GANs and classifiers alike."""
+"""Describe a recipe and what it costs, and compare two recipes. Works for GANs and for classifiers."""
 
 from __future__ import annotations
 
@@ -25,9 +25,11 @@ def show(
     allow_code: bool = False,
     note: Note | None = None,
 ) -> dict[str, Any]:
-    """What a recipe is and costs, without training: see `sparring.training.dry_run.describe`, and `describe_classifier`.
+    """Describe a recipe and what it costs, without training.
 
-    allow_code: whether a run may name code that does not ship, which is imported then (see docs/trust.md).
+    For the keys of the result see `sparring.training.dry_run.describe` (GANs) and
+    `sparring.classify.describe.describe_classifier`. If `allow_code` is true, code that a run's recipe names is imported
+    even if it does not ship with sparring (see docs/trust.md).
     """
     overrides = overrides if isinstance(overrides, Mapping) else list(overrides)
     loaded = load_recipe(recipe, overrides, allow_code=allow_code)
@@ -40,23 +42,23 @@ def show(
 def load_recipe(
     recipe: Any, overrides: Iterable[str] | Mapping[str, Any] = (), *, allow_code: bool = False
 ) -> Recipe | ClassifierRecipe:
-    """A GAN's or a classifier's recipe, from whatever names or holds one."""
+    """The recipe of a GAN or classifier, from a name, file, run folder, mapping or recipe."""
     values: Mapping[str, Any] = recipe.to_dict() if isinstance(recipe, BaseRecipe) else read_recipe(recipe)
-    kind = kind_of(values) or ("classifier" if "data" in values else "GAN")  # which needs more than its images
+    kind = kind_of(values) or ("classifier" if "data" in values else "GAN")  # a GAN needs more than data
     return (ClassifierRecipe if kind == "classifier" else Recipe).load(recipe, overrides, allow_code=allow_code)
 
 
 def compare(
     recipe: Any, other: Any, overrides: Iterable[str] | Mapping[str, Any] = (), *, allow_code: bool = False
 ) -> dict[str, dict[str, Any]]:
-    """What two recipes do differently, by dotted keys: {"this": value, "other": value}, None where one lacks the key.
+    """The differences between two recipes, by dotted key: {"this": value, "other": value}, None for a missing key.
 
-    Names, descriptions and the papers' numbers are left out. overrides are the first one's. Raises SparringError for a GAN's
-    recipe beside a classifier's.
+    Names, descriptions and the papers' numbers are ignored. The overrides apply to the first recipe. Raises SparringError
+    if one recipe trains a GAN and the other a classifier.
     """
     a, b = load_recipe(recipe, overrides, allow_code=allow_code), load_recipe(other, allow_code=allow_code)
     if type(a) is not type(b):
         raise SparringError(f"'{a.name}' and '{b.name}' cannot be compared: one trains a GAN, the other a classifier")
     changed = differences(a, b)
-    said = {"name", "about", "run_in_full"} | {key for key in changed if key.startswith("paper")}
-    return {key: {"this": one, "other": two} for key, (one, two) in changed.items() if key not in said}
+    ignored = {"name", "about", "run_in_full"} | {key for key in changed if key.startswith("paper")}
+    return {key: {"this": one, "other": two} for key, (one, two) in changed.items() if key not in ignored}

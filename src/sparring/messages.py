@@ -1,4 +1,4 @@
-"""Where lines for people go: to stderr, if somebody watches."""
+"""Messages for people: they go to stderr if somebody is watching."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ def to_stderr(text: str) -> None:
 
 
 def counted(n: int, one: str, more: str | None = None) -> str:
-    """`1 image`, `2,000 images`; more: a plural that does not end in s alone."""
+    """`1 image`, `2,000 images`. Give `more` for a plural that is not `one` + "s"."""
     return f"{n:,} {one if n == 1 else more or one + 's'}"
 
 
 def in_notebook() -> bool:
-    """Whether this is a notebook's process: a shell of IPython that a kernel drives."""
+    """Whether this process runs a notebook, which is IPython driven by a kernel."""
     if "IPython" not in sys.modules:
         return False
     shell = sys.modules["IPython"].get_ipython()
@@ -27,12 +27,12 @@ def in_notebook() -> bool:
 
 
 def watched() -> bool:
-    """Whether somebody sees what a run says: in a notebook, or if stderr is a terminal."""
+    """Whether somebody sees the messages of a run: in a notebook, or if stderr is a terminal."""
     return in_notebook() or sys.stderr.isatty()
 
 
 def note_or_default(note: Note | None) -> Note:
-    """The given function; by default stderr if somebody watches, else nothing."""
+    """The given function. By default messages go to stderr if somebody is watching, else nowhere."""
     if note is not None:
         return note
     return to_stderr if watched() else _nothing

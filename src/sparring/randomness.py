@@ -1,4 +1,4 @@
-"""Randomness without state: every draw is seeded by what it is for, so that resuming needs nothing but counters."""
+"""Randomness without state: every draw is seeded by its purpose, so that resuming a run needs only counters."""
 
 import hashlib
 import random
@@ -9,23 +9,23 @@ from torch import Tensor
 
 
 def seed_for(*key: object) -> int:
-    """A 63-bit seed that depends on the whole key alone, e.g. `seed_for(run_seed, "discriminator", update, "latents")`.
+    """A 63-bit seed derived from the key, e.g. `seed_for(run_seed, "discriminator", update, "latents")`.
 
-    The parts of a key are plain values (str, int, tuple of them), whose `repr` is the same on every machine.
+    The parts of a key are strings, integers or tuples of these: their `repr` is the same on every machine.
     """
     digest = hashlib.blake2b(repr(key).encode(), digest_size=8).digest()
     return int.from_bytes(digest, "little") >> 1
 
 
 def generator_for(*key: object) -> torch.Generator:
-    """A fresh CPU generator seeded by the key. Draw on the CPU and move: the numbers then agree between devices."""
+    """A new CPU generator seeded by the key. Draw on the CPU, then move: all devices then get the same numbers."""
     return torch.Generator().manual_seed(seed_for(*key))
 
 
 def seed_global_generators(*key: object) -> None:
-    """Seed torch's, NumPy's and Python's global generators, for dropout and for users' modules that draw from them."""
+    """Seed the global generators of torch, NumPy and Python, for dropout and for users' modules."""
     seed = seed_for(*key)
-    # torch.manual_seed, but for the stack traces that it queues for CUDA devices not in use: a millisecond per update
+    # not torch.manual_seed: it queues stack traces for unused CUDA devices, which costs a millisecond per update
     torch.default_generator.manual_seed(seed)
     if torch.cuda.is_initialized():
         torch.cuda.manual_seed_all(seed)
@@ -36,5 +36,5 @@ def seed_global_generators(*key: object) -> None:
 
 
 def normal(shape: tuple[int, ...], *key: object) -> Tensor:
-    """Standard normal numbers of the given shape, float32 on the CPU."""
+    """A standard normal float32 tensor of the given shape, on the CPU."""
     return torch.randn(shape, generator=generator_for(*key), device="cpu")

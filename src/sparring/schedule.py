@@ -1,4 +1,4 @@
-"""Numbers that change with the step, pure in the step: of learning rates, weights of terms and moving averages."""
+"""Schedules: learning rates, term weights and EMA decays as functions of the step."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from sparring.limits import WHOLE
 
 
 class Schedule(BaseModel, frozen=True, extra="forbid", allow_inf_nan=False):
-    """A number that depends on the generator step alone: linear between `knots` (step, value), constant outside them."""
+    """A function of the generator step: linear between the `knots` (step, value), constant before and after them."""
 
     knots: tuple[tuple[int, float], ...] = Field(min_length=1)
 
@@ -16,9 +16,9 @@ class Schedule(BaseModel, frozen=True, extra="forbid", allow_inf_nan=False):
     def _in_order(self) -> Schedule:
         steps = [step for step, _ in self.knots]
         if any(abs(step) > WHOLE for step in steps):
-            raise ValueError("a schedule's steps are whole numbers of at most 64 bits")
+            raise ValueError("a schedule's steps must be whole numbers of at most 64 bits")
         if any(later <= earlier for earlier, later in zip(steps, steps[1:], strict=False)):
-            raise ValueError(f"a schedule's knots are in order of their step, each step once; got steps {steps!s:.60}")
+            raise ValueError(f"a schedule's knots must have increasing steps, got steps {steps!s:.60}")
         return self
 
     def at(self, step: int) -> float:
@@ -31,19 +31,16 @@ class Schedule(BaseModel, frozen=True, extra="forbid", allow_inf_nan=False):
         return left
 
     def scaled(self, factor: float) -> Schedule:
-        """The same course over a run `factor` times as long; knots that would fall together keep the later value."""
+        """The same schedule for a run `factor` times as long. Of knots that round to the same step, the later one wins."""
         knots: dict[int, float] = {}
         for step, value in self.knots:
             knots[round(step * factor)] = value
         return Schedule(knots=tuple(knots.items()))
 
 
-Number = Schedule | float
-
-
-Scheduled = Number
+Scheduled = Schedule | float
 
 
 def value_at(number: Scheduled, step: int) -> float:
-    """A scheduled number at a generator step."""
+    """The value of a number or schedule at a generator step."""
     return number.at(step) if isinstance(number, Schedule) else number

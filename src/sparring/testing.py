@@ -1,4 +1,4 @@
-"""Rounds made by hand, for testing a term against its equation without networks or data.
+"""Handmade rounds, to test a term against its equation without networks or data.
 
 r = round_of(real={"score": torch.tensor([2.0, -1.0])}, fake={"score": torch.tensor([0.5])}, host=Hinge())
 loss = MyTerm().discriminator_loss(r)
@@ -22,8 +22,8 @@ TERM = "term"  # the name of the term under test, in logs and memory
 _ASPECTS = ("images", "labels", "features", "blocks", "gradient", "total")
 
 
-class _ByHand:
-    """A discriminator whose findings are given, or computed by a function of the test's own."""
+class _FakeDiscriminator:
+    """A discriminator whose outputs are given by the test, or computed by the test's function."""
 
     uses_labels = False
 
@@ -32,7 +32,7 @@ class _ByHand:
 
     def extract(self, images: Tensor, labels: Tensor | None) -> Evidence:
         if self._judge is None:
-            raise SparringError("the term judges other images: give round_of a judge=function(images, labels)")
+            raise SparringError("the term judges new images: pass judge=function(images, labels) to round_of")
         found = self._judge(images, labels)
         if isinstance(found, Evidence):
             return found
@@ -42,7 +42,7 @@ class _ByHand:
 
     def read(self, head: str, evidence: Evidence, labels: Tensor | None) -> Tensor:
         if head not in evidence.outputs:
-            raise SparringError(f"the round has no '{head}': give it as round_of(real={{'{head}': ...}}, ...)")
+            raise SparringError(f"the round has no '{head}': pass it as round_of(real={{'{head}': ...}}, ...)")
         return evidence.outputs[head]
 
 
@@ -66,16 +66,17 @@ def round_of(
     terms: Mapping[str, Term] | None = None,
     **more: Any,
 ) -> Round:
-    """A round whose judgements are given.
+    """A round with the given discriminator outputs.
 
-    Each side is a mapping: heads by name (`score` [B], `class_logits` [B, K], ...), and `images`, `labels`, `features`,
-    `blocks` (a list of [B, C, H, W]), `gradient`. `blocks` may also be given for all sides, by side. `judge` computes
-    the score, or a dict of such entries, of images that the term makes itself. `state` is the term's memory.
+    Each side is a mapping from head names to outputs (`score` [B], `class_logits` [B, K], ...). It may also hold `images`,
+    `labels`, `features`, `blocks` (a list of [B, C, H, W]) and `gradient`. The argument `blocks` maps sides to their
+    blocks instead. `judge` computes the score of images that the term makes itself, or a dict of such outputs.
+    `state` is the term's memory. Raises SparringError if no side is given.
     """
     given = {"real": real, "fake": fake, "negative": negative, "unlabelled": unlabelled}
     found = {name: dict(side) for name, side in given.items() if side is not None}
     if not found:
-        raise SparringError("a round has at least one side: round_of(real={'score': ...})")
+        raise SparringError("a round needs at least one side, such as round_of(real={'score': ...})")
     for name, side_blocks in (blocks or {}).items():
         found[name]["blocks"] = side_blocks
     everything = frozenset({"blocks", *(name for name in SIDES if name in found)})
@@ -85,7 +86,7 @@ def round_of(
     active = [Active(TERM, placeholder, 1.0, everything)]
     active += [Active(name, term, 1.0, everything) for name, term in (terms or {}).items()]
     r = Round(
-        _ByHand(judge, couples_batch),
+        _FakeDiscriminator(judge, couples_batch),
         {name: (_images(side), side.get("labels")) for name, side in found.items()},
         context=StepContext(
             player, step, step if update is None else update, seed, updates_per_epoch=updates_per_epoch
@@ -111,7 +112,7 @@ def round_of(
 
 
 def _images(side: Mapping[str, Any]) -> Tensor:
-    """The side's images, or as many empty ones as it has rows."""
+    """The side's images, or one zero per row if it has none."""
     if "images" in side:
         return side["images"]
     first = next(value for value in side.values() if isinstance(value, Tensor))

@@ -1,6 +1,6 @@
-"""What runs here: the version, its commit, the versions of what it builds on, and the CPU's instruction set.
+"""The versions of sparring and its dependencies, its commit, and the CPU's instruction set.
 
-`import sparring` reads this file for the version alone, so the functions import what they need.
+`import sparring` reads only the version from this file, so the functions import what they need themselves.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ __version__ = "0.1.0"
 
 
 def versions() -> dict[str, str]:
-    """The versions that numbers may depend on, by package."""
+    """The versions that results may depend on, by package."""
     import platform
     from importlib.metadata import version
 
@@ -21,14 +21,14 @@ def versions() -> dict[str, str]:
 
 
 def commit() -> str | None:
-    """The commit of the source tree that the package runs from; None where it was installed, in whosever tree that lies."""
+    """The commit of the source tree that the package runs from. None if installed, even inside another source tree."""
     if _git("ls-files", "--error-unmatch", os.path.basename(__file__)) is None:
         return None
     return _git("describe", "--always", "--dirty", "--abbrev=12")
 
 
 def _git(*words: str) -> str | None:
-    """What git says about the package's folder; None where it says nothing or fails."""
+    """The output of git in the package's folder. None if it is empty or git fails."""
     import subprocess
 
     try:
@@ -41,7 +41,7 @@ def _git(*words: str) -> str | None:
 
 
 def instruction_set() -> str:
-    """The CPU's instruction set as torch uses it, such as "AVX512": the last bits of sums depend on it."""
+    """The CPU's instruction set as used by torch, such as "AVX512". The last bits of sums depend on it."""
     import torch
 
     limit = os.environ.get("ONEDNN_MAX_CPU_ISA") or os.environ.get("DNNL_MAX_CPU_ISA")
@@ -49,7 +49,7 @@ def instruction_set() -> str:
 
 
 def bug_report() -> str:
-    """All of that in one line: `sparring 0.1.0 (commit 1a2b3c), Python 3.11.2, torch 2.14.1, x86_64 with AVX2`."""
+    """All versions on one line: `sparring 0.1.0 (commit 1a2b3c), Python 3.11.2, torch 2.14.1, x86_64 with AVX2`."""
     import platform
     from importlib.metadata import version
 
@@ -59,14 +59,14 @@ def bug_report() -> str:
 
 
 def hardware(threads: int | None) -> str:
-    """What a run computes with, such as `x86_64 with AVX2, 2 threads`."""
+    """The hardware of a run, such as `x86_64 with AVX2, 2 threads`."""
     import platform
 
     return f"{platform.machine()} with {instruction_set()}, {threads} thread{'' if threads == 1 else 's'}"
 
 
 def command_line(program: str | None = None) -> str:
-    """What started this process, quoted so that a shell takes it again; "" in a notebook. program: stands for the script."""
+    """The shell command that started this process, with `program` for the script. "" in a notebook."""
     import shlex
 
     script, *words = sys.argv or [""]

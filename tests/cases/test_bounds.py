@@ -229,7 +229,7 @@ HELD = [
     ("scale=-1", "scale takes a factor"),
     ("scale=[1]", "scale takes a number"),
     ("steps=1e30", "steps"),
-    ("objective.hinge.weight={knots: [[5, 1], [3, 1]]}", "in order of their step"),
+    ("objective.hinge.weight={knots: [[5, 1], [3, 1]]}", "increasing steps"),
 ]
 
 

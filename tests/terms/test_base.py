@@ -39,7 +39,7 @@ def test_a_schedule_of_one_knot_is_a_number():
 
 @pytest.mark.parametrize("steps", [(0, 0), (3, 2), (0, 5, 5), (0, 5, 4), (7, 0, 9)])
 def test_knots_are_in_order_each_step_once(steps):
-    with pytest.raises(ValueError, match="in order of their step, each step once"):
+    with pytest.raises(ValueError, match="knots must have increasing steps"):
         Schedule(knots=tuple((step, 1.0) for step in steps))
 
 
