@@ -31,12 +31,13 @@ from torch.nn.utils.parametrizations import weight_norm
 
 from sparring.errors import SparringError
 from sparring.networks.layers import (
-    ClassConditioning,
-    ConditionalGenerator,
+    ImageBackbone,
+    ImageGenerator,
     Normalisation,
     Statistics,
     base_and_doublings,
     check_positive,
+    network,
     norm_layer,
     normalised,
 )
@@ -86,42 +87,26 @@ def truncated_normal(like: Tensor, mean: float, std: float) -> Tensor:
     return nn.init.trunc_normal_(torch.empty_like(like), mean, std, mean - CUT_OFF * std, mean + CUT_OFF * std)
 
 
-class AMGANGenerator(ConditionalGenerator):
+@network
+class AMGANGenerator(ImageGenerator):
     """z [B, Z], labels [B] or None -> images [B, C, S, S] in [-1, 1], S being 4 to 7 times a power of 2.
 
     width: channels at the full size, doubled at each halving up to `max_width`.
     """
 
-    def __init__(
-        self,
-        *,
-        image_size: int,
-        image_channels: int = 3,
-        latent_size: int = 128,
-        num_classes: int = 0,
-        width: int = 96,
-        max_width: int = 1024,
-        normalisation: Normalisation = "batch",
-        conditioning: ClassConditioning = "none",
-        sampling_statistics: Statistics = "batch",
-    ):
-        super().__init__(
-            latent_size=latent_size,
-            num_classes=num_classes,
-            conditioning=conditioning,
-            normalisation=normalisation,
-            sampling_statistics=sampling_statistics,
-        )
-        check_positive("amgan", width=width, max_width=max_width, image_channels=image_channels)
-        self.base, doublings = base_and_doublings(image_size, "amgan")
-        widths = generator_widths("pyramid", width, doublings, max_width)
+    width: int = 96
+    max_width: int = 1024
+    sampling_statistics: Statistics = "batch"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_positive("amgan", width=self.width, max_width=self.max_width, image_channels=self.image_channels)
+        self.base, doublings = base_and_doublings(self.image_size, "amgan")
+        widths = generator_widths("pyramid", self.width, doublings, self.max_width)
         self.linear = weight_normalised(nn.Linear(self.input_size, widths[0] * self.base**2))
         self.convs = nn.ModuleList(weight_normalised(SameTransposedConv(a, b, 2)) for a, b in pairwise(widths))
-        self.norms = nn.ModuleList(
-            norm_layer(normalisation, channels, num_classes=self.norm_classes, eps=EPS, statistics=sampling_statistics)
-            for channels in widths
-        )
-        self.to_image = weight_normalised(SameTransposedConv(widths[-1], image_channels, 1))
+        self.norms = nn.ModuleList(self.conditional_norm(channels, eps=EPS) for channels in widths)
+        self.to_image = weight_normalised(SameTransposedConv(widths[-1], self.image_channels, 1))
 
     def forward(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
         h = self.linear(self.conditioned(z, labels)).view(len(z), -1, self.base, self.base)
@@ -131,7 +116,8 @@ class AMGANGenerator(ConditionalGenerator):
         return torch.tanh(self.to_image(h))
 
 
-class AMGANBackbone(nn.Module):
+@network
+class AMGANBackbone(ImageBackbone):
     """images [B, C, S, S] -> features [B, channels] after pooling and dropout; blocks: each stage's LeakyReLU.
 
     The blocks are taken before dropout. noise: standard deviation of the additive and the multiplicative noise on the
@@ -139,35 +125,27 @@ class AMGANBackbone(nn.Module):
     global generator.
     """
 
-    uses_labels = False
+    width: int = 64
+    max_width: int = 1024
+    normalisation: Normalisation = "batch"
+    noise: float = 0.1
+    dropout: float = 0.3
 
-    def __init__(
-        self,
-        *,
-        image_size: int,
-        image_channels: int = 3,
-        num_classes: int = 0,
-        width: int = 64,
-        max_width: int = 1024,
-        normalisation: Normalisation = "batch",
-        noise: float = 0.1,
-        dropout: float = 0.3,
-    ):
-        super().__init__()
-        check_positive("amgan", width=width, max_width=max_width, image_channels=image_channels)
-        if not 0 <= dropout < 1:
-            raise SparringError(f"amgan: dropout takes a share from 0 to below 1, got {dropout}")
-        if noise < 0:
-            raise SparringError(f"amgan: noise takes a standard deviation of 0 or more, got {noise}")
-        self.base, doublings = base_and_doublings(image_size, "amgan")
-        self.noise, self.dropout = noise, dropout
-        self.couples_batch = normalisation == "batch"
-        widths = backbone_widths("pyramid", width, doublings, max_width)
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_positive("amgan", width=self.width, max_width=self.max_width, image_channels=self.image_channels)
+        if not 0 <= self.dropout < 1:
+            raise SparringError(f"amgan: dropout takes a share from 0 to below 1, got {self.dropout}")
+        if self.noise < 0:
+            raise SparringError(f"amgan: noise takes a standard deviation of 0 or more, got {self.noise}")
+        self.base, doublings = base_and_doublings(self.image_size, "amgan")
+        self.couples_batch = self.normalisation == "batch"
+        widths = backbone_widths("pyramid", self.width, doublings, self.max_width)
         self.channels = widths[-1]
-        self.convs = nn.ModuleList([weight_normalised(SameConv(image_channels, widths[0], 1))])
+        self.convs = nn.ModuleList([weight_normalised(SameConv(self.image_channels, widths[0], 1))])
         self.convs += [weight_normalised(SameConv(a, b, 2)) for a, b in pairwise(widths)]
         self.norms = nn.ModuleList([nn.Identity()])
-        self.norms += [norm_layer(normalisation, channels, eps=EPS) for channels in widths[1:]]
+        self.norms += [norm_layer(self.normalisation, channels, eps=EPS) for channels in widths[1:]]
 
     def make_head(self, name: str, outputs: int) -> nn.Module:
         """A weight-normalised linear layer."""

@@ -17,6 +17,7 @@ scales from N(1, 0.02), linear layers as torch starts them. Sizes are multiples 
 
 from __future__ import annotations
 
+from dataclasses import field
 from typing import Literal
 
 import torch
@@ -26,7 +27,7 @@ from torch import Tensor, nn
 from sparring.errors import SparringError
 from sparring.networks.dcgan import initialise
 from sparring.networks.image_conv import ImageConv
-from sparring.networks.layers import ConditionalGenerator, Normalisation, Statistics, check_positive, norm_layer
+from sparring.networks.layers import ImageGenerator, Normalisation, check_positive, network
 from sparring.networks.resampling import UpConv, Upsampling, doubled
 from sparring.networks.residual import ResidualBackbone, Start, activated
 from sparring.networks.spectral import SpectralNormKind
@@ -82,54 +83,43 @@ class Cell(nn.Module):
         return h, y if self.shortcut is None else y.add_(doubled(self.shortcut(x), self.upsampling))
 
 
-class AutoGANGenerator(ConditionalGenerator):
+@network
+class AutoGANGenerator(ImageGenerator):
     """z [B, Z], labels [B] or None -> images [B, C, S, S] in [-1, 1], S being 32 or a larger multiple of 8."""
 
-    def __init__(
-        self,
-        *,
-        image_size: int,
-        image_channels: int = 3,
-        latent_size: int = 128,
-        num_classes: int = 0,
-        variant: Literal["a", "b", "c"] = "a",
-        width: int = 256,
-        spectral_norm: SpectralNormKind = "none",
-        conditioning: Literal["none", "concat"] = "none",
-        sampling_statistics: Statistics = "running",
-        fused: bool = True,
-    ):
-        super().__init__(
-            latent_size=latent_size,
-            num_classes=num_classes,
-            conditioning=conditioning,
-            normalisation="batch",
-            sampling_statistics=sampling_statistics,
-        )
-        check_positive("autogan", width=width, image_channels=image_channels)
-        self.base = _base(image_size)
-        start = Start(spectral_norm, gain=1, linear=False)
+    variant: Literal["a", "b", "c"] = "a"
+    width: int = 256
+    normalisation: Normalisation = field(init=False, default="batch")
+    spectral_norm: SpectralNormKind = "none"
+    conditioning: Literal["none", "concat"] = "none"
+    fused: bool = True
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        width = self.width
+        check_positive("autogan", width=width, image_channels=self.image_channels)
+        self.base = _base(self.image_size)
+        start = Start(self.spectral_norm, gain=1, linear=False)
 
         def norm(present: bool) -> nn.Module:
-            return initialise(
-                norm_layer("batch" if present else "none", width, statistics=sampling_statistics), "normal"
-            )
+            return initialise(self.conditional_norm(width), "normal") if present else nn.Identity()
 
         self.linear = start(nn.Linear(self.input_size, width * self.base**2))
+        variants = zip(DOUBLING[self.variant], SHORTCUTS[self.variant], NORMALISED[self.variant], strict=True)
         self.cells = nn.ModuleList(
             Cell(
                 width,
                 start,
-                upsampling=DOUBLING[variant][i],
+                upsampling=upsampling,
                 skips=i,
-                shortcut=SHORTCUTS[variant][i],
-                norms=(norm(NORMALISED[variant][i]), norm(NORMALISED[variant][i])),
-                fused=fused,
+                shortcut=shortcut,
+                norms=(norm(normalised), norm(normalised)),
+                fused=self.fused,
             )
-            for i in range(CELLS)
+            for i, (upsampling, shortcut, normalised) in enumerate(variants)
         )
         self.last_norm = norm(True)
-        self.to_image = start(ImageConv(width, image_channels, fused=fused))
+        self.to_image = start(ImageConv(width, self.image_channels, fused=self.fused))
 
     def forward(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
         h = self.linear(self.conditioned(z, labels)).view(len(z), -1, self.base, self.base)
@@ -140,31 +130,17 @@ class AutoGANGenerator(ConditionalGenerator):
         return torch.tanh(self.to_image(activated(self.last_norm, h, None)))
 
 
+@network
 class AutoGANBackbone(ResidualBackbone):
     """images [B, C, S, S] -> features [B, width]; blocks: its four residual blocks after the following ReLU."""
 
-    def __init__(
-        self,
-        *,
-        image_size: int,
-        image_channels: int = 3,
-        num_classes: int = 0,
-        width: int = 128,
-        normalisation: Normalisation = "none",
-        spectral_norm: SpectralNormKind = "exact",
-        fused: bool = True,
-    ):
-        _base(image_size)
-        start = Start(spectral_norm, gain=1, linear=False)
-        super().__init__(
-            image_channels=image_channels,
-            widths=[width] * 4,
-            halvings=2,
-            start=start,
-            normalisation=normalisation,
-            fused=fused,
-        )
-        self.start = start
+    width: int = 128
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _base(self.image_size)
+        self.start = Start(self.spectral_norm, gain=1, linear=False)
+        self.make_layers([self.width] * 4, halvings=2, start=self.start)
 
     def make_head(self, name: str, outputs: int) -> nn.Module:
         """A bias-free linear layer."""

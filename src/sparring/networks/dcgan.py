@@ -17,7 +17,7 @@ have neither in the paper: the discriminator's first, the generator's last and t
 from __future__ import annotations
 
 import itertools
-from typing import Literal
+from typing import Literal, Protocol
 
 import torch
 import torch.nn.functional as F
@@ -25,18 +25,17 @@ from torch import Tensor, nn
 
 from sparring.errors import SparringError
 from sparring.networks.layers import (
-    ClassConditioning,
     ConditionalBatchNorm2d,
-    ConditionalGenerator,
+    ImageBackbone,
+    ImageGenerator,
     Normalisation,
-    Statistics,
     base_and_doublings,
     check_positive,
+    network,
     norm_layer,
     normalised,
 )
-from sparring.networks.spectral import SpectralNormKind
-from sparring.networks.spectral import spectral_norm as normalise_spectrally
+from sparring.networks.spectral import SpectralNormKind, spectral_norm
 
 Initialisation = Literal["normal", "default"]
 WEIGHT_STD = 0.02  # section 4 of the paper
@@ -63,54 +62,44 @@ def initialise(module: nn.Module, initialisation: Initialisation) -> nn.Module:
     return module
 
 
-class DCGANGenerator(ConditionalGenerator):
+class Started(Protocol):
+    initialisation: Initialisation
+    spectral_norm: SpectralNormKind
+
+
+def started(network: Started, layer: nn.Module) -> nn.Module:
+    """A layer as the network's options say: initialised, then spectrally normalised. In place; returns it."""
+    return spectral_norm(initialise(layer, network.initialisation), network.spectral_norm)
+
+
+@network
+class DCGANGenerator(ImageGenerator):
     """z [B, Z], labels [B] or None -> images [B, C, S, S] in [-1, 1].
 
     width: channels at S/2 pixels. normalisation and spectral_norm are independent of each other. conditioning and
     sampling_statistics: see `ConditionalGenerator`. Raises SparringError for a size that is not 4 to 7 times a power of 2.
     """
 
-    def __init__(
-        self,
-        *,
-        image_size: int,
-        image_channels: int = 3,
-        latent_size: int = 128,
-        num_classes: int = 0,
-        width: int = 128,
-        max_width: int = 1024,
-        normalisation: Normalisation = "batch",
-        spectral_norm: SpectralNormKind = "none",
-        conditioning: ClassConditioning = "none",
-        initialisation: Initialisation = "normal",
-        sampling_statistics: Statistics = "running",
-    ):
-        super().__init__(
-            latent_size=latent_size,
-            num_classes=num_classes,
-            conditioning=conditioning,
-            normalisation=normalisation,
-            sampling_statistics=sampling_statistics,
-        )
-        check_positive("dcgan", width=width, max_width=max_width, image_channels=image_channels)
-        base, doublings = base_and_doublings(image_size, "dcgan")
-        widths = stage_widths(width, doublings, max_width)[::-1]
+    width: int = 128
+    max_width: int = 1024
+    spectral_norm: SpectralNormKind = "none"
+    initialisation: Initialisation = "normal"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_positive("dcgan", width=self.width, max_width=self.max_width, image_channels=self.image_channels)
+        base, doublings = base_and_doublings(self.image_size, "dcgan")
+        widths = stage_widths(self.width, doublings, self.max_width)[::-1]
 
         def up(inputs: int, outputs: int, kernel: int, stride: int, bias: bool) -> nn.Module:
-            conv = nn.ConvTranspose2d(inputs, outputs, kernel, stride, padding=stride - 1, bias=bias)
-            return normalise_spectrally(initialise(conv, initialisation), spectral_norm)
+            return started(self, nn.ConvTranspose2d(inputs, outputs, kernel, stride, padding=stride - 1, bias=bias))
 
-        unnormalised = normalisation == "none"
+        unnormalised = self.normalisation == "none"
         self.convs = nn.ModuleList([up(self.input_size, widths[0], base, 1, unnormalised)])
         self.convs += [up(a, b, 4, 2, unnormalised) for a, b in itertools.pairwise(widths)]
-        self.norms = nn.ModuleList(
-            initialise(
-                norm_layer(normalisation, channels, num_classes=self.norm_classes, statistics=sampling_statistics),
-                initialisation,
-            )
-            for channels in widths
-        )
-        self.to_image = up(widths[-1], image_channels, 4, 2, False)
+        norms = [initialise(self.conditional_norm(channels), self.initialisation) for channels in widths]
+        self.norms = nn.ModuleList(norms)
+        self.to_image = up(widths[-1], self.image_channels, 4, 2, False)
 
     def forward(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
         h = self.conditioned(z, labels)[:, :, None, None]
@@ -119,7 +108,8 @@ class DCGANGenerator(ConditionalGenerator):
         return torch.tanh(self.to_image(h))
 
 
-class DCGANBackbone(nn.Module):
+@network
+class DCGANBackbone(ImageBackbone):
     """images [B, C, S, S] -> features [B, channels], the flattened 4x4 stage; blocks: the stages after their LeakyReLU.
 
     conditioning: `concat` adds a learned plane of the class to the image as one more channel (Mirza and Osindero,
@@ -127,46 +117,38 @@ class DCGANBackbone(nn.Module):
     Raises SparringError for a size that is not 4 to 7 times a power of 2.
     """
 
-    def __init__(
-        self,
-        *,
-        image_size: int,
-        image_channels: int = 3,
-        num_classes: int = 0,
-        width: int = 128,
-        max_width: int = 1024,
-        normalisation: Normalisation = "batch",
-        spectral_norm: SpectralNormKind = "none",
-        conditioning: Literal["none", "concat"] = "none",
-        initialisation: Initialisation = "normal",
-    ):
-        super().__init__()
-        check_positive("dcgan", width=width, max_width=max_width, image_channels=image_channels)
-        base, doublings = base_and_doublings(image_size, "dcgan")
-        widths = stage_widths(width, doublings, max_width)
-        self.spectral_norm, self.initialisation, self.image_size = spectral_norm, initialisation, image_size
-        self.couples_batch = normalisation == "batch" and doublings > 1  # the first stage has no normalisation
-        self.uses_labels = conditioning == "concat"
+    width: int = 128
+    max_width: int = 1024
+    normalisation: Normalisation = "batch"
+    spectral_norm: SpectralNormKind = "none"
+    conditioning: Literal["none", "concat"] = "none"
+    initialisation: Initialisation = "normal"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_positive("dcgan", width=self.width, max_width=self.max_width, image_channels=self.image_channels)
+        base, doublings = base_and_doublings(self.image_size, "dcgan")
+        widths = stage_widths(self.width, doublings, self.max_width)
+        self.couples_batch = self.normalisation == "batch" and doublings > 1  # the first stage has no normalisation
+        self.uses_labels = self.conditioning == "concat"
         self.class_plane: nn.Embedding | None = None
         if self.uses_labels:
-            if not num_classes:
+            if not self.num_classes:
                 raise SparringError("backbone conditioning=concat needs class labels, and the data have none")
-            self.class_plane = nn.Embedding(num_classes, image_size**2)  # N(0, 1), the scale of the pixels
+            self.class_plane = nn.Embedding(self.num_classes, self.image_size**2)  # N(0, 1), the scale of the pixels
 
         def down(inputs: int, outputs: int, bias: bool) -> nn.Module:
-            conv = nn.Conv2d(inputs, outputs, 4, 2, padding=1, bias=bias)
-            return normalise_spectrally(initialise(conv, initialisation), spectral_norm)
+            return started(self, nn.Conv2d(inputs, outputs, 4, 2, padding=1, bias=bias))
 
-        self.convs = nn.ModuleList([down(image_channels + self.uses_labels, widths[0], False)])
-        self.convs += [down(a, b, normalisation == "none") for a, b in itertools.pairwise(widths)]
-        self.norms = nn.ModuleList([nn.Identity()])
-        self.norms += [initialise(norm_layer(normalisation, channels), initialisation) for channels in widths[1:]]
+        self.convs = nn.ModuleList([down(self.image_channels + self.uses_labels, widths[0], False)])
+        self.convs += [down(a, b, self.normalisation == "none") for a, b in itertools.pairwise(widths)]
+        norms = [initialise(norm_layer(self.normalisation, channels), self.initialisation) for channels in widths[1:]]
+        self.norms = nn.ModuleList([nn.Identity(), *norms])
         self.channels = widths[-1] * base**2
 
     def make_head(self, name: str, outputs: int) -> nn.Module:
         """A bias-free convolution over the whole last stage, that is a bias-free linear layer on its flattened values."""
-        head = initialise(nn.Linear(self.channels, outputs, bias=False), self.initialisation)
-        return normalise_spectrally(head, self.spectral_norm)
+        return started(self, nn.Linear(self.channels, outputs, bias=False))
 
     def forward(self, images: Tensor, labels: Tensor | None = None) -> tuple[Tensor, list[Tensor]]:
         h = images if self.class_plane is None else torch.cat([images, self._plane(images, labels)], 1)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from dataclasses import dataclass, field, fields
+from typing import Literal, TypeVar, get_type_hints
 
 import torch
 from torch import Tensor, nn
+from typing_extensions import dataclass_transform
 
 from sparring.errors import SparringError
 
@@ -109,6 +111,19 @@ class ClassLatent(nn.Module):
         return torch.cat([z, self.embedding(labels)], 1)
 
 
+Made = TypeVar("Made", bound=nn.Module)
+
+
+@dataclass_transform(kw_only_default=True, eq_default=False, field_specifiers=(field,))
+def network(made: type[Made]) -> type[Made]:
+    """A class whose fields are its constructor's keywords, a recipe's options; `__post_init__` makes the layers."""
+    made = dataclass(kw_only=True, eq=False, repr=False)(made)
+    hints = get_type_hints(made)  # fields may come from other modules, whose names `__init__` does not know
+    made.__init__.__annotations__ = {each.name: hints[each.name] for each in fields(made) if each.init}  # type: ignore[arg-type, misc]
+    return made
+
+
+@network
 class ConditionalGenerator(nn.Module):
     """What the library's generators share: latents, and how the class enters.
 
@@ -117,23 +132,23 @@ class ConditionalGenerator(nn.Module):
     evaluation; with `batch` no running statistics exist and an image depends on the others of its batch.
     """
 
-    def __init__(
-        self,
-        *,
-        latent_size: int,
-        num_classes: int,
-        conditioning: ClassConditioning,
-        normalisation: Normalisation,
-        sampling_statistics: Statistics = "running",
-    ):
+    latent_size: int = 128
+    num_classes: int = 0
+    conditioning: ClassConditioning = "none"
+    normalisation: Normalisation = "batch"
+    sampling_statistics: Statistics = "running"
+
+    def __post_init__(self) -> None:
         super().__init__()
+        latent_size, num_classes, conditioning = self.latent_size, self.num_classes, self.conditioning
         check_positive("the generator", latent_size=latent_size)
         if conditioning != "none" and not num_classes:
             raise SparringError(f"generator conditioning={conditioning} needs class labels, and the data have none")
-        if conditioning == "conditional_batch_norm" and normalisation != "batch":
-            raise SparringError(f"conditioning=conditional_batch_norm needs normalisation=batch, got {normalisation}")
-        self.latent_size, self.num_classes, self.conditioning = latent_size, num_classes, conditioning
-        self.batch_statistics = normalisation == "batch" and sampling_statistics == "batch"
+        if conditioning == "conditional_batch_norm" and self.normalisation != "batch":
+            raise SparringError(
+                f"conditioning=conditional_batch_norm needs normalisation=batch, got {self.normalisation}"
+            )
+        self.batch_statistics = self.normalisation == "batch" and self.sampling_statistics == "batch"
         self.class_latent = ClassLatent(num_classes, latent_size) if conditioning == "concat" else None
         self.input_size = 2 * latent_size if conditioning == "concat" else latent_size
         self.norm_classes = num_classes if conditioning == "conditional_batch_norm" else 0
@@ -145,3 +160,36 @@ class ConditionalGenerator(nn.Module):
                 f"a generator with conditioning={self.conditioning} makes images of a class: pass labels"
             )
         return z if self.class_latent is None else self.class_latent(z, labels)
+
+
+@network
+class ImageGenerator(ConditionalGenerator):
+    """A generator of images [B, C, S, S] in [-1, 1]."""
+
+    image_size: int
+    image_channels: int = 3
+
+    def conditional_norm(self, channels: int, *, eps: float = 1e-5, momentum: float = 0.1) -> nn.Module:
+        """The normalisation after a layer of so many channels; conditional where the options say so."""
+        return norm_layer(
+            self.normalisation,
+            channels,
+            num_classes=self.norm_classes,
+            eps=eps,
+            momentum=momentum,
+            statistics=self.sampling_statistics,
+        )
+
+
+@network
+class ImageBackbone(nn.Module):
+    """A backbone on images [B, C, S, S]."""
+
+    image_size: int
+    image_channels: int = 3
+    num_classes: int = 0
+
+    uses_labels = False
+
+    def __post_init__(self) -> None:
+        super().__init__()

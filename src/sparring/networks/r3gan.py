@@ -15,6 +15,7 @@ Deviations: tanh at G's end (theirs has none), because images are in [-1, 1] eve
 
 from __future__ import annotations
 
+from dataclasses import field
 from typing import Literal
 
 import torch
@@ -22,7 +23,15 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from sparring.errors import SparringError
-from sparring.networks.layers import ConditionalGenerator, base_and_doublings, check_positive
+from sparring.networks.layers import (
+    ImageBackbone,
+    ImageGenerator,
+    Normalisation,
+    Statistics,
+    base_and_doublings,
+    check_positive,
+    network,
+)
 
 LEAK = 0.2
 LEAK_GAIN = (2 / (1 + LEAK**2)) ** 0.5
@@ -72,7 +81,8 @@ class Resample(nn.Module):
         return F.conv2d(F.pad(x, (1, 0, 1, 0)), self.filter, stride=2, groups=x.shape[1])
 
 
-def _stages(width: int, blocks: int, expansion: int, cardinality: int, stages: int) -> nn.ModuleList:
+def _stages(network: R3GANGenerator | R3GANBackbone, stages: int) -> nn.ModuleList:
+    width, blocks, expansion, cardinality = network.width, network.blocks, network.expansion, network.cardinality
     check_positive("r3gan", width=width, blocks=blocks, expansion=expansion, cardinality=cardinality)
     if width * expansion % cardinality:
         raise SparringError(
@@ -85,32 +95,27 @@ def _stages(width: int, blocks: int, expansion: int, cardinality: int, stages: i
     )
 
 
-class R3GANGenerator(ConditionalGenerator):
+@network
+class R3GANGenerator(ImageGenerator):
     """z [B, Z], labels [B] or None -> images [B, C, S, S] in [-1, 1], S being 4 to 7 times a power of 2."""
 
-    def __init__(
-        self,
-        *,
-        image_size: int,
-        image_channels: int = 3,
-        latent_size: int = 128,
-        num_classes: int = 0,
-        width: int = 96,
-        blocks: int = 2,
-        expansion: int = 2,
-        cardinality: int = 12,
-        conditioning: Literal["none", "concat"] = "none",
-    ):
-        super().__init__(
-            latent_size=latent_size, num_classes=num_classes, conditioning=conditioning, normalisation="none"
-        )
-        check_positive("r3gan", image_channels=image_channels)
-        base, doublings = base_and_doublings(image_size, "r3gan")
-        self.stages = _stages(width, blocks, expansion, cardinality, doublings + 1)
-        self.linear = _start(nn.Linear(self.input_size, width, bias=False))
-        self.basis = nn.Parameter(torch.randn(width, base, base))
-        self.up = Resample(width, "double")
-        self.to_image = _start(nn.Conv2d(width, image_channels, 1, bias=False))
+    width: int = 96
+    blocks: int = 2
+    expansion: int = 2
+    cardinality: int = 12
+    conditioning: Literal["none", "concat"] = "none"
+    normalisation: Normalisation = field(init=False, default="none")
+    sampling_statistics: Statistics = field(init=False, default="running")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_positive("r3gan", image_channels=self.image_channels)
+        base, doublings = base_and_doublings(self.image_size, "r3gan")
+        self.stages = _stages(self, doublings + 1)
+        self.linear = _start(nn.Linear(self.input_size, self.width, bias=False))
+        self.basis = nn.Parameter(torch.randn(self.width, base, base))
+        self.up = Resample(self.width, "double")
+        self.to_image = _start(nn.Conv2d(self.width, self.image_channels, 1, bias=False))
 
     def forward(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
         h = self.linear(self.conditioned(z, labels))[:, :, None, None] * self.basis
@@ -119,32 +124,27 @@ class R3GANGenerator(ConditionalGenerator):
         return torch.tanh(self.to_image(h))
 
 
-class R3GANBackbone(nn.Module):
+@network
+class R3GANBackbone(ImageBackbone):
     """images [B, C, S, S] -> features [B, width]; blocks: each stage's output before it is halved, which no activation
     follows in this network."""
 
-    couples_batch = False
-    uses_labels = False
+    width: int = 96
+    blocks: int = 2
+    expansion: int = 2
+    cardinality: int = 12
 
-    def __init__(
-        self,
-        *,
-        image_size: int,
-        image_channels: int = 3,
-        num_classes: int = 0,
-        width: int = 96,
-        blocks: int = 2,
-        expansion: int = 2,
-        cardinality: int = 12,
-    ):
-        super().__init__()
-        check_positive("r3gan", image_channels=image_channels)
-        base, doublings = base_and_doublings(image_size, "r3gan")
-        self.channels = width
-        self.stages = _stages(width, blocks, expansion, cardinality, doublings + 1)
-        self.from_image = _start(nn.Conv2d(image_channels, width, 1, bias=False))
-        self.down = Resample(width, "halve")
-        self.basis = _start(nn.Conv2d(width, width, base, groups=width, bias=False))
+    couples_batch = False
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_positive("r3gan", image_channels=self.image_channels)
+        base, doublings = base_and_doublings(self.image_size, "r3gan")
+        self.channels = self.width
+        self.stages = _stages(self, doublings + 1)
+        self.from_image = _start(nn.Conv2d(self.image_channels, self.width, 1, bias=False))
+        self.down = Resample(self.width, "halve")
+        self.basis = _start(nn.Conv2d(self.width, self.width, base, groups=self.width, bias=False))
 
     def make_head(self, name: str, outputs: int) -> nn.Module:
         """A bias-free linear layer."""

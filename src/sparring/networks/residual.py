@@ -15,6 +15,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
+from itertools import pairwise
 from typing import Literal
 
 import torch
@@ -23,11 +25,11 @@ from torch import Tensor, nn
 
 from sparring.networks.image_conv import ImageConv
 from sparring.networks.layers import (
-    ClassConditioning,
-    ConditionalGenerator,
+    ImageBackbone,
+    ImageGenerator,
     Normalisation,
-    Statistics,
     check_positive,
+    network,
     norm_layer,
     normalised,
 )
@@ -126,61 +128,42 @@ class DiscriminatorBlock(nn.Module):
         return h.add_(self.shortcut(F.avg_pool2d(x, 2) if self.halve else x))
 
 
-class ResidualGenerator(ConditionalGenerator):
+@network
+class ResidualGenerator(ImageGenerator):
     """z -> linear -> [widths[0], base, base] -> one block per further width -> norm, ReLU, convolution, tanh.
 
-    The last normalisation is not conditional. last_kernel: size of the last convolution. stage_ends: a module to run after
-    a block, by the block's index (SAGAN's attention).
+    The last normalisation is not conditional.
     """
 
-    def __init__(
+    upsampling: Upsampling = "nearest"
+    spectral_norm: SpectralNormKind = "none"
+    fused: bool = True
+
+    def make_layers(
         self,
-        *,
         base: int,
         widths: Sequence[int],
-        image_channels: int,
         start: Start,
-        upsampling: Upsampling,
-        latent_size: int,
-        num_classes: int,
-        conditioning: ClassConditioning,
-        normalisation: Normalisation,
-        sampling_statistics: Statistics,
+        *,
         last_kernel: int = 3,
         eps: float = 1e-5,
         momentum: float = 0.1,
         stage_ends: dict[int, nn.Module] | None = None,
-        fused: bool = True,
-    ):
-        super().__init__(
-            latent_size=latent_size,
-            num_classes=num_classes,
-            conditioning=conditioning,
-            normalisation=normalisation,
-            sampling_statistics=sampling_statistics,
-        )
-        check_positive("the generator", image_channels=image_channels, width=min(widths))
-
-        def norm(channels: int, classes: int = self.norm_classes) -> nn.Module:
-            return norm_layer(
-                normalisation,
-                channels,
-                num_classes=classes,
-                eps=eps,
-                momentum=momentum,
-                statistics=sampling_statistics,
-            )
-
+    ) -> None:
+        """last_kernel: size of the last convolution. stage_ends: a module to run after a block, by the block's index."""
+        check_positive("the generator", image_channels=self.image_channels, width=min(widths))
+        norm = partial(self.conditional_norm, eps=eps, momentum=momentum)
         self.base = base
         self.linear = start(nn.Linear(self.input_size, widths[0] * base**2))
         self.blocks = nn.ModuleList(
-            GeneratorBlock(inputs, outputs, start, norm, upsampling, fused=fused)
-            for inputs, outputs in zip(widths[:-1], widths[1:], strict=True)
+            GeneratorBlock(inputs, outputs, start, norm, self.upsampling, fused=self.fused)
+            for inputs, outputs in pairwise(widths)
         )
         ends = stage_ends or {}
         self.stage_ends = nn.ModuleList(ends.get(i, nn.Identity()) for i in range(len(self.blocks)))
-        self.last_norm = norm(widths[-1], 0)
-        self.to_image = start(ImageConv(widths[-1], image_channels, last_kernel, fused=fused))
+        statistics = self.sampling_statistics
+        self.last_norm = norm_layer(self.normalisation, widths[-1], eps=eps, momentum=momentum, statistics=statistics)
+        self.to_image = start(ImageConv(widths[-1], self.image_channels, last_kernel, fused=self.fused))
 
     def forward(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
         h = self.linear(self.conditioned(z, labels)).view(len(z), -1, self.base, self.base)
@@ -189,41 +172,38 @@ class ResidualGenerator(ConditionalGenerator):
         return torch.tanh(self.to_image(activated(self.last_norm, h, None)))
 
 
-class ResidualBackbone(nn.Module):
+@network
+class ResidualBackbone(ImageBackbone):
     """images -> one block per width, the first `halvings` of them halving -> ReLU -> the sum over all pixels.
 
-    hidden: whether the channels between a block's two convolutions are those of its inputs (SNGAN) or outputs (SAGAN); in
-    the first block always its outputs. What it shows as blocks is each block's output after the ReLU that follows.
+    What it shows as blocks is each block's output after the ReLU that follows.
     """
 
-    uses_labels = False
+    normalisation: Normalisation = "none"
+    spectral_norm: SpectralNormKind = "exact"
+    fused: bool = True
 
-    def __init__(
+    def make_layers(
         self,
-        *,
-        image_channels: int,
         widths: Sequence[int],
         halvings: int,
         start: Start,
-        normalisation: Normalisation = "none",
+        *,
         hidden: Literal["inputs", "outputs"] = "inputs",
         stage_ends: dict[int, nn.Module] | None = None,
-        fused: bool = True,
-    ):
-        super().__init__()
-        check_positive("the backbone", image_channels=image_channels, width=min(widths))
-
-        def norm(channels: int) -> nn.Module:
-            return norm_layer(normalisation, channels)
-
-        self.spectral_norm = start.spectral_norm
-        self.couples_batch = normalisation == "batch"
+    ) -> None:
+        """hidden: whether the channels between a block's two convolutions are those of its inputs (SNGAN) or outputs
+        (SAGAN); in the first block always its outputs. stage_ends: as the generator's.
+        """
+        check_positive("the backbone", image_channels=self.image_channels, width=min(widths))
+        norm = partial(norm_layer, self.normalisation)
+        self.couples_batch = self.normalisation == "batch"
         self.channels = widths[-1]
         self.stages = nn.ModuleList()
-        for i, (inputs, outputs) in enumerate(zip([image_channels, *widths[:-1]], widths, strict=True)):
-            between = outputs if i == 0 or hidden == "outputs" else inputs
+        for i, (inputs, outputs) in enumerate(pairwise([self.image_channels, *widths])):
+            inner, halve = outputs if i == 0 or hidden == "outputs" else inputs, i < halvings
             self.stages.append(
-                DiscriminatorBlock(inputs, between, outputs, start, norm, halve=i < halvings, first=i == 0, fused=fused)
+                DiscriminatorBlock(inputs, inner, outputs, start, norm, halve=halve, first=i == 0, fused=self.fused)
             )
         ends = stage_ends or {}
         self.stage_ends = nn.ModuleList(ends.get(i, nn.Identity()) for i in range(len(widths)))

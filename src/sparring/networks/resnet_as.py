@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from sparring.networks.layers import ClassConditioning, Normalisation, Statistics, base_and_doublings
+from sparring.networks.layers import base_and_doublings, network
 from sparring.networks.resampling import Upsampling
 from sparring.networks.residual import (
     Layout,
@@ -31,50 +31,31 @@ GENERATOR_PYRAMID_WIDTH = 64
 BACKBONE_PYRAMID_WIDTH = {3: 96}  # by doublings: 96 at 32 pixels, 64 elsewhere
 
 
+@network
 class ASGenerator(ResidualGenerator):
     """z [B, Z], labels [B] or None -> images [B, C, S, S] in [-1, 1], S being 4 to 7 times a power of 2.
 
     width: channels at the full size; None is the authors' for the layout.
     """
 
-    def __init__(
-        self,
-        *,
-        image_size: int,
-        image_channels: int = 3,
-        latent_size: int = 128,
-        num_classes: int = 0,
-        layout: Layout = "constant",
-        width: int | None = None,
-        max_width: int = 1024,
-        upsampling: Upsampling = "bilinear",
-        normalisation: Normalisation = "batch",
-        spectral_norm: SpectralNormKind = "none",
-        conditioning: ClassConditioning = "none",
-        initialisation: Literal["xavier", "default"] = "xavier",
-        sampling_statistics: Statistics = "running",
-        fused: bool = True,
-    ):
-        base, doublings = base_and_doublings(image_size, "resnet_as")
+    layout: Layout = "constant"
+    width: int | None = None
+    max_width: int = 1024
+    upsampling: Upsampling = "bilinear"
+    initialisation: Literal["xavier", "default"] = "xavier"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        base, doublings = base_and_doublings(self.image_size, "resnet_as")
+        width = self.width
         if width is None:
-            width = CONSTANT_WIDTH if layout == "constant" else GENERATOR_PYRAMID_WIDTH
-        xavier = initialisation == "xavier"
-        super().__init__(
-            base=base,
-            widths=generator_widths(layout, width, doublings, max_width),
-            image_channels=image_channels,
-            start=Start(spectral_norm, convolutions=xavier, linear=xavier),
-            upsampling=upsampling,
-            latent_size=latent_size,
-            num_classes=num_classes,
-            conditioning=conditioning,
-            normalisation=normalisation,
-            sampling_statistics=sampling_statistics,
-            last_kernel=1,
-            fused=fused,
-        )
+            width = CONSTANT_WIDTH if self.layout == "constant" else GENERATOR_PYRAMID_WIDTH
+        xavier = self.initialisation == "xavier"
+        start = Start(self.spectral_norm, convolutions=xavier, linear=xavier)
+        self.make_layers(base, generator_widths(self.layout, width, doublings, self.max_width), start, last_kernel=1)
 
 
+@network
 class ASBackbone(ResidualBackbone):
     """images [B, C, S, S] -> features [B, channels]; blocks: its residual blocks after the following ReLU.
 
@@ -82,27 +63,16 @@ class ASBackbone(ResidualBackbone):
     authors' for the layout.
     """
 
-    def __init__(
-        self,
-        *,
-        image_size: int,
-        image_channels: int = 3,
-        num_classes: int = 0,
-        layout: Layout = "constant",
-        width: int | None = None,
-        max_width: int = 1024,
-        normalisation: Normalisation = "none",
-        spectral_norm: SpectralNormKind = "none",
-        fused: bool = True,
-    ):
-        _, doublings = base_and_doublings(image_size, "resnet_as")
+    layout: Layout = "constant"
+    width: int | None = None
+    max_width: int = 1024
+    spectral_norm: SpectralNormKind = "none"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _, doublings = base_and_doublings(self.image_size, "resnet_as")
+        width = self.width
         if width is None:
-            width = CONSTANT_WIDTH if layout == "constant" else BACKBONE_PYRAMID_WIDTH.get(doublings, 64)
-        super().__init__(
-            image_channels=image_channels,
-            widths=backbone_widths(layout, width, doublings, max_width),
-            halvings=doublings + 1,
-            start=Start(spectral_norm),
-            normalisation=normalisation,
-            fused=fused,
-        )
+            width = CONSTANT_WIDTH if self.layout == "constant" else BACKBONE_PYRAMID_WIDTH.get(doublings, 64)
+        widths = backbone_widths(self.layout, width, doublings, self.max_width)
+        self.make_layers(widths, doublings + 1, Start(self.spectral_norm))

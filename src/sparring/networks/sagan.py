@@ -23,8 +23,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from sparring.networks.layers import ClassConditioning, Normalisation, Statistics, base_and_doublings
-from sparring.networks.resampling import Upsampling
+from sparring.networks.layers import base_and_doublings, network
 from sparring.networks.residual import ResidualBackbone, ResidualGenerator, Start
 from sparring.networks.spectral import SpectralNormKind, spectral_norm
 
@@ -76,83 +75,47 @@ def _widths(width: int, doublings: int) -> list[int]:
     return [width << halvings for halvings in range(doublings)]
 
 
+@network
 class SAGANGenerator(ResidualGenerator):
     """z [B, Z], labels [B] or None -> images [B, C, S, S] in [-1, 1], S being 4 to 7 times a power of 2.
 
     attention: None is the authors', above 32 pixels alone.
     """
 
-    def __init__(
-        self,
-        *,
-        image_size: int,
-        image_channels: int = 3,
-        latent_size: int = 128,
-        num_classes: int = 0,
-        width: int = 64,
-        attention: bool | None = None,
-        upsampling: Upsampling = "nearest",
-        normalisation: Normalisation = "batch",
-        spectral_norm: SpectralNormKind = "clamp",
-        conditioning: ClassConditioning = "none",
-        batch_norm_momentum: float = MOMENTUM,
-        sampling_statistics: Statistics = "running",
-        fused: bool = True,
-    ):
-        base, doublings = base_and_doublings(image_size, "sagan")
-        widths = _widths(width, doublings)[::-1]
+    width: int = 64
+    attention: bool | None = None
+    spectral_norm: SpectralNormKind = "clamp"
+    batch_norm_momentum: float = MOMENTUM
+
+    def __post_init__(self) -> None:
+        base, doublings = base_and_doublings(self.image_size, "sagan")
+        widths = _widths(self.width, doublings)[::-1]
         ends: dict[int, nn.Module] = {}
-        if _has_attention(attention, doublings):
+        if _has_attention(self.attention, doublings):
             after = max(0, doublings - 3)  # the block that ends at a quarter of the size
-            ends[after] = SelfAttention(widths[after], _attention_kind(spectral_norm))
-        super().__init__(
-            base=base,
-            widths=[widths[0], *widths],
-            image_channels=image_channels,
-            start=Start(spectral_norm, gain=1),
-            upsampling=upsampling,
-            latent_size=latent_size,
-            num_classes=num_classes,
-            conditioning=conditioning,
-            normalisation=normalisation,
-            sampling_statistics=sampling_statistics,
-            eps=EPS,
-            momentum=batch_norm_momentum,
-            stage_ends=ends,
-            fused=fused,
-        )
+            ends[after] = SelfAttention(widths[after], _attention_kind(self.spectral_norm))
+        super().__post_init__()  # a class embedding starts after the attention
+        start, momentum = Start(self.spectral_norm, gain=1), self.batch_norm_momentum
+        self.make_layers(base, [widths[0], *widths], start, eps=EPS, momentum=momentum, stage_ends=ends)
 
 
+@network
 class SAGANBackbone(ResidualBackbone):
     """images [B, C, S, S] -> features [B, channels], summed over pixels; blocks: its residual blocks after the following
     ReLU, attention included. attention: None is the authors', above 32 pixels alone.
     """
 
-    def __init__(
-        self,
-        *,
-        image_size: int,
-        image_channels: int = 3,
-        num_classes: int = 0,
-        width: int = 64,
-        attention: bool | None = None,
-        normalisation: Normalisation = "none",
-        spectral_norm: SpectralNormKind = "clamp",
-        fused: bool = True,
-    ):
-        _, doublings = base_and_doublings(image_size, "sagan")
-        widths = _widths(width, doublings)
+    width: int = 64
+    attention: bool | None = None
+    spectral_norm: SpectralNormKind = "clamp"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _, doublings = base_and_doublings(self.image_size, "sagan")
+        widths = _widths(self.width, doublings)
         ends: dict[int, nn.Module] = {}
-        if _has_attention(attention, doublings):
+        if _has_attention(self.attention, doublings):
             after = min(1, doublings - 1)
-            ends[after] = SelfAttention(widths[after], _attention_kind(spectral_norm))
-        super().__init__(
-            image_channels=image_channels,
-            widths=[*widths, widths[-1]],
-            halvings=doublings,
-            start=Start(spectral_norm, gain=1),
-            normalisation=normalisation,
-            hidden="outputs",
-            stage_ends=ends,
-            fused=fused,
-        )
+            ends[after] = SelfAttention(widths[after], _attention_kind(self.spectral_norm))
+        start = Start(self.spectral_norm, gain=1)
+        self.make_layers([*widths, widths[-1]], doublings, start, hidden="outputs", stage_ends=ends)

@@ -22,18 +22,17 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from sparring.networks.dcgan import Initialisation, initialise
+from sparring.networks.dcgan import Initialisation, started
 from sparring.networks.layers import (
-    ClassConditioning,
-    ConditionalGenerator,
+    ImageBackbone,
+    ImageGenerator,
     Normalisation,
-    Statistics,
     base_and_doublings,
     check_positive,
+    network,
     norm_layer,
     normalised,
 )
-from sparring.networks.resampling import Upsampling
 from sparring.networks.residual import (
     Layout,
     ResidualBackbone,
@@ -43,7 +42,6 @@ from sparring.networks.residual import (
     generator_widths,
 )
 from sparring.networks.spectral import SpectralNormKind
-from sparring.networks.spectral import spectral_norm as normalise_spectrally
 
 LEAK = 0.1
 CONSTANT_UP_TO = 3  # doublings: the paper's ResNet for 32 pixels keeps its width, the larger ones do not
@@ -57,6 +55,7 @@ def _layout(layout: Layout | Literal["auto"], doublings: int) -> Layout:
     return "constant" if doublings <= CONSTANT_UP_TO else "pyramid"
 
 
+@network
 class SNGANGenerator(ResidualGenerator):
     """z [B, Z], labels [B] or None -> images [B, C, S, S] in [-1, 1], S being 4 to 7 times a power of 2.
 
@@ -64,40 +63,19 @@ class SNGANGenerator(ResidualGenerator):
     full size; None is the paper's.
     """
 
-    def __init__(
-        self,
-        *,
-        image_size: int,
-        image_channels: int = 3,
-        latent_size: int = 128,
-        num_classes: int = 0,
-        layout: Literal["auto", "constant", "pyramid"] = "auto",
-        width: int | None = None,
-        max_width: int = 1024,
-        upsampling: Upsampling = "nearest",
-        normalisation: Normalisation = "batch",
-        spectral_norm: SpectralNormKind = "none",
-        conditioning: ClassConditioning = "none",
-        sampling_statistics: Statistics = "running",
-        fused: bool = True,
-    ):
-        base, doublings = base_and_doublings(image_size, "sngan")
-        shape = _layout(layout, doublings)
-        super().__init__(
-            base=base,
-            widths=generator_widths(shape, GENERATOR_WIDTH[shape] if width is None else width, doublings, max_width),
-            image_channels=image_channels,
-            start=Start(spectral_norm),
-            upsampling=upsampling,
-            latent_size=latent_size,
-            num_classes=num_classes,
-            conditioning=conditioning,
-            normalisation=normalisation,
-            sampling_statistics=sampling_statistics,
-            fused=fused,
-        )
+    layout: Literal["auto", "constant", "pyramid"] = "auto"
+    width: int | None = None
+    max_width: int = 1024
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        base, doublings = base_and_doublings(self.image_size, "sngan")
+        layout = _layout(self.layout, doublings)
+        width = GENERATOR_WIDTH[layout] if self.width is None else self.width
+        self.make_layers(base, generator_widths(layout, width, doublings, self.max_width), Start(self.spectral_norm))
 
 
+@network
 class SNGANBackbone(ResidualBackbone):
     """images [B, C, S, S] -> features [B, channels]; blocks: its residual blocks after the following ReLU.
 
@@ -106,72 +84,43 @@ class SNGANBackbone(ResidualBackbone):
     stands before each ReLU but those that see the image.
     """
 
-    def __init__(
-        self,
-        *,
-        image_size: int,
-        image_channels: int = 3,
-        num_classes: int = 0,
-        layout: Literal["auto", "constant", "pyramid"] = "auto",
-        width: int | None = None,
-        max_width: int = 1024,
-        normalisation: Normalisation = "none",
-        spectral_norm: SpectralNormKind = "exact",
-        fused: bool = True,
-    ):
-        _, doublings = base_and_doublings(image_size, "sngan")
-        shape = _layout(layout, doublings)
-        super().__init__(
-            image_channels=image_channels,
-            widths=backbone_widths(shape, BACKBONE_WIDTH[shape] if width is None else width, doublings, max_width),
-            halvings=max(1, doublings - 1) if shape == "constant" else doublings + 1,
-            start=Start(spectral_norm),
-            normalisation=normalisation,
-            fused=fused,
+    layout: Literal["auto", "constant", "pyramid"] = "auto"
+    width: int | None = None
+    max_width: int = 1024
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _, doublings = base_and_doublings(self.image_size, "sngan")
+        layout = _layout(self.layout, doublings)
+        widths = backbone_widths(
+            layout, BACKBONE_WIDTH[layout] if self.width is None else self.width, doublings, self.max_width
         )
+        halvings = max(1, doublings - 1) if layout == "constant" else doublings + 1
+        self.make_layers(widths, halvings, Start(self.spectral_norm))
 
 
-class CNNGenerator(ConditionalGenerator):
+@network
+class CNNGenerator(ImageGenerator):
     """z -> linear -> stride-2 4x4 transposed convolutions with norm and ReLU, from 8 `width` to `width` channels at 32
     pixels -> 3x3 convolution, tanh. Every layer has a bias; the linear one has neither norm nor ReLU after it.
     """
 
-    def __init__(
-        self,
-        *,
-        image_size: int,
-        image_channels: int = 3,
-        latent_size: int = 128,
-        num_classes: int = 0,
-        width: int = 64,
-        max_width: int = 1024,
-        normalisation: Normalisation = "batch",
-        spectral_norm: SpectralNormKind = "none",
-        conditioning: ClassConditioning = "none",
-        initialisation: Initialisation = "normal",
-        sampling_statistics: Statistics = "running",
-    ):
-        super().__init__(
-            latent_size=latent_size,
-            num_classes=num_classes,
-            conditioning=conditioning,
-            normalisation=normalisation,
-            sampling_statistics=sampling_statistics,
-        )
-        check_positive("sngan_cnn", width=width, max_width=max_width, image_channels=image_channels)
-        self.base, doublings = base_and_doublings(image_size, "sngan_cnn")
-        widths = generator_widths("pyramid", width, doublings, max_width)
+    width: int = 64
+    max_width: int = 1024
+    spectral_norm: SpectralNormKind = "none"
+    initialisation: Initialisation = "normal"
 
-        def started(layer: nn.Module) -> nn.Module:
-            return normalise_spectrally(initialise(layer, initialisation), spectral_norm)
-
-        self.linear = started(nn.Linear(self.input_size, widths[0] * self.base**2))
-        self.convs = nn.ModuleList(started(nn.ConvTranspose2d(a, b, 4, 2, padding=1)) for a, b in pairwise(widths))
-        self.norms = nn.ModuleList(
-            norm_layer(normalisation, channels, num_classes=self.norm_classes, statistics=sampling_statistics)
-            for channels in widths[1:]
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_positive("sngan_cnn", width=self.width, max_width=self.max_width, image_channels=self.image_channels)
+        self.base, doublings = base_and_doublings(self.image_size, "sngan_cnn")
+        widths = generator_widths("pyramid", self.width, doublings, self.max_width)
+        self.linear = started(self, nn.Linear(self.input_size, widths[0] * self.base**2))
+        self.convs = nn.ModuleList(
+            started(self, nn.ConvTranspose2d(a, b, 4, 2, padding=1)) for a, b in pairwise(widths)
         )
-        self.to_image = started(nn.Conv2d(widths[-1], image_channels, 3, padding=1))
+        self.norms = nn.ModuleList(self.conditional_norm(channels) for channels in widths[1:])
+        self.to_image = started(self, nn.Conv2d(widths[-1], self.image_channels, 3, padding=1))
 
     def forward(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
         h = self.linear(self.conditioned(z, labels)).view(len(z), -1, self.base, self.base)
@@ -180,7 +129,8 @@ class CNNGenerator(ConditionalGenerator):
         return torch.tanh(self.to_image(h))
 
 
-class CNNBackbone(nn.Module):
+@network
+class CNNBackbone(ImageBackbone):
     """images -> per halving a 3x3 and a stride-2 4x4 convolution -> a last 3x3, each with norm and LeakyReLU.
 
     Channels double from `width` at the full size: 64, 128, 256 and 512 at 4x4 for 32 pixels. features [B, channels]: the
@@ -188,42 +138,31 @@ class CNNBackbone(nn.Module):
     and of the last convolution (four at 32 pixels).
     """
 
-    uses_labels = False
+    width: int = 64
+    max_width: int = 1024
+    normalisation: Normalisation = "none"
+    spectral_norm: SpectralNormKind = "exact"
+    pooling: Literal["flatten", "sum"] = "flatten"
+    initialisation: Initialisation = "normal"
 
-    def __init__(
-        self,
-        *,
-        image_size: int,
-        image_channels: int = 3,
-        num_classes: int = 0,
-        width: int = 64,
-        max_width: int = 1024,
-        normalisation: Normalisation = "none",
-        spectral_norm: SpectralNormKind = "exact",
-        pooling: Literal["flatten", "sum"] = "flatten",
-        initialisation: Initialisation = "normal",
-    ):
-        super().__init__()
-        check_positive("sngan_cnn", width=width, max_width=max_width, image_channels=image_channels)
-        base, doublings = base_and_doublings(image_size, "sngan_cnn")
-        self.spectral_norm, self.pooling, self.initialisation = spectral_norm, pooling, initialisation
-        self.couples_batch = normalisation == "batch"
-        widths = backbone_widths("pyramid", width, doublings, max_width)
-        self.channels = widths[-1] * (base**2 if pooling == "flatten" else 1)
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_positive("sngan_cnn", width=self.width, max_width=self.max_width, image_channels=self.image_channels)
+        base, doublings = base_and_doublings(self.image_size, "sngan_cnn")
+        self.couples_batch = self.normalisation == "batch"
+        widths = backbone_widths("pyramid", self.width, doublings, self.max_width)
+        self.channels = widths[-1] * (base**2 if self.pooling == "flatten" else 1)
         convs: list[nn.Module] = []
-        for inputs, outputs in pairwise([image_channels, *widths]):
+        for inputs, outputs in pairwise([self.image_channels, *widths]):
             convs.append(nn.Conv2d(inputs, outputs, 3, padding=1))
             if len(convs) < 2 * doublings:
                 convs.append(nn.Conv2d(outputs, outputs, 4, 2, padding=1))
-        self.convs = nn.ModuleList(self._started(conv) for conv in convs)
-        self.norms = nn.ModuleList(norm_layer(normalisation, int(conv.out_channels)) for conv in convs)  # type: ignore[arg-type]
-
-    def _started(self, layer: nn.Module) -> nn.Module:
-        return normalise_spectrally(initialise(layer, self.initialisation), self.spectral_norm)
+        self.convs = nn.ModuleList(started(self, conv) for conv in convs)
+        self.norms = nn.ModuleList(norm_layer(self.normalisation, int(conv.out_channels)) for conv in convs)  # type: ignore[arg-type]
 
     def make_head(self, name: str, outputs: int) -> nn.Module:
         """A linear layer with a bias, started as the convolutions are."""
-        return self._started(nn.Linear(self.channels, outputs))
+        return started(self, nn.Linear(self.channels, outputs))
 
     def forward(self, images: Tensor, labels: Tensor | None = None) -> tuple[Tensor, list[Tensor]]:
         h, blocks, last = images, [], len(self.convs) - 1
