@@ -17,12 +17,9 @@ from torch.nn.utils import parametrize
 from torch.nn.utils.parametrizations import spectral_norm as torch_spectral_norm
 
 from sparring.networks.autogan import Cell
-from sparring.networks.image_conv import ImageConv
 from sparring.networks.layers import normalised
-from sparring.networks.resampling import ConvPool, UpConv
 from sparring.networks.residual import DiscriminatorBlock, GeneratorBlock
 from sparring.networks.spectral import SpectralNorm
-from sparring.networks.winograd import Conv3x3
 
 
 def textbook_network(network: nn.Module) -> nn.Module:
@@ -34,8 +31,8 @@ def textbook_network(network: nn.Module) -> nn.Module:
             if type(child) in _PLAIN:
                 setattr(module, name, _PLAIN[type(child)](child))
     for module in plain.modules():
-        if isinstance(module, UpConv | ConvPool | ImageConv | Conv3x3):
-            module.fused = False
+        if hasattr(module, "fused"):
+            module.fused = False  # type: ignore[assignment]
     for path, norm in norms.items():
         _normalise(plain.get_submodule(path), norm)
     return plain.to(memory_format=torch.contiguous_format).train()
