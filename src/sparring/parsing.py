@@ -60,7 +60,8 @@ def parse_yaml(text: str, where: str) -> Any:
         values = yaml.load(text, _Loader)
     except SparringError:
         raise
-    except (yaml.YAMLError, ValueError, TypeError, AttributeError) as error:  # such as !!int of text, a list as a key
+    except (yaml.YAMLError, ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+        # such as !!int and !!bool of text, or a list as a key
         raise NotYAMLError(f"{where} is not valid YAML: {' '.join(str(error).split())[:300]}") from None
     check_values(values, where)
     return values

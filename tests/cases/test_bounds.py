@@ -289,6 +289,7 @@ def test_case_19_names_and_numbers_beyond_any(command, tmp_path, words, part):
         ("extends: quickstart\nsteps: 2026-13-45\n", "steps takes a whole number"),
         ("extends: " + "x" * 5_000 + "\n", "which is neither a file"),
         ("extends: .\n", "which is neither a file"),
+        ("extends: quickstart\nrun_in_full: !!bool maybe\n", "not valid YAML"),
         ('extends: quickstart\nname: "\\0"\n', "not text"),
     ],
 )
