@@ -27,6 +27,8 @@ SPLITS = {"train/a/0.png": 1, "train/b/0.png": 2, "test/a/0.png": 3}
         ("noise:norml", r"no noise is called 'noise:norml': did you mean 'normal'\?"),
         ("noise:normal:many", "'noise:normal:many' does not end in a number of images: write 'noise:normal:10000'"),
         ("noise:normal:0", "does not end in a number of images"),
+        ("", "the name of the images is empty: give a folder, a file or a data set"),
+        (" ", "the name of the images is empty"),
         ("noise:normal", r"'noise:normal' needs a size: set data\.size, e\.g\. data\.size=32"),
     ],
 )

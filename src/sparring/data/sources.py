@@ -170,6 +170,8 @@ def _cache_folder(cache: str | Path | bool | None) -> Path | None:
 
 def _from_name_or_path(source: str | Path, request: _Request) -> PackedImages:
     text = str(source)
+    if not text.strip():  # a path of no characters is the current folder, which nobody means
+        raise SparringError("the name of the images is empty: give a folder, a file or a data set")
     path = _place(source, request.root)
     if path is None:
         raise SparringError(_no_such_folder(text, request.root))
