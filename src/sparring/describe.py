@@ -35,7 +35,7 @@ def show(
     loaded = load_recipe(recipe, overrides, allow_code=allow_code)
     if isinstance(loaded, ClassifierRecipe):
         return describe_classifier(loaded)
-    with cure_for_moved(Path(recipe), loaded, verb="train") if is_run(recipe) else nullcontext():
+    with cure_for_moved(Path(recipe), loaded) if is_run(recipe) else nullcontext():
         return describe(loaded, note or (lambda text: None), parse_overrides(overrides))
 
 

@@ -237,7 +237,7 @@ def test_case_05_negatives_may_move_too_and_other_images_may_not(tmp_path):
     )
     run = sparring.train(recipe, out=tmp_path / "run", data=tiny_images())
     (tmp_path / "negatives.npz").unlink()
-    with pytest.raises(SparringError, match="other images: the negatives have changed"):
+    with pytest.raises(SparringError, match="other images: those of 'negatives' have changed"):
         sparring.train(
             recipe, {"negatives": str(tmp_path / "others.npz")}, out=run.folder, data=tiny_images(), resume=True
         )
@@ -265,7 +265,7 @@ def test_case_05_a_classifiers_images_may_move(tmp_path):
     assert before == [made.results["baseline"]["accuracy"], (made.folder / "classifier.safetensors").read_bytes()]
     assert made.recipe.data.source == str(tmp_path / "data2.npz")
     write_npz(tmp_path / "probe3.npz", tiny_images(seed=9))
-    with pytest.raises(SparringError, match="other images: the probe p q images have changed"):
+    with pytest.raises(SparringError, match="other images: those of 'probe p q' have changed"):
         train_classifier(made.folder, {"probes.p q": str(tmp_path / "probe3.npz")}, resume=True)
 
 

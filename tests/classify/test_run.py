@@ -93,7 +93,7 @@ def test_a_run_that_is_interrupted_goes_on_to_the_same_files(run, tmp_path, monk
 
 
 def test_other_negatives_or_none_of_the_images_are_refused_on_resume(run, without_report):
-    with pytest.raises(SparringError, match="started on other images: the negatives images have changed"):
+    with pytest.raises(SparringError, match="started on other images: those of 'negatives' have changed"):
         other = {**given(), "negatives": pictures(24, ("bottom",), seed=9)}
         train_classifier(TINY, CHANGES, out=run.folder, resume=True, **other)
     with pytest.raises(SparringError, match=r"came from Python \(python:PackedImages\): give them again"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,12 +11,14 @@ from typing import Any
 
 import pytest
 import torch
+import yaml
 
 import sparring
 from hits import Hit, KilledError, assert_same_run, ctrl_c, kill
 from sparring.errors import NonFiniteLossError, SparringError
-from sparring.files import read_rows
+from sparring.files import read_rows, write_json
 from sparring.run.checkpoint import CheckpointFolder, load_checkpoint, save_checkpoint
+from sparring.trust import CodeNotAllowedError
 from tiny import same_bits, tiny_images, tiny_recipe, without_times
 
 CLASSIFIER = {
@@ -252,7 +255,7 @@ def test_another_recipe_or_other_images_are_refused(kind, whole):
     ]:
         with pytest.raises(SparringError, match=listed):
             kind.train(whole, changes, resume=True)
-    with pytest.raises(SparringError, match=r"was started on other images: the (data|train images) have changed"):
+    with pytest.raises(SparringError, match=r"was started on other images: those of '(data|train)' have changed"):
         kind.train(whole, data=tiny_images(seed=1), resume=True)
     with pytest.raises(SparringError, match=rf"holds a run: continue it with --resume \(`sparring {kind.verb} "):
         kind.train(whole)
@@ -271,6 +274,32 @@ def test_a_recipe_that_leaves_threads_open_resumes_with_those_it_began_with(kind
     finally:
         torch.set_num_threads(before)
     assert run.recipe.threads == 1
+
+
+def test_a_run_keeps_its_name_and_what_is_not_said_again(kind, copied):
+    recipe = {**kind.recipe, "name": "another", "about": "said later"}
+    run = kind.train(copied, {"steps": 8}, recipe=recipe, resume=True)
+    assert (run.recipe.name, run.recipe.about, run.recipe.steps) == ("tiny", "said later", 8)
+
+
+def test_images_given_in_python_are_read_as_the_run_began(kind, tmp_path):
+    """A recipe's name says nothing of how they were read; the run does."""
+    recipe = {**kind.recipe, "data": {"source": "images.npz", "classes": [2, 0]}, "steps": 2}
+    first = kind.train(tmp_path / "run", recipe=recipe)
+    (tmp_path / "mine.yaml").write_text(yaml.safe_dump({**kind.recipe, "name": "tiny", "steps": 3}))
+    run = kind.train(tmp_path / "run", recipe=tmp_path / "mine.yaml", resume=True)
+    assert first.recipe.data.classes == run.recipe.data.classes == [2, 0] and run.recipe.steps == 3
+
+
+def test_a_run_that_names_code_can_be_continued_by_its_own_recipe(kind, copied):
+    values = json.loads((copied / "recipe.json").read_text())
+    values["recipe"] |= {"network": {"kind": "mine:Net"}} if kind.verb == "classify" else {"step": "mine:step"}
+    write_json(copied / "recipe.json", values)
+    with pytest.raises(CodeNotAllowedError) as caught:
+        kind.run(copied, out=copied)
+    assert "with your own recipe" not in str(caught.value)
+    with pytest.raises(SparringError, match=rf"sparring {kind.verb} RECIPE --resume --out {copied}"):
+        kind.run(copied, resume=True)
 
 
 def test_a_folder_that_was_moved_goes_on_where_it_is(kind, whole, tmp_path):

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+import os
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -20,54 +20,27 @@ from sparring.classify.report import folder_name, write_classifier_report
 from sparring.classify.saved import DESCRIPTION, SavedClassifier, load_classifier, save_classifier
 from sparring.classify.verdict import few_images, verdict
 from sparring.errors import SparringError
-from sparring.files import one_line_for_disk_errors, read_rows, write_json
+from sparring.files import write_json
 from sparring.messages import note_or_default
-from sparring.recipe.gan import Network
+from sparring.recipe.base import Network
 from sparring.run.checkpoint import CheckpointFolder
-from sparring.run.data import FROM_PYTHON
-from sparring.run.folder import (
-    check_folder,
-    check_images,
-    check_same_recipe,
-    choose_folder,
-    cure_for_moved,
-    how_to_resume,
-    is_run,
-    moved,
-    read_facts,
-    recipe_before,
-    with_unsaid,
-    write_facts,
-)
-from sparring.run.lock import only_writer
+from sparring.run.data import python_sources
+from sparring.run.folder import cure_for_moved, how_to_resume, started_on, write_facts
 from sparring.run.log import Tracker
-from sparring.run.process import process_as_before
 from sparring.run.progress import Progress, progress_or_default
-from sparring.run.runtime import Runtime
+from sparring.run.session import BaseRun, run_session
 from sparring.trust import consenting
 
 RESULTS = "results.json"
 
 
-class ClassifierRun:
+class ClassifierRun(BaseRun[ClassifierRecipe]):
     """A classifier's run that has ended: its folder, its numbers, its classifiers.
 
     code: what the recipe that it was trained with in this process was let import: its files may name that without asking.
     """
 
-    def __init__(self, folder: str | Path, *, code: Any = ()):
-        self.folder, self.code = Path(folder), code
-
-    def __repr__(self) -> str:
-        return f"ClassifierRun({str(self.folder)!r})"
-
-    def __fspath__(self) -> str:
-        return str(self.folder)
-
-    @property
-    def recipe(self) -> ClassifierRecipe:
-        with consenting(False, self):
-            return ClassifierRecipe.load(self.folder)
+    kind = ClassifierRecipe
 
     @property
     def results(self) -> dict[str, Any]:
@@ -87,10 +60,6 @@ class ClassifierRun:
     @property
     def _results(self) -> dict[str, Any]:
         return json.loads((self.folder / RESULTS).read_text(encoding="utf-8"))
-
-    @property
-    def log(self) -> list[dict[str, Any]]:
-        return read_rows(self.folder / "log.jsonl")
 
     @property
     def classifier(self) -> SavedClassifier:
@@ -133,28 +102,25 @@ def train_classifier(
     no number, and KeyboardInterrupt after Ctrl-C, once a checkpoint is saved. A resumed run ends in the same bits.
     """
     note, progress = note_or_default(note), progress_or_default(progress)
-    resume = resume or resume_from is not None
-    chosen = _with_python_sources(recipe, overrides, data, negatives, allow_code)
-    folder = choose_folder(chosen.name, recipe, out, resume=resume)
-    with (
-        _one_process(device) as chosen_device,
-        process_as_before(),
-        only_writer(folder, work="recipe.json"),
-        one_line_for_disk_errors("see to it and continue with --resume"),
-        ExitStack() as until_the_end,
-    ):
-        check_folder(folder, resume=resume, verb="classify", note=note)
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        raise SparringError("classifiers are trained by one process: start `sparring classify` without torchrun")
+    with run_session(
+        ClassifierRecipe,
+        recipe,
+        overrides,
+        sources=python_sources(data=data, negatives=negatives),
+        out=out,
+        resume=resume or resume_from is not None,
+        device=device,
+        note=note,
+        allow_code=allow_code,
+    ) as session:
+        chosen, folder, chosen_device = session.recipe, session.folder, session.runtime.device
         if resume_from is not None:  # its turn may come late, after those beside it
             CheckpointFolder(folder / "checkpoints").load(lambda state: None, resume_from, note)
-        if is_run(recipe):  # which another process may have written to before the lock
-            chosen = _with_python_sources(recipe, overrides, data, negatives, allow_code)
-        chosen = _resolved(chosen, folder)
         _check_names(beside or (), chosen, note)
         others = {name: load_classifier(path, allow_code=allow_code) for name, path in (beside or {}).items()}
-        until_the_end.enter_context(consenting(allow_code, code=chosen.code))
-        assert chosen.threads is not None
-        torch.set_num_threads(chosen.threads)
-        with cure_for_moved(folder, chosen, verb="classify"):
+        with cure_for_moved(folder, chosen):
             images = load_classifier_data(chosen, note, data=data, test=test, negatives=negatives, probes=probes)
         _check_beside(others, images)
         check_parts(chosen, images.train.num_classes, images.train.size, images.train.channels, note)
@@ -298,63 +264,15 @@ def named_classifiers(given: Iterable[str]) -> dict[str, str]:
     return found
 
 
-# --- the folder ---
-
-
-def _with_python_sources(
-    recipe: Any, overrides: Iterable[str] | Mapping[str, Any], data: Any, negatives: Any, allow_code: bool
-) -> ClassifierRecipe:
-    """The recipe, with `python:TYPE` for images that come from Python, so that it can be written down."""
-    from sparring.recipe.files import parse_overrides
-
-    changes = parse_overrides(overrides if isinstance(overrides, Mapping) else list(overrides))
-    for name, given in (("data", data), ("negatives", negatives)):
-        if given is not None:
-            changes.setdefault(f"{name}.source", f"{FROM_PYTHON}{type(given).__name__}")
-    return ClassifierRecipe.load(recipe, changes, allow_code=allow_code)
-
-
-def _resolved(recipe: ClassifierRecipe, folder: Path) -> ClassifierRecipe:
-    """The recipe with its threads written out. Raises SparringError where the folder's run has another recipe."""
-    before = recipe_before(folder, recipe)
-    if before is None:
-        return recipe.model_copy(update={"threads": recipe.threads or torch.get_num_threads()})
-    unsaid = {name: with_unsaid(getattr(before, name), getattr(recipe, name)) for name in ("data", "test", "negatives")}
-    unsaid["probes"] = {name: with_unsaid(before.probes.get(name), probe) for name, probe in recipe.probes.items()}
-    unsaid |= {"threads": recipe.threads or before.threads, "name": before.name}
-    recipe = recipe.model_copy(update=unsaid)
-    sources = {"data": "train", "test": "test", "negatives": "negatives"}
-    sources |= {f"probes.{name}": f"probe {name}" for name in recipe.probes}
-    check_same_recipe(folder, before, recipe, sources, verb="classify")
-    return recipe
-
-
 def _write_facts(
     folder: Path, recipe: ClassifierRecipe, data: ClassifierData, command: str | None, note: Note
 ) -> dict[str, Any]:
     """recipe.json; raises SparringError where the run was started on other images."""
-    started, now = read_facts(folder), data.fingerprints()
-    check_images(folder, started, now, " images")
-    for line in moved(started, recipe):
-        note(line)
-    before = started.get("recipe", {}).get("steps", recipe.steps)
+    now = data.fingerprints()
+    before = started_on(folder, recipe, now, note).get("recipe", {}).get("steps", recipe.steps)
     if before < recipe.steps and recipe.optimizer.decay == "cosine":
         note(
             f"the run grows from {before} to {recipe.steps} steps, and its learning rate follows their cosine from here "
             "on: it ends otherwise than a run that had as many from the start"
         )
     return write_facts(folder, recipe, now, command, data=data.train.facts())
-
-
-@contextmanager
-def _one_process(device: str | None) -> Iterator[torch.device]:
-    """The device to train on. A classifier is trained by one process."""
-    import os
-
-    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
-        raise SparringError("classifiers are trained by one process: start `sparring classify` without torchrun")
-    runtime = Runtime.start(device)
-    try:
-        yield runtime.device
-    finally:
-        runtime.stop()

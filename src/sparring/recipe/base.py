@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, TypeVar
 
 from pydantic import (
     BaseModel,
@@ -106,7 +106,7 @@ class Optimizer(Part):
 
 
 class BaseRecipe(Part):
-    """The fields that every recipe begins with; further ones are `steps`, `threads` and what a run's `Loop` reads."""
+    """The fields that every recipe begins with. Its subclasses have those that `run.Loop` reads, too."""
 
     trains: ClassVar[Kind]
     every: ClassVar[tuple[str, ...]] = ("log_every", "checkpoint_every")  # fields that are numbers of steps
@@ -116,13 +116,26 @@ class BaseRecipe(Part):
     paper: dict[str, Any] | None = None  # which row of which table this is, and the number printed there
     run_in_full: bool = False  # whether anyone has run it in full; every listing says so where nobody has
 
+    if TYPE_CHECKING:  # fields of both kinds, which each has in an order of its own
+        steps: int
+        threads: int | None
+
     def to_dict(self) -> dict[str, Any]:
         """The resolved recipe as plain JSON data; `load` reads it back to an equal recipe."""
         return self.model_dump(mode="json")
 
+    @property
+    def code(self) -> tuple[str, ...]:
+        """Every name that this recipe was let import; its other texts are consent to nothing."""
+        raise NotImplementedError
+
     def image_sources(self) -> dict[str, str]:
         """The dotted keys of the parts that name images, each with the name of these images' fingerprint."""
         raise NotImplementedError
+
+    def as_started(self: R, before: R) -> R:
+        """The recipe of a run that goes on: with what it was started with and this one does not say."""
+        return self
 
     def scaled(self: R, factor: float) -> R:
         """The same recipe over `factor` times its length, all its schedules in proportion."""

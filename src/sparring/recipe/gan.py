@@ -6,7 +6,7 @@ YAML or Python in, resolved JSON out. Names in the objective are stable keys: fo
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BeforeValidator, Field, ValidationInfo, field_validator, model_validator
@@ -40,6 +40,8 @@ from sparring.trust import Trust, is_script
 
 # What recipe.json said of the usual step up to version 0.1, which made the recipe import the trainer.
 USUAL_STEP = ("train_step", ".".join(("sparring", "training", "step:train_step")))
+
+CONDITIONINGS = ("generator.network.conditioning", "discriminator.network.conditioning", "discriminator.conditioning")
 
 
 class EMA(Part):
@@ -216,6 +218,34 @@ class Recipe(BaseRecipe):
 
     def image_sources(self) -> dict[str, str]:
         return {"data": "data", "negatives": "negatives", "unlabelled": "unlabelled"}
+
+    def conditioning(self, key: str) -> str:
+        """The value of one of CONDITIONINGS; "none" for networks of the user's own, which decide for themselves."""
+        player, *rest = key.split(".")
+        part = getattr(self, player)
+        if rest == ["conditioning"]:
+            return part.conditioning
+        known = part.network.kind in (GENERATORS if player == "generator" else BACKBONES)
+        return part.network.options.get("conditioning", "none") if known else "none"
+
+    def without_classes(self, keys: Iterable[str] = CONDITIONINGS) -> Recipe:
+        """The recipe with those of its conditionings set to none."""
+        recipe = self
+        for key in keys:
+            player = key.split(".")[0]
+            part = getattr(recipe, player)
+            if recipe.conditioning(key) == "none":
+                continue
+            changes: dict[str, Any] = {"conditioning": "none"}
+            if ".network." in key:
+                changes = {"network": Network(kind=part.network.kind, **{**part.network.options, **changes})}
+            recipe = recipe.model_copy(update={player: part.model_copy(update=changes)})
+        return recipe
+
+    def as_started(self, before: Recipe) -> Recipe:
+        """Without classes if the run was started so, and from the run that it started from."""
+        recipe = self if self.start_from else self.model_copy(update={"start_from": before.start_from})
+        return recipe.without_classes() if before.without_classes() == before else recipe
 
     def scaled(self, factor: float) -> Recipe:
         scaled = super().scaled(factor)

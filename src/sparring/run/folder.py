@@ -7,7 +7,7 @@ import shlex
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import torch
 
@@ -16,15 +16,15 @@ from sparring.errors import SparringError
 from sparring.files import ANOTHER_FOLDER, UNFINISHED, one_line_for_disk_errors, write_json
 from sparring.messages import Note
 from sparring.parsing import read_json
-from sparring.recipe.gan import Recipe, differences, flat
+from sparring.recipe.base import BaseRecipe, R, differences, flat
+from sparring.recipe.files import COMMANDS
+from sparring.recipe.gan import Recipe
 from sparring.run.data import FROM_PYTHON, RunData, load_run_data
 from sparring.run.lock import FILE
-from sparring.run.own_images import without_classes
 from sparring.trust import CodeNotAllowedError, consenting
 from sparring.version import command_line, commit, hardware, versions
 
 MAY_DIFFER = ("name", "about", "paper", "run_in_full", "keep_checkpoints")  # on resume: they change no number
-SOURCES = {"data": "data", "negatives": "negatives", "unlabelled": "unlabelled"}  # part of the recipe: its fingerprint
 READING = (
     "source",
     "split",
@@ -36,8 +36,6 @@ READING = (
     "download",
 )  # of a source
 
-R = TypeVar("R", bound=Any)  # a kind of recipe
-
 
 def load_trained_on(folder: Path, recipe: Recipe, note: Note, *, data: Any = None) -> RunData:
     """The images of a run that has been trained, to look at it with.
@@ -45,7 +43,7 @@ def load_trained_on(folder: Path, recipe: Recipe, note: Note, *, data: Any = Non
     Raises SparringError as `load_run_data`, and where their classes are in another order than its generator's: folders
     whose names are whole numbers were sorted as text once.
     """
-    with cure_for_moved(folder, recipe, verb="train"):
+    with cure_for_moved(folder, recipe):
         found = load_run_data(recipe, note, data=data)
     path = folder / "generator.json"
     trained = tuple(_read(path).get("class_names", ())) if path.is_file() else ()
@@ -60,11 +58,8 @@ def load_trained_on(folder: Path, recipe: Recipe, note: Note, *, data: Any = Non
 
 
 @contextmanager
-def cure_for_moved(folder: Path, recipe: Any, *, verb: str) -> Iterator[None]:
-    """Within, the error of a run whose images are not where they were says how to tell it their new place.
-
-    verb: the command that continues such a run.
-    """
+def cure_for_moved(folder: Path, recipe: BaseRecipe) -> Iterator[None]:
+    """Within, the error of a run whose images are not where they were says how to tell it their new place."""
     try:
         yield
     except MissingSourceError as error:
@@ -72,7 +67,9 @@ def cure_for_moved(folder: Path, recipe: Any, *, verb: str) -> Iterator[None]:
         keys = [key for key, value in places.items() if value == error.source and key.endswith(".source")]
         if not keys or not is_run(folder):
             raise
-        command = shlex.join(["sparring", verb, str(folder), "--resume", *(f"{key}=NEW" for key in keys)])
+        command = shlex.join(
+            ["sparring", COMMANDS[recipe.trains], str(folder), "--resume", *(f"{key}=NEW" for key in keys)]
+        )
         raise SparringError(f"{error.said}: if these images have moved, `{command}` records their new place") from None
 
 
@@ -117,25 +114,28 @@ def how_to_resume(verb: str, folder: Path) -> str:
     return f"continue it with --resume (`sparring {verb} {shlex.quote(str(folder))} --resume`)"
 
 
-def resolved(recipe: Recipe, folder: Path) -> Recipe:
+def resolved(recipe: R, folder: Path) -> R:
     """The recipe with what depends on the machine written out, so that a resumed run has the same bits.
 
-    Raises SparringError where the run in the folder has another recipe.
+    A run that goes on keeps its name and what is not said again. Raises SparringError where it has another recipe.
     """
-    before = recipe_before(folder, recipe)
+    before = _recipe_before(folder, recipe)
     if before is None:
         return recipe.model_copy(update={"threads": recipe.threads or torch.get_num_threads()})
-    unsaid = {key: getattr(before, key) for key in ("threads", "start_from") if getattr(recipe, key) is None}
-    unsaid |= {name: with_unsaid(getattr(before, name), getattr(recipe, name)) for name in SOURCES}
-    recipe = recipe.model_copy(update=unsaid)
-    plain = without_classes(recipe)  # as a run on images without classes was started with the same words
-    if plain != recipe and without_classes(before) == before:
-        recipe = plain
-    check_same_recipe(folder, before, recipe, SOURCES, verb="train")
+    unsaid: dict[str, Any] = {"name": before.name, "threads": recipe.threads or before.threads}
+    for key in recipe.image_sources():
+        part, _, name = key.partition(".")
+        old, now = getattr(before, part), getattr(recipe, part)
+        if name:
+            unsaid[part] = {**unsaid.get(part, now), name: _with_unsaid(old.get(name), now[name])}
+        else:
+            unsaid[part] = _with_unsaid(old, now)
+    recipe = recipe.model_copy(update=unsaid).as_started(before)
+    _check_same_recipe(folder, before, recipe)
     return recipe
 
 
-def recipe_before(folder: Path, recipe: R) -> R | None:
+def _recipe_before(folder: Path, recipe: R) -> R | None:
     """The recipe that a folder's run was started with; None for a new run. recipe: what it would go on with."""
     if not (folder / "recipe.json").is_file():
         return None
@@ -146,57 +146,56 @@ def recipe_before(folder: Path, recipe: R) -> R | None:
         raise SparringError(f"{folder} was started with another recipe: {error.said}, which yours does not") from None
 
 
-def check_same_recipe(folder: Path, before: Any, recipe: Any, sources: Mapping[str, str], *, verb: str) -> None:
+def _check_same_recipe(folder: Path, before: R, recipe: R) -> None:
     """Raise SparringError where a run would go on with another recipe than it was started with, with the differences.
 
-    Only `steps` may grow, and images may have moved. sources: the parts of the recipe that name images, each with what their
-    fingerprint is called; they may be read from elsewhere, since `check_images` sees whether they are the same. verb: of the
-    command line.
+    Only `steps` may grow. Images may be read from elsewhere, since `started_on` sees whether they are the same.
     """
     known = read_facts(folder).get("fingerprints", {})
     changed = differences(before, recipe)
     may_differ = {key for key in changed if key.partition(".")[0] in MAY_DIFFER}
     if recipe.steps > before.steps:
         may_differ.add("steps")
-    for part, fingerprint in sources.items():
+    for part, fingerprint in recipe.image_sources().items():
         if f"{part}.source" in changed and fingerprint in known:
             may_differ |= {f"{part}.{key}" for key in READING}
     changed = {key: values for key, values in changed.items() if key not in may_differ}
     if changed:
         listed = "; ".join(f"{key} was {a!r} and is {b!r}" for key, (a, b) in changed.items())
+        command = f"sparring {COMMANDS[recipe.trains]} {shlex.quote(str(folder))} --resume"
         raise SparringError(
-            f"{folder} was started with another recipe: {listed}. On resume only `steps` may grow: `sparring {verb} "
-            f"{shlex.quote(str(folder))} --resume` continues it with its own recipe; start a changed one in another folder "
-            "with --out"
+            f"{folder} was started with another recipe: {listed}. On resume only `steps` may grow: `{command}` continues it "
+            "with its own recipe; start a changed one in another folder with --out"
         )
 
 
-def with_unsaid(before: Any, now: Any) -> Any:
+def _with_unsaid(before: Any, now: Any) -> Any:
     """A source of images that has moved, with the options that it does not repeat; how to read them only if from files."""
-    if before is None or now is None or now.source == before.source:
+    if before is None or now is None:
         return now
-    python = str(now.source).startswith(FROM_PYTHON)
-    fields = [
-        key for key in type(now).model_fields if key not in now.model_fields_set and not (python and key in READING)
-    ]
-    return now.model_copy(update={key: getattr(before, key) for key in fields if key != "source"})
+    same, python = now.source == before.source, str(now.source).startswith(FROM_PYTHON)
+    if same and not python:
+        return now
+    fields = set(type(now).model_fields) - now.model_fields_set - {"source"}
+    if python and not same:
+        fields -= set(READING)
+    return now.model_copy(update={key: getattr(before, key) for key in fields})
 
 
-def check_images(folder: Path, started: Mapping[str, Any], now: Mapping[str, str], noun: str = "") -> None:
-    """Raise SparringError where a run would go on with other images. started: recipe.json; now: the fingerprints.
+def started_on(folder: Path, recipe: BaseRecipe, fingerprints: Mapping[str, str], note: Note) -> dict[str, Any]:
+    """What recipe.json says so far, after a note for each source of images that is another than it says.
 
-    noun: what goes between a fingerprint's name and "have changed", for the message.
+    fingerprints: of the images that the run goes on with. Raises SparringError where they are others than it was started on.
     """
+    started = read_facts(folder)
     for name, fingerprint in started.get("fingerprints", {}).items():
-        if now.get(name) != fingerprint:
-            raise SparringError(f"{folder} was started on other images: the {name}{noun} have changed since")
-
-
-def moved(started: Mapping[str, Any], recipe: Any) -> list[str]:
-    """A line for each source of images that is another than recipe.json says."""
+        if fingerprints.get(name) != fingerprint:
+            raise SparringError(f"{folder} was started on other images: those of '{name}' have changed since")
     old, new = flat(started.get("recipe", {})), flat(recipe.to_dict())
-    keys = [key for key in new if key.endswith(".source") and key in old and old[key] != new[key]]
-    return [f"{key}: the same images are now read from {new[key]}, before from {old[key]}" for key in keys]
+    for key in new:
+        if key.endswith(".source") and key in old and old[key] != new[key]:
+            note(f"{key}: the same images are now read from {new[key]}, before from {old[key]}")
+    return started
 
 
 def write_facts(

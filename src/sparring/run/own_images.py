@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
 
 from sparring.data.packed import PackedImages
 from sparring.errors import SparringError
 from sparring.messages import Note
-from sparring.networks import BACKBONES, GENERATORS
-from sparring.recipe.gan import Network, Recipe
-
-KEYS = ("generator.network.conditioning", "discriminator.network.conditioning", "discriminator.conditioning")
+from sparring.recipe.gan import CONDITIONINGS, Recipe
 
 
 def fitted_to(recipe: Recipe, real: PackedImages, typed: Iterable[str], note: Note) -> Recipe:
@@ -40,35 +36,16 @@ def fitted_to(recipe: Recipe, real: PackedImages, typed: Iterable[str], note: No
                 f"objective.{name} needs class labels, and {real.name} has none: put each class in a folder of its own, or "
                 f"train without it: {without}"
             )
-    changed = [key for key in KEYS if _value(recipe, key) != "none" and not any(_within(key, said) for said in typed)]
+    changed = [
+        key
+        for key in CONDITIONINGS
+        if recipe.conditioning(key) != "none" and not any(_within(key, said) for said in typed)
+    ]
     if changed:
         note(
             f"{real.name} has no classes: an unconditional GAN is trained ({', '.join(f'{key}=none' for key in changed)})"
         )
-    return without_classes(recipe, changed)
-
-
-def without_classes(recipe: Recipe, keys: Iterable[str] = KEYS) -> Recipe:
-    """The recipe with those of its conditionings set to none."""
-    for key in keys:
-        part = getattr(recipe, key.split(".")[0])
-        if _value(recipe, key) == "none":
-            continue
-        changes: dict[str, Any] = {"conditioning": "none"}
-        if ".network." in key:
-            changes = {"network": Network(kind=part.network.kind, **{**part.network.options, **changes})}
-        recipe = recipe.model_copy(update={key.split(".")[0]: part.model_copy(update=changes)})
-    return recipe
-
-
-def _value(recipe: Recipe, key: str) -> Any:
-    """How a player is conditioned; "none" for networks of the user's own, which see for themselves."""
-    player, *rest = key.split(".")
-    part = getattr(recipe, player)
-    if rest == ["conditioning"]:
-        return part.conditioning
-    known = part.network.kind in (GENERATORS if player == "generator" else BACKBONES)
-    return part.network.options.get("conditioning", "none") if known else "none"
+    return recipe.without_classes(changed)
 
 
 def _within(key: str, said: str) -> bool:

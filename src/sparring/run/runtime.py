@@ -51,9 +51,6 @@ class Runtime:
             prepare_signs()
         return cls(chosen, rank, world, precision)
 
-    def stop(self) -> None:
-        """The end of a run. The process group stays, for a next one."""
-
     @property
     def is_main(self) -> bool:
         """Whether this process writes samples, logs and checkpoints."""

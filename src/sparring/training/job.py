@@ -16,7 +16,7 @@ from sparring.report.plots import image_grid
 from sparring.report.samples import layout
 from sparring.run.checkpoint import best_of
 from sparring.run.data import RunData
-from sparring.run.folder import check_images, how_to_resume, moved, read_facts, write_facts
+from sparring.run.folder import how_to_resume, started_on, write_facts
 from sparring.run.generator import generate_uint8, save_generator, takes_labels
 from sparring.run.log import JsonLines, Tracker
 from sparring.run.loop import Loop
@@ -65,10 +65,7 @@ class GanJob:
     ) -> None:
         """Load the newest good checkpoint, if any, or another run to start from, cut the logs, and write the recipe."""
         fingerprints = self.data.fingerprints(None if self.unmeasured else self.recipe.evaluation)
-        started = read_facts(self.folder)
-        check_images(self.folder, started, fingerprints)
-        for line in moved(started, self.recipe):
-            self.note(line)
+        started = started_on(self.folder, self.recipe, fingerprints, self.note)
         runtime, origin = self.state.runtime, None
         with runtime.together():  # whoever is last has read what the main rank then removes
             step = self.loop.load(resume_from)

@@ -4,60 +4,38 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import ExitStack
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from sparring.files import one_line_for_disk_errors, read_rows
+from sparring.files import read_rows
 from sparring.messages import Note, note_or_default
 from sparring.recipe.files import parse_overrides
 from sparring.recipe.gan import Recipe
 from sparring.run.data import load_run_data, python_sources
-from sparring.run.folder import check_folder, choose_folder, cure_for_moved, is_run, resolved
+from sparring.run.folder import cure_for_moved
 from sparring.run.generator import load_generator
-from sparring.run.lock import only_writer
 from sparring.run.log import Tracker
 from sparring.run.own_images import fitted_to
-from sparring.run.process import process_as_before
 from sparring.run.progress import Progress, no_progress, progress_or_default
-from sparring.run.runtime import Runtime
+from sparring.run.session import BaseRun, run_session
 from sparring.training.job import GanJob
 from sparring.training.state import build
-from sparring.trust import CodeNotAllowedError, consenting
 
 
-class Run:
-    """A run that has ended or been interrupted: its folder, what was measured, its generator.
+class Run(BaseRun[Recipe]):
+    """A GAN's run that has ended or been interrupted: its folder, what was measured, its generator.
 
     code: what the recipe that it was trained with in this process was let import: its files may name that without asking.
     """
 
-    def __init__(self, folder: str | Path, *, code: Any = ()):
-        self.folder, self.code = Path(folder), code
-
-    def __repr__(self) -> str:
-        return f"Run({str(self.folder)!r})"
-
-    def __fspath__(self) -> str:
-        return str(self.folder)
-
-    @property
-    def recipe(self) -> Recipe:
-        with consenting(False, self):
-            return Recipe.load(self.folder)
+    kind = Recipe
 
     @property
     def metrics(self) -> list[dict[str, Any]]:
         """Every measurement, oldest first: each a number with all that it depends on."""
         return read_rows(self.folder / "metrics.jsonl")
-
-    @property
-    def log(self) -> list[dict[str, Any]]:
-        """The rows of log.jsonl."""
-        return read_rows(self.folder / "log.jsonl")
 
     def sample(self, n: int = 64, *, labels: Any = None, seed: int = 0) -> torch.Tensor:
         """n images uint8 [N, C, H, W] from the run's generator."""
@@ -106,50 +84,28 @@ def train(
     The process's generators of random numbers and its number of threads are as before afterwards. Whether the CPU flushes
     subnormal numbers is left as it is: threads keep what they started with, so that it could not be put back.
     """
-    note = note_or_default(note)
-    changes = parse_overrides(overrides if isinstance(overrides, Mapping) else list(overrides))
+    changes = parse_overrides(overrides)
     if start_from is not None:
         changes["start_from"] = os.fspath(start_from)
-    resume = resume or resume_from is not None
-    sources = python_sources(data=data, negatives=negatives, unlabelled=unlabelled)
-    load = partial(_load, recipe, changes, sources, allow_code=allow_code, resume=resume)
-    chosen = load()
-    cure = "the checkpoints that are there are intact: see to it and continue with --resume"
-    with process_as_before(), one_line_for_disk_errors(cure), ExitStack() as until_the_end:
-        runtime = Runtime.start(device, chosen.precision)
-        folder = choose_folder(chosen.name, recipe, out, resume=resume)
+    with run_session(
+        Recipe,
+        recipe,
+        changes,
+        sources=python_sources(data=data, negatives=negatives, unlabelled=unlabelled),
+        out=out,
+        resume=resume or resume_from is not None,
+        device=device,
+        note=note_or_default(note),
+        allow_code=allow_code,
+    ) as session:
+        runtime, folder, quiet = session.runtime, session.folder, session.note
         with runtime.together():
-            if runtime.is_main:  # the ranks are one writer
-                until_the_end.enter_context(only_writer(folder, work="recipe.json"))
-        with runtime.together():
-            quiet = note if runtime.is_main else (lambda text: None)
-            check_folder(folder, resume=resume, verb="train", note=quiet)
-            if is_run(recipe):  # which another process may have written to before the lock
-                chosen = load()
-            chosen = resolved(chosen, folder)
-            until_the_end.enter_context(consenting(allow_code, code=chosen.code))
-            assert chosen.threads is not None
-            torch.set_num_threads(chosen.threads)
-            with cure_for_moved(folder, chosen, verb="train"):
-                given = load_run_data(chosen, quiet, data=data, negatives=negatives, unlabelled=unlabelled)
-            chosen = fitted_to(chosen, given.real, changes, quiet)
+            with cure_for_moved(folder, session.recipe):
+                given = load_run_data(session.recipe, quiet, data=data, negatives=negatives, unlabelled=unlabelled)
+            chosen = fitted_to(session.recipe, given.real, changes, quiet)
         negatives, unlabelled = given.negatives, given.unlabelled
         state = build(chosen, given.real, negatives=negatives, unlabelled=unlabelled, runtime=runtime, note=quiet)
         job = GanJob(state, folder, given, list(trackers) if runtime.is_main else [], quiet)
         job.begin(resume_from, command, tensorboard=tensorboard, change_world_size=change_world_size)
         job.loop.go(progress_or_default(progress) if runtime.is_main else no_progress)
     return Run(folder, code=chosen.code)
-
-
-def _load(
-    recipe: Any, changes: Mapping[str, Any], sources: Mapping[str, str], *, allow_code: bool, resume: bool
-) -> Recipe:
-    """The recipe; a run that is continued by its folder has two cures for code that nobody vouched for."""
-    try:
-        return Recipe.load(recipe, changes, sources=sources, allow_code=allow_code)
-    except CodeNotAllowedError as error:
-        if not resume:
-            raise
-        raise error.or_else(
-            f"or continue it with your own recipe that started it: sparring train RECIPE --resume --out {recipe}"
-        ) from None

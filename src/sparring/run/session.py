@@ -1,0 +1,111 @@
+"""How every run begins and what it leaves, whatever it trains: consent, folder and lock, the recipe it goes on with."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar, Generic
+
+import torch
+
+from sparring.files import one_line_for_disk_errors, read_rows
+from sparring.messages import Note
+from sparring.recipe.base import R
+from sparring.recipe.files import COMMANDS
+from sparring.run.folder import check_folder, choose_folder, is_run, resolved
+from sparring.run.lock import only_writer
+from sparring.run.process import process_as_before
+from sparring.run.runtime import Runtime
+from sparring.trust import CodeNotAllowedError, consenting
+
+
+@dataclass(frozen=True)
+class Session(Generic[R]):
+    """What a run is trained with. note: takes lines for people; silent on all ranks but the main one."""
+
+    recipe: R
+    folder: Path
+    runtime: Runtime
+    note: Note
+
+
+@contextmanager
+def run_session(
+    kind: type[R],
+    source: Any,
+    overrides: Iterable[str] | Mapping[str, Any],
+    *,
+    sources: Mapping[str, str],
+    out: str | Path | None,
+    resume: bool,
+    device: str | None,
+    note: Note,
+    allow_code: bool,
+) -> Iterator[Session[R]]:
+    """Within, this process (with the other ranks) is the only writer of the run's folder, and trains this recipe there.
+
+    kind: the class of the recipe, whose `load` takes source, overrides, sources and allow_code. The process's random
+        generators and number of threads are put back afterwards.
+
+    Raises SparringError if the folder or the recipe does not fit.
+    """
+    verb, overrides = COMMANDS[kind.trains], overrides if isinstance(overrides, Mapping) else list(overrides)
+
+    def load() -> R:
+        try:
+            return kind.load(source, overrides, sources=sources, allow_code=allow_code)
+        except CodeNotAllowedError as error:
+            if not resume:
+                raise
+            raise error.or_else(
+                f"or continue it with your own recipe that started it: sparring {verb} RECIPE --resume --out {source}"
+            ) from None
+
+    recipe = load()
+    cure = "the checkpoints that are there are intact: see to it and continue with --resume"
+    with process_as_before(), one_line_for_disk_errors(cure), ExitStack() as until_the_end:
+        runtime = Runtime.start(device, getattr(recipe, "precision", "float32"))
+        folder = choose_folder(recipe.name, source, out, resume=resume)
+        with runtime.together():
+            if runtime.is_main:  # the ranks are one writer
+                until_the_end.enter_context(only_writer(folder, work="recipe.json"))
+        with runtime.together():
+            quiet = note if runtime.is_main else (lambda text: None)
+            check_folder(folder, resume=resume, verb=verb, note=quiet)
+            if is_run(source):  # which another process may have written to before the lock
+                recipe = load()
+            recipe = resolved(recipe, folder)
+        until_the_end.enter_context(consenting(allow_code, code=recipe.code))
+        assert recipe.threads is not None
+        torch.set_num_threads(recipe.threads)
+        yield Session(recipe, folder, runtime, quiet)
+
+
+class BaseRun(Generic[R]):
+    """A run that has ended or been interrupted: its folder, its recipe, its log.
+
+    code: what the recipe that it was trained with in this process was let import: its files may name that without asking.
+    """
+
+    kind: ClassVar[Any]  # the class of its recipe
+
+    def __init__(self, folder: str | Path, *, code: Any = ()):
+        self.folder, self.code = Path(folder), code
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({str(self.folder)!r})"
+
+    def __fspath__(self) -> str:
+        return str(self.folder)
+
+    @property
+    def recipe(self) -> R:
+        with consenting(False, self):
+            return self.kind.load(self.folder)
+
+    @property
+    def log(self) -> list[dict[str, Any]]:
+        """The rows of log.jsonl."""
+        return read_rows(self.folder / "log.jsonl")
