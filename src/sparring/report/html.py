@@ -9,7 +9,7 @@ import re
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sparring.errors import SparringError
 from sparring.files import TIME_FIELDS, read_rows, write_atomically
@@ -17,6 +17,9 @@ from sparring.messages import counted
 from sparring.parsing import read_json
 from sparring.report.plots import curves, render, shrunk
 from sparring.report.samples import embedded, strips
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 SHARE = 0.02  # of a run's time that its curves may take while it goes on
 IN_A_ROW = 3  # earlier pictures of samples, spread over the run; two rows at most, and only whole ones
@@ -156,7 +159,12 @@ def picture(png: bytes, caption: str, *, css: str = "") -> str:
 
 def figure(series: Mapping[str, tuple[Sequence[float], Sequence[float]]], *, title: str, ylabel: str = "") -> str:
     """Curves as an SVG inside the page."""
-    svg = render(curves(series, title=title, ylabel=ylabel), "svg").decode()
+    return drawn(curves(series, title=title, ylabel=ylabel))
+
+
+def drawn(figure: Figure) -> str:
+    """A matplotlib figure as an SVG inside the page."""
+    svg = render(figure, "svg").decode()
     svg = re.sub(r' xmlns(:\w+)?="[^"]*"', "", svg[svg.index("<svg") :])  # names that a page knows: no address in it
     return f"<figure>{svg}</figure>"
 

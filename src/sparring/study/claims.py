@@ -37,7 +37,8 @@ class Comparison:
 
     @property
     def in_metric(self) -> str:
-        return f"{self.difference:+.3g} [{self.low:+.3g}, {self.high:+.3g}]"
+        digits = s.digits((self.high - self.low) / 4)
+        return f"{self.difference:+.{digits}f} [{self.low:+.{digits}f}, {self.high:+.{digits}f}]"
 
     @property
     def in_sds(self) -> str:
@@ -157,7 +158,8 @@ def _by_margin(claim: Claim, ours: Runs, theirs: Runs, paired: bool, so_far: _Ev
 
 def _against_margin(label: str, share: float, found: s.Difference) -> str:
     low, high = found.interval(1 - 2 * s.ALPHA)
-    return f"against {label} {share:+.0%}: {found.mean:+.3g} [90%: {low:+.3g}, {high:+.3g}]"
+    digits = s.digits(found.error)
+    return f"against {label} {share:+.0%}: {found.mean:+.{digits}f} [90%: {low:+.{digits}f}, {high:+.{digits}f}]"
 
 
 def _by_failures(claim: Claim, ours: Runs, theirs: Runs, paired: bool) -> _Evidence:
@@ -192,11 +194,8 @@ def _finding(claim: Claim, found: _Evidence, verdict: s.Verdict, adjusted: float
     )
     if found.test is None:
         return finding
-    why = (
-        f"{found.why}; p {_p(found.test.p)}, of {claims} claims {_p(adjusted)}"
-        if claims > 1
-        else f"{found.why}; p {_p(found.test.p)}"
-    )
+    adjustment = f", adjusted for {claims} claims {_p(adjusted)}" if claims > 1 else ""
+    why = f"{found.why}; p {_p(found.test.p)}{adjustment}"
     finding = replace(finding, why=why, p=found.test.p, adjusted=adjusted)
     if verdict != "cannot tell" or found.at is None:
         return finding
@@ -205,7 +204,7 @@ def _finding(claim: Claim, found: _Evidence, verdict: s.Verdict, adjusted: float
     sds = seen / at.sd if at.sd else None
     in_sds = "" if sds is None else f" ({sds:.1f} sd)"
     beyond = " beyond the margin" if found.sided == 1 else ""
-    why += f"; seen at 80% power: {seen:.3g}{in_sds}{beyond}"
+    why += f"; at 80% power {seen:.3g}{in_sds}{beyond} would have been seen"
     return replace(finding, why=why, visible=seen, visible_sds=sds, visible_alone=alone)
 
 

@@ -20,6 +20,7 @@ LEVEL = 0.95  # of every interval but those against a margin, which have 1 - 2 *
 POWER = 0.8
 FEWEST = 5  # seeds a row, below which there is no verdict
 GAP, GAP_OF_FEW, FEW = 0.5, 0.7, 8  # shares of the range: see `two_humped`
+APART = 0.2  # likewise, of the mean
 
 Better = Literal["lower", "higher"]
 Verdict = Literal["agrees", "disagrees", "cannot tell"]
@@ -54,6 +55,11 @@ def spread(values: Sequence[float]) -> Spread:
     return Spread(n, mean, sd, statistics.median(values), low, high, two_humped(values))
 
 
+def digits(error: float) -> int:
+    """Decimal places that leave a deviation or an error two digits."""
+    return min(6, max(0, 1 - math.floor(math.log10(error)))) if error else 2
+
+
 def quantile(df: float, level: float = LEVEL) -> float:
     """How many standard errors an interval of that level reaches to either side, by Student's t."""
     return float(_special().stdtrit(df, (1 + level) / 2))
@@ -63,13 +69,14 @@ def two_humped(values: Sequence[float]) -> bool:
     """Whether runs end in two ways, so that a mean is near neither.
 
     They do where a gap between neighbours, with two runs or more on either side, is longer than half of the whole range
-    (than 0.7 of it below 8 runs). Of normal values 3% do at 5, 1% at 6 and 3% at 8 runs, and hardly any from 10 on.
+    (than 0.7 of it below 8 runs) and than a fifth of the mean. Of normal values 3% have such a gap at 5, 1% at 6 and 3% at
+    8 runs, and hardly any from 10 on; and only of noisy ones it is a fifth of the mean.
     """
     low, high = groups(values)
     if not low:
         return False
     gap, share = min(high) - max(low), GAP if len(values) >= FEW else GAP_OF_FEW
-    return gap > share * (max(high) - min(low))
+    return gap > share * (max(high) - min(low)) and gap > APART * abs(_mean(values))
 
 
 def groups(values: Sequence[float]) -> tuple[list[float], list[float]]:

@@ -5,7 +5,6 @@ The same sections become text for the terminal, Markdown and HTML.
 
 from __future__ import annotations
 
-import math
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -17,6 +16,7 @@ from sparring.study.plan import Plan
 from sparring.study.results import Result, lower_is_better, metric_word
 from sparring.study.rows import Runs, differing, full_name, rows_of
 from sparring.study.statistics import FEWEST, Spread, groups, spread
+from sparring.study.statistics import digits as count_digits
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -25,12 +25,13 @@ MADE = ("commit", "sparring", "torch", "instructions", "threads", "device")  # o
 
 
 class Section(NamedTuple):
-    """A table of words. remark: what its columns need to be read."""
+    """A table of words. remark: what its columns need to be read. value: the column that is read first."""
 
     title: str
     remark: str
     columns: tuple[str, ...]
     rows: list[tuple[str, ...]]
+    value: int
 
 
 @dataclass(frozen=True)
@@ -62,13 +63,18 @@ class Table:
         found = []
         for metric, cells in self.metrics.items():
             better = f"{'lower' if lower_is_better(metric) else 'higher'} is better"
-            found.append(Section(f"{metric}, {better}", "", COLUMNS, [_cell_words(cell) for cell in cells]))
+            found.append(Section(f"{metric}, {better}", "", COLUMNS, [_cell_words(cell) for cell in cells], 3))
             if compared := self.differences.get(metric):
                 how = "paired by seed" if compared[0].paired else "by Welch's t"
                 remark = f"95% intervals, {how}, each on its own: not adjusted for how many there are"
                 rows = [_difference_words(each) for each in compared]
-                found.append(Section(f"differences in {metric}", remark, DIFFERENCE_COLUMNS, rows))
+                found.append(Section(f"differences in {metric}", remark, DIFFERENCE_COLUMNS, rows, 2))
         return found
+
+    def heading(self, metric: str) -> str | None:
+        """Under which heading a metric stands, by its name or word."""
+        exact = (name for name in self.metrics if name == metric)
+        return next(exact, next((name for name in self.metrics if metric_word(name) == metric_word(metric)), None))
 
     def verdicts(self) -> list[Finding]:
         """Contradictions first."""
@@ -220,7 +226,8 @@ def _cell_words(cell: Cell) -> tuple[str, ...]:
     paper = "" if cell.paper is None else f"{cell.paper:g}"
     if cell.spread is None:
         return (*head, "", "", "", "", paper, "")
-    found, digits = cell.spread, _digits(cell.spread)
+    found = cell.spread
+    digits = count_digits(found.sd or abs(found.mean) / 100)
     mean = f"{found.mean:.{digits}f}" + ("" if found.sd is None else f" ± {found.sd:.{digits}f}")
     interval = "" if found.low is None else f"{found.low:.{digits}f} to {found.high:.{digits}f}"
     if found.two_humped:
@@ -228,12 +235,6 @@ def _cell_words(cell: Cell) -> tuple[str, ...]:
     best = "" if cell.best is None else f"{cell.best:.{digits}f}"
     seeds = " ".join(f"{value:.{digits}f}" for value in cell.seeds.values())
     return (*head, mean, interval, f"{found.median:.{digits}f}", best, paper, seeds)
-
-
-def _digits(found: Spread) -> int:
-    """Decimal places that leave the deviation two digits, or a lone value four."""
-    scale = found.sd or abs(found.mean) / 100
-    return min(6, max(0, 1 - math.floor(math.log10(scale)))) if scale else 2
 
 
 def _difference_words(found: Comparison) -> tuple[str, ...]:
