@@ -1,15 +1,15 @@
-"""NAT classifiers on real images, several seeds each: does the paper's claim hold where nothing gives the source away?
+"""NAT classifiers on real images, several seeds each: does the paper's claim hold if the source gives nothing away?
 
-Positives are eight classes of CIFAR-10 (JPEG), negatives half of Tiny ImageNet's classes without those that overlap
-CIFAR-10's. Probes: the other half of those classes; the two held-out CIFAR-10 classes, which share the positives' source, so
-that telling two data sets apart wins nothing there; negatives that were trained on; unseen pictures of their classes; noise.
+Positives are eight classes of CIFAR-10 (JPEG). Negatives are half of Tiny ImageNet's classes without those that overlap with
+CIFAR-10. Probes: the other half of those classes; the two held-out CIFAR-10 classes, which share the positives' source;
+negatives used in training; unseen images of their classes; noise.
 
-    python studies/nat_classifiers.py               trains what is missing, 5 minutes a run, then writes the tables
-    python studies/nat_classifiers.py --seeds 3 4   those seeds alone, beside another process that trains the others
-    python studies/nat_classifiers.py --tables      writes the tables alone, into docs/nat_study.md
+    python studies/nat_classifiers.py               train what is missing, 5 minutes per run, then write the tables
+    python studies/nat_classifiers.py --seeds 3 4   only these seeds, while another process trains the others
+    python studies/nat_classifiers.py --tables      only write the tables into docs/nat_study.md
 
-Every finished run is a line in studies/nat_classifiers.jsonl, and an unfinished one has its checkpoints in
-runs/nat_classifiers: the same command goes on where it was cut off. It reads ../shared/data.
+Every finished run is a line in studies/nat_classifiers.jsonl. Unfinished runs keep checkpoints in
+runs/nat_classifiers, and the same command continues them. Reads ../shared/data.
 """
 
 from __future__ import annotations
@@ -187,13 +187,13 @@ def spread(values: list[float]) -> str:
     if len(values) < 2:
         return f"{values[0]:.3f}"
     text = f"{statistics.mean(values):.3f} ± {statistics.stdev(values):.3f}"
-    if max(values) - min(values) > APART:  # a mean of runs that end in two ways is near none of them
+    if max(values) - min(values) > APART:  # the mean of two clusters of runs describes neither
         text += f", median {statistics.median(values):.3f} of " + ", ".join(f"{value:.2f}" for value in sorted(values))
     return text
 
 
 def paired(found: list[Row], base: dict[int, Row], value: Callable[[Row], float]) -> str:
-    """Mean difference to the baseline of the same seed, and its 95% interval by Student's t; nothing for the baseline."""
+    """Mean difference from the baseline of the same seed, with a 95% t interval. Empty for the baseline."""
     differences = [value(row) - value(base[row["seed"]]) for row in found if row["seed"] in base]
     if not differences or all(row is base.get(row["seed"]) for row in found):
         return ""
@@ -210,7 +210,7 @@ def table(columns: list[str], rows: list[list[str]]) -> list[str]:
 
 
 def tables(rows: list[Row]) -> str:
-    """Everything that was measured, as Markdown."""
+    """All results, as Markdown."""
     by_method = {m: sorted((r for r in rows if r["method"] == m), key=lambda r: r["seed"]) for m in METHODS}
     by_method = {m: found for m, found in by_method.items() if found}
     base = {row["seed"]: row for row in by_method["baseline"]}
@@ -224,10 +224,10 @@ def tables(rows: list[Row]) -> str:
     lines = [
         f"{len(rows)} of {planned} runs: {first['steps']} steps of 128 positives, network `{json.dumps(first['network'])}`, "
         f"{first['n_train']:,} training images, {first['n_negatives']:,} negatives{others}, of which "
-        f"{first['negatives_that_are_positives']} are positives pixel by pixel; {first['hardware']}, {cpu:.0f} CPU seconds "
-        f"a run; {last['date']}, commits {commits}. Mean ± standard deviation over seeds, with the median and every seed's "
-        f"value where they are more than {APART:g} apart; differences to the baseline "
-        "are paired by seed, with 95% intervals by Student's t where there are 3 or 5 pairs.",
+        f"{first['negatives_that_are_positives']} are identical to a positive; {first['hardware']}, {cpu:.0f} CPU seconds "
+        f"per run; {last['date']}, commits {commits}. Mean ± standard deviation over seeds, with the median and every "
+        f"seed's value if these are more than {APART:g} apart. Differences from the baseline "
+        "are paired by seed, with 95% intervals from Student's t for 3 or 5 pairs.",
         "",
     ]
     columns = ["classifier", "seeds", "accuracy", "against the baseline", "ECE", "positives above 0.4", "above 0.9"]
@@ -260,7 +260,7 @@ def probe_table(probe: str, by_method: dict[str, list[Row]], base: dict[int, Row
 
 
 def write_tables(rows: list[Row]) -> None:
-    """Put the tables between their two marks in the docs."""
+    """Write the tables between their marks in the docs."""
     start, end = "<!-- tables -->\n", "<!-- end of tables -->"
     text = DOCS.read_text(encoding="utf-8")
     before, after = text.index(start) + len(start), text.index(end)
@@ -269,7 +269,7 @@ def write_tables(rows: list[Row]) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--tables", action="store_true", help="write the tables of what has been run, and run nothing")
+    parser.add_argument("--tables", action="store_true", help="only write the tables of finished runs")
     parser.add_argument("--seeds", type=int, nargs="+", default=range(5))
     chosen = parser.parse_args()
     results = ROOT / "studies" / "nat_classifiers.jsonl"
