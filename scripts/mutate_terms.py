@@ -73,7 +73,7 @@ def in_order(items: list[Any], file: str, saw: list[str]) -> list[Any]:
         if item.nodeid in saw:
             return saw.index(item.nodeid) - len(saw)
         named = any(name in item.nodeid for name in words)
-        if "tests/training" not in item.nodeid:
+        if not any(folder in item.nodeid for folder in ("tests/training", "tests/objective")):
             broad = "test_combinations" in item.nodeid or "test_contracts" in item.nodeid
             return broad if named else 2 + broad
         return 4 if named or file == "base" else None
