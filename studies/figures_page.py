@@ -1,4 +1,4 @@
-"""Write docs/figures.md from docs/figures/numbers.json and the words below: python studies/figures_page.py"""
+"""Write docs/figures.md from docs/figures/numbers.json and the text below: python studies/figures_page.py"""
 
 from __future__ import annotations
 
@@ -11,61 +11,62 @@ from figure_runs import PLACES, RECIPES, ROOT, outside
 from figures import FIGURES
 from PIL import Image
 
-NARROW = 850  # pixels; pictures below that stand side by side
+NARROW = 850  # pixels; narrower pictures are placed side by side
 PAGE = ROOT / "docs" / "figures.md"
 GARMENTS, CIFAR = "embedded Fashion-MNIST, 8,000 images", "CIFAR-10 (JPEG), 50,000 images"
 
 HEAD = """# The papers' figures, drawn from runs made here
 
-Each result figure of the four papers has a command that draws its counterpart from runs that it trains first, if they are
-not there. The runs are small: narrow networks (8 to 24 channels at the widest resolution), 300 to 1,200 steps, 32x32 images,
-one seed each. They show what the tools draw; they cannot confirm or refute a paper's numbers. Where a figure's setting
-departs from the paper's, or its numbers contradict the paper's finding, the text under its heading says so. Distances are
-`fashion-FD` of 500 samples, which is no FID: no level here compares with a paper's. Scores
-(`fashion-IS`) were computed when the runs were made. Since then samples are shuffled before they are split into groups,
-which moves a score by chance: SAGAN's 5.09 is now 4.89.
+For each result figure of the four papers, a command draws the counterpart from small runs, and trains them first if they
+are missing. The networks are narrow (8 to 24 channels at the widest resolution), with 300 to 1,200 steps, 32x32 images
+and one seed each. The figures show what the tools can draw. They can neither confirm nor refute a paper's numbers. If a
+setting differs from the paper's, or a result contradicts the paper's, the text below the heading says so. Distances are
+`fashion-FD` of 500 samples. This is not FID, so levels cannot be compared with a paper's. Scores (`fashion-IS`) are from
+the time of the runs. Since then, samples are shuffled before they are split into groups, which changes a score by chance:
+SAGAN's 5.09 is now 4.89.
 
 ```bash
-python studies/figures.py         # trains what is missing on one thread, draws all, goes on where it was stopped
-python studies/figures_page.py    # writes this page from docs/figures/numbers.json
+python studies/figures.py         # train what is missing on one thread and draw all; continues after an interruption
+python studies/figures_page.py    # write this page from docs/figures/numbers.json
 ```
 
-Most figures need nothing but the package. Some need images of 32x32 pixels that are looked for beside the checkout:
+Most figures need only the package. Some need 32x32 images, which are read from a folder next to the checkout:
 
-| images | for | place | what lies in it | another place |
+| images | for | path | contents | to use another path |
 |---|---|---|---|---|
 | CIFAR-10 | {} | `{}` | `train/<class>/*.jpg`, `test/<class>/*.jpg` | `--cifar10 SOURCE` |
 | Tiny ImageNet | {} | `{}` | `train/<wnid>/*.JPEG` | `--tiny-imagenet SOURCE` |
 
-SOURCE is a folder or a zip with images in such folders, or for CIFAR-10 `torchvision:CIFAR10`, which torchvision fetches; of
-Tiny ImageNet the ten classes that `studies/figure_runs.py` names are enough. For a figure whose images are not there nothing
-is trained; the command says what it lacks and ends with exit code 1.
+SOURCE is a folder or zip file with images in such folders. For CIFAR-10 it can be `torchvision:CIFAR10`, which
+torchvision downloads. Of Tiny ImageNet, the ten classes named in `studies/figure_runs.py` are enough. If the images of a
+figure are missing, the command trains nothing for it, says what is missing and ends with exit code 1.
 
-The same figures of your own runs: `sparring diagnose RUN [RUN ...]` ([docs](diagnose.md)), `sparring evaluate RUN --versus
-RUN` ([docs](measuring.md)), `sparring classify` ([docs](classify.md)), `sparring toy` ([docs](toy.md)). Figures that explain
-a method and have no result in them (NAT 2; SDP 1; MHGAN 2, 3, 9; AS-GAN 3) have no counterpart here.
+To draw the same figures for your own runs, use `sparring diagnose RUN [RUN ...]` ([docs](diagnose.md)), `sparring
+evaluate RUN --versus RUN` ([docs](measuring.md)), `sparring classify` ([docs](classify.md)) and `sparring toy`
+([docs](toy.md)). Figures that explain a method and show no results (NAT 2; SDP 1; MHGAN 2, 3, 9; AS-GAN 3) have no
+counterpart here.
 """
 
 
 CHANCE = ROOT / "studies" / "figure_chance.json"
-CHANCE_WORDS = """## How large chance is
+CHANCE_WORDS = """## Noise between seeds and CPUs
 
-Figure 4 of MHGAN gives 8.80 for SAGAN, and a repeat on a CPU with AVX2 alone gave 8.06. {{again}}
+Figure 4 of MHGAN has 8.80 for SAGAN. A repeat on a CPU with only AVX2 gave 8.06. {{again}}
 
 | fashion-FD at step 1,200 | {seeds} |
 |---|{lines}
 {{runs}}
 
-With AVX-512 8.80 comes out again. The instruction set alone moves the number: sums are rounded differently, and after some
-hundred steps the two runs of one seed have nothing in common. Seed by seed the difference is {{between}} in the root mean
-square and {{largest}} at most, in either direction; the standard deviation over seeds is {{spread}}. It does not
-explain all of 0.74: this CPU held to AVX2 ends at {{here}} where the other ended at 8.06, so CPUs with the
-same instructions differ as well.
-Differences of one seed on this page that are below twice the spread, about {{twice}}, say nothing.
+AVX-512 reproduces 8.80. The instruction set alone changes the result: sums are rounded differently, and after a few
+hundred steps the two runs of a seed have nothing in common. Per seed, they differ by {{between}} (root mean square) and
+by at most {{largest}}, in either direction. The standard deviation over seeds is {{spread}}. The instruction set does not
+explain the whole difference of 0.74: with AVX2 this CPU ends at {{here}}, the other at 8.06, so CPUs with the same
+instructions differ, too. On this page, a difference between single seeds means nothing if it is below twice the standard
+deviation, about {{twice}}.
 """
-CONTROL_WORDS = """The control of Figures 8 and 12, from SAGAN of the same seed, 600 steps more; fashion-FD, seed by seed:
+CONTROL_WORDS = """The control for Figures 8 and 12: 600 extra steps from SAGAN of the same seed. fashion-FD by seed:
 
-| 600 steps more | {seeds} | median |
+| 600 extra steps | {seeds} | median |
 |---|{lines}---|
 {{runs}}
 
@@ -74,7 +75,7 @@ CONTROL_WORDS = """The control of Figures 8 and 12, from SAGAN of the same seed,
 
 
 def _chance() -> tuple[str, str]:
-    """What chance changes, and the control of MHGAN's fine-tuning: two parts of the page."""
+    """Two parts of the page: the noise between seeds and CPUs, and the control for MHGAN's fine-tuning."""
     found = json.loads(CHANCE.read_text(encoding="utf-8"))
     by_run: dict[str, dict[int, float]] = {}
     for row in found["rows"]:
@@ -84,7 +85,9 @@ def _chance() -> tuple[str, str]:
     spread = statistics.stdev(wide.values())
     runs = [_line(name, values, wide) for name, values in (("AVX-512", wide), ("AVX2", narrow))]
     where = f"{found['hardware']}; {found['date']}, commit `{found['commit']}`"
-    again = f"To see whether that explains it, the run was repeated on one CPU with either instruction set ({where})."
+    again = (
+        f"To test whether this explains the difference, one CPU repeated the run with both instruction sets ({where})."
+    )
     noise = _with_seeds(CHANCE_WORDS, wide).format(
         again=again,
         runs="\n".join(runs),
@@ -113,7 +116,7 @@ def _line(name: str, values: dict[int, float], seeds: dict[int, float]) -> str:
 
 
 def head() -> str:
-    """The page's first part, with the figures that need images from outside."""
+    """The first part of the page, with the figures that need images from outside the package."""
     words = []
     for key, place in PLACES.items():
         needing = [name for name, (_, runs) in FIGURES.items() if any(key in outside(run) for run in runs)]
@@ -122,7 +125,7 @@ def head() -> str:
 
 
 def _words() -> dict[str, tuple[str, str, list[str], str, str]]:
-    """By figure: heading, what it shows, pictures, data, a command that draws the same of any run (figures_page.txt)."""
+    """By figure: heading, text, pictures, data, and the command for other runs. Read from figures_page.txt."""
     found = {}
     for block in (ROOT / "studies" / "figures_page.txt").read_text(encoding="utf-8").strip().split("\n\n"):
         name, heading, words, pictures, data, command = block.strip().split("\n")
@@ -134,7 +137,7 @@ WORDS = _words()
 
 
 def page() -> str:
-    """All of docs/figures.md."""
+    """The text of docs/figures.md."""
     numbers = json.loads((PAGE.parent / "figures" / "numbers.json").read_text(encoding="utf-8"))
     chance, control = _chance()
     parts = [_part(name, numbers.get(name)) + (f"\n{control}" if name == "mhgan-12" else "") for name in WORDS]
@@ -155,7 +158,7 @@ def _part(name: str, found: dict[str, Any] | None) -> str:
     steps = ", ".join(f"{run} {count}" for run, count in found["steps"].items())
     of = f" Steps: {steps}; batches of {next(iter(RECIPES.values()))['batch_size']}." if steps else ""
     where = f"{found['date']}, commit `{found['commit']}`, {found['hardware']}"
-    lines += ["", f"*{data}.{of} {where}. `python studies/figures.py {name}`; of any runs: `{command}`.*", ""]
+    lines += ["", f"*{data}.{of} {where}. `python studies/figures.py {name}`; for your own runs: `{command}`.*", ""]
     numbers = [f"- {key}: {_shown(value)}" for key, value in found["numbers"].items()]
     return "\n".join([*lines, *numbers, ""] if numbers else lines)
 

@@ -1,4 +1,4 @@
-"""The commands behind docs/figures.md: what is missing is said before anything is trained, and the page is as written."""
+"""The commands behind docs/figures.md: they report missing images before they train, and the page matches its sources."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def test_a_distance_of_a_class_says_how_many_samples_it_is_of(figures: ModuleTyp
     for run in figures.FIGURES[name][1]:
         evaluation = figure_runs.recipe_of(run, {})["evaluation"]
         if "intra" in evaluation["metrics"]:
-            assert f"of {evaluation['n'] // 10} samples, and of one seed" in figures_page.WORDS[name][1]
+            assert f"uses {evaluation['n'] // 10} samples and one seed" in figures_page.WORDS[name][1]
 
 
 @pytest.mark.parametrize("name", ["sdp-4", "mhgan-8"])
