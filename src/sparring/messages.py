@@ -1,12 +1,55 @@
-"""Messages for people: they go to stderr if somebody is watching."""
+"""Messages for people: where they go, and how they write the options of a loader."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 
 Note = Callable[[str], None]
 Progress = Callable[[int, int], None]  # how many are done, and how many there are
+Spelling = Callable[[str, object], str]  # of an option and its value; None: the option alone
+_spelling: ContextVar[Spelling] = ContextVar("spelling")
+
+
+def option(key: str, value: object = None) -> str:
+    """An option of a loader as the user would write it: `size=32`, `data.size=32` in a recipe, or `--size 32`."""
+    return _spelling.get(_in_python)(key, value)
+
+
+@contextmanager
+def spelling(how: Spelling) -> Iterator[None]:
+    """Within this context, `option` writes like this."""
+    token = _spelling.set(how)
+    try:
+        yield
+    finally:
+        _spelling.reset(token)
+
+
+def in_recipe(part: str) -> Spelling:
+    """Options are keys of a part of a recipe, such as `negatives`."""
+
+    def spell(key: str, value: object) -> str:
+        return f"{part}.{key}" + ("" if value is None else f"={'true' if value is True else value}")
+
+    return spell
+
+
+def on_command_line(**others: str) -> Spelling:
+    """Options look like `--size 32`. others: what stands for a key that is called something else."""
+    others = {"source": "its path", "download": "sparring.load_images(NAME, download=True)"} | others
+
+    def spell(key: str, value: object) -> str:
+        plain = f"--{key.replace('_', '-')}" + ("" if value in (None, True) else f" {value}")
+        return others.get(key, plain)
+
+    return spell
+
+
+def _in_python(key: str, value: object) -> str:
+    return key if value is None else f"{key}={value!r}"
 
 
 def to_stderr(text: str) -> None:

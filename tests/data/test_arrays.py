@@ -158,7 +158,7 @@ def test_an_item_that_cannot_be_read(notes):
         (Items((grey(1), "cat")), r"labels of 'Items\[0\]' are integers"),
         (Items((grey(1), torch.zeros(40, dtype=torch.int64))), r"labels of 'Items\[0\]' are integers"),
         (Items(torch.zeros(3, 4, 4)), r"images of 'Items\[0\]' must be uint8, got float32: .*ToTensor\(\)"),
-        (Items(grey(1), grey(1, (3, 3))), r"'Items\[0\]' is 2x2 and 'Items\[1\]' is 3x3; .*data\.size=2"),
+        (Items(grey(1), grey(1, (3, 3))), r"'Items\[0\]' is 2x2 and 'Items\[1\]' is 3x3; .*size=2"),
     ],
 )
 def test_data_sets_that_are_none(source, message):
@@ -266,7 +266,7 @@ def test_what_is_packed_loads_identically(tmp_path, labels, channels):
     assert again.fingerprint == data.fingerprint and torch.equal(again.images, pixels)
     assert (again.class_names, again.name, again.split) == (names, "set", "test")
     assert load(path, split="test").fingerprint == data.fingerprint
-    with pytest.raises(SparringError, match=r"out\.npz' holds test, not 'train': leave data\.split out"):
+    with pytest.raises(SparringError, match=r"out\.npz' holds test, not 'train': leave split out"):
         load(path, split="train")
     with zipfile.ZipFile(path) as archive:
         assert {info.compress_type for info in archive.infolist()} == {zipfile.ZIP_STORED}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
 import torch
@@ -11,12 +13,15 @@ from sparring.data import load
 from sparring.data.assemble import Assembly
 from sparring.data.decode import UnreadableImageError
 from sparring.errors import SparringError
+from sparring.messages import in_recipe, on_command_line, spelling
 
 BAD = encoded(grey(1, (40, 40)))[:60]
 
 
 def test_one_unreadable_image_is_named(source_of):
-    with pytest.raises(SparringError, match=r"cannot read image 'b/bad\.png': .*replace it, or .*--skip-unreadable"):
+    with pytest.raises(
+        SparringError, match=r"'b/bad\.png': .*; replace it, or leave such images of .* out with skip_unreadable=True"
+    ):
         load(source_of({"a/0.png": 1, "b/bad.png": BAD, "b/ok.png": 3}))
 
 
@@ -44,10 +49,35 @@ def test_two_sizes_are_named_with_the_cure(source_of):
         load(source)
     assert str(caught.value) == (
         f"images of '{source}' differ in size: '0.png' is 6x4 and '2.png' is 5x8; choose one size for all of them, "
-        "e.g. data.size=4"
+        "e.g. size=4"
     )
     data = load(source, size=4)
     assert (levels(data), data.images.shape) == ([1, 2, 3], (3, 1, 4, 4))
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+@pytest.mark.parametrize(
+    ("how", "skip", "size"),
+    [
+        (in_recipe("negatives"), "negatives.skip_unreadable=true", "negatives.size=2"),
+        (on_command_line(), "--skip-unreadable", "--size 2"),
+        (on_command_line(size="--side"), "--skip-unreadable", "--side"),
+    ],
+)
+def test_cures_are_written_as_the_caller_writes_options_from_every_thread(how, skip, size, threads):
+    def read(i):
+        if i == 1:
+            raise UnreadableImageError("bad")
+        return np.zeros((2, 2 + (i == 150), 3), np.uint8), False
+
+    def assembled(**changes):
+        return Assembly("here", 200, read, str, threads=threads, **changes).run()
+
+    with spelling(how):
+        with pytest.raises(UnreadableImageError, match=f"leave such images of 'here' out with {re.escape(skip)}$"):
+            assembled()
+        with pytest.raises(SparringError, match=rf"'150' is 3x2; .* e\.g\. {re.escape(size)}$"):
+            assembled(skip_unreadable=True)
 
 
 def test_images_of_one_size_need_not_be_square(source_of):

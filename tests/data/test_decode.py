@@ -178,16 +178,14 @@ def test_a_failure_names_the_image_in_one_line():
     with pytest.raises(UnreadableImageError, match=r"cannot read image 'a\.png': it is none of PNG, JPEG, "):
         readable("a.png", lambda: decode(b"text", None, None))
     whole = encoded(Image.effect_noise((64, 64), 50))
-    with pytest.raises(
-        UnreadableImageError, match=r"'b\.png': .*truncated.*; replace it, or .*--skip-unreadable"
-    ) as caught:
+    with pytest.raises(UnreadableImageError, match=r"'b\.png': .*truncated") as caught:
         readable("b.png", lambda: decode(whole[: len(whole) // 2], None, None))
     assert "\n" not in str(caught.value)
 
     def multi_line():
         raise RuntimeError("two\nlines")
 
-    with pytest.raises(UnreadableImageError, match="'c': two lines; replace"):
+    with pytest.raises(UnreadableImageError, match=r"'c': two lines$"):
         readable("c", multi_line)
 
 

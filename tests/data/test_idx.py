@@ -80,7 +80,7 @@ def test_a_folder_of_the_official_files_is_a_source(tmp_path, notes, gz):
 
 def test_a_folder_with_one_split(tmp_path):
     folder = write_official(tmp_path / "digits", splits=("t10k",))
-    with pytest.raises(SparringError, match=r"has no split 'train', only test: choose one, e\.g\. data\.split=test"):
+    with pytest.raises(SparringError, match=r"has no split 'train', only test: choose one, e\.g\. split='test'"):
         load(folder)
     assert load(folder, split="test").labels.tolist() == [7, 2]
 

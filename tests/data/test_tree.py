@@ -47,7 +47,7 @@ def test_a_zip_with_a_damaged_entry_names_it(tmp_path, notes, skip):
         assert (levels(found), found.labels.tolist(), found.class_names) == ([1], [0], ("a", "b"))
         assert notes == [f"left out 1 of 2 images of '{path}', unreadable: 'b/0.png'"]
     else:
-        with pytest.raises(SparringError, match=r"cannot read image 'b/0\.png': Bad CRC-32 .*--skip-unreadable"):
+        with pytest.raises(SparringError, match=r"cannot read image 'b/0\.png': Bad CRC-32 .*skip_unreadable=True"):
             load(path)
 
 

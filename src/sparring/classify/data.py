@@ -19,7 +19,7 @@ from sparring.data.packed import PackedImages
 from sparring.data.sources import load, splits_of
 from sparring.data.torchvision_sets import BARE_NAMES
 from sparring.errors import SparringError
-from sparring.messages import Note, counted
+from sparring.messages import Note, counted, in_recipe, spelling
 from sparring.randomness import generator_for
 from sparring.run.data import FROM_PYTHON
 
@@ -94,7 +94,8 @@ def load_classifier_data(
     known = _classes_by_image({"training": train, "validation": validation, "test": tested})
     negative = None
     if recipe.negatives is not None or negatives is not None:
-        negative = _load_others(recipe, recipe.negatives or Images(), note, negatives, whole)
+        with spelling(in_recipe("negatives")):
+            negative = _load_others(recipe, recipe.negatives or Images(), note, negatives, whole)
         _check_negatives(recipe, negative, train, known, warn)
     measured = _load_probes(recipe, probes or {}, whole, negative, tested, warn)
     for probe in measured:
@@ -121,7 +122,8 @@ def split_off(packed: PackedImages, share: float, seed: int, purpose: str) -> tu
 
 
 def _load_positives(recipe: ClassifierRecipe, note: Note, given: Any) -> PackedImages:
-    packed = _load(recipe.data, note, given, recipe.data.size, recipe.data.channels)
+    with spelling(in_recipe("data")):
+        packed = _load(recipe.data, note, given, recipe.data.size, recipe.data.channels)
     _ = packed.size  # square, or an error that says how
     labels = packed.require_labels("a classifier")
     if int((labels < 0).sum()):
@@ -149,7 +151,8 @@ def _train_and_test(
             note(f"{whole.name} has no test split: a tenth of each class is held out; test.split=... names one")
             return split_off(whole, HELD_OUT, recipe.seed, "test")
         wanted = Images(split=split)
-    tested = _load_others(recipe, wanted or Images(), note, test, whole, same_classes=True)
+    with spelling(in_recipe("test")):
+        tested = _load_others(recipe, wanted or Images(), note, test, whole, same_classes=True)
     labels = tested.require_labels("testing a classifier")
     if len(labels) and not 0 <= int(labels.min()) <= int(labels.max()) < whole.num_classes:
         raise SparringError(
@@ -252,7 +255,8 @@ def _load_probes(
             else:
                 if images.source is None and images.split is None and name not in given:
                     images = images.model_copy(update={"split": tested.split})
-                packed = _load_others(recipe, images, _silent, given.get(name), positives)
+                with spelling(in_recipe(f"probes.{name}")):
+                    packed = _load_others(recipe, images, _silent, given.get(name), positives)
         except MissingProbeError as error:
             warn(f"probe '{name}' is left out: {error}")
             continue

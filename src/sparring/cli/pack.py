@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from sparring.cli.options import AsJson, path_option
 from sparring.cli.output import note, print_json, print_lines
+from sparring.messages import on_command_line, spelling
 
 
 def pack(
@@ -29,16 +30,9 @@ def pack(
     from sparring.data.sources import load
     from sparring.data.sources import pack as pack_images
 
-    path = pack_images(
-        source,
-        out,
-        split=split,
-        size=size,
-        channels=channels,
-        classes=classes,
-        skip_unreadable=skip_unreadable,
-        note=note,
-    )
+    options: dict[str, Any] = {"split": split, "size": size, "channels": channels, "classes": classes}
+    with spelling(on_command_line()):
+        path = pack_images(source, out, **options, skip_unreadable=skip_unreadable, note=note)
     packed = load(path)
     if as_json:
         shape = [packed.channels, packed.height, packed.width]

@@ -5,14 +5,16 @@ import os
 import warnings
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import Context, copy_context
 from dataclasses import dataclass
+from itertools import repeat
 
 import numpy as np
 
 from sparring.data.decode import UnreadableImageError
 from sparring.errors import SparringError
 from sparring.limits import check_memory
-from sparring.messages import Note, Progress
+from sparring.messages import Note, Progress, option
 
 Allocate = Callable[[tuple[int, ...]], np.ndarray]  # an empty uint8 array of a shape
 
@@ -22,7 +24,7 @@ _COPY_CHUNK = 4096  # images copied at a time, so that a mapped array never has 
 
 def empty_in_memory(shape: tuple[int, ...]) -> np.ndarray:
     """An uninitialised uint8 array. Raises SparringError where it would not fit into memory."""
-    cure = "choose a smaller data.size, or fewer images"
+    cure = f"choose a smaller {option('size')}, or fewer images"
     check_memory(math.prod(shape), f"{shape[0]:,} images of {shape[1:]}", cure)
     return np.empty(shape, dtype=np.uint8)
 
@@ -52,7 +54,11 @@ class Assembly:
         """
         with warnings.catch_warnings():  # here, once, since this cannot be done within threads
             warnings.filterwarnings("ignore", module=r"PIL\.")  # of damaged EXIF blocks and the like
-            return self._run()
+            try:
+                return self._run()
+            except UnreadableImageError as error:
+                cure = f"leave such images of '{self.source}' out with {option('skip_unreadable', True)}"
+                raise UnreadableImageError(f"{error}; replace it, or {cure}") from error
 
     def _run(self) -> tuple[np.ndarray, np.ndarray]:
         first, shape = self._first_readable()
@@ -108,9 +114,10 @@ class Assembly:
                 (min(start + _CHUNK, self.count), result) for start, result in zip(starts, results, strict=True)
             )
             return
+        contexts = [copy_context() for _ in starts]  # threads start without one, and errors need its `option`
         pool = ThreadPoolExecutor(self.threads)
         try:
-            for start, result in zip(starts, pool.map(work, starts), strict=True):
+            for start, result in zip(starts, pool.map(Context.run, contexts, repeat(work), starts), strict=True):
                 yield min(start + _CHUNK, self.count), result
         finally:
             pool.shutdown(cancel_futures=True)
@@ -119,7 +126,7 @@ class Assembly:
         smaller = min(*one[:2], *other[:2])
         return SparringError(
             f"images of '{self.source}' differ in size: '{self.name(i)}' is {one[1]}x{one[0]} and '{self.name(j)}' is "
-            f"{other[1]}x{other[0]}; choose one size for all of them, e.g. data.size={smaller}"
+            f"{other[1]}x{other[0]}; choose one size for all of them, e.g. {option('size', smaller)}"
         )
 
     def _compact(self, pixels: np.ndarray, kept: np.ndarray, channels: int) -> np.ndarray:

@@ -154,7 +154,4 @@ def readable(name: str, work: Callable[[], Item]) -> Item:
         raise
     except Exception as error:
         reason = " ".join(str(error).split())[:160] or type(error).__name__
-        raise UnreadableImageError(
-            f"cannot read image '{name}': {reason}; replace it, or leave unreadable images out: in a recipe by "
-            "data.skip_unreadable=true (negatives.skip_unreadable=true for negatives), elsewhere with --skip-unreadable"
-        ) from error
+        raise UnreadableImageError(f"cannot read image '{name}': {reason}") from error

@@ -12,11 +12,11 @@ import reprlib
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
-from sparring.data.assemble import Note
 from sparring.data.classes import Classes, choose_classes, in_order, printable
 from sparring.data.tree import Tree, note_other_files
 from sparring.errors import SparringError, nearest, one_line
 from sparring.limits import WHOLE
+from sparring.messages import Note, option
 
 SPLIT_NAMES = ("train", "val", "valid", "validation", "test")
 _VALIDATION = {"val", "valid", "validation"}  # three spellings of one thing
@@ -96,7 +96,7 @@ def list_images(tree: Tree, split: str | None, note: Note) -> Listing:
     splits = split_folders(tree, root, images)
     if not splits:
         if split not in (None, "train"):
-            raise SparringError(f"'{tree.name}' has no splits, so no '{split}': leave data.split out")
+            raise SparringError(f"'{tree.name}' has no splits, so no '{split}': leave {option('split')} out")
         return _labelled(tree, root, root, images, None, note)
     chosen = choose_split(tree.name, splits, split, note)
     left_out = {path[len(root) :].split("/")[0] for path in images if not _inside_any(path, root, splits)}
@@ -156,7 +156,7 @@ def choose_split(source: str, splits: Collection[str], split: str | None, note: 
         if "train" not in splits:
             raise SparringError(
                 f"'{source}' has no split 'train', only {', '.join(splits)}: "
-                f"choose one, e.g. data.split={next(iter(splits))}"
+                f"choose one, e.g. {option('split', next(iter(splits)))}"
             )
         others = [name for name in splits if name != "train"]
         note(f"'{source}' has splits: taking 'train'" + (f" (there is {', '.join(others)}, too)" if others else ""))

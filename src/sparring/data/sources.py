@@ -22,7 +22,7 @@ from sparring.data.tree import open_tree
 from sparring.errors import SparringError, nearest
 from sparring.files import one_line_for_disk_errors
 from sparring.limits import SIDE
-from sparring.messages import Note, Progress
+from sparring.messages import Note, Progress, option
 
 
 class MissingSourceError(SparringError):
@@ -31,7 +31,7 @@ class MissingSourceError(SparringError):
     def __init__(self, source: str):
         self.source, self.said = source, f"there is no file or folder '{source}'"
         if "/" in source or Path(source).suffix in (".zip", ".npz"):
-            super().__init__(f"{self.said}: check data.source")
+            super().__init__(f"{self.said}: check {option('source')}")
             return
         names = [embedded.NAME, *torchvision_sets.BARE_NAMES, "noise:normal", "noise:uniform"]
         super().__init__(f"{self.said}, nor a data set of that name: {nearest(source, names)}")
@@ -93,8 +93,8 @@ def load(
     _check_options(size, channels)
     if renumber and classes is not None:
         raise SparringError(
-            "data.renumber=true takes all classes that have images, and data.classes names some: give one of them, and name "
-            "classes that have images"
+            f"{option('renumber', True)} takes all classes that have images, and {option('classes')} names some: give one "
+            "of them, and name classes that have images"
         )
     request = _Request(
         split=split,
@@ -148,9 +148,9 @@ def splits_of(source: Any) -> tuple[str, ...]:
 
 def _check_options(size: int | None, channels: int | None) -> None:
     if size is not None and (isinstance(size, bool) or not isinstance(size, int) or not 1 <= size <= SIDE):
-        raise SparringError(f"data.size is the side of the images in pixels, from 1 to {SIDE}, got {size!r}")
+        raise SparringError(f"{option('size')} is the side of the images in pixels, from 1 to {SIDE}, got {size!r}")
     if channels not in (None, 1, 3):
-        raise SparringError(f"data.channels is 1 (grey) or 3 (colour), got {channels!r}")
+        raise SparringError(f"{option('channels')} is 1 (grey) or 3 (colour), got {channels!r}")
 
 
 def _check_free(out: Path) -> None:
@@ -188,7 +188,7 @@ def _from_name_or_path(source: str | Path, request: _Request) -> PackedImages:
         packed = read_npz(path, request.conversion)
         if request.split not in (None, packed.split or "train"):
             raise SparringError(
-                f"'{path}' holds {packed.split or 'no split'}, not '{request.split}': leave data.split out"
+                f"'{path}' holds {packed.split or 'no split'}, not '{request.split}': leave {option('split')} out"
             )
         return _selected(packed, request)
     if path.is_file() and path.suffix.lower() != ".zip":
@@ -213,7 +213,7 @@ def _by_name(name: str, request: _Request) -> PackedImages | None:
         kind, count = parse_noise(name)
         conversion = request.conversion
         if conversion.size is None:
-            raise SparringError(f"'{name}' needs a size: set data.size, e.g. data.size=32")
+            raise SparringError(f"'{name}' needs a size: set {option('size')}, e.g. {option('size', 32)}")
         return noise_images(kind, count, conversion.channels or 3, conversion.size)
     prefix, _, rest = name.partition(":")
     torchvision_name = rest if prefix == "torchvision" and rest else torchvision_sets.BARE_NAMES.get(name.lower())
@@ -244,7 +244,7 @@ def _no_such_folder(text: str, root: Path | None) -> str:
     return (
         f"'{text}' is a folder, .zip or .npz of images called '{text.removeprefix('folder:')}' in "
         f"'{root or torchvision_sets.default_root()}' (SPARRING_DATA says where), and it is not there: put it there, or "
-        "give its path in the place of the source, such as data.source=PATH"
+        f"give {option('source', 'PATH')}"
     )
 
 

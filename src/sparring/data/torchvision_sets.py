@@ -7,10 +7,10 @@ from types import ModuleType
 from typing import Any
 
 from sparring.data.arrays import Conversion, pack_array, pack_dataset
-from sparring.data.assemble import Note
 from sparring.data.packed import PackedImages
 from sparring.errors import SparringError, nearest
 from sparring.files import cache_folder
+from sparring.messages import Note, option
 
 # Names that may stand without "torchvision:", lower-case -> torchvision's class.
 BARE_NAMES = {
@@ -47,13 +47,13 @@ def load_torchvision(
     elif "split" in parameters:
         options["split"] = taken
     elif split not in (None, "train"):
-        raise SparringError(f"torchvision's {name} has no splits, so no '{split}': leave data.split out")
+        raise SparringError(f"torchvision's {name} has no splits, so no '{split}': leave {option('split')} out")
     try:
         dataset = constructor(**options)
     except (RuntimeError, OSError) as error:
         raise SparringError(
             f"torchvision finds no {name} under '{root}' ({_line(error)}): set SPARRING_DATA to the folder where it is, or "
-            "data.download=true (negatives.download=true for negatives) to fetch it"
+            f"fetch it with {option('download', True)}"
         ) from error
     except ImportError as error:  # some of its data sets need one more package to read their files
         raise SparringError(f"torchvision's {name} needs {error.name or error}: pip install {error.name}") from error

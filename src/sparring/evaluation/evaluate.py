@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import nullcontext
 from pathlib import Path
@@ -15,7 +14,7 @@ from sparring.evaluation.extractors.base import Extractor, sha256_of
 from sparring.evaluation.extractors.choice import extractor_for, no_extractor
 from sparring.evaluation.image_set import ImageSet, Labels
 from sparring.evaluation.sources import is_generator, is_statistics, open_set
-from sparring.messages import Note, Progress, note_or_default, watched
+from sparring.messages import Note, Progress, note_or_default, on_command_line, spelling, watched
 from sparring.metrics.moments import GaussianStats
 from sparring.run.progress import measuring
 from sparring.trust import consenting
@@ -26,14 +25,6 @@ if TYPE_CHECKING:
 
 GROUPS = 10  # of the Inception Score, where nobody says
 ACCURACIES = "accuracies"  # the metric of a run's discriminator
-OPTIONS = {"size": "--size", "channels": "--channels"}  # what keys of a recipe's `data` are called here
-NO_OPTIONS = {  # cures that only a recipe has, and what is said in their place
-    ", such as data.source=PATH": "",
-    "check data.source": "check it",
-    "data.download=true (negatives.download=true for negatives) to fetch it": (
-        "fetch it first, by sparring.load_images(NAME, download=True)"
-    ),
-}
 
 
 def evaluate_pair(
@@ -246,16 +237,8 @@ def _statistics(source: str | Path) -> GaussianStats:
 
 
 def _opened(source: Any, split_option: str, **options: Any) -> ImageSet:
-    """The set; what is wrong with it is said in the words of `sparring evaluate`, not in those of a recipe."""
-    try:
+    with spelling(on_command_line(split=split_option)):
         return open_set(source, **options)
-    except SparringError as error:
-        text = str(error)
-        for word, said in ((rf"data\.{key}", option) for key, option in {**OPTIONS, "split": split_option}.items()):
-            text = re.sub(word, said, re.sub(f"{word}=", f"{said} ", text))
-        for recipe_only, said in NO_OPTIONS.items():
-            text = text.replace(recipe_only, said)
-        raise SparringError(text) from None
 
 
 def _extractor(choice: Any, images: ImageSet, device: str, **own: Any) -> Extractor:

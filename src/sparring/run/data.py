@@ -10,7 +10,7 @@ from sparring.data.packed import PackedImages
 from sparring.data.partial_labels import keep_share_of_labels
 from sparring.data.sources import load
 from sparring.errors import SparringError
-from sparring.messages import Note
+from sparring.messages import Note, in_recipe, spelling
 from sparring.recipe.gan import Data, Evaluation, Recipe
 
 FROM_PYTHON = "python:"
@@ -83,7 +83,7 @@ def load_run_data(
         if named is not None or given is not None:
             base = named or Data(source=name)
             fitted = base.model_copy(update={k: v for k, v in like.items() if getattr(base, k) is None})
-            others[name] = load_data(fitted, note, given)
+            others[name] = load_data(fitted, note, given, part=name)
 
     def load_split(split: str) -> PackedImages:
         changes: dict[str, Any] = {"split": split}
@@ -94,24 +94,25 @@ def load_run_data(
     return RunData(real, others["negatives"], others["unlabelled"], whole, load_split)
 
 
-def load_data(data: Data, note: Note, given: Any = None) -> PackedImages:
-    """One source of images as the recipe names it, or `given` in its place."""
+def load_data(data: Data, note: Note, given: Any = None, *, part: str = "data") -> PackedImages:
+    """The images of one part of the recipe, from the source that it names or from `given`."""
     if given is None and data.source.startswith(FROM_PYTHON):
         raise SparringError(
             f"this run's images came from Python ({data.source}): give them again, as sparring.train(..., data=...), "
             "or name another source with data=..."
         )
-    return load(
-        data.source if given is None else given,
-        split=data.split,
-        size=data.size,
-        channels=data.channels,
-        classes=data.classes,
-        renumber=data.renumber,
-        skip_unreadable=data.skip_unreadable,
-        download=data.download,
-        note=note,
-    )
+    with spelling(in_recipe(part)):
+        return load(
+            data.source if given is None else given,
+            split=data.split,
+            size=data.size,
+            channels=data.channels,
+            classes=data.classes,
+            renumber=data.renumber,
+            skip_unreadable=data.skip_unreadable,
+            download=data.download,
+            note=note,
+        )
 
 
 def python_sources(**given: Any) -> dict[str, str]:
