@@ -8,7 +8,7 @@ import json
 import os
 import tempfile
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -95,6 +95,30 @@ def check_writable(folder: Path, cure: str) -> None:
                 pass
         except OSError as error:
             raise OSError(error.errno, error.strerror, str(folder)) from None  # name the folder, not a file of the test
+
+
+@contextmanager
+def writable(folder: Path, cure: str) -> Iterator[None]:
+    """As `check_writable`; a folder that this makes is removed again if the work within fails before it writes."""
+    made = missing_folders(folder)
+    try:
+        check_writable(folder, cure)
+        yield
+    except BaseException:
+        remove_empty(made)
+        raise
+
+
+def missing_folders(folder: Path) -> list[Path]:
+    """The folder and those around it that do not exist, the innermost first."""
+    return [each for each in (folder, *folder.parents) if not each.exists()]
+
+
+def remove_empty(folders: Iterable[Path]) -> None:
+    """Remove folders, the innermost first, up to one that is not empty."""
+    with suppress(OSError):
+        for folder in folders:
+            folder.rmdir()
 
 
 def own_copy(value: torch.Tensor) -> torch.Tensor:

@@ -82,6 +82,7 @@ def test_runs_without_classes_are_refused_before_they_are_measured(tmp_path, wit
         compare_runs(tmp_path / "run", tmp_path / "run", "nowhere", tmp_path / "out")
     with pytest.raises(SparringError, match="is neither a run nor a generator's file"):
         compare_runs(tiny_images(), tmp_path / "run", "nowhere", tmp_path / "out")
+    assert not (tmp_path / "out").exists()
 
 
 def test_numbers_measured_differently_are_refused():
@@ -103,6 +104,9 @@ def test_two_runs_leave_a_table_a_scatter_and_samples(tmp_path, without_reports)
         recipe = tiny_recipe(steps=1, seed=seed, generator=generator)
         sparring.train(recipe, data=tiny_images(), out=tmp_path / f"run-{seed}")
     options = {"extractor": Corners(), "n": 30}
+    with pytest.raises(SparringError, match="asked for 99 images"):
+        compare_runs(tmp_path / "run-0", tmp_path / "run-1", tiny_images(), tmp_path / "out", **options, n_real=99)
+    assert not (tmp_path / "out").exists()
     found = compare_runs(tmp_path / "run-0", tmp_path / "run-1", tiny_images(), tmp_path / "out", **options)
     assert len(found.classes) == 3 and found.first != found.second
     assert (tmp_path / "out" / "classes.md").read_text() == found.table()

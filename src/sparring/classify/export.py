@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from sparring.classify.networks import Classifier
 from sparring.classify.saved import DESCRIPTION, WEIGHTS, SavedClassifier, load_classifier, save_classifier
 from sparring.errors import SparringError, one_line
-from sparring.files import check_writable, one_line_for_disk_errors, write_json
+from sparring.files import one_line_for_disk_errors, writable, write_json
 from sparring.randomness import generator_for
 from sparring.trust import consenting
 
@@ -72,8 +72,7 @@ def export_classifier(
         raise SparringError(
             f"{out} would replace {out.stem}.json of the run in {out.parent}: choose another name or folder"
         )
-    check_writable(out.parent, CURE)
-    with one_line_for_disk_errors(CURE):
+    with writable(out.parent, CURE), one_line_for_disk_errors(CURE):
         for path in (out, _described(out)):
             if path.is_dir():
                 raise SparringError(f"{path} is a folder, and a file of that name would be written: {CURE}")

@@ -142,7 +142,7 @@ def compare_runs(
     generator with classes, the folder cannot be written, or an option could have no effect.
     """
     from sparring.evaluation.evaluate import evaluate_pair
-    from sparring.files import ANOTHER_FOLDER, check_writable, one_line_for_disk_errors, write_atomically
+    from sparring.files import ANOTHER_FOLDER, one_line_for_disk_errors, writable, write_atomically
     from sparring.report.plots import render
     from sparring.run.runtime import Runtime
     from sparring.trust import consenting
@@ -157,14 +157,14 @@ def compare_runs(
         for run in (first, second):
             _check_conditional(run)
         folder = Path(str(out))
-        check_writable(folder, ANOTHER_FOLDER)
-        (a,), (b,) = (evaluate_pair(run, real, **{**options, "metrics": ("intra",)}) for run in (first, second))
-        found = compare_classes(a, b, _called(first, second))
-        if Runtime.start(options.get("device")).is_main:
-            with one_line_for_disk_errors(ANOTHER_FOLDER):
-                write_atomically(folder / "classes.md", found.table())
-                write_atomically(folder / "classes.png", render(class_scatter(found), "png"))
-                write_atomically(folder / "samples.png", render(_samples(found, first, second), "png"))
+        with writable(folder, ANOTHER_FOLDER):
+            (a,), (b,) = (evaluate_pair(run, real, **{**options, "metrics": ("intra",)}) for run in (first, second))
+            found = compare_classes(a, b, _called(first, second))
+            if Runtime.start(options.get("device")).is_main:
+                with one_line_for_disk_errors(ANOTHER_FOLDER):
+                    write_atomically(folder / "classes.md", found.table())
+                    write_atomically(folder / "classes.png", render(class_scatter(found), "png"))
+                    write_atomically(folder / "samples.png", render(_samples(found, first, second), "png"))
     return found
 
 

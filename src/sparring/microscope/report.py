@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from sparring.errors import SparringError, nearest
-from sparring.files import ANOTHER_FOLDER, check_writable, one_line_for_disk_errors, write_atomically, write_json
+from sparring.files import ANOTHER_FOLDER, one_line_for_disk_errors, writable, write_atomically, write_json
 from sparring.messages import Note
 from sparring.metrics.features import check_whole
 from sparring.microscope.opened import OpenedRun
@@ -82,15 +82,14 @@ def diagnose(
     folder = opened[0].folder / "diagnosis" if out is None else Path(out)
     if os.path.exists(folder) and not folder.is_dir():
         raise SparringError(f"{folder} is a file: give a folder with --out")
-    check_writable(folder, ANOTHER_FOLDER)
-    sections = []
-    for name in chosen or SECTIONS:
-        note(f"looking at {name}")
-        with consenting(allow_code, *runs):
-            sections.append(section(name)(opened, n))
-    found = Diagnosis(folder, sections)
-    with one_line_for_disk_errors(ANOTHER_FOLDER):
-        _write(found, opened, n)
+    found = Diagnosis(folder, [])
+    with writable(folder, ANOTHER_FOLDER):
+        for name in chosen or SECTIONS:
+            note(f"looking at {name}")
+            with consenting(allow_code, *runs):
+                found.sections.append(section(name)(opened, n))
+        with one_line_for_disk_errors(ANOTHER_FOLDER):
+            _write(found, opened, n)
     return found
 
 

@@ -13,13 +13,13 @@ import os
 import time
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
 from sparring.errors import SparringError
-from sparring.files import ANOTHER_FOLDER, check_writable, one_line_for_disk_errors
+from sparring.files import ANOTHER_FOLDER, check_writable, missing_folders, one_line_for_disk_errors, remove_empty
 
 FILE = ".lock"
 WITHOUT = "SPARRING_LOCK"  # set to 0: for file systems that have no locks
@@ -39,11 +39,11 @@ def only_writer(folder: Path, *, work: str, cure: str = ANOTHER_FOLDER, name: st
     file system has no locks.
     """
     path = folder / name
-    made = [each for each in (folder, *folder.parents) if not each.exists()]
+    made = missing_folders(folder)
     try:
         lock = _locked(path, folder if name == FILE else folder / work, cure)
     except BaseException:
-        _remove(made)
+        remove_empty(made)
         raise
     held = (path.absolute(), path.stat())
     _held.append(held)
@@ -53,7 +53,7 @@ def only_writer(folder: Path, *, work: str, cure: str = ANOTHER_FOLDER, name: st
         _held.remove(held)
         if not (folder / work).is_file() and _is_still(*held):
             path.unlink()  # while it is held: whoever has opened it sees that it is gone
-            _remove(made)
+            remove_empty(made)
         if lock is not None:
             lock.release()
 
@@ -104,10 +104,3 @@ def _is_still(path: Path, before: os.stat_result) -> bool:
         return os.path.samestat(path.stat(), before)
     except OSError:
         return False
-
-
-def _remove(folders: list[Path]) -> None:
-    """Remove folders that are empty, the innermost first."""
-    with suppress(OSError):
-        for folder in folders:
-            folder.rmdir()
