@@ -29,9 +29,9 @@ import torch
 
 from sparring.classify.criteria import takes_negatives
 from sparring.classify.data import ClassifierData, Probe, image_hashes, split_off
-from sparring.classify.evaluate import evaluate_classifier
 from sparring.classify.job import ClassifierJob
 from sparring.classify.recipe import ClassifierRecipe
+from sparring.classify.results import evaluate_classifier
 from sparring.data import PackedImages, load, noise_batch, noise_images
 from sparring.randomness import generator_for
 from sparring.run.progress import no_progress

@@ -24,7 +24,7 @@ _PUBLIC = {
     "recipes": "sparring.recipe.listing:recipes",
     "show": "sparring.describe:show",
     "pack": "sparring.data.sources:pack",
-    "diagnose": "sparring.microscope.report:diagnose",
+    "diagnose": "sparring.microscope.diagnosis:diagnose",
     "load_images": "sparring.data.sources:load",
     "PackedImages": "sparring.data.packed:PackedImages",
     "Recipe": "sparring.recipe.gan:Recipe",
@@ -83,7 +83,7 @@ if TYPE_CHECKING:
     from sparring.errors import NonFiniteLossError, SparringError
     from sparring.evaluation.evaluate import evaluate
     from sparring.metrics.ncr import NCR, ncr
-    from sparring.microscope.report import diagnose
+    from sparring.microscope.diagnosis import diagnose
     from sparring.networks.discriminator import Head
     from sparring.objective.objective import Objective
     from sparring.objective.term import AdversarialLoss, Penalty, Term

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 
 Note = Callable[[str], None]
-Progress = Callable[[int, int], None]  # how many are done, and how many there are
+ProgressHook = Callable[[int, int], None]  # how many are done, and how many there are
 Spelling = Callable[[str, object], str]  # of an option and its value; None: the option alone
 _spelling: ContextVar[Spelling] = ContextVar("spelling")
 

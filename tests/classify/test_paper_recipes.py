@@ -10,9 +10,9 @@ from PIL import Image
 
 from sparring.classify.data import load_classifier_data
 from sparring.classify.describe import describe_classifier
-from sparring.classify.evaluate import evaluate_classifier
 from sparring.classify.job import ClassifierJob
 from sparring.classify.recipe import ClassifierRecipe
+from sparring.classify.results import evaluate_classifier
 from sparring.recipe.files import shipped_recipes
 
 PAPER = [name for name in shipped_recipes("classifier") if name != "nat/demo"]

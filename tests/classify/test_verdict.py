@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from sparring.classify.evaluate import choose_threshold
+from sparring.classify.results import choose_threshold
 from sparring.classify.verdict import false_alarm_interval, few_images, verdict
 
 

@@ -9,8 +9,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from sparring.classify.evaluate import Evaluation, Mistake
 from sparring.classify.figures import confidence_histogram
+from sparring.classify.results import Mistake, Results
 from sparring.files import read_rows, write_atomically
 from sparring.report.html import data_line, figure, number_card, page, picture, section, table
 from sparring.report.plots import image_grid, render
@@ -21,7 +21,7 @@ MISTAKES = '<div style="display:grid;gap:.8rem;grid-template-columns:repeat(auto
 def write_classifier_report(
     folder: Path,
     facts: Mapping[str, Any],
-    evaluations: Mapping[str, Evaluation],
+    evaluations: Mapping[str, Results],
     warnings: Sequence[str],
     verdict: str,
     ended: str = "",
@@ -80,7 +80,7 @@ def positive_rows_of(results: Mapping[str, Mapping[str, Any]]) -> tuple[list[str
     return columns, rows
 
 
-def _numbers(evaluations: Mapping[str, Evaluation]) -> dict[str, dict[str, Any]]:
+def _numbers(evaluations: Mapping[str, Results]) -> dict[str, dict[str, Any]]:
     return {name: evaluation.numbers for name, evaluation in evaluations.items()}
 
 
@@ -118,7 +118,7 @@ def _head(
     )
 
 
-def _cards(evaluations: Mapping[str, Evaluation]) -> str:
+def _cards(evaluations: Mapping[str, Results]) -> str:
     cards = []
     results = _numbers(evaluations)
     trained_on = {p for numbers in results.values() for p, n in numbers["probes"].items() if n["seen_in_training"]}
@@ -136,7 +136,7 @@ def _cards(evaluations: Mapping[str, Evaluation]) -> str:
     return f'<div class="numbers">{"".join(cards)}</div>'
 
 
-def _ncr(evaluations: Mapping[str, Evaluation]) -> str:
+def _ncr(evaluations: Mapping[str, Results]) -> str:
     note = (
         "<p>NCR t is the share of a probe's images whose largest probability exceeds t. Lower is better, but a classifier "
         "that is never sure has 0: read it with the accuracy and the share above t in the next table. AUROC tells the probe "
@@ -147,7 +147,7 @@ def _ncr(evaluations: Mapping[str, Evaluation]) -> str:
     return note + table(columns, rows) if rows else "<p>The recipe names no probes.</p>"
 
 
-def _positives(evaluations: Mapping[str, Evaluation]) -> str:
+def _positives(evaluations: Mapping[str, Results]) -> str:
     note = (
         "<p>“above t” is the share of test images whose largest probability exceeds t. Below the threshold the answer is "
         "“unknown”: it was chosen on held-out training images for the recipe's false-alarm rate. “false alarms” is the "
@@ -156,7 +156,7 @@ def _positives(evaluations: Mapping[str, Evaluation]) -> str:
     return note + table(*positive_rows_of(_numbers(evaluations)))
 
 
-def _histograms(evaluations: Mapping[str, Evaluation]) -> str:
+def _histograms(evaluations: Mapping[str, Results]) -> str:
     figures = []
     drawn = [("test images of the classes", {c: e.test_confidences for c, e in evaluations.items()})]
     for name in _probes(_numbers(evaluations)):
@@ -168,7 +168,7 @@ def _histograms(evaluations: Mapping[str, Evaluation]) -> str:
     return f'<div class="curves">{"".join(figures)}</div>'
 
 
-def _mistakes(evaluations: Mapping[str, Evaluation]) -> str:
+def _mistakes(evaluations: Mapping[str, Results]) -> str:
     parts = []
     for name, evaluation in evaluations.items():
         shown = {f"Confident mistakes on the classes: {name}": evaluation.test_mistakes}
@@ -190,7 +190,7 @@ def _mistake(mistake: Mistake) -> str:
     return picture(content.getvalue(), caption)
 
 
-def _training(folder: Path, recipe: Mapping[str, Any], evaluations: Mapping[str, Evaluation]) -> str:
+def _training(folder: Path, recipe: Mapping[str, Any], evaluations: Mapping[str, Results]) -> str:
     series: dict[str, dict[str, tuple[list[float], list[float]]]] = {}
     own = recipe["criterion"]["kind"]
     for name in dict.fromkeys([*evaluations, *(each["kind"] for each in recipe["beside"]), own]):

@@ -13,10 +13,10 @@ import torch
 
 from sparring.classify.criteria import takes_negatives
 from sparring.classify.data import ClassifierData, Note, load_classifier_data
-from sparring.classify.evaluate import Evaluation, evaluate_classifier
 from sparring.classify.job import ClassifierJob, check_parts
 from sparring.classify.recipe import ClassifierRecipe
 from sparring.classify.report import folder_name, write_classifier_report
+from sparring.classify.results import Results, evaluate_classifier
 from sparring.classify.saved import DESCRIPTION, SavedClassifier, load_classifier, save_classifier
 from sparring.classify.verdict import few_images, verdict
 from sparring.errors import SparringError
@@ -148,7 +148,7 @@ def train_classifier(
 def _write_results(
     folder: Path,
     facts: dict[str, Any],
-    evaluations: dict[str, Evaluation],
+    evaluations: dict[str, Results],
     own: str,
     before: tuple[str, ...],
     note: Note,
@@ -192,7 +192,7 @@ def _saved(job: ClassifierJob, criterion: Network, data: ClassifierData, folder:
 
 def _evaluate(
     recipe: ClassifierRecipe, saved: SavedClassifier, data: ClassifierData, *, of_this_run: bool = True
-) -> Evaluation:
+) -> Results:
     criterion = saved.description.get("criterion")
     if of_this_run:
         saw_negatives: bool | None = takes_negatives(str(criterion))
@@ -207,7 +207,7 @@ def _evaluate(
     )
 
 
-def _keep_threshold(folder: Path, saved: SavedClassifier, evaluation: Evaluation) -> None:
+def _keep_threshold(folder: Path, saved: SavedClassifier, evaluation: Results) -> None:
     """The chosen threshold, and what the classifier is worth, go into its description."""
     keys = ("threshold", "false_alarm_rate", "false_alarms_on_validation", "accuracy")
     write_json(folder / DESCRIPTION, saved.description | {key: evaluation.numbers[key] for key in keys})

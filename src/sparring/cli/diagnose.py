@@ -11,7 +11,7 @@ from sparring.cli.options import AllowCode, AsJson, path_option
 from sparring.cli.output import note, plain_console, print_json, print_lines
 
 if TYPE_CHECKING:
-    from sparring.microscope.report import Diagnosis
+    from sparring.microscope.diagnosis import Diagnosis
 
 
 def diagnose(
@@ -30,7 +30,7 @@ def diagnose(
     as_json: AsJson = False,
 ) -> None:
     """Inspect a trained discriminator: gradients, attacks, spectra, neighbours, curves."""
-    from sparring.microscope.report import diagnose as inspect
+    from sparring.microscope.diagnosis import diagnose as inspect
 
     found = inspect(*runs, out=out, only=only or [], n=n, device=device, note=note, allow_code=allow_code)
     if as_json:

@@ -18,7 +18,7 @@ from sparring.data.packed import PackedImages
 from sparring.data.stored import Stored
 from sparring.errors import SparringError
 from sparring.limits import WHOLE
-from sparring.messages import Note, Progress
+from sparring.messages import Note, ProgressHook
 from sparring.parsing import parse_json
 
 _IMAGE_KEYS = ("images", "x", "arr_0")
@@ -33,7 +33,7 @@ class Conversion:
     channels: int | None = None
     skip_unreadable: bool = False
     note: Note | None = None
-    progress: Progress | None = None
+    progress: ProgressHook | None = None
 
 
 def pack_array(

@@ -14,7 +14,7 @@ import numpy as np
 from sparring.data.decode import UnreadableImageError
 from sparring.errors import SparringError
 from sparring.limits import check_memory
-from sparring.messages import Note, Progress, option
+from sparring.messages import Note, ProgressHook, option
 
 Allocate = Callable[[tuple[int, ...]], np.ndarray]  # an empty uint8 array of a shape
 
@@ -45,7 +45,7 @@ class Assembly:
     threads: int = min(8, os.cpu_count() or 1)
     allocate: Allocate = empty_in_memory
     note: Note | None = None
-    progress: Progress | None = None
+    progress: ProgressHook | None = None
 
     def run(self) -> tuple[np.ndarray, np.ndarray]:
         """The pixels uint8 [N, H, W, C] and the numbers int64 [N] of the images that could be read.

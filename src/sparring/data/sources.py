@@ -22,7 +22,7 @@ from sparring.data.tree import open_tree
 from sparring.errors import SparringError, nearest
 from sparring.files import one_line_for_disk_errors
 from sparring.limits import SIDE
-from sparring.messages import Note, Progress, option
+from sparring.messages import Note, ProgressHook, option
 
 
 class MissingSourceError(SparringError):
@@ -65,7 +65,7 @@ def load(
     skip_unreadable: bool = False,
     cache: str | Path | bool | None = None,
     note: Note | None = None,
-    progress: Progress | None = None,
+    progress: ProgressHook | None = None,
     root: str | Path | None = None,
     download: bool = False,
 ) -> PackedImages:

@@ -24,7 +24,7 @@ from sparring.evaluation.feature_pass import extract_features
 from sparring.evaluation.image_set import Generate, ImageSet, of_images
 from sparring.evaluation.notes import copy_notes, size_notes
 from sparring.files import cache_folder
-from sparring.messages import Note, Progress
+from sparring.messages import Note, ProgressHook
 from sparring.metrics import REGISTRY
 from sparring.metrics.base import Comparison, FeatureSet, Metric, Record, metric_name
 from sparring.metrics.features import check_same_dimensions, check_whole
@@ -50,7 +50,7 @@ def evaluate_images(
     splits: int = 10,
     neighbours: int = 5,
     cache: Path | None = None,
-    progress: Progress | None = None,
+    progress: ProgressHook | None = None,
     note: Note | None = None,
     generator_hash: str | None = None,
     drawn_labels: str | None = None,
@@ -102,7 +102,7 @@ def evaluate_sets(
     splits: int = 10,
     neighbours: int = 5,
     cache: Path | None = None,
-    progress: Progress | None = None,
+    progress: ProgressHook | None = None,
     note: Note | None = None,
     rank: int = 0,
     world: int = 1,

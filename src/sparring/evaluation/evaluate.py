@@ -14,7 +14,7 @@ from sparring.evaluation.extractors.base import Extractor, sha256_of
 from sparring.evaluation.extractors.choice import extractor_for, no_extractor
 from sparring.evaluation.image_set import ImageSet, Labels
 from sparring.evaluation.sources import is_generator, is_statistics, open_set
-from sparring.messages import Note, Progress, note_or_default, on_command_line, spelling, watched
+from sparring.messages import Note, ProgressHook, note_or_default, on_command_line, spelling, watched
 from sparring.metrics.moments import GaussianStats
 from sparring.run.progress import measuring
 from sparring.trust import consenting
@@ -48,7 +48,7 @@ def evaluate_pair(
     skip_unreadable: bool = False,
     batch_size: int = 250,
     device: str | None = None,
-    progress: Progress | None = None,
+    progress: ProgressHook | None = None,
     note: Note | None = None,
 ) -> list[dict[str, Any]]:
     """Records of metrics of one set of images against another; see `sparring.evaluate` for what a set may be.
@@ -103,7 +103,7 @@ def evaluate_run(
     weights: str | Path | None = None,
     sha256: str | None = None,
     device: str | None = None,
-    progress: Progress | None = None,
+    progress: ProgressHook | None = None,
     note: Note | None = None,
 ) -> list[dict[str, Any]]:
     """Records of a run by its recipe's protocol, changed by overrides of the recipe's `evaluation`, and then by `chosen`.
@@ -145,7 +145,7 @@ def evaluate_run(
 
 
 def _of_generator(
-    folder: Path, recipe: Recipe, runtime: Runtime, say: Note, progress: Progress | None, **own: Any
+    folder: Path, recipe: Recipe, runtime: Runtime, say: Note, progress: ProgressHook | None, **own: Any
 ) -> list[dict[str, Any]]:
     """Records of a run's generator by its recipe's evaluation. own: weights and hash of the extractor."""
     from sparring.evaluation.protocol import measure

@@ -28,7 +28,7 @@ class Mistake:
 
 
 @dataclass(frozen=True)
-class Evaluation:
+class Results:
     """numbers are plain JSON data; confidences are for histograms; mistakes are the most confident first.
 
     Those of the test images stand apart from those of the probes, by the probe's name.
@@ -49,7 +49,7 @@ def evaluate_classifier(
     false_alarm_rate: float,
     mistakes: int = 12,
     saw_negatives: bool | None = True,
-) -> Evaluation:
+) -> Results:
     """Accuracy, calibration and coverage on the test images; NCR, AUROC and FPR95 for each probe against them.
 
     The threshold for "unknown" is chosen on the validation images, and its false alarms are then counted on the test images.
@@ -88,7 +88,7 @@ def evaluate_classifier(
     }
     names = test.class_names or data.train.class_names or tuple(map(str, range(classes)))
     wrong = _confident_mistakes(test, logits, names, labels, classes, mistakes)
-    found = Evaluation(numbers, test_confidence.tolist(), wrong, {}, {})
+    found = Results(numbers, test_confidence.tolist(), wrong, {}, {})
     for probe in data.probes:
         probe_logits = judge(classifier, probe.images, normalised=isinstance(probe.images, Tensor))
         metric = NCR(thresholds, num_classes=classes).update(logits, labels)

@@ -6,8 +6,8 @@ from tiny_classifiers import pictures
 from torch import nn
 
 from sparring.classify.data import ClassifierData, Probe
-from sparring.classify.evaluate import choose_threshold, evaluate_classifier
 from sparring.classify.networks import Classifier
+from sparring.classify.results import choose_threshold, evaluate_classifier
 from sparring.data.packed import PackedImages, to_float
 from sparring.metrics.ncr import ncr
 

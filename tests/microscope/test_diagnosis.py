@@ -18,8 +18,8 @@ from sparring import cli
 from sparring.data.arrays import write_npz
 from sparring.data.packed import to_float
 from sparring.errors import SparringError
+from sparring.microscope.diagnosis import _name_apart, diagnose
 from sparring.microscope.opened import OpenedRun
-from sparring.microscope.report import _name_apart, diagnose
 from sparring.microscope.sections import SECTIONS, Section, count_of
 from sparring.microscope.sections.conditioning import _draw_accuracies, _draw_layers
 from sparring.microscope.sections.conditioning import measure as conditioning_of
@@ -55,14 +55,14 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
     """Figures are left out of the files: drawing takes longer than everything else."""
-    monkeypatch.setattr("sparring.microscope.report.render", lambda figure, kind: b"<svg></svg>")
+    monkeypatch.setattr("sparring.microscope.diagnosis.render", lambda figure, kind: b"<svg></svg>")
 
 
 @pytest.fixture(scope="module")
 def found(folder: Path):
     """All of it, but that drawing, which takes longest, is left to another test."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("sparring.microscope.report.render", lambda figure, kind: b"<svg></svg>")
+        patch.setattr("sparring.microscope.diagnosis.render", lambda figure, kind: b"<svg></svg>")
         return diagnose(folder / "rich", folder / "plain", out=folder / "out", n=24, data=tiny_images())
 
 
@@ -213,7 +213,7 @@ def test_one_boundary_for_real_in_the_whole_report(found) -> None:
 def test_samples_that_nobody_asked_a_class_of_have_no_self_accuracy(folder: Path, tmp_path: Path) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("sparring.report.html.write_report", lambda run: None)
-        patch.setattr("sparring.microscope.report.render", lambda figure, kind: b"<svg></svg>")
+        patch.setattr("sparring.microscope.diagnosis.render", lambda figure, kind: b"<svg></svg>")
         sparring.train(tiny_recipe(objective={"am_gan": {}}, steps=1), out=tmp_path / "am", data=tiny_images())
         found = diagnose(tmp_path / "am", folder / "rich", only="conditioning", n=16, data=tiny_images())
     over = {name: found.numbers["conditioning"][name]["over_training"] for name in ("am", "rich")}
@@ -284,7 +284,7 @@ def test_diagnosing_changes_nothing_of_a_run(folder: Path, found) -> None:
     before = {path: path.read_bytes() for path in (folder / "rich").rglob("*") if path.is_file()}
     state = torch.random.get_rng_state()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("sparring.microscope.report.render", lambda figure, kind: b"<svg></svg>")
+        patch.setattr("sparring.microscope.diagnosis.render", lambda figure, kind: b"<svg></svg>")
         diagnose(folder / "rich", out=folder / "again", only=["robustness", "conditioning"], n=16, data=tiny_images())
     assert {path: path.read_bytes() for path in (folder / "rich").rglob("*") if path.is_file()} == before
     assert torch.equal(torch.random.get_rng_state(), state)
@@ -316,7 +316,7 @@ def test_diagnosing_changes_nothing_of_a_run(folder: Path, found) -> None:
 def test_mistakes_get_one_line(runs, options, words, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(folder)
     if "out" in options:
-        monkeypatch.setattr("sparring.microscope.report.section", lambda name: pytest.fail("it had begun its work"))
+        monkeypatch.setattr("sparring.microscope.diagnosis.section", lambda name: pytest.fail("it had begun its work"))
     (folder / "bare").mkdir(exist_ok=True)
     shutil.copy(folder / "rich" / "recipe.json", folder / "bare" / "recipe.json")
     with pytest.raises(SparringError, match=words) as error:
@@ -335,7 +335,7 @@ def test_an_error_leaves_no_empty_folder(folder: Path, monkeypatch: pytest.Monke
     def broken(runs, n):
         raise Broken
 
-    monkeypatch.setattr("sparring.microscope.report.section", lambda name: broken)
+    monkeypatch.setattr("sparring.microscope.diagnosis.section", lambda name: broken)
     (folder / "mine").mkdir()
     for out in ("new/below", "mine"):
         with pytest.raises(Broken):
