@@ -54,6 +54,27 @@ class Twofold(NetworkExtractor):
         flat = images.double().flatten(1)
         return Features(torch.stack([flat.mean(1), flat.square().mean(1)], 1).float())
 '''
+VERB = '''
+"""The verb `sparring palette`."""
+
+from pathlib import Path
+
+import typer
+
+from sparring.cli.options import AsJson
+from sparring.cli.output import print_json, print_lines
+
+
+def palette(source: Path, least: int = 0, as_json: AsJson = False) -> None:
+    """List the grey levels of images."""
+    from sparring.data.sources import load
+    from sparring.errors import SparringError
+
+    levels = [level for level in sorted(set(load(source).images.flatten().tolist())) if level >= least]
+    if not levels:
+        raise SparringError(f"{source} has no level from {least}: lower --least")
+    print_json(levels) if as_json else print_lines(*map(str, levels))
+'''
 RUNNER = """
 import contextlib, io, json, sys
 from sparring.cli import main
@@ -141,3 +162,23 @@ def test_a_metric_and_an_extractor(package: Copy) -> None:
     assert trained[0] == 0, trained[2]
     (row,) = map(json.loads, (package.folder / "run" / "metrics.jsonl").read_text().splitlines())
     assert row["metric"] == "twofold-shift" and row["n_fake"] == 30
+
+
+def test_a_verb(package: Copy) -> None:
+    package.add("cli/palette.py", VERB, "cli/main.py", "VERBS", '"sparring.cli.palette:palette",')
+    images = tiny_images(2)
+    write_npz(package.folder / "a.npz", images)
+    listed, as_json, refused, mistyped, helped, start = package.run(
+        "palette a.npz",
+        "palette a.npz --least 9 --json",
+        "palette a.npz --least 300",
+        "palette",
+        "palette -h",
+        "--help",
+    )
+    levels = sorted(set(images.images.flatten().tolist()))
+    assert listed == [0, "\n".join(map(str, levels)) + "\n", ""]
+    assert json.loads(as_json[1]) == [level for level in levels if level >= 9] != levels
+    assert refused == [2, "", "sparring: a.npz has no level from 300: lower --least\n"]
+    assert mistyped[0] == 2 and "Try `sparring palette --help`" in mistyped[2]
+    assert "List the grey levels of images." in helped[1] and "palette" in start[1]

@@ -6,6 +6,7 @@ Results go to stdout, progress and notes to stderr. A user's mistake ends in one
 from __future__ import annotations
 
 import errno
+import importlib
 import os
 import signal
 import sys
@@ -14,16 +15,6 @@ from typing import Annotated, Any
 
 import typer
 
-from sparring.cli.bench import bench
-from sparring.cli.classify import classify
-from sparring.cli.diagnose import diagnose
-from sparring.cli.evaluate import evaluate
-from sparring.cli.pack import pack
-from sparring.cli.predict import export, predict
-from sparring.cli.recipes import recipes, show
-from sparring.cli.sample import sample
-from sparring.cli.toy import toy
-from sparring.cli.train import train
 from sparring.version import __version__
 
 START = """\
@@ -45,6 +36,20 @@ Next
 The documentation is in the repository: start with README.md, then docs/.
 """
 
+VERBS = (  # in the order of `sparring --help`
+    "sparring.cli.train:train",
+    "sparring.cli.sample:sample",
+    "sparring.cli.evaluate:evaluate",
+    "sparring.cli.recipes:recipes",
+    "sparring.cli.recipes:show",
+    "sparring.cli.pack:pack",
+    "sparring.cli.classify:classify",
+    "sparring.cli.predict:predict",
+    "sparring.cli.predict:export",
+    "sparring.cli.toy:toy",
+    "sparring.cli.diagnose:diagnose",
+    "sparring.cli.bench:bench",
+)
 WITH_OVERRIDES = ("train", "classify", "show")  # commands that take settings of a recipe as key=value
 
 app = typer.Typer(
@@ -79,9 +84,13 @@ def start(
         sys.stdout.write(START.format(version=__version__))
 
 
-for verb in (train, sample, evaluate, recipes, show, pack, classify, predict, export, toy, diagnose):
-    app.command()(verb)
-app.add_typer(bench, name="bench")
+for path in VERBS:
+    module, _, name = path.partition(":")
+    verb = getattr(importlib.import_module(module), name)
+    if isinstance(verb, typer.Typer):
+        app.add_typer(verb, name=name)
+    else:
+        app.command()(verb)
 
 
 def main() -> None:
@@ -145,7 +154,7 @@ def _usage(error: Any) -> str:
 
 def _verb() -> str:
     """The command in this process's arguments, for errors that do not name it."""
-    verbs = (*(command.callback.__name__ for command in app.registered_commands if command.callback), "bench")
+    verbs = {path.partition(":")[2] for path in VERBS}
     return next((word for word in sys.argv[1:] if word in verbs), "")
 
 
