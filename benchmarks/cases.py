@@ -1,4 +1,4 @@
-"""What is timed, and what is asked of it: one table for steps, one for the overhead of each term over its host."""
+"""The benchmarks and their targets: one table for steps, one for the overhead of each term over its host."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ ADAM = {"lr": 2e-4, "betas": [0.0, 0.9]}
 
 
 def networks(kind: str, generator: dict[str, Any] | None = None, discriminator: dict[str, Any] | None = None) -> dict:
-    """A recipe around a pair of networks at CIFAR's shape, hinge loss, batch 64."""
+    """A recipe for a pair of networks on images of CIFAR's shape, with hinge loss and batch size 64."""
     return CIFAR | {
         "name": kind,
         "generator": {"network": {"kind": kind, **(generator or {})}, "optimizer": ADAM},
@@ -22,7 +22,7 @@ def networks(kind: str, generator: dict[str, Any] | None = None, discriminator: 
 
 
 SNGAN = networks("sngan")
-DCGAN = networks("dcgan")  # batch norm in both players
+DCGAN = networks("dcgan")  # batch norm in both networks
 SAGAN = networks("sagan", {"conditioning": "conditional_batch_norm"})
 SAGAN["discriminator"]["conditioning"] = "projection"
 AMGAN = networks("amgan") | {"objective": {"nat_gan": {}}, "batch_size": 100}
@@ -31,7 +31,7 @@ AMGAN["negatives"] = {"source": "torchvision:CIFAR100"}
 
 @dataclass(frozen=True)
 class Step:
-    """A step against the textbook one; at_least is the ratio that is wanted, None where none is named."""
+    """A step compared with the textbook step. `at_least` is the target ratio, or None."""
 
     recipe: Any
     overrides: dict[str, Any] = field(default_factory=dict)
@@ -40,7 +40,7 @@ class Step:
 
 @dataclass(frozen=True)
 class Overhead:
-    """A term over its host; at_most is the ratio that is allowed."""
+    """The overhead of a term over its host. `at_most` is the allowed ratio, or None."""
 
     recipe: Any
     changes: dict[str, Any]

@@ -1,4 +1,4 @@
-"""Images per second of the packed data path and of a torchvision DataLoader, at 32 pixels with flips. Prints JSON."""
+"""Images per second of packed data and of a torchvision DataLoader, at 32 pixels with flips. Prints JSON."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ BATCH, BATCHES, AT_LEAST = 64, 20, 20.0
 
 
 class Pictures(Dataset):
-    """A torchvision-style data set: an array of pixels, a PIL image and its transforms per sample."""
+    """A torchvision-style data set that makes and transforms a PIL image per sample."""
 
     def __init__(self, packed: PackedImages):
         self.pixels = packed.images.permute(0, 2, 3, 1).numpy()

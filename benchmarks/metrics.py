@@ -1,10 +1,9 @@
-"""Timings of the Frechet distance beside the formulas of torch-fidelity and pytorch-fid, in one process and as ratios.
+"""Time the Frechet distance against the formulas of torch-fidelity and pytorch-fid, as ratios in one process.
 
     python benchmarks/metrics.py [--d 2048] [--n 2000 4200] [--threads 1] [--classes 1000] [--per-class 500] [--out FILE]
 
-The references are the published formulas written
-here: the eigenvalues of the product S_a S_b (torch-fidelity), and scipy's square root of it (pytorch-fid). Memory of
-streaming is the process's peak above where it was.
+The references implement the published formulas: the eigenvalues of the product S_a S_b (torch-fidelity), and its matrix
+square root from scipy (pytorch-fid). The memory of streaming is the increase in the process's peak memory.
 """
 
 import argparse
@@ -28,7 +27,7 @@ from sparring.version import commit
 
 
 def features(n: int, d: int, seed: int) -> Tensor:
-    """Rows [n, d] like a network's: non-negative, with a decaying spectrum."""
+    """Features [n, d] like those of a network: non-negative, with a decaying spectrum."""
     generator = torch.Generator().manual_seed(seed)
     spectrum = torch.arange(1, d + 1) ** -0.75
     return (torch.randn(n, d, generator=generator) * spectrum + 0.2 * spectrum).relu()
@@ -56,7 +55,7 @@ def _moments(x: Tensor) -> Moments:
 
 
 def seconds(work: Callable[[], Any]) -> tuple[float, Any]:
-    """Processor time on one thread, which other programs disturb little; the clock's on several."""
+    """CPU time on one thread, which other programs hardly affect; wall-clock time on several."""
     clock = time.process_time if torch.get_num_threads() == 1 else time.perf_counter
     start = clock()
     found = work()
@@ -66,7 +65,7 @@ def seconds(work: Callable[[], Any]) -> tuple[float, Any]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--d", type=int, default=2048)
-    parser.add_argument("--n", type=int, nargs="+", default=[2000, 4200], help="features a side")
+    parser.add_argument("--n", type=int, nargs="+", default=[2000, 4200], help="numbers of features per set")
     parser.add_argument("--classes", type=int, default=1000)
     parser.add_argument("--per-class", type=int, default=500)
     parser.add_argument("--pairs", type=int, default=3)
@@ -74,7 +73,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("benchmarks/metrics.json"))
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
-    threads = "1 thread, processor time" if arguments.threads == 1 else f"{arguments.threads} threads, clock time"
+    threads = "1 thread, CPU time" if arguments.threads == 1 else f"{arguments.threads} threads, wall-clock time"
     found: dict[str, Any] = {
         "hardware": f"{platform.machine()}, {threads}",
         "commit": commit(),
@@ -92,7 +91,7 @@ def main() -> None:
 
 
 def frechet(n: int, d: int, pairs: int) -> dict[str, Any]:
-    """From features (covariances included) and from streamed statistics (the formula alone); A B A B, medians."""
+    """Times from features (with covariances) and from streamed statistics (only the formula): interleaved, medians."""
     a, b = features(n, d, 0), features(n, d, 1)
     stats = [GaussianStats(d), GaussianStats(d)]
     for one, rows in zip(stats, (a, b), strict=True):
@@ -114,7 +113,7 @@ def frechet(n: int, d: int, pairs: int) -> dict[str, Any]:
 
 
 def beside(ways: dict[str, Callable[[], float]], pairs: int) -> dict[str, Any]:
-    """Median seconds of each way, and the median of its ratio to ours in the same round."""
+    """Median seconds of each implementation, and the median ratio to ours in the same round."""
     found = [{name: seconds(way) for name, way in ways.items()} for _ in range(pairs)]
     return {
         name: {
@@ -127,7 +126,7 @@ def beside(ways: dict[str, Callable[[], float]], pairs: int) -> dict[str, Any]:
 
 
 def parts(n: int, d: int, rounds: int) -> dict[str, float]:
-    """Median seconds of what ours is made of, from n > d features."""
+    """Median seconds of the parts of our implementation, for n > d features."""
     a, b = (features(n, d, seed).double() for seed in (0, 1))
     one, other = fit(a).covariance, fit(b).covariance
     assert one is not None and other is not None
@@ -143,7 +142,7 @@ def parts(n: int, d: int, rounds: int) -> dict[str, float]:
 
 
 def within_classes(classes: int, per_class: int, d: int) -> dict[str, Any]:
-    """Class by class, as a caller with features on disk would, so that memory is that of one class."""
+    """Compute the distances class by class, as with features on disk, so that memory holds one class."""
     total, distance = 0.0, 0.0
     labels = torch.zeros(per_class, dtype=torch.int64)
     for k in range(classes):
@@ -160,7 +159,7 @@ def within_classes(classes: int, per_class: int, d: int) -> dict[str, Any]:
 
 
 def memory(d: int, batch: int = 500) -> dict[str, Any]:
-    """Peak above the start, in MiB, of streaming few and many batches: the same, as it is d^2 and a batch."""
+    """Increase of the peak in MiB when streaming few and many batches. Both need d^2 numbers and a batch."""
     first = features(batch, d, 0)
     stats = GaussianStats(d)
     peaks = []

@@ -14,11 +14,11 @@ from sparring.bench.overhead import bench_overhead
 
 def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__)
-    arguments.add_argument("names", nargs="*", help="parts of the cases' names; all by default")
+    arguments.add_argument("names", nargs="*", help="parts of case names (default: all cases)")
     arguments.add_argument("--iterations", type=int, default=15)
     arguments.add_argument("--batch-size", type=int)
     arguments.add_argument("--threads", type=int)
-    arguments.add_argument("--cpu-time", action="store_true", help="count the process's own time: for busy machines")
+    arguments.add_argument("--cpu-time", action="store_true", help="measure CPU time, for busy machines")
     given = arguments.parse_args()
     torch.set_flush_denormal(True)
     if given.threads:

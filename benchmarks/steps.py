@@ -1,4 +1,4 @@
-"""A training step against the textbook one: `python benchmarks/steps.py [NAME ...]`. Prints one JSON line per case."""
+"""Time a training step against the textbook step: `python benchmarks/steps.py [NAME ...]`. Prints one JSON line per case."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from sparring.recipe.gan import Recipe
 
 def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__)
-    arguments.add_argument("names", nargs="*", help="parts of the cases' names; all by default")
+    arguments.add_argument("names", nargs="*", help="parts of case names (default: all cases)")
     arguments.add_argument("--iterations", type=int, default=15)
     arguments.add_argument("--threads", type=int)
-    arguments.add_argument("--cpu-time", action="store_true", help="count the process's own time: for busy machines")
-    arguments.add_argument("--peak", choices=["ours", "textbook"], help="print the peak memory of one step of the case")
+    arguments.add_argument("--cpu-time", action="store_true", help="measure CPU time, for busy machines")
+    arguments.add_argument("--peak", choices=["ours", "textbook"], help="print only the peak memory of the named case")
     given = arguments.parse_args()
     torch.set_flush_denormal(True)
     if given.threads:
@@ -39,7 +39,7 @@ def main() -> None:
 
 
 def peak_memory(name: str, which: str) -> float:
-    """Megabytes that two steps add to what the process had before, at their peak."""
+    """The increase of the process's peak memory during two steps, in megabytes."""
     state = synthetic_state(Recipe.load(STEPS[name].recipe, STEPS[name].overrides), at=0)
     if which == "ours":
         step, before = ours_step(state), _resident()
@@ -53,7 +53,7 @@ def peak_memory(name: str, which: str) -> float:
 
 
 def _resident() -> float:
-    """The largest resident size of this program so far, in megabytes; `getrusage` counts the parent's, too."""
+    """The peak resident size of this process in megabytes. `getrusage` would include the parent process."""
     found = [line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM")]
     return int(found[0].split()[1]) / 1024
 

@@ -1,4 +1,4 @@
-"""docs/performance.md's tables from benchmarks/results: `python benchmarks/table.py COMMAND...`, the command being cited."""
+"""Write the tables in docs/performance.md: `python benchmarks/table.py COMMAND...`, where COMMAND is quoted on the page."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def table(head: str, lines: list[str]) -> list[str]:
 
 
 def lines() -> list[str]:
-    """All tables, as lines of Markdown."""
+    """The lines of all tables, in Markdown."""
     steps = [
         f"| {r['case']} | {r['ours_ms']:.0f} | {r['textbook_ms']:.0f} | {spread(r, 'ratio')} | "
         f"{r['textbook_gflops'] / r['ours_gflops']:.2f} | {r['ours_peak_mb']:.0f} / {r['textbook_peak_mb']:.0f} | "

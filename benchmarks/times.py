@@ -1,4 +1,4 @@
-"""What surrounds the steps: start-up, checkpoints, resuming, and the share of a run that is bookkeeping. Prints JSON."""
+"""Time everything but the steps: start-up, checkpoints, resuming, and the bookkeeping of a run. Prints JSON."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ AT_MOST = 0.03
 
 
 def seconds(work: Callable[[], Any], count: int) -> float:
-    """The median of some runs."""
+    """The median time of `count` runs."""
     found = []
     for _ in range(count):
         before = time.perf_counter()
@@ -40,7 +40,7 @@ def python(*command: str) -> Callable[[], None]:
 
 
 def bookkeeping(steps: int) -> float:
-    """The share of a quickstart at its own settings, evaluation apart, that is logs, pictures and checkpoints."""
+    """The share of time that the quickstart, without evaluation, spends on logs, samples and checkpoints."""
     spent = [0.0]
 
     def timed(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -74,7 +74,7 @@ def bookkeeping(steps: int) -> float:
 def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("--iterations", type=int, default=5)
-    arguments.add_argument("--steps", type=int, default=1000, help="of the run whose bookkeeping is measured")
+    arguments.add_argument("--steps", type=int, default=1000, help="steps of the run whose bookkeeping is measured")
     given = arguments.parse_args()
     n = given.iterations
     found = {

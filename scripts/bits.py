@@ -1,10 +1,10 @@
-"""The bits that some short runs end in: the same before and after a change that should change no number.
+"""Hash the results of some short runs. A change that should not affect numbers must leave the hashes unchanged.
 
-    python scripts/bits.py > before.json                # on the commit before
-    python scripts/bits.py --compare before.json        # on the commit after, on the same machine
+    python scripts/bits.py > before.json                # before the change
+    python scripts/bits.py --compare before.json        # after the change, on the same machine
 
-A shortened quickstart, classifier and toy world, and one recipe of each paper at a small size, on one thread: bits depend
-on the processor and on the number of threads.
+The runs are a shortened quickstart, classifier and toy world, and a small recipe from each paper. They use one thread, as
+bits depend on the processor and on the number of threads.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ import torch
 import sparring
 
 SMALL = ["steps=10", "batch_size=8", "threads=1", "evaluation=null", "generator.network.width=8"]
-PAPERS = {  # changes that fit one recipe of each paper to small random images
+PAPERS = {  # overrides that adapt one recipe of each paper to small random images
     "as-gan/as-dcgan-cifar10": ["discriminator.network.width=8", "objective.as_gan.warmup=2"],
     "mhgan/mhshared-gan-imagenet64": ["discriminator.network.width=8", "start_from=null"],
     "nat-gan/nat-gan-3-cifar10": ["discriminator.network.width=8", "objective.negatives.per_batch=4"],
@@ -32,7 +32,7 @@ PAPERS = {  # changes that fit one recipe of each paper to small random images
 
 
 def of_files(folder: Path, *patterns: str) -> str:
-    """One hash of the files' names and bytes."""
+    """A hash of the names and bytes of the files."""
     digest = hashlib.sha256()
     for path in sorted(path for pattern in patterns for path in folder.rglob(pattern)):
         digest.update(path.relative_to(folder).as_posix().encode() + path.read_bytes())
@@ -40,7 +40,7 @@ def of_files(folder: Path, *patterns: str) -> str:
 
 
 def of_tensors(folder: Path, name: str) -> str:
-    """A hash of the tensors in a safetensors file: of their names, shapes and bits."""
+    """A hash of the names, shapes and bits of the tensors in a safetensors file."""
     from safetensors.torch import load_file
 
     digest = hashlib.sha256()
@@ -83,7 +83,7 @@ def all_bits(folder: Path) -> dict[str, str]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--compare", type=Path, help="a file that an earlier call printed")
+    parser.add_argument("--compare", type=Path, help="the output of an earlier call")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as folder:
@@ -93,7 +93,7 @@ def main() -> None:
     if arguments.compare:
         before = json.loads(arguments.compare.read_text())
         changed = [name for name in {**before, **found} if before.get(name) != found.get(name)]
-        sys.exit(f"other bits: {', '.join(changed)}" if changed else 0)
+        sys.exit(f"bits changed: {', '.join(changed)}" if changed else 0)
 
 
 if __name__ == "__main__":

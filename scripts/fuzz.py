@@ -1,9 +1,9 @@
 #!/usr/bin/env python
-"""Wrong recipes and damaged files by chance: each ends in 0, or in one line and 2, within 20 seconds and 2 GB.
+"""Fuzz recipes and files. Each must exit with 0, or with one line and 2, within 20 seconds and 2 GB.
 
     python scripts/fuzz.py --recipes 1000 --files 300 --seed 1
 
-Prints every fault with what brings it back, and the counts. `docs/mutations.md` has those of the last time.
+Prints every fault with the seed that reproduces it, and the counts. `docs/mutations.md` has the latest counts.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
 #!/usr/bin/env python
-"""Kill runs at random moments and see whether they end in the same bits: `python scripts/kill_test.py --times 50`.
+"""Kill runs at random moments and check that they end in the same bits: `python scripts/kill_test.py --times 50`.
 
-A recipe with almost everything in it (schedules, moving average, spectral and batch norm, noise, dropout, lazy and second
-updates, memory, micro-batches, measurements) is trained once undisturbed, then again and again under `kill -9` and
-`--resume`, and everything that both leave is compared: checkpoints, generator, log, measurements, vital signs, pictures.
-`--pairs 20` also starts, and resumes, two processes in one folder at nearly the same time: one must be refused.
+The recipe uses almost every feature: schedules, EMA, spectral and batch norm, noise, dropout, lazy and second updates, terms
+with memory, micro-batches and evaluation. It is trained once without interruption, then repeatedly with `kill -9` and
+`--resume`. All results are compared: checkpoints, generator, log, metrics, vital signs and samples. `--pairs 20` also
+starts, and resumes, two processes in one folder at nearly the same time: one must be refused.
 """
 
 from __future__ import annotations
@@ -92,16 +92,16 @@ def main() -> None:
         delay = chosen.uniform(0, 3)
         said = _start_two(folder, recipe, f"pair-{number}", delay)
         print(f"pair {number}: {delay:.2f} s apart, {said}", flush=True)
-    print(f"all well: {killed} kills, {options.pairs} pairs")
+    print(f"passed: {killed} kills, {options.pairs} pairs")
 
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--times", type=int, default=50, help="kills in all")
-    parser.add_argument("--pairs", type=int, default=0, help="starts of two processes in one folder")
-    parser.add_argument("--seed", type=int, default=0, help="of the moments")
-    parser.add_argument("--folder", help="where to work; a temporary folder by default")
-    parser.add_argument("changes", nargs="*", help="key=value changes of the recipe, such as evaluation=null")
+    parser.add_argument("--times", type=int, default=50, help="total number of kills")
+    parser.add_argument("--pairs", type=int, default=0, help="number of simultaneous starts in one folder")
+    parser.add_argument("--seed", type=int, default=0, help="seed for the moments of the kills")
+    parser.add_argument("--folder", help="working folder (default: a temporary one)")
+    parser.add_argument("changes", nargs="*", help="key=value overrides of the recipe, such as evaluation=null")
     return parser.parse_args()
 
 
@@ -136,7 +136,7 @@ def _run(folder: Path, words: list[str]) -> None:
 
 
 def _train_under_fire(folder: Path, recipe: Path, name: str, chosen: random.Random, took: float, most: int) -> int:
-    """Start or resume a run and kill it at a random moment, until it ends by itself. Returns how often it was killed."""
+    """Start or resume a run and kill it at random moments until it finishes. Returns the number of kills."""
     kills = 0
     while True:
         process = _start(folder, [str(recipe), "--out", name, "--resume"])
@@ -166,7 +166,10 @@ def _compare(whole: Path, other: Path) -> None:
             elif name == "log.jsonl":
                 rows = [json.loads(line) for line in path.read_text().splitlines()]
                 found[name] = [{key: row[key] for key in row if key not in TIMES} for row in rows]
-            elif path.is_file() and name not in ("recipe.json", "report.html"):  # which say when and how it was started
+            elif path.is_file() and name not in (
+                "recipe.json",
+                "report.html",
+            ):  # these record when and how it was started
                 found[name] = path.read_bytes()
         return found
 
@@ -177,7 +180,7 @@ def _compare(whole: Path, other: Path) -> None:
 
 
 def _start_two(folder: Path, recipe: Path, name: str, delay: float) -> str:
-    """Two starts, then two resumes. Each time one is refused, and the other leaves what it leaves alone. Returns who won."""
+    """Start two processes, then resume two. One is refused, the other is as if it ran alone. Returns who won."""
     said, alone = [], f"{name}-alone"
     steps = yaml.safe_load(recipe.read_text())["steps"]
     for kind, words in (("start", ["seed=1", "seed=2"]), ("resume", [f"steps={steps + 5}", f"steps={steps + 10}"])):
@@ -188,7 +191,7 @@ def _start_two(folder: Path, recipe: Path, name: str, delay: float) -> str:
         errors = [process.communicate()[1].decode().strip().splitlines() for process in (first, second)]
         codes = [first.returncode, second.returncode]
         won = [word for word, code in zip(words, codes, strict=True) if code == 0]
-        if sorted(codes) != [0, 2] and not (kind == "resume" and codes == [0, 0]):  # one after the other is right, too
+        if sorted(codes) != [0, 2] and not (kind == "resume" and codes == [0, 0]):  # one after the other is fine, too
             sys.exit(f"two {kind}s of {name}: exit codes {codes}, {[lines[-1:] for lines in errors]}")
         for word in won:
             _run(folder, [str(recipe), "--out", alone, word] if kind == "start" else [alone, "--resume", word])

@@ -1,18 +1,18 @@
 #!/usr/bin/env python
-"""Mutation check of the terms: one small mistake at a time in a file of `terms/`, and whether a test turns red.
+"""Mutation tests of the terms: make one small mistake at a time in a file of `terms/`, and check that a test fails.
 
-    python scripts/mutate_terms.py                      # goes on where it was stopped; results in build/mutations.jsonl
-    python scripts/mutate_terms.py --files sdp as_gan   # some files only
-    python scripts/mutate_terms.py --survivors          # try those again that survived, after writing tests
-    python scripts/mutate_terms.py --report             # what has been found so far
+    python scripts/mutate_terms.py                      # continues after an interruption; results in build/mutations.jsonl
+    python scripts/mutate_terms.py --files sdp as_gan   # only these files
+    python scripts/mutate_terms.py --survivors          # retry the survivors, after you have written tests
+    python scripts/mutate_terms.py --report             # print the results so far
 
 Mistakes are of the kinds sign (a sign flipped), drop (a summand or factor left out), swap (real and fake, on_real and
 on_fake, the player), index (an index, axis, count or default off by one) and logic (a comparison, condition, reduction or
-detach). The equation tests judge each, then, if they see nothing, the trajectories of the methods that read the file.
+detach). The equation tests run first. If they pass, the trajectories of the methods that use the file run.
 
-All runs on a copy of the package and its tests, so that nothing here changes and nobody's edits get in. A process that has
-collected the tests is forked for each mistake and gets the changed function's code; a mistake outside of functions is
-imported afresh instead. One that computes for longer than two minutes counts as killed: no test waits for a term.
+Everything runs on a copy of the package and its tests, so nothing here changes and later edits have no effect. For each
+mistake, a process that has collected the tests is forked and patched with the changed function. For a mistake outside
+functions, the module is imported again instead. A mistake that computes for more than two minutes counts as killed.
 """
 
 from __future__ import annotations
@@ -44,15 +44,15 @@ ROOT = Path(__file__).resolve().parents[1]
 TERMS = ROOT / "src" / "sparring" / "terms"
 METHODS = {target.partition(":")[0].rpartition(".")[2] for target in REGISTRY.values()}
 TRAJECTORIES = ["tests/training/test_trajectories.py", "tests/training/test_method_trajectories.py"]
-NOT_JUDGES = {"test_layout.py"}  # reads the source, not what it does
-LONGEST = 120  # seconds of computing
+EXCLUDED = {"test_layout.py"}  # tests the source, not its behaviour
+CPU_LIMIT = 120  # seconds
 
 
 # --- which tests judge a file ---
 
 
 def readers(file: str) -> set[str]:
-    """The public methods that a file of `terms/` is part of."""
+    """The public methods that use a file of `terms/`."""
     names = {file}
     for _ in range(2):
         for name in names - METHODS:
@@ -62,8 +62,8 @@ def readers(file: str) -> set[str]:
 
 
 def in_order(items: list[Any], file: str, saw: list[str]) -> list[Any]:
-    """The collected tests that judge a file: those that saw earlier mistakes in it, latest first; equation tests that name
-    its methods; the others; trajectories that name them."""
+    """The collected tests for a file, in order: tests that detected earlier mistakes in it, latest first; equation tests
+    that name its methods; other equation tests; trajectories that name its methods."""
     names = readers(file)
     words = names | ({"penalties"} if names & {"gradient_penalty", "r1"} else set())
     words |= {"cat_gan", "negatives"} if "cat_gan" in names else set()
@@ -86,7 +86,7 @@ def in_order(items: list[Any], file: str, saw: list[str]) -> list[Any]:
 
 
 class Changed(importlib.abc.MetaPathFinder, importlib.abc.Loader):
-    """Imports one module of the terms from another text."""
+    """Import one module of the terms from a changed source text."""
 
     def __init__(self, mutant: Mutant):
         self.name, self.text = f"sparring.terms.{mutant.file}", mutant.text
@@ -99,7 +99,7 @@ class Changed(importlib.abc.MetaPathFinder, importlib.abc.Loader):
 
 
 class Judge:
-    """A pytest plugin that, in the place of the test loop, runs them for each mistake in a forked process."""
+    """A pytest plugin that replaces the test loop: it runs the tests for each mistake in a forked process."""
 
     def __init__(self, wanted: list[Mutant], record: Callable[[Mutant, bool, str, float], None], fork: bool = True):
         self.wanted, self.record, self.fork, self.failed = wanted, record, fork, ""
@@ -125,7 +125,7 @@ class Judge:
         return True
 
     def judge(self, session: Any, mutant: Mutant, put: bool) -> str:
-        """The first test that fails, "" if none does."""
+        """The first test that fails, or "" if none does."""
         if put:
             module = importlib.import_module(f"sparring.terms.{mutant.file}")
             names = changed_functions((TERMS / f"{mutant.file}.py").read_text(), mutant.text)
@@ -140,12 +140,12 @@ class Judge:
 
 
 def in_fork(job: Callable[[], str]) -> str:
-    """A job's answer from a forked process without a voice."""
+    """Run a job in a forked process without output, and return its answer."""
     read, write = os.pipe()
     if (child := os.fork()) == 0:
         answer = "(died)"
         try:
-            resource.setrlimit(resource.RLIMIT_CPU, (LONGEST, LONGEST))
+            resource.setrlimit(resource.RLIMIT_CPU, (CPU_LIMIT, CPU_LIMIT))
             os.close(read)
             for stream in (1, 2):
                 os.dup2(os.open(os.devnull, os.O_WRONLY), stream)
@@ -163,7 +163,7 @@ def in_fork(job: Callable[[], str]) -> str:
 def session(plugin: Judge) -> None:
     import pytest
 
-    files = sorted(str(p) for p in Path("tests/terms").glob("test_*.py") if p.name not in NOT_JUDGES)
+    files = sorted(str(p) for p in Path("tests/terms").glob("test_*.py") if p.name not in EXCLUDED)
     pytest.main(["-q", "--no-header", "--tb=no", "-p", "no:cacheprovider", *files, *TRAJECTORIES], plugins=[plugin])
 
 
@@ -171,7 +171,7 @@ def session(plugin: Judge) -> None:
 
 
 def enter_a_copy() -> None:
-    """Go to a copy of the package and its tests, which is removed at the end; load what all processes need."""
+    """Change to a copy of the package and its tests, which is removed at exit. Load what all processes need."""
     copied, owner = tempfile.mkdtemp(prefix="mutate-terms-"), os.getpid()
     atexit.register(lambda: os.getpid() == owner and shutil.rmtree(copied, ignore_errors=True))
     for folder in ("src", "tests"):
@@ -195,12 +195,12 @@ def read_results(path: Path) -> dict[str, dict[str, Any]]:
 
 
 def run(files: list[Path], results: Path, minutes: float, survivors: bool) -> None:
-    """Try every mistake that has no result yet, or that survived, for at most so many minutes."""
+    """Try every mistake that has no result yet (or every survivor), for at most `minutes` minutes."""
     results, done, end = results.resolve(), read_results(results), time.monotonic() + 60 * minutes
     results.parent.mkdir(parents=True, exist_ok=True)
     todo = [m for path in files for m in mutants(path) if survivors == (m.key in done)]
     todo = [m for m in todo if not survivors or not done[m.key]["killed"]]
-    todo.sort(key=lambda m: (m.kind == "logic", m.file in ("base", "checks")))  # the rest is not a method's equation
+    todo.sort(key=lambda m: (m.kind == "logic", m.file in ("base", "checks")))  # equations first
     print(f"{len(todo)} to try, {len(done)} done", flush=True)
     enter_a_copy()
 
@@ -223,17 +223,17 @@ def run(files: list[Path], results: Path, minutes: float, survivors: bool) -> No
 
 
 def afresh(mutant: Mutant, record: Callable[[Mutant, bool, str, float], None]) -> str:
-    """A session of its own, in which the changed file is imported."""
+    """Run a separate session that imports the changed file."""
     sys.meta_path.insert(0, Changed(mutant))
     started, plugin = time.monotonic(), Judge([mutant], record, fork=False)
     session(plugin)
-    if plugin.failed.endswith("(collection)"):  # pytest stops there, and the loop never ran
+    if plugin.failed.endswith("(collection)"):  # pytest stopped before the loop ran
         record(mutant, True, plugin.failed, time.monotonic() - started)
     return plugin.failed
 
 
 def report(files: list[Path], results: Path) -> None:
-    """How many of the present files' mistakes were seen, and which survived."""
+    """Print how many mistakes in the current files were detected, and which survived."""
     found = read_results(results)
     everything = [m for path in files for m in mutants(path)]
     rows = [found[m.key] for m in everything if m.key in found]
@@ -251,10 +251,10 @@ def report(files: list[Path], results: Path) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--files", nargs="*", help="names of files in terms/, without .py; all by default")
+    parser.add_argument("--files", nargs="*", help="names of files in terms/, without .py (default: all)")
     parser.add_argument("--results", type=Path, default=ROOT / "build" / "mutations.jsonl")
-    parser.add_argument("--minutes", type=float, default=60, help="stop after so many; the next call goes on")
-    parser.add_argument("--survivors", action="store_true", help="try those again that survived")
+    parser.add_argument("--minutes", type=float, default=60, help="stop after this time; the next call continues")
+    parser.add_argument("--survivors", action="store_true", help="retry the survivors")
     parser.add_argument("--report", action="store_true")
     given = parser.parse_args()
     names = given.files or [p.stem for p in sorted(TERMS.glob("*.py")) if p.stem != "__init__"]

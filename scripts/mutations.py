@@ -1,4 +1,4 @@
-"""The mistakes that `mutate_terms.py` makes: one changed expression of a file at a time, and how a process gets it."""
+"""The mistakes of `mutate_terms.py`: change one expression of a file at a time, and patch a running process."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ COMPARISONS: dict[type, type] = {
 
 @dataclass(frozen=True)
 class Mutant:
-    """One mistake: `text` is the whole file with it; `before` and `after` are the expression that changed."""
+    """One mistake. `text` is the whole file with the mistake, `before` and `after` are the changed expression."""
 
     file: str
     line: int
@@ -65,7 +65,7 @@ class Mutant:
 
 
 def replacements(node: ast.AST, inside: str) -> Iterator[tuple[str, ast.AST]]:
-    """(kind, other node) for each mistake that this node allows; `inside` is `call`, `index` or nothing."""
+    """(kind, replacement) for each possible mistake in this node. `inside` is `call`, `index` or empty."""
     if isinstance(node, ast.BinOp):
         yield from _of_operation(node)
     elif isinstance(node, ast.UnaryOp):
@@ -120,7 +120,7 @@ def _of_constant(node: ast.Constant, inside: str) -> Iterator[tuple[str, ast.AST
 
 
 def places(tree: ast.AST) -> Iterator[tuple[ast.AST, str, int | None, ast.AST, str]]:
-    """(parent, field, position, node, inside) of every expression that is code: no annotation, docstring or message."""
+    """(parent, field, position, node, inside) of every expression, except annotations, docstrings and messages."""
     stack: list[tuple[ast.AST, str]] = [(tree, "")]
     while stack:
         parent, inside = stack.pop()
@@ -133,13 +133,13 @@ def places(tree: ast.AST) -> Iterator[tuple[ast.AST, str, int | None, ast.AST, s
             elif isinstance(parent, ast.Subscript) and name == "slice":
                 here = "index"
             for i, node in enumerate(value if isinstance(value, list) else [value]):
-                if not isinstance(node, ast.AST) or _is_no_code(parent, node):
+                if not isinstance(node, ast.AST) or _is_not_code(parent, node):
                     continue
                 yield parent, name, i if isinstance(value, list) else None, node, here
                 stack.append((node, here))
 
 
-def _is_no_code(parent: ast.AST, node: ast.AST) -> bool:
+def _is_not_code(parent: ast.AST, node: ast.AST) -> bool:
     docstring = isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
     type_checking = isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"
     alias = isinstance(node, ast.Assign) and isinstance(node.value, ast.Subscript)  # Aggregate = Literal[...]
@@ -151,7 +151,7 @@ def _is_no_code(parent: ast.AST, node: ast.AST) -> bool:
 
 
 def mutants(path: Path) -> list[Mutant]:
-    """Every mistake in a file, in the order of its lines."""
+    """All mistakes for a file, by line."""
     tree = ast.parse(path.read_text())
     found, seen = [], {ast.unparse(tree)}
     for parent, name, position, node, inside in list(places(tree)):
@@ -175,11 +175,11 @@ def _put(parent: ast.AST, name: str, position: int | None, node: ast.AST) -> Non
         getattr(parent, name)[position] = node
 
 
-# --- putting a mistake into modules that are imported already ---
+# --- patch modules that are already imported ---
 
 
 def changed_functions(before: str, after: str) -> list[str] | None:
-    """The functions and methods, by qualified name, whose code differs; None where anything else does."""
+    """The qualified names of the functions and methods whose code differs. None if anything else differs."""
     old, new = (compile(ast.unparse(ast.parse(text)), "terms", "exec") for text in (before, after))
     return _changed(old, new, "")
 
@@ -207,7 +207,7 @@ def _changed(old: types.CodeType, new: types.CodeType, inside: str) -> list[str]
 
 
 def codes(text: str) -> dict[str, types.CodeType]:
-    """The code of each function and method of a file, by qualified name."""
+    """The code of every function and method in a file, by qualified name."""
     found = {}
 
     def walk(code: types.CodeType, inside: str) -> None:
@@ -224,7 +224,7 @@ def codes(text: str) -> dict[str, types.CodeType]:
 
 
 def function_at(module: types.ModuleType, name: str) -> types.FunctionType | None:
-    """A module's function or method by qualified name; None where it is wrapped in something else."""
+    """A module's function or method by qualified name. None if it is wrapped in something else."""
     holder: Any = module
     *classes, last = name.split(".")
     for part in classes:
@@ -236,7 +236,7 @@ def function_at(module: types.ModuleType, name: str) -> types.FunctionType | Non
 
 
 def put_in(module: types.ModuleType, names: list[str], text: str) -> bool:
-    """Give the functions their code from another text, whoever has imported them; False where one is out of reach."""
+    """Replace the code of the functions, wherever they are imported. Returns False if one cannot be reached."""
     functions = {name: function_at(module, name) for name in names}
     found = codes(text)
     if not all(functions.values()):

@@ -1,10 +1,10 @@
-"""Train the classifier behind fashion-FD and fashion-IS, and ship it with the package.
+"""Train the classifier behind fashion-FD and fashion-IS, which ships with the package.
 
     python scripts/train_embedded_classifier.py --data FOLDER
 
 FOLDER holds Fashion-MNIST's four idx files (Debian's package dataset-fashion-mnist puts them in
-/usr/share/datasets/fashion-mnist). Only the 60,000 train images are trained on: the embedded 10,000 are the other split.
-Ten minutes on one core; the same seed, threads and torch version give the same file.
+/usr/share/datasets/fashion-mnist). Training uses only its 60,000 training images: the embedded 10,000 are the test split.
+Takes ten minutes on one core. The same seed, number of threads and torch version give the same file.
 """
 
 import argparse
@@ -23,25 +23,25 @@ from sparring.evaluation.extractors.fashion import CLASS_NAMES, WEIGHTS, Fashion
 from sparring.randomness import generator_for, seed_global_generators
 
 BATCH_SIZE = 128
-PEAK_RATE = 3e-3  # of AdamW, reached after a tenth of the steps, cosine to zero afterwards
+PEAK_RATE = 3e-3  # learning rate of AdamW, reached after a tenth of the steps, then decayed to 0 by a cosine
 
 
 def read_split(folder: Path, prefix: str) -> tuple[Tensor, Tensor]:
-    """Images [N, 1, 32, 32] uint8, two black pixels added on each side as the embedded data has them, and labels [N]."""
+    """Images [N, 1, 32, 32] uint8, padded with two black pixels on each side like the embedded data, and labels [N]."""
     images = torch.as_tensor(read_idx(folder / f"{prefix}-images-idx3-ubyte.gz"))
     labels = torch.as_tensor(read_idx(folder / f"{prefix}-labels-idx1-ubyte.gz"))
     return F.pad(images[:, None], (2, 2, 2, 2)), labels.long()
 
 
 def augmented(images: Tensor, generator: torch.Generator) -> Tensor:
-    """A batch mirrored and shifted by up to two pixels; rolling is shifting here, since two pixels of border are black."""
+    """A batch, randomly flipped and shifted by up to two pixels. Rolling shifts here, because the border is black."""
     down, right, mirror = torch.randint(-2, 3, (3,), generator=generator).tolist()
     images = images.roll((down, right), dims=(2, 3))
     return images.flip(3) if mirror > 0 else images
 
 
 def train(images: Tensor, labels: Tensor, epochs: int, seed: int) -> FashionNet:
-    """The trained network, batch norm folded into the convolutions."""
+    """The trained network, with batch norm folded into the convolutions."""
     seed_global_generators(seed, "embedded classifier")
     net = FashionNet(batch_norm=True).to(memory_format=torch.channels_last)
     optimizer = torch.optim.AdamW(net.parameters(), lr=PEAK_RATE, weight_decay=1e-2)
@@ -71,12 +71,12 @@ def train(images: Tensor, labels: Tensor, epochs: int, seed: int) -> FashionNet:
 
 
 def accuracy(extractor: FashionExtractor, images: Tensor, labels: Tensor) -> float:
-    """Share of images [N, 1, 32, 32] whose largest logit is their label's."""
+    """The accuracy on images [N, 1, 32, 32]."""
     return (extractor(images).logits.argmax(1) == labels).double().mean().item()
 
 
 def write(net: FashionNet, data: Path, out: Path, recipe: str) -> None:
-    """Save the weights in float16 with metadata that states the accuracy of the file as it is stored."""
+    """Save the weights in float16, with metadata that includes the accuracy of the stored weights."""
     tensors = {key: value.half().contiguous() for key, value in net.state_dict().items()}
     save_file(tensors, out)
     extractor = FashionExtractor(weights=out)
@@ -89,7 +89,7 @@ def write(net: FashionNet, data: Path, out: Path, recipe: str) -> None:
         "accuracy_embedded_test_split": f"{accuracy(extractor, held_out.images, held_out.labels):.4f}",
         "recipe": recipe,
     }
-    # The library writes several metadata entries in an order that differs from run to run: one entry, one file.
+    # safetensors writes metadata entries in an order that varies between runs. A single entry keeps the file the same.
     save_file(tensors, out, metadata={"sparring": json.dumps(metadata)})
     out.chmod(0o644)
     print(f"{out}: {out.stat().st_size} bytes")
@@ -103,7 +103,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=WEIGHTS)
     parser.add_argument("--epochs", type=int, default=8)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--threads", type=int, default=1, help="the last bits depend on it")
+    parser.add_argument("--threads", type=int, default=1, help="number of threads; the last bits depend on it")
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
 

@@ -82,4 +82,4 @@ def test_the_script_refuses_other_images(tmp_path, monkeypatch, capsys):
     shutil.copy(embedded.FOLDER / "t10k-labels-idx1-ubyte.gz", tmp_path)
     with pytest.raises(SystemExit, match="2"):
         run_script(monkeypatch, "--data", tmp_path, "--out", tmp_path / "out")
-    assert "these are other images" in capsys.readouterr().err and not (tmp_path / "out").exists()
+    assert "wrong images" in capsys.readouterr().err and not (tmp_path / "out").exists()
