@@ -84,7 +84,21 @@ def test_contradictions_come_first():
 def test_runs_that_end_in_two_ways_show_every_point():
     table = tabulate(runs("NAT", [0.21, 0.91, 0.98, 1.00, 0.33], metric="distance"))
     words = text_of(table)
-    assert "two groups" in words and "2 at 0.21 to 0.33 and 3 at 0.91 to 1" in words and "0.91" in words
+    assert "two groups" in words and "2 at 0.21, 0.33 and 3 at 0.91, 0.98, 1:" in words and "0.91" in words
+
+
+def test_all_metrics_side_by_side():
+    numbers = [{"did_reach": seed < 4} for seed in range(5)]
+    rows = [Result("A", s, "toy", "r", values={"distance": LOW[s]}, numbers=numbers[s]) for s in range(5)]
+    rows += [Result("B", s, "toy", "r", values={"distance": v}) for s, v in enumerate([0.21, 0.91, 0.98, 1.00, 0.33])]
+    rows += [Result("C", s, "toy", "r", values={"distance": v}) for s, v in enumerate([0.1, 0.1, 0.9])]
+    table = tabulate(rows, metrics=["distance", "did_reach"])
+    spread, differences = table.compact({"distance": "W1"})
+    assert spread.columns == ("row", "runs", "W1", "did_reach")
+    assert spread.rows[0] == ("A", "5", "8.50 ± 0.41, median 8.50", "80%")
+    assert spread.rows[1][2].endswith("median 0.91: 2 at 0.21, 0.33 and 3 at 0.91, 0.98, 1")
+    assert spread.rows[2][2].endswith("median 0.10: 0.10 0.10 0.90")  # few, and far apart
+    assert [row[0] for row in differences.rows] == ["B - A", "C - A"]
 
 
 def test_a_row_that_failed_alone_and_one_of_one_seed():

@@ -17,7 +17,7 @@ from sparring.report.html import table as grid
 from sparring.report.samples import strips
 from sparring.study.claims import Finding
 from sparring.study.drawing import draw, figures_of, sample_files
-from sparring.study.plan import Plan
+from sparring.study.plan import Plan, shipped_plans
 from sparring.study.resolve import FILE as PLAN
 from sparring.study.resolve import Study
 from sparring.study.results import read
@@ -60,7 +60,8 @@ class Published:
 
 
 def open_study(folder: Path | str) -> Published:
-    """A study's results with its plan: plan.json where it was run, or a plan.yaml beside results that are kept.
+    """A study's results with its plan: plan.json where it was run; beside results that are kept a plan.yaml, or
+    the plan that ships under the study's name.
 
     Raises SparringError for a folder with neither results nor a plan, and for runs that cannot be averaged.
     """
@@ -73,7 +74,9 @@ def open_study(folder: Path | str) -> Published:
         return Published(folder, study.plan, shown, planned, facts)
     if not results:
         raise SparringError(f"'{folder}' is not a study: it has no {PLAN} and no results")
-    plan = Plan.load(folder / PLAN_YAML) if (folder / PLAN_YAML).is_file() else None
+    beside, study_name = folder / PLAN_YAML, results[0].study
+    source = beside if beside.is_file() else study_name if study_name in shipped_plans() else None
+    plan = None if source is None else Plan.load(source)
     return Published(folder, plan, tabulate(results, plan), len(results))
 
 

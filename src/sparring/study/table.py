@@ -21,6 +21,8 @@ from sparring.study.statistics import digits as count_digits
 if TYPE_CHECKING:
     from rich.console import Console
 
+YES_OR_NO = "did_"  # how metrics begin whose mean is a share
+NOISY = 0.3  # deviation over mean, from which every one of a few runs is shown
 MADE = ("commit", "sparring", "torch", "instructions", "threads", "device")  # of runs: what a number may depend on
 
 
@@ -71,6 +73,27 @@ class Table:
                 found.append(Section(f"differences in {metric}", remark, DIFFERENCE_COLUMNS, rows, 2))
         return found
 
+    def compact(self, names: Mapping[str, str] | None = None) -> list[Section]:
+        """All metrics side by side, and all differences. names: what columns are called, by metric."""
+        heads = tuple((names or {}).get(metric, metric) for metric in self.metrics)
+        labels = dict.fromkeys(cell.row for cells in self.metrics.values() for cell in cells)
+        by_row = {(cell.row, metric): cell for metric, cells in self.metrics.items() for cell in cells}
+        rows = []
+        for label in labels:
+            cells = {metric: by_row.get((label, metric)) for metric in self.metrics}
+            failed = f", {len(self.rows[label].failed)} failed" if self.rows[label].failed else ""
+            runs = f"{len(self.rows[label].results)}{failed}"
+            rows.append(
+                (label, runs, *("" if cell is None else _in_one_cell(metric, cell) for metric, cell in cells.items()))
+            )
+        found = [Section("mean ± sd", "", ("row", "runs", *heads), rows, 2)]
+        by_pair: dict[str, dict[str, str]] = {}
+        for metric, compared in self.differences.items():
+            for each in compared:
+                by_pair.setdefault(f"{each.row} - {each.against}", {})[metric] = each.in_metric
+        pairs = [(pair, *(cells.get(metric, "") for metric in self.metrics)) for pair, cells in by_pair.items()]
+        return [*found, Section("differences [95%]", "", ("row - other", *heads), pairs, 1)] if pairs else found
+
     def heading(self, metric: str) -> str | None:
         """Under which heading a metric stands, by its name or word."""
         exact = (name for name in self.metrics if name == metric)
@@ -111,11 +134,8 @@ class Table:
     def markdown(self) -> str:
         lines = [f"- **{each.verdict}**: {each.says}. {each.why}." for each in self.verdicts()]
         for part in self.sections():
-            lines += ["", f"**{part.title}**" + (f" ({part.remark})" if part.remark else ""), ""]
-            lines += [
-                f"| {' | '.join(map(_in_markdown, row))} |" for row in (part.columns, ["---"] * len(part.columns))
-            ]
-            lines += [f"| {' | '.join(map(_in_markdown, row))} |" for row in part.rows]
+            remark = f" ({part.remark})" if part.remark else ""
+            lines += ["", f"**{part.title}**{remark}", "", *in_markdown(part)]
         lines += ["", *(f"- {note}" for note in self.notes)]
         return "\n".join(lines).strip() + "\n"
 
@@ -144,32 +164,32 @@ COLUMNS = ("row", "runs", "failed", "mean ± sd", "95% of the mean", "median", "
 DIFFERENCE_COLUMNS = ("row - other", "n", "difference [95%]", "in sd [95%]")
 
 
-def tabulate(results: Iterable[Result], plan: Plan | None = None) -> Table:
+def tabulate(results: Iterable[Result], plan: Plan | None = None, metrics: Sequence[str] = ()) -> Table:
     """The table of results; with a plan its rows in order, the paper's numbers, comparisons and verdicts.
 
-    Without one every row is compared with the first. Raises SparringError where runs of one row were measured in different
-    ways, saying which.
+    metrics: instead of the plan's, or of all that were measured. Without a plan every row is compared with the first.
+    Raises SparringError where runs of one row were measured in different ways, saying which.
     """
     rows = rows_of(results, plan.rows if plan else ())
-    metrics: dict[str, list[Cell]] = {}
+    tabled: dict[str, list[Cell]] = {}
     differences: dict[str, list[Comparison]] = {}
     notes: list[str] = []
-    for word in _columns(rows, plan):
+    for word in _columns(rows, plan, metrics):
         measured = {label: row for label, row in rows.items() if row.failed or row.numbers(word)}
         names = list(dict.fromkeys(name for row in measured.values() if (name := _name(row, word)) is not None))
         heading = names[0] if len(names) == 1 else word
         paper = {label: _paper(plan, label, word) for label in measured}
-        metrics[heading] = [_cell(row, word, paper[label]) for label, row in measured.items()]
+        tabled[heading] = [_cell(row, word, paper[label]) for label, row in measured.items()]
         paired = bool(plan and plan.paired)
         pairs = [(measured[a], measured[b]) for a, b in _pairs(plan, list(measured)) if a in measured and b in measured]
         compared = [compare(ours, theirs, word, paired=paired) for ours, theirs in pairs]
         differences[heading] = [each for each in compared if each is not None]
-        notes += _measured_apart(measured, word) + _in_two_ways(metrics[heading], heading)
+        notes += _measured_apart(measured, word) + _in_two_ways(tabled[heading], heading)
     found = findings(plan, rows) if plan else []
-    return Table(plan.name if plan else "runs", rows, metrics, differences, found, notes + _notes(rows))
+    return Table(plan.name if plan else "runs", rows, tabled, differences, found, notes + _notes(rows))
 
 
-def _columns(rows: Mapping[str, Runs], plan: Plan | None) -> list[str]:
+def _columns(rows: Mapping[str, Runs], plan: Plan | None, wanted: Sequence[str]) -> list[str]:
     """The words of all metrics: the plan's, or those of claims, of the paper, then of what was measured.
 
     Full names where one word has two.
@@ -181,7 +201,9 @@ def _columns(rows: Mapping[str, Runs], plan: Plan | None) -> list[str]:
     asked = [claim.metric for claim in plan.claims if claim.metric] if plan else []
     asked += [word for row in plan.rows.values() for word in row.paper] if plan else []
     several = {word for word, names in by_word.items() if _any_has_two(rows, names)}
-    words = [*map(metric_word, asked), *by_word] if plan is None or not plan.metrics else [*plan.metrics, *asked]
+    if not wanted and plan and plan.metrics:
+        wanted = [*plan.metrics, *asked]
+    words = wanted or [*map(metric_word, asked), *by_word]
     found = [each for word in words for each in (by_word[word] if word in several else [word])]
     return [word for word in dict.fromkeys(found) if any(row.numbers(word) for row in rows.values())]
 
@@ -227,14 +249,35 @@ def _cell_words(cell: Cell) -> tuple[str, ...]:
     if cell.spread is None:
         return (*head, "", "", "", "", paper, "")
     found = cell.spread
-    digits = count_digits(found.sd or abs(found.mean) / 100)
-    mean = f"{found.mean:.{digits}f}" + ("" if found.sd is None else f" ± {found.sd:.{digits}f}")
-    interval = "" if found.low is None else f"{found.low:.{digits}f} to {found.high:.{digits}f}"
+    places = f".{count_digits(found.sd or abs(found.mean) / 100)}f"
+    mean = f"{found.mean:{places}}" + ("" if found.sd is None else f" ± {found.sd:{places}}")
+    interval = "" if found.low is None else f"{found.low:{places}} to {found.high:{places}}"
     if found.two_humped:
-        mean, interval = f"two groups ({mean})", ""
-    best = "" if cell.best is None else f"{cell.best:.{digits}f}"
-    seeds = " ".join(f"{value:.{digits}f}" for value in cell.seeds.values())
-    return (*head, mean, interval, f"{found.median:.{digits}f}", best, paper, seeds)
+        mean, interval, places = f"two groups ({mean})", "", ".4g"
+    best = "" if cell.best is None else f"{cell.best:{places}}"
+    seeds = " ".join(f"{value:{places}}" for value in cell.seeds.values())
+    return (*head, mean, interval, f"{found.median:{places}}", best, paper, seeds)
+
+
+def _in_one_cell(metric: str, cell: Cell) -> str:
+    """Mean, deviation and median; every run where these say little; of yes and no the share."""
+    found, values = cell.spread, list(cell.seeds.values())
+    if found is None:
+        return ""
+    if metric.startswith(YES_OR_NO):
+        return f"{found.mean:.0%}"
+    _, _, _, mean, _, median, _, _, seeds = _cell_words(cell)
+    words = f"{mean}, median {median}" if found.n > 2 else mean
+    if found.two_humped:
+        return f"{words}: {_ways(values)}"
+    return f"{words}: {seeds}" if found.n <= FEWEST and (found.sd or 0) > NOISY * abs(found.mean) else words
+
+
+def _ways(values: Sequence[float]) -> str:
+    """The two groups in which runs end, with every run of a small one."""
+    parts = [[f"{value:.4g}" for value in part] for part in groups(values)]
+    listed = [", ".join(part) if len(part) <= FEWEST else f"{part[0]} to {part[-1]}" for part in parts]
+    return " and ".join(f"{len(part)} at {words}" for part, words in zip(parts, listed, strict=True))
 
 
 def _difference_words(found: Comparison) -> tuple[str, ...]:
@@ -257,8 +300,7 @@ def _in_two_ways(cells: Iterable[Cell], metric: str) -> list[str]:
     found = []
     for cell in cells:
         if cell.spread is not None and cell.spread.two_humped:
-            parts = groups(list(cell.seeds.values()))
-            words = " and ".join(f"{len(part)} at {min(part):.4g} to {max(part):.4g}" for part in parts)
+            words = _ways(list(cell.seeds.values()))
             found.append(f"{metric} of {cell.row} ends in two groups, {words}: read the points, not the mean")
     return found
 
@@ -289,5 +331,7 @@ def _notes(rows: Mapping[str, Runs]) -> list[str]:
     return found
 
 
-def _in_markdown(words: str) -> str:
-    return words.replace("|", "\\|")
+def in_markdown(part: Section) -> list[str]:
+    """A section's table, a line each."""
+    rows = [part.columns, ["---"] * len(part.columns), *part.rows]
+    return ["| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in rows]
