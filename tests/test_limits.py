@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import resource
 import zipfile
 
@@ -15,7 +16,9 @@ from sparring import limits
 from sparring.archives import check_tensor_archive, check_tensors, open_npz
 from sparring.data.decode import decode
 from sparring.errors import LONGEST, SparringError
-from sparring.parsing import NotYAMLError, parse_json, parse_yaml, read_bytes
+from sparring.files import read_rows
+from sparring.parsing import NotYAMLError, parse_json, parse_yaml, read_bytes, read_json
+from sparring.run.checkpoint import CheckpointFolder
 
 
 def test_a_message_is_one_short_line_that_keeps_its_end():
@@ -58,6 +61,16 @@ def test_no_more_of_a_file_is_read_than_it_may_have(tmp_path):
     assert read_bytes(tmp_path / "a", 5) == b"12345"
     with pytest.raises(SparringError, match="a has more than 4 bytes"):
         read_bytes(tmp_path / "a", 4)
+
+
+def test_pipes_in_a_run_are_not_waited_for(tmp_path):
+    for name in ("recipe.json", "log.jsonl", "best.json"):
+        os.mkfifo(tmp_path / name)
+    with pytest.raises(SparringError, match="is a pipe or a device"):
+        read_json(tmp_path / "recipe.json")
+    with pytest.raises(SparringError, match="is a pipe or a device"):
+        read_rows(tmp_path / "log.jsonl")
+    assert CheckpointFolder(tmp_path).best() is None
 
 
 def test_memory_is_the_processs_own_limit_where_it_has_one():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from pathlib import Path
 from typing import Any
@@ -124,8 +125,15 @@ def read_text(path: Path, most: int, *, encoding: str = "utf-8", what: str = "te
         raise SparringError(f"{path} is not valid {what}: byte {error.start} is not UTF-8") from None
 
 
+def check_no_pipe(path: Path) -> None:
+    """Raise SparringError for a pipe, a device or a socket: reading it may wait for ever, or never end."""
+    if os.path.exists(path) and not (path.is_file() or path.is_dir()):
+        raise SparringError(f"'{path}' is a pipe or a device: give a folder or a file")
+
+
 def read_bytes(path: Path, most: int) -> bytes:
-    """The bytes of a file of at most that many. Raises SparringError where it cannot be read, or has more."""
+    """The bytes of a file of at most that many. Raises SparringError where it cannot be read, is a pipe, or has more."""
+    check_no_pipe(path)
     try:
         with path.open("rb") as file:
             content = file.read(most + 1)

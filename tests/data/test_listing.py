@@ -261,7 +261,7 @@ def test_an_order_of_classes_numbers_and_names_them(source_of, tmp_path):
     assert load(source, class_order=order, classes="bee").labels.tolist() == [0]
     with pytest.raises(SparringError, match="the class order lacks class 'n02'"):
         load(source, class_order=["n01", "n03"])
-    with pytest.raises(SparringError, match="cannot read the class order"):
+    with pytest.raises(SparringError, match=r"cannot read .*: No such file"):
         load(source, class_order=tmp_path / "none.tsv")
 
 

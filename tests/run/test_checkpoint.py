@@ -79,6 +79,7 @@ def test_a_pickle_with_code_is_refused_and_not_run(tmp_path, monkeypatch, kind):
         ([1, 2], "not a checkpoint of a run"),
         ({"state": {}}, "not a checkpoint of a run"),
         ({"format": 99, "hash": "", "state": {}}, "format 99"),
+        ({"format": torch.ones(2), "hash": "", "state": {}}, "format tensor"),
         ({"format": 1, "hash": "abc", "state": {"step": 1}}, "hash"),
         ({"format": 1, "hash": "abc", "state": torch.ones(1)}, "damaged"),
     ],
@@ -87,6 +88,12 @@ def test_other_torch_files_are_no_checkpoints(tmp_path, content, what):
     torch.save(content, tmp_path / "x.pt")
     with pytest.raises(DamagedCheckpointError, match=what):
         load_checkpoint(tmp_path / "x.pt")
+
+
+def test_a_step_that_is_no_number_is_damage(tmp_path):
+    save_checkpoint(tmp_path / "step-000003.pt", {"step": torch.ones(2)})
+    with pytest.raises(SparringError, match=r"is a checkpoint of step tensor.*; no other one is good"):
+        CheckpointFolder(tmp_path).load(lambda state: None, None, print)
 
 
 def test_a_zip_of_something_else_and_a_missing_file(tmp_path):

@@ -15,7 +15,8 @@ from sparring.data.listing import Listing, list_images
 from sparring.data.packed import PackedImages
 from sparring.data.stored import Stored, look_at_files
 from sparring.data.tree import Tree, open_tree, zip_stamp
-from sparring.errors import SparringError
+from sparring.limits import TABLE_BYTES
+from sparring.parsing import read_text
 
 ClassOrder = str | Path | Sequence[str]
 
@@ -130,8 +131,5 @@ def _name(path: Path) -> str:
 def _read_order(order: ClassOrder) -> list[tuple[str, str]]:
     if not isinstance(order, str | Path):
         return [(str(name), str(name)) for name in order]
-    try:
-        lines = [line.split("\t") for line in Path(order).read_text(encoding="utf-8").splitlines() if line.strip()]
-    except (OSError, UnicodeDecodeError) as error:
-        raise SparringError(f"cannot read the class order '{order}': {error}") from error
+    lines = [line.split("\t") for line in read_text(Path(order), TABLE_BYTES).splitlines() if line.strip()]
     return [(line[0].strip(), line[-1].strip()) for line in lines]

@@ -20,7 +20,7 @@ from sparring.limits import (
     in_words,
 )
 from sparring.messages import counted
-from sparring.parsing import read_bytes
+from sparring.parsing import check_no_pipe, read_bytes
 
 IMAGE_SUFFIXES = (
     ".png",
@@ -97,12 +97,6 @@ def zip_stamp(path: Path) -> str:
     except OSError as error:
         raise SparringError(f"cannot read '{path}': {error.strerror}") from error
     return f"{status.st_size} {status.st_mtime_ns} {status.st_ctime_ns} {tail}"
-
-
-def check_no_pipe(path: Path) -> None:
-    """Raise SparringError for a pipe, a device or a socket: reading it may wait for ever, or never end."""
-    if os.path.exists(path) and not (path.is_file() or path.is_dir()):
-        raise SparringError(f"'{path}' is a pipe or a device: give a folder or a file")
 
 
 @contextmanager

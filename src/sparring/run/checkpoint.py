@@ -9,7 +9,6 @@ all its content. The last two are kept (or as many as the recipe says), and the 
 from __future__ import annotations
 
 import io
-import json
 import pickle
 import re
 import sys
@@ -25,6 +24,7 @@ import torch
 from sparring.archives import check_tensor_archive, check_tensors
 from sparring.errors import SparringError
 from sparring.files import content_hash, write_atomically, write_json
+from sparring.parsing import read_json
 
 FORMAT = 1
 KEPT = 2
@@ -79,8 +79,10 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
         raise DamagedCheckpointError(f"{path} is damaged: {reason}") from None
     if not isinstance(content, dict) or not {"format", "hash", "state"} <= content.keys():
         raise DamagedCheckpointError(f"{path} is not a checkpoint of a run")
-    if content["format"] != FORMAT:
-        raise DamagedCheckpointError(f"{path} has format {content['format']}, and this version reads format {FORMAT}")
+    if not isinstance(content["format"], int) or content["format"] != FORMAT:
+        raise DamagedCheckpointError(
+            f"{path} has format {content['format']!r:.60}, and this version reads format {FORMAT}"
+        )
     if not isinstance(content["state"], dict) or content_hash(content["state"]) != content["hash"]:
         raise DamagedCheckpointError(f"{path} is damaged: its content does not have the hash that it was written with")
     return content["state"]
@@ -123,8 +125,8 @@ class CheckpointFolder:
     def best(self) -> dict[str, Any] | None:
         """The best measurement so far: its step, metric and value. None where best.json is missing or damaged."""
         try:
-            best = json.loads((self.folder / "best.json").read_text(encoding="utf-8"))
-        except (OSError, ValueError, RecursionError):
+            best = read_json(self.folder / "best.json")
+        except SparringError:
             return None
         return best if isinstance(best, dict) and _is_measurement(best) else None
 
@@ -190,8 +192,8 @@ class CheckpointFolder:
         """Raises DamagedCheckpointError for a file that is damaged, and for a state that `into` cannot take."""
         path = self.path(step)
         found = load_checkpoint(path)
-        if found.get("step") != step:
-            raise DamagedCheckpointError(f"{path} is a checkpoint of step {found.get('step')!r}")
+        if not isinstance(found.get("step"), int) or found["step"] != step:
+            raise DamagedCheckpointError(f"{path} is a checkpoint of step {found.get('step')!r:.60}")
         try:
             into(found)
         except (KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
