@@ -49,6 +49,7 @@ def own_step(s: Any) -> None:
     train_step(s)
 
 
+@pytest.mark.usefixtures("without_reports")
 @pytest.mark.parametrize("case", ["users", "shipped"])
 def test_from_train_to_the_pass_there_are_few_frames_in_few_files(
     case: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -214,10 +214,19 @@ def test_another_objective_is_refused_with_the_differences(images, tmp_path):
             sparring.train(tiny_recipe(steps=2), change, out=run.folder, data=images, resume=True)
 
 
+COMMAND = """  # drawing the report takes longer than the rest of the process
+from pathlib import Path
+from sparring.cli import main
+from sparring.report import html
+html.write_report = lambda folder: Path(folder, "report.html").write_text("")
+main()
+"""
+
+
 def test_ctrl_c_and_sigkill_on_the_real_command(recipe_file, tmp_path):
     """SIGINT exits with 130 after saving; SIGKILL at an odd moment; the end is that of an undisturbed run."""
     path = recipe_file(steps=4000, checkpoint_every=7, samples_every=2000, log_every=3)
-    words = [sys.executable, "-m", "sparring", "train", str(path), "--out", "broken", "--resume"]
+    words = [sys.executable, "-c", COMMAND, "train", str(path), "--out", "broken", "--resume"]
     log = tmp_path / "broken" / "log.jsonl"
     for rows, number in [(3, signal.SIGKILL), (8, signal.SIGINT)]:
         environment = os.environ | {"OMP_NUM_THREADS": "1"}
