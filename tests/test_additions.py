@@ -75,6 +75,43 @@ def palette(source: Path, least: int = 0, as_json: AsJson = False) -> None:
         raise SparringError(f"{source} has no level from {least}: lower --least")
     print_json(levels) if as_json else print_lines(*map(str, levels))
 '''
+METHOD = '''
+from sparring.objective.term import Term
+
+
+class Centred(Term):
+    """The mean score of real samples, squared over `width`: scores drift less."""
+
+    width: float = 1.0
+
+    def needs(self, player, update):
+        return {"real"} if player == "discriminator" else set()
+
+    def discriminator_loss(self, r):
+        return (r.real.score.mean() / self.width).square()
+'''
+NETWORK = '''
+import torch
+from torch import nn
+
+from sparring.networks.layers import ImageBackbone, network
+
+
+@network
+class Flat(ImageBackbone):
+    """images [B, C, S, S] -> features [B, width], one linear layer and a ReLU."""
+
+    width: int = 8
+
+    def __post_init__(self):
+        super().__post_init__()
+        self.channels = self.width
+        self.layer = nn.Linear(self.image_channels * self.image_size**2, self.width)
+
+    def forward(self, images, labels=None):
+        h = torch.relu(self.layer(images.flatten(1)))
+        return h, [h]
+'''
 RUNNER = """
 import contextlib, io, json, sys
 from sparring.cli import main
@@ -182,3 +219,31 @@ def test_a_verb(package: Copy) -> None:
     assert refused == [2, "", "sparring: a.npz has no level from 300: lower --least\n"]
     assert mistyped[0] == 2 and "Try `sparring palette --help`" in mistyped[2]
     assert "List the grey levels of images." in helped[1] and "palette" in start[1]
+
+
+def test_a_method_and_a_network(package: Copy) -> None:
+    package.add(
+        "terms/centred.py", METHOD, "terms/__init__.py", "REGISTRY", '"centred": "sparring.terms.centred:Centred",'
+    )  # fmt: skip
+    package.add(
+        "networks/flat.py", NETWORK, "networks/__init__.py", "BACKBONES", '"flat": "sparring.networks.flat:Flat",'
+    )  # fmt: skip
+    write_npz(package.folder / "a.npz", tiny_images())
+    recipe = tiny_recipe(data="a.npz", discriminator={"network": {"kind": "flat", "width": 5}}, steps=2, log_every=1)
+    (package.folder / "mine.yaml").write_text(json.dumps(recipe))
+    trained, shown, wrong_term, wrong_network = package.run(
+        "train mine.yaml objective.centred.width=0.5 --out run",
+        "show mine.yaml objective.centred.width=0.5 --json",
+        "train mine.yaml objective.centred.widht=2 --out other",
+        "train mine.yaml discriminator.network.widht=2 --out other",
+    )
+    assert trained[0] == 0, trained[2]
+    first, second = map(json.loads, (package.folder / "run" / "log.jsonl").read_text().splitlines())
+    for row in (first, second):  # one update each: the term's value is that of the mean score beside it
+        score = row["discriminator/real_score"]
+        assert row["discriminator/centred"] == pytest.approx((score / 0.5) ** 2, rel=1e-4) and score != 0
+    (term,) = (each for each in json.loads(shown[1])["terms"] if each["name"] == "centred")
+    assert term["kind"] == "Centred" and term["needs"] == {"discriminator": ["real"]}
+    assert json.loads(shown[1])["parameters"]["discriminator"] == 8 * 8 * 5 + 5 + 5 + 1
+    for refused in (wrong_term, wrong_network):
+        assert refused[0] == 2 and "did you mean 'width'?" in refused[2]
