@@ -13,10 +13,10 @@ import torch
 from torch import Tensor
 
 from sparring.errors import SparringError
-from sparring.networks.discriminator import Evidence
+from sparring.networks.discriminator import Activations
 from sparring.objective.context import Player, StepContext
 from sparring.objective.round import SIDES, Round
-from sparring.objective.term import Active, AdversarialLoss, Term
+from sparring.objective.term import ActiveTerm, AdversarialLoss, Term
 
 TERM = "term"  # the name of the term under test, in logs and memory
 _ASPECTS = ("images", "labels", "features", "blocks", "gradient", "total")
@@ -30,20 +30,20 @@ class _FakeDiscriminator:
     def __init__(self, judge: Callable[..., Any] | None, couples_batch: bool):
         self._judge, self.couples_batch = judge, couples_batch
 
-    def extract(self, images: Tensor, labels: Tensor | None) -> Evidence:
+    def extract(self, images: Tensor, labels: Tensor | None) -> Activations:
         if self._judge is None:
             raise SparringError("the term judges new images: pass judge=function(images, labels) to round_of")
         found = self._judge(images, labels)
-        if isinstance(found, Evidence):
+        if isinstance(found, Activations):
             return found
         outputs = dict(found) if isinstance(found, Mapping) else {"score": found}
         blocks = list(outputs.pop("blocks", []))
-        return Evidence(outputs.pop("features", images), blocks, outputs)
+        return Activations(outputs.pop("features", images), blocks, outputs)
 
-    def read(self, head: str, evidence: Evidence, labels: Tensor | None) -> Tensor:
-        if head not in evidence.outputs:
+    def read(self, head: str, activations: Activations, labels: Tensor | None) -> Tensor:
+        if head not in activations.outputs:
             raise SparringError(f"the round has no '{head}': pass it as round_of(real={{'{head}': ...}}, ...)")
-        return evidence.outputs[head]
+        return activations.outputs[head]
 
 
 def round_of(
@@ -83,8 +83,8 @@ def round_of(
     if any("gradient" in side for side in found.values()):
         everything |= {f"{name}.gradient" for name, side in found.items() if "gradient" in side}
     placeholder = host if host is not None else AdversarialLoss()
-    active = [Active(TERM, placeholder, 1.0, everything)]
-    active += [Active(name, term, 1.0, everything) for name, term in (terms or {}).items()]
+    active = [ActiveTerm(TERM, placeholder, 1.0, everything)]
+    active += [ActiveTerm(name, term, 1.0, everything) for name, term in (terms or {}).items()]
     r = Round(
         _FakeDiscriminator(judge, couples_batch),
         {name: (_images(side), side.get("labels")) for name, side in found.items()},
@@ -104,7 +104,7 @@ def round_of(
         heads = {key: value for key, value in content.items() if key not in _ASPECTS}
         if heads or "features" in content or "blocks" in content:
             features = content.get("features", side.images)
-            side._evidence = Evidence(features, list(content.get("blocks", [])), heads)
+            side._activations = Activations(features, list(content.get("blocks", [])), heads)
         side._input = side.images
         if "gradient" in content:
             side.keep_gradient(content["gradient"])

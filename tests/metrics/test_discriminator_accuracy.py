@@ -43,8 +43,8 @@ def test_each_share_is_counted_by_hand_and_nothing_changes():
     classifier = projection = real = 0
     for image, label in zip(IMAGES, LABELS, strict=True):
         x = image[None] / 127.5 - 1
-        evidence = d.extract(x)
-        classifier += int(d.read("class_logits", evidence)[0, :3].argmax() == label)
+        activations = d.extract(x)
+        classifier += int(d.read("class_logits", activations)[0, :3].argmax() == label)
         scores = [d(x, torch.tensor([k])).item() for k in range(3)]
         projection += int(torch.tensor(scores).argmax() == label)
         real += scores[label] > 0

@@ -1,11 +1,11 @@
-"""The discriminator's heads, and the evidence of a pass taken apart."""
+"""The discriminator's heads, and the activations of a pass taken apart."""
 
 import pytest
 import torch
 from network_formulas import random, scrambled
 
 from sparring.errors import SparringError
-from sparring.networks.discriminator import Discriminator, Evidence, Head, rows_of
+from sparring.networks.discriminator import Activations, Discriminator, Head, rows_of
 from sparring.networks.spectral import normalised_layers
 from sparring.networks.toy import ToyBackbone
 
@@ -23,11 +23,11 @@ def build(*heads, conditioning="none", **options):
 def test_heads_are_linear_in_the_features():
     D, points = build(SCORE, LOGITS), random(4, 2)
     features, blocks = D.backbone(points)
-    evidence = D.extract(points)
-    assert torch.equal(evidence.features, features) and len(evidence.blocks) == len(blocks) == 2
+    activations = D.extract(points)
+    assert torch.equal(activations.features, features) and len(activations.blocks) == len(blocks) == 2
     score, logits = D.heads["score"], D.heads["class_logits"]
     torch.testing.assert_close(D(points), (features @ score.weight.t() + score.bias)[:, 0])
-    torch.testing.assert_close(D.read("class_logits", evidence), features @ logits.weight.t() + logits.bias)
+    torch.testing.assert_close(D.read("class_logits", activations), features @ logits.weight.t() + logits.bias)
     assert logits.weight.shape == (4, 5)
     assert build(LOGITS)(points).shape == (4, 4)  # class logits where no term asks for a score
 
@@ -38,10 +38,10 @@ def test_heads_are_computed_in_float32_under_autocast(conditioning):
     D, points = build(*heads, conditioning=conditioning).float(), random(6, 2).float()
     labels = torch.tensor([2, 0, -1, 2, 1, 1])
     with torch.autocast("cpu", torch.bfloat16):
-        evidence = D.extract(points, labels)
-        found = {head.name: D.read(head.name, evidence, labels) for head in heads}
-    assert evidence.features.dtype == torch.bfloat16
-    whole = Evidence(evidence.features.float())
+        activations = D.extract(points, labels)
+        found = {head.name: D.read(head.name, activations, labels) for head in heads}
+    assert activations.features.dtype == torch.bfloat16
+    whole = Activations(activations.features.float())
     for name, output in found.items():
         assert output.dtype == torch.float32 and torch.equal(output, D.read(name, whole, labels))
 
@@ -58,8 +58,8 @@ def test_projection_adds_the_features_product_with_the_class_and_nothing_for_no_
 
 def test_a_shared_head_is_the_class_embedding_itself():
     D, points = build(SCORE, SHARED, conditioning="projection"), random(4, 2)
-    evidence = D.extract(points)
-    torch.testing.assert_close(D.read("class_logits", evidence), evidence.features @ D.embedding.weight.t())
+    activations = D.extract(points)
+    torch.testing.assert_close(D.read("class_logits", activations), activations.features @ D.embedding.weight.t())
     assert set(D.heads) == {"score"}
 
 
@@ -84,13 +84,13 @@ def test_what_does_not_fit_is_said_in_one_line():
 
 def test_evidence_splits_and_picks_rows_of_everything():
     features, block, output = random(5, 3), random(5, 2, 4, 4), random(5, 2, seed=1)
-    evidence = Evidence(features, [block], {"extra": output})
-    first, second = evidence.split([2, 3])
+    activations = Activations(features, [block], {"extra": output})
+    first, second = activations.split([2, 3])
     torch.testing.assert_close(first.features, features[:2])
     torch.testing.assert_close(second.blocks[0], block[2:])
     torch.testing.assert_close(second.outputs["extra"], output[2:])
-    assert evidence.split([5])[0] is evidence
-    picked = evidence.rows(torch.tensor([3, 3, 0]))
+    assert activations.split([5])[0] is activations
+    picked = activations.rows(torch.tensor([3, 3, 0]))
     torch.testing.assert_close(picked.features, features[[3, 3, 0]])
     torch.testing.assert_close(picked.blocks[0], block[[3, 3, 0]])
     torch.testing.assert_close(picked.outputs["extra"], output[[3, 3, 0]])

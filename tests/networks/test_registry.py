@@ -112,13 +112,13 @@ def test_heads_projection_and_second_derivatives(name):
     D = Discriminator(build(BACKBONES, name), HEADS, num_classes=3, conditioning="projection").double()
     images, labels = real(name).requires_grad_(), torch.tensor([0, 1, 2, -1])
     with held(D, iterate=False):
-        evidence = D.extract(images, labels)
-        score, logits = D.read("score", evidence, labels), D.read("class_logits", evidence)
+        activations = D.extract(images, labels)
+        score, logits = D.read("score", activations, labels), D.read("class_logits", activations)
         assert score.shape == (4,) and logits.shape == (4, 4)
         embedding = D.embedding.weight
-        changed = D.read("score", evidence, torch.tensor([1, 1, 2, -1]))
-        torch.testing.assert_close(score[0] - changed[0], evidence.features[0] @ (embedding[0] - embedding[1]))
-        plain = D.heads["score"](evidence.features)[:, 0]
+        changed = D.read("score", activations, torch.tensor([1, 1, 2, -1]))
+        torch.testing.assert_close(score[0] - changed[0], activations.features[0] @ (embedding[0] - embedding[1]))
+        plain = D.heads["score"](activations.features)[:, 0]
         torch.testing.assert_close(plain[3], score[3])  # no class, no projection
         (slope,) = torch.autograd.grad(score.sum(), images, create_graph=True)
     (score.sum() + logits.square().sum() + slope.square().sum()).backward()

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from sparring import Hinge, NonSaturating, Objective
 from sparring.errors import SparringError
-from sparring.networks.discriminator import Evidence
+from sparring.networks.discriminator import Activations
 from sparring.objective.context import Player, StepContext
 from sparring.objective.round import Round
 from sparring.objective.term import Term
@@ -25,12 +25,12 @@ class Watched:
         self.layer = nn.Linear(3, 1).double()
         self.seen: list[Tensor] = []
 
-    def extract(self, images: Tensor, labels: Tensor | None) -> Evidence:
+    def extract(self, images: Tensor, labels: Tensor | None) -> Activations:
         self.seen.append(images)
-        return Evidence(images * 2, [images.view(-1, 3, 1, 1)])
+        return Activations(images * 2, [images.view(-1, 3, 1, 1)])
 
-    def read(self, head: str, evidence: Evidence, labels: Tensor | None) -> Tensor:
-        score = self.layer(evidence.features)[:, 0]
+    def read(self, head: str, activations: Activations, labels: Tensor | None) -> Tensor:
+        score = self.layer(activations.features)[:, 0]
         return score if labels is None else score + labels
 
 

@@ -69,19 +69,19 @@ def _check_labels(labels: Tensor | None, n: int, num_classes: int) -> None:
 
 def _hits(d: Discriminator, x: Tensor, y: Tensor | None, heads: list[str], boundary: float | None) -> dict[str, float]:
     found = {}
-    evidence = d.extract(x, y if d.uses_labels else None)
+    activations = d.extract(x, y if d.uses_labels else None)
     for head in heads:
         assert y is not None
         name = "classifier" if head == "class_logits" else head
-        logits = d.read(head, evidence)[:, : d.num_classes]
+        logits = d.read(head, activations)[:, : d.num_classes]
         found[name] = logits.argmax(1).eq(y).sum().item()
     if "score" in d.asked and boundary is not None:
-        found["real"] = (d.read("score", evidence, y) > boundary).sum().item()
+        found["real"] = (d.read("score", activations, y) > boundary).sum().item()
     if "score" in d.asked and d.embedding is not None:
         scores = []
         for k in range(d.num_classes):
             label = torch.full((len(x),), k, device=x.device)
-            seen = d.extract(x, label) if d.uses_labels else evidence  # else one pass serves all classes
+            seen = d.extract(x, label) if d.uses_labels else activations  # else one pass serves all classes
             scores.append(d.read("score", seen, label))
         assert y is not None
         found["projection"] = (torch.stack(scores, dim=1).argmax(1) == y).sum().item()

@@ -86,5 +86,5 @@ def realistic_pairs(
 
 def _joined(side: Side, features: Features) -> Tensor:
     """The features of all blocks in one row, [B, sum of C_j]; [B, 0] without blocks."""
-    rows = features(side.evidence.blocks)
-    return torch.cat(list(rows), 1) if len(rows) else side.evidence.features.new_zeros(len(side), 0)
+    rows = features(side.activations.blocks)
+    return torch.cat(list(rows), 1) if len(rows) else side.activations.features.new_zeros(len(side), 0)

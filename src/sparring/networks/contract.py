@@ -22,7 +22,7 @@ WITHOUT_NUMBERS = (
 )
 
 
-def called(thing: object) -> str:
+def class_name(thing: object) -> str:
     """The class of something, as a recipe names it where it is a user's."""
     kind = type(thing)
     ours = kind.__module__.partition(".")[0] == "sparring"
@@ -37,7 +37,7 @@ def shape_of(value: Any) -> str:
 
 
 @contextmanager
-def others_code(who: str, like: Tensor, must: str = "", labels: Tensor | None = None) -> Iterator[None]:
+def users_code(who: str, like: Tensor, must: str = "", labels: Tensor | None = None) -> Iterator[None]:
     """Around code that may be a user's: an error in it is one line, and in a dry run new tensors are as empty as `like`.
 
     must: what it has to do. labels: those that it was given.
@@ -55,8 +55,8 @@ def others_code(who: str, like: Tensor, must: str = "", labels: Tensor | None = 
 
 def images_of(generator: nn.Module, latents: Tensor, labels: Tensor | None) -> Tensor:
     """What the generator makes of latents [B, Z]. Raises SparringError where it fails, or returns no images."""
-    who = f"generator {called(generator)}"
-    with others_code(f"{who} on latents {shape_of(latents)}", latents, GENERATOR):
+    who = f"generator {class_name(generator)}"
+    with users_code(f"{who} on latents {shape_of(latents)}", latents, GENERATOR):
         images = generator(latents, labels)
     if not isinstance(images, Tensor) or not images.is_floating_point() or images.shape[:1] != latents.shape[:1]:
         raise SparringError(f"{who} returns {shape_of(images)} for {len(latents)} latents: {GENERATOR}")

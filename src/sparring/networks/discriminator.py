@@ -13,32 +13,34 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from sparring.errors import SparringError, one_line
-from sparring.networks.contract import BACKBONE, called, others_code, shape_of
+from sparring.networks.contract import BACKBONE, class_name, shape_of, users_code
 from sparring.networks.spectral import SpectralNormKind, spectral_norm
 
 Conditioning = Literal["none", "projection"]
 
 
 @dataclass
-class Evidence:
+class Activations:
     """What one pass through the discriminator found, before its heads: all tensors have one row per sample."""
 
     features: Tensor
     blocks: list[Tensor] = field(default_factory=list)
     outputs: dict[str, Tensor] = field(default_factory=dict)  # heads that the network itself computed
 
-    def rows(self, index: Tensor | slice) -> Evidence:
+    def rows(self, index: Tensor | slice) -> Activations:
         outputs = {name: output[index] for name, output in self.outputs.items()}
-        return Evidence(self.features[index], [rows_of(block, index) for block in self.blocks], outputs)
+        return Activations(self.features[index], [rows_of(block, index) for block in self.blocks], outputs)
 
-    def split(self, sizes: list[int]) -> list[Evidence]:
+    def split(self, sizes: list[int]) -> list[Activations]:
         if len(sizes) == 1:
             return [self]
         features = self.features.split(sizes)
         blocks = [block.split(sizes) for block in self.blocks]
         outputs = {name: output.split(sizes) for name, output in self.outputs.items()}
         return [
-            Evidence(features[i], [block[i] for block in blocks], {name: output[i] for name, output in outputs.items()})
+            Activations(
+                features[i], [block[i] for block in blocks], {name: output[i] for name, output in outputs.items()}
+            )
             for i in range(len(sizes))
         ]
 
@@ -88,7 +90,7 @@ class Discriminator(nn.Module):
         channels = getattr(backbone, "channels", None)
         if not isinstance(channels, int) or isinstance(channels, bool) or channels < 1:
             raise SparringError(
-                f"backbone {called(backbone)} needs `channels`, a whole number from 1, got {channels!r}: {BACKBONE}"
+                f"backbone {class_name(backbone)} needs `channels`, a whole number from 1, got {channels!r}: {BACKBONE}"
             )
         self.channels = channels
         couples = getattr(backbone, "couples_batch", None)
@@ -116,7 +118,7 @@ class Discriminator(nn.Module):
     def _make_head(self, name: str, outputs: int, kind: SpectralNormKind) -> nn.Module:
         make = getattr(self.backbone, "make_head", None)
         if make is not None:
-            who = f"make_head of backbone {called(self.backbone)}"
+            who = f"make_head of backbone {class_name(self.backbone)}"
             with one_line(f"{who} failed for '{name}' with {outputs} outputs: "):
                 head = make(name, outputs)
             if not isinstance(head, nn.Module):
@@ -126,10 +128,10 @@ class Discriminator(nn.Module):
             return head
         return spectral_norm(_xavier(nn.Linear(self.channels, outputs)), kind)
 
-    def extract(self, images: Tensor, labels: Tensor | None = None) -> Evidence:
+    def extract(self, images: Tensor, labels: Tensor | None = None) -> Activations:
         """Features and blocks of a batch, one pass; the heads are read from it with `read`."""
-        who, rows = f"backbone {called(self.backbone)}", len(images)
-        with others_code(f"{who} on images {shape_of(images)}", images, BACKBONE, labels):
+        who, rows = f"backbone {class_name(self.backbone)}", len(images)
+        with users_code(f"{who} on images {shape_of(images)}", images, BACKBONE, labels):
             found = self.backbone(images, labels)
         if not isinstance(found, tuple | list) or len(found) != 2:
             raise SparringError(f"{who} returns {shape_of(found)} for {rows} images: {BACKBONE}")
@@ -143,15 +145,15 @@ class Discriminator(nn.Module):
         tensors = isinstance(blocks, tuple | list) and all(isinstance(block, Tensor) for block in blocks)
         if not tensors or any(block.shape[:1] != images.shape[:1] for block in blocks):
             raise SparringError(f"{who} returns blocks that are no list of tensors with {rows} rows: {BACKBONE}")
-        return Evidence(features, list(blocks))
+        return Activations(features, list(blocks))
 
-    def read(self, head: str, evidence: Evidence, labels: Tensor | None = None) -> Tensor:
+    def read(self, head: str, activations: Activations, labels: Tensor | None = None) -> Tensor:
         """A head's output: [B] for the score, else [B, outputs]; in float32 under autocast too."""
         if head not in self.asked:
             asked = ", ".join(sorted(self.asked))
             raise SparringError(f"no head '{head}': no term of the objective asks for it; the heads are {asked}")
-        with _without_autocast(evidence.features.device.type):
-            return self._read(head, at_least_float32(evidence.features), labels)
+        with _without_autocast(activations.features.device.type):
+            return self._read(head, at_least_float32(activations.features), labels)
 
     def _read(self, head: str, features: Tensor, labels: Tensor | None) -> Tensor:
         if self.asked[head].shared_with is not None:
@@ -167,8 +169,8 @@ class Discriminator(nn.Module):
 
     def _output(self, name: str, features: Tensor) -> Tensor:
         """[B, outputs] of a head, which the backbone may have made."""
-        who, expected = f"head '{name}' of backbone {called(self.backbone)}", [len(features), self._outputs[name]]
-        with others_code(who, features):
+        who, expected = f"head '{name}' of backbone {class_name(self.backbone)}", [len(features), self._outputs[name]]
+        with users_code(who, features):
             output: Tensor = self.heads[name](features)
         if not isinstance(output, Tensor) or list(output.shape) != expected:
             raise SparringError(

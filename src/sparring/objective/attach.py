@@ -12,8 +12,8 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from sparring.errors import SparringError, nearest
-from sparring.networks.contract import called, others_code, shape_of
-from sparring.networks.discriminator import Discriminator, Evidence, Head
+from sparring.networks.contract import class_name, shape_of, users_code
+from sparring.networks.discriminator import Activations, Discriminator, Head
 from sparring.networks.faulty_convolution import strided_1x1_refused
 
 
@@ -62,14 +62,14 @@ class Attached(nn.Module):
     def forward(self, images: Tensor, labels: Tensor | None = None) -> Any:
         return self.module(images, labels) if self.takes_labels else self.module(images)
 
-    def extract(self, images: Tensor, labels: Tensor | None) -> Evidence:
+    def extract(self, images: Tensor, labels: Tensor | None) -> Activations:
         if isinstance(self.module, Discriminator):
             return self.module.extract(images, labels)
         self._caught.clear()
         first = strided_1x1_refused("this discriminator", _warn) if not self._tried else nullcontext()
-        who = f"discriminator {called(self.module)} on images {shape_of(images)}"
+        who = f"discriminator {class_name(self.module)} on images {shape_of(images)}"
         must = "it takes labels: pass labels= and fake_labels=" if self.takes_labels and labels is None else ""
-        with first, others_code(who, images, must, labels):
+        with first, users_code(who, images, must, labels):
             output = self(images, labels)
         self._tried = True
         outputs = dict(output) if isinstance(output, Mapping) else {"score": output}
@@ -79,17 +79,18 @@ class Attached(nn.Module):
         self.gives_features |= "features" in outputs
         blocks = [self._caught[path] for path in self._blocks]
         self._caught.clear()
-        return Evidence(features=outputs.get("features", images), blocks=blocks, outputs=outputs)
+        return Activations(features=outputs.get("features", images), blocks=blocks, outputs=outputs)
 
-    def read(self, head: str, evidence: Evidence, labels: Tensor | None) -> Tensor:
+    def read(self, head: str, activations: Activations, labels: Tensor | None) -> Tensor:
         if isinstance(self.module, Discriminator):
-            return self.module.read(head, evidence, labels)
-        if head not in evidence.outputs:
+            return self.module.read(head, activations, labels)
+        if head not in activations.outputs:
+            heads = ", ".join(sorted(activations.outputs))
             raise SparringError(
-                f"this discriminator returns no head '{head}', only {', '.join(sorted(evidence.outputs))}: return a dict of "
-                f"heads from it, or name the submodule: objective.attach(..., heads={{'{head}': 'path.of.submodule'}})"
+                f"this discriminator returns no head '{head}', only {heads}: return a dict of heads, or name "
+                f"the submodule: objective.attach(..., heads={{'{head}': 'path.of.submodule'}})"
             )
-        return evidence.outputs[head]
+        return activations.outputs[head]
 
 
 def _warn(text: str) -> None:

@@ -10,14 +10,14 @@ import torch
 from torch import Tensor, nn
 
 from sparring.errors import SparringError, one_line
-from sparring.networks.contract import called, others_code, shape_of
+from sparring.networks.contract import class_name, shape_of, users_code
 from sparring.networks.discriminator import Head
 from sparring.networks.frozen import frozen
 from sparring.networks.spectral import held
 from sparring.objective.attach import Attached
 from sparring.objective.context import Player, StepContext
 from sparring.objective.round import SIDES, Round
-from sparring.objective.term import Active, AdversarialLoss, Build, Term
+from sparring.objective.term import ActiveTerm, AdversarialLoss, Build, Term
 from sparring.schedule import value_at
 
 LONGEST_CYCLE = 64  # updates that are looked at, at most, of terms that act every so often
@@ -65,7 +65,7 @@ class Objective:
         """The names of the terms that act on each rank's share of a batch, not on the whole of it."""
         return [name for name, term in self.terms.items() if term.couples_samples and _ever_acts(term)]
 
-    def active(self, player: Player, step: int, update: int) -> list[Active]:
+    def active(self, player: Player, step: int, update: int) -> list[ActiveTerm]:
         """The terms that count in this update. One of weight 0 is absent: not called, asks for nothing."""
         found = []
         for name, scheduled in self.terms.items():
@@ -78,7 +78,7 @@ class Objective:
             if weight == 0 or update % every or not needs:
                 continue
             _check_needs(name, needs)
-            found.append(Active(name, term, value_at(weight, step) * every, needs))
+            found.append(ActiveTerm(name, term, value_at(weight, step) * every, needs))
         return found
 
     def needs(self, player: Player, step: int, update: int) -> frozenset[str]:
@@ -124,7 +124,7 @@ class Objective:
                 gradient, = torch.autograd.grad(loss.mean(), side.input, retain_graph=True)  # fmt: skip
                 side.keep_gradient(gradient)
 
-    def gradient_sources(self, active: list[Active]) -> dict[str, bool]:
+    def gradient_sources(self, active: list[ActiveTerm]) -> dict[str, bool]:
         """For each side whose host gradient is declared: whether the first backward pass yields it for nothing."""
         sources = {}
         for name in SIDES:
@@ -136,13 +136,13 @@ class Objective:
             sources[name] = plain and readers == [self.host_name]
         return sources
 
-    def second_rounds(self, r: Round) -> Iterator[tuple[Active, Round]]:
+    def second_rounds(self, r: Round) -> Iterator[tuple[ActiveTerm, Round]]:
         """Each term that takes a second discriminator update, with its round at the weights after the first."""
         for active in r.active:
             if r.player == "discriminator" and active.term.has_second_update:
                 yield active, r.after_update(active)
 
-    def second_loss(self, active: Active, r: Round) -> Tensor | None:
+    def second_loss(self, active: ActiveTerm, r: Round) -> Tensor | None:
         """The weighted loss of a term's second update; its raw value goes to `r.logs`."""
         r.reader = active.name
         value = _value(active, "second_update", r)
@@ -246,10 +246,10 @@ class Objective:
         )
 
 
-def _value(active: Active, method: str, r: Round) -> Tensor | None:
+def _value(active: ActiveTerm, method: str, r: Round) -> Tensor | None:
     """What a term says in an update. Raises SparringError, naming the term, where it fails or returns no scalar."""
-    who, like = _called(active.name, active.term), next(iter(r.sides.values())).images
-    with others_code(f"{who} in {method}", like):
+    who, like = _term_name(active.name, active.term), next(iter(r.sides.values())).images
+    with users_code(f"{who} in {method}", like):
         value: Tensor | None = getattr(active.term, method)(r)
     if value is None or (isinstance(value, Tensor) and value.ndim == 0 and value.is_floating_point()):
         return value
@@ -262,12 +262,12 @@ def _value(active: Active, method: str, r: Round) -> Tensor | None:
 @contextmanager
 def _asking(name: str, term: Term) -> Iterator[None]:
     """Around what a term says of itself, before anything is trained."""
-    with one_line(f"{_called(name, term)} cannot be used: "):
+    with one_line(f"{_term_name(name, term)} cannot be used: "):
         yield
 
 
-def _called(name: str, term: Term) -> str:
-    kind = called(term)
+def _term_name(name: str, term: Term) -> str:
+    kind = class_name(term)
     return f"term {name} ({kind})" if ":" in kind else f"term {name}"
 
 
@@ -299,7 +299,7 @@ class DiscriminatorUpdate(Update):
 def _check_attached(judge_network: Any) -> None:
     if not hasattr(judge_network, "extract"):
         raise SparringError(
-            f"{called(judge_network)} is not attached: give what objective.attach(discriminator) returns"
+            f"{class_name(judge_network)} is not attached: give what objective.attach(discriminator) returns"
         )
 
 
@@ -361,7 +361,7 @@ def _agree_on_heads(terms: Mapping[str, Term]) -> None:
         with _asking(name, term):
             heads = term.heads()
         if not isinstance(heads, tuple | list) or not all(isinstance(head, Head) for head in heads):
-            raise SparringError(f"heads() of {_called(name, term)} returns a tuple of Head, got {heads!r:.60}")
+            raise SparringError(f"heads() of {_term_name(name, term)} returns a tuple of Head, got {heads!r:.60}")
         for head in heads:
             if not head.name or "." in head.name or hasattr(nn.ModuleDict, head.name):  # which holds the heads
                 raise SparringError(

@@ -17,8 +17,8 @@ import torch
 from torch import Tensor
 
 from sparring.errors import SparringError
-from sparring.networks.contract import called, others_code
-from sparring.networks.discriminator import Evidence
+from sparring.networks.contract import class_name, users_code
+from sparring.networks.discriminator import Activations
 from sparring.networks.second_order import TwiceDifferentiable
 from sparring.objective.context import StepContext
 from sparring.objective.side import Side
@@ -26,7 +26,7 @@ from sparring.objective.term import Penalty
 from sparring.randomness import generator_for
 
 if TYPE_CHECKING:
-    from sparring.objective.term import Active, AdversarialLoss
+    from sparring.objective.term import ActiveTerm, AdversarialLoss
 
 SIDES = ("real", "fake", "negative", "unlabelled")
 COUPLED_GROUPS = (("real",), ("fake", "negative"), ("unlabelled",))
@@ -38,9 +38,9 @@ class Judge(Protocol):
     couples_batch: bool
     uses_labels: bool  # its features, not only its heads, depend on the labels
 
-    def extract(self, images: Tensor, labels: Tensor | None) -> Evidence: ...
+    def extract(self, images: Tensor, labels: Tensor | None) -> Activations: ...
 
-    def read(self, head: str, evidence: Evidence, labels: Tensor | None) -> Tensor: ...
+    def read(self, head: str, activations: Activations, labels: Tensor | None) -> Tensor: ...
 
 
 class Round:
@@ -52,7 +52,7 @@ class Round:
         sides: Mapping[str, tuple[Tensor, Tensor | None]],
         *,
         context: StepContext,
-        active: list[Active],
+        active: list[ActiveTerm],
         host: AdversarialLoss,
         num_classes: int = 0,
         totals: Mapping[str, int] | None = None,
@@ -167,9 +167,9 @@ class Round:
         images = [self._augmented(side) for side in group]
         with self.precision(full=any(self.is_second_order(side.name) for side in group)):
             joint = images[0] if len(images) == 1 else torch.cat(images)
-            evidence = self.judge_network.extract(joint, _join_labels(group))
-        for side, found in zip(group, evidence.split([len(side) for side in group]), strict=True):
-            side._evidence = found
+            activations = self.judge_network.extract(joint, _join_labels(group))
+        for side, found in zip(group, activations.split([len(side) for side in group]), strict=True):
+            side._activations = found
 
     def judge(self, images: Tensor, labels: Tensor | None = None, differentiate: bool = False) -> Side:
         """Put any other images [B, C, H, W] under judgement: interpolates, attacked or transformed samples.
@@ -181,14 +181,14 @@ class Round:
         if differentiate:
             side._input = images.detach().requires_grad_()
         with self.precision(full=differentiate):
-            side._evidence = self.judge_network.extract(self._augmented(side), labels)
+            side._activations = self.judge_network.extract(self._augmented(side), labels)
         return side
 
     def _augmented(self, side: Side) -> Tensor:
         if self._augment is None:
             return side.input
         total = side.total if side.name else len(side) * self.context.parts
-        with others_code(f"augment {called(self._augment)}", side.input):
+        with users_code(f"augment {class_name(self._augment)}", side.input):
             return self._augment(
                 side.input, lambda *shape: self._draw(torch.rand, shape, f"augment/{side.name}", total)
             )
@@ -271,7 +271,7 @@ class Round:
         self.reader = reader
         return total
 
-    def after_update(self, term: Active) -> Round:
+    def after_update(self, term: ActiveTerm) -> Round:
         """The round of a term's second update: the same batches at the new weights, with the old gradients.
 
         A term that needs `penalties` has those that are active in this update beside it, for `penalties()`.

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from torch import Tensor
 
 from sparring.errors import SparringError
-from sparring.networks.discriminator import Evidence, at_least_float32
+from sparring.networks.discriminator import Activations, at_least_float32
 
 if TYPE_CHECKING:
     from sparring.objective.round import Round
@@ -25,7 +25,7 @@ class Side:
         self._round, self.name, self.images, self.labels = r, name, images, labels
         self.total = len(images) * r.context.parts if total is None else total  # rows in the whole update's batch
         self._input: Tensor | None = None
-        self._evidence: Evidence | None = None
+        self._activations: Activations | None = None
         self._heads: dict[str, Tensor] = {}
         self._gradient: Tensor | None = None
         self.gradient_scale = 1.0  # of the first backward pass, where the gradient is read from it
@@ -34,15 +34,15 @@ class Side:
         return len(self.images)
 
     @property
-    def evidence(self) -> Evidence:
-        if self._evidence is None:
+    def activations(self) -> Activations:
+        if self._activations is None:
             self._round.judge_side(self)
-        assert self._evidence is not None
-        return self._evidence
+        assert self._activations is not None
+        return self._activations
 
     @property
     def is_judged(self) -> bool:
-        return self._evidence is not None
+        return self._activations is not None
 
     @property
     def input(self) -> Tensor:
@@ -55,18 +55,18 @@ class Side:
     @property
     def features(self) -> Tensor:
         """[B, channels], what the heads read."""
-        evidence = self.evidence
+        activations = self.activations
         if not getattr(self._round.judge_network, "gives_features", True):
             raise SparringError(
                 f"{self._round.reader} reads features, and this discriminator returns none: name the submodule that "
                 "computes them with objective.attach(..., heads={'features': 'path.of.submodule'})"
             )
-        return at_least_float32(evidence.features)
+        return at_least_float32(activations.features)
 
     @property
     def blocks(self) -> list[Tensor]:
         """The activations [B, C_j, H_j, W_j] after each stage of the discriminator."""
-        blocks = self.evidence.blocks
+        blocks = self.activations.blocks
         if not blocks:
             raise SparringError(
                 f"{self._round.reader} reads blocks, and this discriminator returns none: "
@@ -77,7 +77,7 @@ class Side:
     def __getitem__(self, head: str) -> Tensor:
         if head not in self._heads:
             with self._round.precision(full=self._round.is_second_order(self.name)):
-                output = self._round.judge_network.read(head, self.evidence, self.labels)
+                output = self._round.judge_network.read(head, self.activations, self.labels)
             self._heads[head] = at_least_float32(output)  # what losses are computed from
         return self._heads[head]
 
@@ -108,9 +108,9 @@ class Side:
         """Some rows as a side of their own. Their judgement is this side's where there is one, else made on demand."""
         labels = None if self.labels is None else self.labels[index]
         picked = Side(self._round, None, self.images[index], labels)
-        judged = self._evidence is not None or self._round.is_declared_judged(self.name)
+        judged = self._activations is not None or self._round.is_declared_judged(self.name)
         if judged or self._round.judge_network.couples_batch:
-            picked._evidence = self.evidence.rows(index)
+            picked._activations = self.activations.rows(index)
             picked._heads = {name: output[index] for name, output in self._heads.items()}
         return picked
 
@@ -128,5 +128,5 @@ class Side:
                 "depend on the labels: use projection instead of a concatenated embedding"
             )
         other = Side(self._round, self.name, self.images, labels, self.total)
-        other._evidence, other._input = self.evidence, self._input
+        other._activations, other._input = self.activations, self._input
         return other

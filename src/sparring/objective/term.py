@@ -159,7 +159,7 @@ class Penalty(Term):
 
 
 @dataclass(frozen=True)
-class Active:
+class ActiveTerm:
     """A term that counts in one update, its schedules resolved: what it needs there and what multiplies its loss."""
 
     name: str

@@ -19,7 +19,7 @@ from sparring.networks.frozen import frozen
 from sparring.objective.context import Player, StepContext
 from sparring.objective.objective import Objective
 from sparring.objective.round import Round
-from sparring.objective.term import Active, Build
+from sparring.objective.term import ActiveTerm, Build
 from sparring.randomness import seed_global_generators
 from sparring.recipe.augment import make_augment
 from sparring.recipe.networks import build_networks
@@ -63,7 +63,7 @@ class TrainingState:
         return self.updates * self.recipe.batch_size
 
     # --- what a step is made of ---
-    def shares(self, player: Player, active: list[Active]) -> Iterator[Share]:
+    def shares(self, player: Player, active: list[ActiveTerm]) -> Iterator[Share]:
         """This rank's micro-batches of the update, the global generators seeded for each."""
         sides = {need.split(".")[0] for a in active for need in a.needs}
         rows = {name: count for a in active for name, count in a.term.rows().items()}
@@ -88,7 +88,7 @@ class TrainingState:
         with self.runtime.autocast(full=False):
             return images_of(self.generator, latents, labels).to(latents.dtype)
 
-    def round(self, player: Player, share: Share, fake: Tensor, active: list[Active]) -> Round:
+    def round(self, player: Player, share: Share, fake: Tensor, active: list[ActiveTerm]) -> Round:
         """The round of one share of an update."""
         r = Round(
             self.discriminator,
@@ -319,7 +319,7 @@ def _check_networks(
                 "set data.size and data.channels, or the network's options"
             )
         with strided_1x1_refused("the discriminator", note):
-            evidence = discriminator.extract(real.to(latents.dtype), real_labels)
+            activations = discriminator.extract(real.to(latents.dtype), real_labels)
         for head in discriminator.asked:
-            discriminator.read(head, evidence, real_labels)
-    return bool(evidence.blocks)
+            discriminator.read(head, activations, real_labels)
+    return bool(activations.blocks)

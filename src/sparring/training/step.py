@@ -12,7 +12,7 @@ import torch
 
 from sparring.errors import SparringError, one_line
 from sparring.networks import BACKBONES, GENERATORS
-from sparring.networks.contract import called
+from sparring.networks.contract import class_name
 from sparring.networks.frozen import frozen
 from sparring.networks.spectral import held
 from sparring.plugins import find
@@ -106,7 +106,7 @@ def checked_step(recipe: Recipe, step: Callable[[TrainingState], None]) -> Calla
     kinds = [recipe.generator.network.kind, recipe.discriminator.network.kind]
     kinds += [recipe.step] if recipe.step else []
     kinds += [str(recipe.augment.get("kind"))] if recipe.augment else []
-    kinds += [name for term in recipe.objective.terms.values() if ":" in (name := called(term))]
+    kinds += [name for term in recipe.objective.terms.values() if ":" in (name := class_name(term))]
     ours = {path for names in (GENERATORS, BACKBONES, AUGMENTATIONS) for item in names.items() for path in item}
     theirs = ", ".join(kind for kind in kinds if kind not in ours)
     if not theirs:
