@@ -1,4 +1,4 @@
-"""The command line: wrong input is one line and exit code 2, results are on stdout, JSON is nothing but JSON."""
+"""The command line: errors are one line with exit code 2, results go to stdout, `--json` prints only JSON."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ pytestmark = pytest.mark.usefixtures("without_reports")
 
 @pytest.fixture
 def command(monkeypatch, capsys, tmp_path):
-    """`command("train", ...)` -> (exit code, stdout, stderr), in this process."""
+    """`command("train", ...)` runs in this process and returns (exit code, stdout, stderr)."""
     monkeypatch.chdir(tmp_path)
 
     def run(*words):
@@ -42,7 +42,7 @@ def recipe(recipe_file):
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
-    """A conditional run of two steps, on files."""
+    """A conditional run of two steps on images from a file."""
     from sparring import train
     from sparring.data.arrays import write_npz
 
@@ -161,7 +161,7 @@ def test_unknown_recipes_and_bad_recipe_files(command, tmp_path):
     one_line(command("train", "bad.json"), "bad.json is not valid JSON")
 
 
-def test_places_where_a_run_cannot_go(command, recipe, trained, tmp_path):
+def test_folders_that_cannot_hold_a_run(command, recipe, trained, tmp_path):
     (tmp_path / "file").write_text("")
     one_line(command("train", recipe, "--out", "file"), "file is a file")
     one_line(command("train", recipe, "--out", "file/run"), "file is a file")
@@ -194,7 +194,7 @@ def test_folders_of_images(command, recipe, tmp_path):
     one_line(command("train", recipe, "data=photos"), "differ in size", "data.size=")
 
 
-def test_words_that_the_command_does_not_know(command, recipe):
+def test_unknown_arguments(command, recipe):
     one_line(command("trian", recipe), "trian")
     one_line(command("train"), "Missing argument")
     one_line(command("train", recipe, "--out", ""), "'--out': it is empty")
@@ -211,11 +211,11 @@ def test_words_that_the_command_does_not_know(command, recipe):
         (("--out", "x.png", "--label", 3), ("has no class 3", "0 to 2")),
     ],
 )
-def test_wrong_words_for_sampling(words, parts, command, trained):
+def test_wrong_arguments_for_sampling(words, parts, command, trained):
     one_line(command("sample", trained, *words), *parts)
 
 
-def test_sampling_from_what_is_no_generator(command, tmp_path, trained):
+def test_sampling_from_something_that_is_not_a_generator(command, tmp_path, trained):
     one_line(command("sample", "nowhere", "--out", "x.png"), "no run or generator file 'nowhere'")
     (tmp_path / "empty").mkdir()
     one_line(command("sample", "empty", "--out", "x.png"), "holds no trained generator")
@@ -226,7 +226,7 @@ def test_sampling_from_what_is_no_generator(command, tmp_path, trained):
     one_line(command("pack", "nowhere"), "there is no file or folder 'nowhere'")
 
 
-def test_evaluates_lines_name_its_own_options(command, trained, tmp_path, monkeypatch):
+def test_errors_of_evaluate_name_its_own_options(command, trained, tmp_path, monkeypatch):
     from sparring.data.arrays import write_npz
 
     for name, size, mode in (("small", 8, "L"), ("mixed", 8, "L"), ("colour", 8, "RGB")):
@@ -260,7 +260,7 @@ def test_evaluates_lines_name_its_own_options(command, trained, tmp_path, monkey
     one_line(command("evaluate", "", "--real", "small"), "'' names no images")
 
 
-def test_what_a_comparison_or_accuracies_cannot_use_is_refused(command, trained, tmp_path):
+def test_comparisons_and_accuracies_refuse_options_that_they_cannot_use(command, trained, tmp_path):
     versus = ("evaluate", trained, "--real", "images.npz", "--versus", trained, "--out", "out")
     one_line(command(*versus, "--metrics", "fd", "--is-splits", 3), "leave --metrics, --is-splits out")
     one_line(command(*versus, "--images-split", "test", "n=5"), "leave --images-split, key=value out")
@@ -270,7 +270,7 @@ def test_what_a_comparison_or_accuracies_cannot_use_is_refused(command, trained,
     one_line(command("evaluate", trained, "--metrics", "accuracies", "--real", "x.npz"), "leave --real out")
 
 
-def test_json_is_all_that_stdout_gets(command, recipe, trained, tmp_path):
+def test_with_json_stdout_holds_only_json(command, recipe, trained, tmp_path):
     def parsed(*words):
         code, out, _ = command(*words)
         assert code == 0
@@ -289,7 +289,7 @@ def test_json_is_all_that_stdout_gets(command, recipe, trained, tmp_path):
     assert changed == {"steps": {"this": 600, "other": 500}}
 
 
-def test_a_gan_and_a_classifier_have_no_difference_in_lines(command):
+def test_a_gan_and_a_classifier_cannot_be_compared(command):
     one_line(command("show", "nat/demo", "--diff", "quickstart"), "one trains a GAN, the other a classifier")
 
 
@@ -317,22 +317,20 @@ def test_verbs_for_people(command, recipe, trained, tmp_path):
 
 
 @pytest.mark.parametrize("looks", ["log_every", "samples_every", "checkpoint_every"])
-def test_a_loss_that_is_no_number_stops_the_run_and_nothing_is_written_after_it(looks, command, recipe_file, tmp_path):
+def test_a_nan_loss_stops_the_run_and_nothing_is_written_after_it(looks, command, recipe_file, tmp_path):
     every = {"log_every": 100, "samples_every": 100, "checkpoint_every": 2, looks: 1}
     objective = {"broken": {"kind": "users_modules:BreaksAtStepThree"}}
     code, _, err = command("train", recipe_file(steps=9, objective=objective, **every), "--out", "run")
     told = err.splitlines()[-1]
     assert code == 2 and told.startswith("sparring: broken became nan in the discriminator's loss at step 3"), err
     run = tmp_path / "run"
-    last = (
-        3 if looks == "checkpoint_every" else 2
-    )  # steps done before the one that broke, of which 0, 1 and 2 were good
+    last = 3 if looks == "checkpoint_every" else 2  # steps completed before the bad one; 0, 1 and 2 were good
     assert max(p.name for p in (run / "checkpoints").glob("*.pt")) == f"step-00000{last}.pt"
     assert max(p.name for p in (run / "samples").iterdir()) == f"step-00000{3 if looks == 'samples_every' else 0}.png"
     assert len((run / "log.jsonl").read_text().splitlines()) == (3 if looks == "log_every" else 0)
 
 
-def test_weights_that_break_at_finite_losses_are_not_saved(command, recipe_file, tmp_path):
+def test_nan_weights_are_not_saved_even_if_losses_are_finite(command, recipe_file, tmp_path):
     objective = {"broken": {"kind": "users_modules:BadGradientAtStepThree"}}
     for log_every, reason in ((9, "weights became infinite or NaN by step 3"), (1, "gradient became nan at step 3")):
         path = recipe_file(steps=9, checkpoint_every=1, log_every=log_every, objective=objective)
@@ -342,7 +340,7 @@ def test_weights_that_break_at_finite_losses_are_not_saved(command, recipe_file,
         assert last == "step-000003.pt"
 
 
-def test_a_full_disk_ends_in_one_line_and_the_run_goes_on_later(command, recipe_file, tmp_path, monkeypatch):
+def test_a_full_disk_ends_in_one_line_and_the_run_can_resume(command, recipe_file, tmp_path, monkeypatch):
     path = recipe_file(steps=6, checkpoint_every=2)
     real = os.fsync
 
@@ -367,7 +365,7 @@ def test_help_is_quick_and_needs_no_torch():
     for _ in range(3):
         before = os.times()
         done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-        after = os.times()  # the processor's time, so that a busy machine does not count
+        after = os.times()  # CPU time, so that a busy machine does not matter
         seconds.append(after.children_user + after.children_system - before.children_user - before.children_system)
         assert done.returncode == 0, done.stderr
         assert "train" in done.stdout and done.stderr == ""

@@ -1,4 +1,4 @@
-"""First mistakes of a newcomer: each answer says what is wrong and what to do, and leaves no folder behind."""
+"""Mistakes of new users: each error says what is wrong and what to do, and leaves no folder behind."""
 
 import os
 import signal
@@ -14,7 +14,7 @@ from sparring import cli
 
 @pytest.fixture
 def say(monkeypatch, capsys, tmp_path):
-    """`say("train three")` -> the one line that a command ends with, in a folder that has images and a text file."""
+    """`say("train three")` returns the error of a command, run in a folder with images and a text file."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "pictures").mkdir()
     Image.fromarray(np.zeros((32, 32), np.uint8)).save("pictures/0.png")
@@ -72,7 +72,7 @@ def test_a_key_may_have_spaces_around_it():
     assert parse_overrides(["steps =5", " seed= 3"]) == {"steps": 5, "seed": 3}
 
 
-def test_an_interrupt_that_an_import_swallows_ends_the_command_all_the_same(monkeypatch, capsys):
+def test_ctrl_c_ends_the_command_even_if_an_import_swallows_it(monkeypatch, capsys):
     def app(**_):
         try:
             signal.raise_signal(signal.SIGINT)
@@ -89,8 +89,8 @@ def test_an_interrupt_that_an_import_swallows_ends_the_command_all_the_same(monk
     assert stop.value.code == 130 and capsys.readouterr() == ("", "")
 
 
-@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="a device of Linux")
-def test_output_that_nothing_can_hold_is_one_line():
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full, which only Linux has")
+def test_output_to_a_full_device_fails_in_one_line():
     with open("/dev/full", "w") as full:
         done = subprocess.run(
             [sys.executable, "-m", "sparring"], stdout=full, stderr=subprocess.PIPE, text=True, timeout=60
@@ -99,7 +99,7 @@ def test_output_that_nothing_can_hold_is_one_line():
     assert done.stderr.startswith("sparring: cannot write the output: ") and done.stderr.count("\n") == 1
 
 
-def test_the_command_that_is_printed_can_be_pasted_where_a_folder_has_spaces(monkeypatch, capsys, tmp_path):
+def test_printed_commands_can_be_pasted_even_if_a_folder_has_spaces(monkeypatch, capsys, tmp_path):
     monkeypatch.chdir(tmp_path)
     small = ["generator.network.width=4", "discriminator.network.width=4", "steps=1", "batch_size=4", "evaluation=null"]
     monkeypatch.setattr(sys, "argv", ["sparring", "train", "quickstart", *small, "--out", "my run"])

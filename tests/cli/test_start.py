@@ -1,4 +1,4 @@
-"""What the bare command prints, and what a shell completes."""
+"""The start page of the bare command, and shell completion."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from sparring.cli import main
 from sparring.cli.main import START
 
 
-def test_the_start_pages_commands_exist(monkeypatch, capsys):
-    """Each is asked for its help; `--install-completion` is an option that --help lists."""
+def test_commands_on_the_start_page_exist(monkeypatch, capsys):
+    """`--help` lists each of them; `--install-completion` is one of its options."""
     words = [re.split(r"\s{2,}", line.strip())[0] for line in START.splitlines() if line.startswith("  sparring")]
     assert len(words) >= 6
     monkeypatch.setattr(sys, "argv", ["sparring", "--help"])
@@ -43,7 +43,7 @@ def test_a_shell_completes_commands_and_recipes():
     assert complete("sparring classify nat/d") == ["nat/demo"]
 
 
-def test_a_recipe_is_also_a_folder_or_a_yaml_file(tmp_path, monkeypatch):
+def test_completion_offers_folders_and_yaml_files_as_recipes(tmp_path, monkeypatch):
     (tmp_path / "quick").mkdir()
     (tmp_path / "quick.yaml").touch()
     (tmp_path / "quick.png").touch()

@@ -1,4 +1,4 @@
-"""What the command line prints of names is what the names are."""
+"""Tables print names verbatim."""
 
 from sparring.cli.classify_tables import print_classifier
 from sparring.cli.diagnose import print_tables
@@ -8,7 +8,7 @@ from sparring.cli.tables import print_differences, print_metrics
 NAMES = ("old[copy]", "x[/b]", ":cat:")
 
 
-def test_brackets_and_colons_in_names_are_no_markup(capsys):
+def test_brackets_and_colons_in_names_are_not_markup(capsys):
     print_metrics(
         [{"metric": name, "value": 1.0, "data": name, "extractor": name, "notes": [f"of {name}"]} for name in NAMES]
     )
@@ -21,7 +21,7 @@ def test_brackets_and_colons_in_names_are_no_markup(capsys):
     assert all(out.count(name) >= 7 for name in NAMES) and "a[/b]" in out
 
 
-def test_a_diagnosis_shows_names_as_they_are(capsys):
+def test_a_diagnosis_prints_names_verbatim(capsys):
     class Part:
         title, tables, missing = "t[/b]", (([":cat:"], [["old[copy]"]]),), ("m[/b]",)
 
@@ -33,7 +33,7 @@ def test_a_diagnosis_shows_names_as_they_are(capsys):
     assert all(text in out for text in ("t[/b]", ":cat:", "old[copy]", "not shown: m[/b]"))
 
 
-def test_names_in_a_pipe_are_whole_and_in_a_narrow_window_no_word_is_dropped(capsys, monkeypatch):
+def test_names_are_whole_in_a_pipe_and_wrapped_in_a_narrow_terminal(capsys, monkeypatch):
     monkeypatch.delenv("COLUMNS", raising=False)
     row = {"metric": "efficientnet-lite0-smallest-class-share", "value": 0.5, "std": 0.25, "n_fake": 10000}
     row |= {"data": "fashion-mnist-10k", "split": "train", "extractor": "efficientnet-lite0", "n_real": 8000}
@@ -46,7 +46,7 @@ def test_names_in_a_pipe_are_whole_and_in_a_narrow_window_no_word_is_dropped(cap
     assert "…" not in out and max(map(len, out.splitlines())) <= 80 and "0.5 ± 0.250" in out
 
 
-def test_a_note_that_is_not_everybodys_says_whose_it_is(capsys):
+def test_a_note_about_some_metrics_names_them(capsys):
     rows = [("x-FD", ["biased", "small"]), ("x-intra-FD", ["biased", "small"]), ("x-KD", ["small"])]
     print_metrics([{"metric": name, "value": 1.0, "notes": notes} for name, notes in rows])
     assert capsys.readouterr().out.splitlines()[-2:] == ["note on x-FD, x-intra-FD: biased", "note: small"]

@@ -1,4 +1,4 @@
-"""Files of images made on the spot, as folders and as zips."""
+"""Fixtures that make small image files, as folders and as zip files."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pictures import Content, write_folder, write_zip
 
 @pytest.fixture(params=["folder", "zip"])
 def source_of(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[Content], Path]:
-    """`source_of({path: content})` as a folder and, in a second round, as a zip; named `images` both times."""
+    """`source_of({path: content})` makes a folder and, in a second run of the test, a zip file; both are named `images`."""
 
     def write(files: Content) -> Path:
         if request.param == "folder":
@@ -26,5 +26,5 @@ def source_of(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[Conte
 
 @pytest.fixture
 def notes() -> list[str]:
-    """A list for the lines that `load(..., note=notes.append)` tells the user."""
+    """A list that collects the notes of `load(..., note=notes.append)`."""
     return []

@@ -1,4 +1,4 @@
-"""Small image files with known pixels, and folders and zips of them."""
+"""Small image files with known pixels, and folders and zip files of them."""
 
 from __future__ import annotations
 
@@ -11,11 +11,13 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-Content = Mapping[str, "bytes | int | Image.Image | None"]  # None: an empty folder; a number: a 2x2 grey image of it
+Content = Mapping[
+    str, "bytes | int | Image.Image | None"
+]  # None: an empty folder; a number: a 2x2 image of this grey level
 
 
 def grey(level: int, size: tuple[int, int] = (2, 2)) -> Image.Image:
-    """One level everywhere; `size` is (width, height), as Pillow has it."""
+    """An image of a single grey level. `size` is (width, height), as in Pillow."""
     return Image.new("L", size, level)
 
 
@@ -57,7 +59,7 @@ def write_zip(path: Path, files: Content) -> Path:
 
 
 def levels(images: Any) -> list[int]:
-    """The first channel's top left pixel of each of PackedImages: which image stands where."""
+    """The top left pixel of each image's first channel, which identifies the image."""
     return images.images[:, 0, 0, 0].tolist()
 
 

@@ -1,4 +1,4 @@
-"""Images that come as numbers: arrays, npz files, map-style data sets."""
+"""Images from arrays, npz files and map-style data sets."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ FIRST = RGB.transpose(0, 3, 1, 2)  # the same as [N, C, H, W]
         (torch.tensor(RGB[..., 0]), FIRST[:, :1]),
         (RGB[..., :1], FIRST[:, :1]),
         (FIRST[:, :1], FIRST[:, :1]),
-        (RGB[::-1], FIRST[::-1]),  # strides of all kinds
+        (RGB[::-1], FIRST[::-1]),  # negative strides
         (np.asfortranarray(RGB), FIRST),
     ],
 )
@@ -40,7 +40,7 @@ def test_shapes(images, expected):
     assert (data.labels, data.class_names, data.name) == (None, (), "array")
 
 
-def test_where_both_ends_could_be_channels_arrays_are_last_and_tensors_first():
+def test_ambiguous_arrays_are_channels_last_and_tensors_channels_first():
     both = np.arange(2 * 3 * 4 * 3, dtype=np.uint8).reshape(2, 3, 4, 3)
     assert load(both).images.shape == (2, 3, 3, 4)
     assert load(torch.tensor(both)).images.shape == (2, 3, 4, 3)
@@ -75,7 +75,7 @@ def test_read_only_arrays_are_copied():
         ((RGB, ["a", "b", "c", "d"]), "labels of 'array' are integers"),
     ],
 )
-def test_what_could_only_be_guessed_is_refused(images, message):
+def test_ambiguous_input_is_refused(images, message):
     with pytest.raises(SparringError, match=message):
         load(images)
 
@@ -94,7 +94,7 @@ def test_size_channels_and_classes_apply_to_arrays():
 
 
 class Items(Dataset):
-    """A data set of the given items; an item that is an exception is raised."""
+    """A data set of the given items. Items that are exceptions are raised."""
 
     def __init__(self, *items: object, **attributes: object):
         self.items = items
@@ -161,7 +161,7 @@ def test_an_item_that_cannot_be_read(notes):
         (Items(grey(1), grey(1, (3, 3))), r"'Items\[0\]' is 2x2 and 'Items\[1\]' is 3x3; .*size=2"),
     ],
 )
-def test_data_sets_that_are_none(source, message):
+def test_objects_that_are_not_data_sets(source, message):
     with pytest.raises(SparringError, match=message):
         load(source)
 
@@ -226,7 +226,7 @@ def npy(array: np.ndarray) -> bytes:
 
 
 @pytest.mark.parametrize("content", [b"", b"text", npy(RGB), b"PK\x03\x04" + b"\0" * 40])
-def test_a_file_that_is_no_npz(tmp_path, content):
+def test_a_file_that_is_not_an_npz(tmp_path, content):
     (tmp_path / "a.npz").write_bytes(content)
     with pytest.raises(SparringError, match=r"cannot read '.*a\.npz': damaged"):
         load(tmp_path / "a.npz")
@@ -274,7 +274,7 @@ def test_what_is_packed_loads_identically(tmp_path, labels, channels):
     assert torch.equal(images, to_float(pixels[2:3]))
 
 
-def test_a_packed_file_whose_content_was_exchanged(tmp_path):
+def test_a_packed_file_with_replaced_content(tmp_path):
     path = pack(load((RGB, [0, 1, 0, 1])), tmp_path / "a.npz")
     with np.load(path) as file:
         arrays = dict(file)

@@ -1,4 +1,4 @@
-"""Many images into one array: unreadable ones, mixed sizes, grey and colour together."""
+"""Assembling images into one array: unreadable images, mixed sizes, grey and colour together."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def test_one_unreadable_image_is_named(source_of):
         load(source_of({"a/0.png": 1, "b/bad.png": BAD, "b/ok.png": 3}))
 
 
-def test_unreadable_images_are_counted_and_left_out_also_the_second_time(source_of, notes):
+def test_unreadable_images_are_counted_and_skipped_with_and_without_cache(source_of, notes):
     files = {"a/0.png": b"", "a/1.png": 1, "b/0.png": BAD, "b/1.png": 3, "b/2.png": b"x", "b/3.png": BAD, "b/4.png": 4}
     source = source_of(files)
     line = f"left out 4 of 7 images of '{source}', unreadable: 'a/0.png', 'b/0.png', 'b/2.png', ..."
@@ -43,7 +43,7 @@ def test_nothing_readable(source_of):
         load(source, skip_unreadable=True)
 
 
-def test_two_sizes_are_named_with_the_cure(source_of):
+def test_the_error_for_mixed_sizes_says_what_to_do(source_of):
     source = source_of({"0.png": grey(1, (6, 4)), "1.png": grey(2, (6, 4)), "2.png": grey(3, (5, 8))})
     with pytest.raises(SparringError) as caught:
         load(source)
@@ -64,7 +64,7 @@ def test_two_sizes_are_named_with_the_cure(source_of):
         (on_command_line(size="--side"), "--skip-unreadable", "--side"),
     ],
 )
-def test_cures_are_written_as_the_caller_writes_options_from_every_thread(how, skip, size, threads):
+def test_errors_spell_options_like_the_caller_in_every_thread(how, skip, size, threads):
     def read(i):
         if i == 1:
             raise UnreadableImageError("bad")
@@ -90,7 +90,7 @@ def test_one_colour_image_makes_all_of_them_colour(source_of):
     assert data.images.shape == (2, 3, 2, 2)
 
 
-def test_one_colour_image_counts_wherever_it_is():
+def test_one_colour_image_counts_at_any_position():
     for at in (0, 199):
         assembly = Assembly("set", 200, lambda i, at=at: (np.full((1, 1, 3), i, np.uint8), i == at), str)
         assert assembly.run()[0].shape == (200, 1, 1, 3)

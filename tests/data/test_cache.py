@@ -1,4 +1,4 @@
-"""The cache: decoded once, made again when the source, the options or the entry itself is no longer what it was."""
+"""The cache: images are decoded once, and again if the source, the options or the entry have changed."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ FILES = {"train/a/0.png": 1, "train/b/0.png": 2, "test/a/0.png": 3}
 
 @pytest.fixture
 def decodings(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """The number of images of each time that images are decoded."""
+    """The number of images in each decoding."""
     times: list[int] = []
     decode = packing._decode_listing
 
@@ -49,9 +49,9 @@ def test_the_second_time_is_the_first_again(source_of, tmp_path, decodings, note
     for _ in range(3):
         data = load(source, cache=tmp_path / "cache", note=notes.append)
         assert same(data, without) and data.fingerprint == without.fingerprint
-        data.images.zero_()  # what a user does with the array stays out of the cache
+        data.images.zero_()  # changes to the array must not reach the cache
     assert decodings == [2, 2]  # without cache, and once with it
-    assert len(notes) == 4 and len(set(notes)) == 1  # that train is taken is said every time
+    assert len(notes) == 4 and len(set(notes)) == 1  # the note about `train` appears every time
 
 
 def test_images_without_labels_are_kept_too(source_of, tmp_path, decodings):
@@ -60,7 +60,7 @@ def test_images_without_labels_are_kept_too(source_of, tmp_path, decodings):
     assert decodings == [2]
 
 
-def test_every_option_has_an_entry_of_its_own(source_of, tmp_path, decodings):
+def test_every_option_has_its_own_entry(source_of, tmp_path, decodings):
     source = source_of({**FILES, "train/b/1.png": b""})
     options = [
         {"skip_unreadable": True},
@@ -107,7 +107,7 @@ def test_a_changed_zip_is_decoded_again(tmp_path, decodings):
     assert decodings == [1, 1]
 
 
-def test_a_zip_whose_times_lie_is_known_by_its_table_of_contents(tmp_path, monkeypatch, decodings):
+def test_a_changed_zip_with_the_old_time_is_detected_by_its_table_of_contents(tmp_path, monkeypatch, decodings):
     path = write_zip(tmp_path / "a.zip", {"0.png": 1})
     status = path.stat()
     assert levels(load(path)) == [1]
@@ -117,7 +117,7 @@ def test_a_zip_whose_times_lie_is_known_by_its_table_of_contents(tmp_path, monke
     assert levels(load(path)) == [2] and decodings == [1, 1]
 
 
-def test_sources_of_one_name_do_not_meet(tmp_path):
+def test_sources_with_the_same_name_do_not_collide(tmp_path):
     for level in (1, 2):
         (tmp_path / str(level)).mkdir()
         write_zip(tmp_path / str(level) / "set.zip", {"0.png": level})
@@ -183,13 +183,13 @@ def without(field: str):
         (".json", without("notes")),
     ],
 )
-def test_a_damaged_entry_is_made_again(tmp_path, decodings, suffix, damage):
+def test_a_damaged_entry_is_rebuilt(tmp_path, decodings, suffix, damage):
     source, folder = write_folder(tmp_path / "set", {"a/0.png": 1, "b/0.png": 2}), tmp_path / "cache"
     expected = load(source, cache=folder)
     damage(entry_of(folder, suffix))
     for _ in range(2):
         assert same(load(source, cache=folder), expected)
-    assert decodings == [2, 2]  # made again once, then found
+    assert decodings == [2, 2]  # rebuilt once, then found
 
 
 def test_large_arrays_are_mapped_and_give_the_same_batches(tmp_path, monkeypatch, decodings):
@@ -206,7 +206,7 @@ def test_large_arrays_are_mapped_and_give_the_same_batches(tmp_path, monkeypatch
     assert mapped == [entry_of(tmp_path / "cache", ".bin")] * 2 and decodings == [20, 20]
 
 
-def test_scratch_space_that_the_disk_lacks_is_taken_in_memory(tmp_path, monkeypatch):
+def test_memory_replaces_scratch_space_if_the_disk_is_full(tmp_path, monkeypatch):
     monkeypatch.setattr(cache, "MAP_ABOVE", 10)
     array = cache.scratch_array(tmp_path, (2, 3, 4))
     assert isinstance(array, np.memmap) and array.shape == (2, 3, 4) and not list(tmp_path.iterdir())
@@ -222,7 +222,7 @@ def test_scratch_space_that_the_disk_lacks_is_taken_in_memory(tmp_path, monkeypa
     assert not isinstance(cache.scratch_array(tmp_path / "file", (2, 3, 4)), np.memmap)
 
 
-def test_a_cache_that_cannot_be_written_is_done_without(source_of, tmp_path, notes):
+def test_a_cache_that_cannot_be_written_is_not_used(source_of, tmp_path, notes):
     (tmp_path / "file").write_text("")
     source = source_of({"0.png": 1})
     data = load(source, cache=tmp_path / "file", note=notes.append)
@@ -230,7 +230,7 @@ def test_a_cache_that_cannot_be_written_is_done_without(source_of, tmp_path, not
     assert len(notes) == 1 and "cannot keep the decoded images in" in notes[0] and "going on without" in notes[0]
 
 
-def test_a_killed_writer_leaves_nothing_that_is_taken_for_an_entry(tmp_path, monkeypatch, decodings):
+def test_a_killed_writer_leaves_no_valid_entry(tmp_path, monkeypatch, decodings):
     source = write_folder(tmp_path / "set", {"0.png": 1})
     load(source, cache=tmp_path / "cache")
     (source / "0.png").write_bytes(as_bytes(2))
@@ -238,7 +238,7 @@ def test_a_killed_writer_leaves_nothing_that_is_taken_for_an_entry(tmp_path, mon
     def killed(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(cache, "write_json", killed)  # the new pixels are there, what they are is not
+    monkeypatch.setattr(cache, "write_json", killed)  # the pixels are written, their description is not
     with pytest.raises(KeyboardInterrupt):
         load(source, cache=tmp_path / "cache")
     monkeypatch.undo()

@@ -17,8 +17,8 @@ NAMES = ["cat", "dog", "1", "ox", "2-3"]
         ("dog", [1]),
         (0, [0]),
         ("4", [4]),
-        ("1", [2]),  # a name goes before the number that is spelt alike
-        (1, [2]),  # ... from Python, too
+        ("1", [2]),  # a name takes precedence over an identical number
+        (1, [2]),  # ... also in Python
         ("2-3", [4]),  # ... and before a range
         ("1-3", [2, 3]),  # whose ends follow the same rule
         ("0-2", [0, 1, 2]),
@@ -67,13 +67,13 @@ def test_impossible_choices(classes, message):
         choose_classes(classes, NAMES, 5, "pets")
 
 
-def test_names_that_are_all_whole_numbers_are_in_the_order_of_numbers():
+def test_names_that_are_whole_numbers_are_sorted_numerically():
     assert in_order(["10", "9", "007", "1"]) == ["1", "007", "9", "10"]
     assert in_order(["10", "9", "x"]) == ["10", "9", "x"]
     assert in_order(["-2", "-10", "0"]) == ["-10", "-2", "0"]
 
 
-def test_names_are_shown_without_what_cannot_be_written():
+def test_names_are_shown_with_unprintable_characters_escaped():
     assert printable("café 猫\u00a0") == "café 猫\u00a0"
     assert printable("caf\udce9") == "caf\\xe9"
     assert printable("a\tb\x1b\u2028") == "a\\tb\\x1b\\u2028"
@@ -83,12 +83,12 @@ def test_names_are_shown_without_what_cannot_be_written():
 @pytest.mark.parametrize(
     "counts", [[800] + [40] * 9, [3, 0, 1, 7], [1], [5, 5, 5], [1000, 1, 1, 1], [13, 7, 29, 4, 90]]
 )
-def test_at_every_point_classes_have_their_shares(counts):
+def test_classes_have_their_shares_at_every_point(counts):
     turns = class_turns(counts)
     labels = turns_at(turns, 0, 700)
     seen = torch.nn.functional.one_hot(labels, len(counts)).cumsum(0)
     expected = torch.arange(1, 701)[:, None] * torch.tensor(counts) / sum(counts)
-    assert (seen - expected).abs().max() <= 1.5  # of the 700 labels
+    assert (seen - expected).abs().max() <= 1.5  # counted over the 700 labels
     assert torch.bincount(turns, minlength=len(counts)).tolist() == [c * len(turns) // sum(counts) for c in counts]
     assert torch.equal(turns_at(turns, 123, 77), labels[123:200])
 

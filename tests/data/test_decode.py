@@ -1,4 +1,4 @@
-"""Every kind of image file becomes pixels worked out by hand."""
+"""Every kind of image file is decoded to pixels that were worked out by hand."""
 
 from __future__ import annotations
 
@@ -125,28 +125,28 @@ def test_rarer_modes_become_grey_or_rgb(mode):
 
 
 @pytest.mark.parametrize("kind", ["jpeg", "png", "tiff", "webp"])
-def test_pictures_stand_as_exif_says(kind):
+def test_exif_orientation_is_applied(kind):
     image = Image.new("RGB", (16, 8), (0, 0, 0))
     image.paste((255, 255, 255), (0, 0, 8, 8))  # the left half is white
     exif = Image.Exif()
-    exif[0x0112] = 6  # shown turned by 90 degrees clockwise: left comes to the top
+    exif[0x0112] = 6  # rotate by 90 degrees clockwise: the left moves to the top
     found, _ = decode(encoded(image, kind, exif=exif.tobytes()), 1, None)
     assert found.shape == (16, 8, 1)
     assert found[:8].min() > 240 and found[8:].max() < 15
 
 
-def test_of_an_animation_the_first_frame_counts():
+def test_only_the_first_frame_of_an_animation_is_used():
     data = encoded(grey(10), "gif", save_all=True, append_images=[grey(20), grey(30)])
     assert decode(data, 1, None)[0].ravel().tolist() == [10] * 4
 
 
-def test_another_size_is_the_central_square():
+def test_resizing_crops_the_central_square():
     image = Image.fromarray(np.array([[10, 20, 20, 40, 50]] * 2, dtype=np.uint8))  # 5 wide, 2 high: columns 1 and 2
     assert decoded(image, channels=1, size=4)[0].ravel().tolist() == [20] * 16
     assert decoded(image.transpose(Image.Transpose.ROTATE_270), channels=1, size=1)[0].ravel().tolist() == [20]
 
 
-def test_making_smaller_is_antialiased():
+def test_shrinking_is_antialiased():
     stripes = Image.fromarray(np.tile(pixels([0, 255]), (32, 16)))
     found = decoded(stripes, channels=1, size=8)[0][2:6, 2:6]
     assert found.min() > 120 and found.max() < 135  # picking pixels would give 0 or 255
@@ -155,18 +155,18 @@ def test_making_smaller_is_antialiased():
 def test_the_filter_is_lanczos():
     step = np.repeat(pixels([0] * 8 + [200] * 8), 16, axis=0)
     found = decoded(Image.fromarray(step), channels=1, size=8)[0][4, :, 0].astype(int)
-    assert found.max() > 200 and found[0] == 0  # it overshoots at an edge, which box and bilinear filters never do
+    assert found.max() > 200 and found[0] == 0  # it overshoots at an edge, unlike box and bilinear filters
     expected = Image.fromarray(step).resize((8, 8), Image.Resampling.LANCZOS)
     np.testing.assert_array_equal(found, np.asarray(expected)[4])
 
 
-def test_an_image_of_the_asked_size_keeps_its_pixels():
+def test_an_image_of_the_target_size_keeps_its_pixels():
     checks = np.indices((4, 4)).sum(0) % 2 * 255
     image = Image.fromarray(checks.astype(np.uint8))
     np.testing.assert_array_equal(decoded(image, channels=1, size=4)[0][..., 0], checks)
 
 
-def test_arrays_take_the_same_way():
+def test_arrays_are_converted_the_same_way():
     assert from_array(np.array([[[100], [3]]], dtype=np.uint8), 3, None)[0].tolist() == [[[100] * 3, [3] * 3]]
     rgba = np.array([[[100, 0, 200, 51]]], dtype=np.uint8)
     assert from_array(rgba, None, None)[0].tolist() == [[[224, 204, 244]]]
@@ -199,7 +199,7 @@ def test_running_out_of_memory_is_not_a_bad_image():
 
 @pytest.mark.filterwarnings("ignore::UserWarning:PIL")  # `load` does this for all of its images
 @pytest.mark.parametrize("exif", [b"Exif\0\0MM\0*\0\0\0\x08\0\x05junk", b"Exif\0\0no TIFF at all", b"Exif\0\0"])
-def test_a_damaged_exif_block_spoils_no_picture(exif):
+def test_a_damaged_exif_block_does_no_harm(exif):
     data = encoded(grey(90, (16, 8)), "jpeg", exif=exif)
     assert Image.open(io.BytesIO(data)).info["exif"]
     assert abs(decode(data, 1, None)[0].astype(int) - 90).max() <= 1

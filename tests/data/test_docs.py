@@ -1,4 +1,4 @@
-"""The Python of docs/data.md runs as printed, and what it lists is what there is."""
+"""The Python code in docs/data.md runs as printed, and the options that it names exist."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def test_the_examples_run(tmp_path, monkeypatch, capsys):
     assert "('a', 'b')" in capsys.readouterr().out
 
 
-def test_every_option_that_is_named_exists():
+def test_every_named_option_exists():
     options = set(re.findall(r"`data\.(\w+)", PAGE))
     assert {"split", "size", "channels", "classes", "skip_unreadable", "download", "labelled"} <= options
     assert options - {"md"} <= set(Data.model_fields)

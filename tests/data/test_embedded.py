@@ -17,7 +17,7 @@ from sparring.errors import SparringError
 FINGERPRINTS = {
     "train": "f2dec146c6486dc0c9e2c85b66961398",
     "test": "d0acaa4c8249e14ec6b8946b0bd82ab3",
-}  # of every run that names this data; a change makes all earlier numbers incomparable
+}  # recorded by every run on this data; a change would make earlier numbers incomparable
 
 
 @pytest.mark.parametrize(("split", "per_class"), [("train", 800), ("test", 200)])
@@ -44,7 +44,7 @@ def test_two_black_pixels_are_added_on_each_side():
     assert padded.sum() == original.sum()
 
 
-def test_train_is_taken_and_said_so(notes):
+def test_train_is_the_default_and_a_note_says_so(notes):
     assert len(load("fashion-mnist-10k", note=notes.append, classes="bag, sandal")) == 1600
     assert notes == ["'fashion-mnist-10k' has splits: taking 'train' (there is test, too)"]
     with pytest.raises(SparringError, match="'fashion-mnist-10k' has no split 'val': there is train, test"):
@@ -68,7 +68,7 @@ def run_script(monkeypatch: pytest.MonkeyPatch, *words: object) -> None:
     runpy.run_path(str(script), run_name="__main__")
 
 
-def test_the_script_copies_files_whose_content_is_right(tmp_path, monkeypatch):
+def test_the_script_copies_files_with_the_right_content(tmp_path, monkeypatch):
     run_script(monkeypatch, "--data", embedded.FOLDER, "--out", tmp_path / "out")
     for name in ("t10k-images-idx3-ubyte.gz", "t10k-labels-idx1-ubyte.gz"):
         assert (tmp_path / "out" / name).read_bytes() == (embedded.FOLDER / name).read_bytes()

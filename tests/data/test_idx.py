@@ -16,7 +16,7 @@ IMAGES = bytes([0, 0, 8, 3]) + struct.pack(">3I", 2, 2, 3) + bytes(range(12))
 
 
 def write_official(folder: Path, *, splits: tuple[str, ...] = ("train", "t10k"), gz: bool = False) -> Path:
-    """The official files; images of the train split have levels 0 to 11, those of the test split 100 to 111."""
+    """The official files. Images of the train split have levels 0 to 11, those of the test split 100 to 111."""
     folder.mkdir()
     for split in splits:
         first = {"train": 0, "t10k": 100}[split]
@@ -32,7 +32,7 @@ def test_values_and_shape(tmp_path, encode):
     (tmp_path / "images").write_bytes(encode(IMAGES))
     found = read_idx(tmp_path / "images")
     assert found.dtype == np.uint8 and found.tolist() == [[[0, 1, 2], [3, 4, 5]], [[6, 7, 8], [9, 10, 11]]]
-    found += 1  # it belongs to the caller
+    found += 1  # the caller owns the array
     (tmp_path / "labels").write_bytes(encode(bytes([0, 0, 8, 1, 0, 0, 1, 2]) + bytes(258)))
     assert read_idx(str(tmp_path / "labels")).shape == (258,)
 
@@ -85,7 +85,7 @@ def test_a_folder_with_one_split(tmp_path):
     assert load(folder, split="test").labels.tolist() == [7, 2]
 
 
-def test_images_and_labels_that_do_not_belong_together(tmp_path):
+def test_images_and_labels_that_do_not_match(tmp_path):
     folder = write_official(tmp_path / "digits")
     (folder / "train-labels-idx1-ubyte").write_bytes(bytes([0, 0, 8, 1, 0, 0, 0, 3, 1, 2, 3]))
     with pytest.raises(SparringError, match=r"labels of 'digits' are integers \[2\], one for each image, got .* \[3\]"):

@@ -1,4 +1,4 @@
-"""Layouts of folders and zips: classes, splits, dataset.json, enclosing folders, junk. Each as a folder and as a zip."""
+"""Layouts: classes, splits, dataset.json, enclosing folders, junk. Each is tested as a folder and as a zip file."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def test_an_empty_class_keeps_its_number_and_is_mentioned(source_of, notes):
     assert notes == [f"'{source}': class folders without images: b"]
 
 
-def test_train_is_taken_and_said_so(source_of, notes):
+def test_train_is_the_default_and_a_note_says_so(source_of, notes):
     source = source_of(SPLITS)
     data = load(source, note=notes.append)
     assert (levels(data), data.labels.tolist(), data.split) == ([1, 2, 3], [0, 1, 1], "train")
@@ -62,7 +62,7 @@ def test_train_is_taken_and_said_so(source_of, notes):
         ("TEST", [6, 5], "test"),
     ],
 )
-def test_a_split_that_is_asked_for_is_taken_in_silence(source_of, notes, split, expected, named):
+def test_a_requested_split_is_used_without_a_note(source_of, notes, split, expected, named):
     data = load(source_of(SPLITS), split=split, note=notes.append)
     assert (levels(data), data.split, notes) == (expected, named, [])
 
@@ -121,7 +121,7 @@ def test_folders_beside_splits_are_mentioned(source_of, notes):
 
 
 @pytest.mark.parametrize("files", [SPLITS, {"cat/0.png": 1, "dog/0.png": 2, "dog/1.png": 3}])
-def test_one_enclosing_folder_is_looked_through(source_of, files):
+def test_one_enclosing_folder_is_entered(source_of, files):
     source = source_of({f"set/{name}": level for name, level in files.items()})
     data = load(source)
     assert (levels(data), data.labels.tolist(), data.class_names) == ([1, 2, 3], [0, 1, 1], ("cat", "dog"))
@@ -135,13 +135,13 @@ def test_a_single_split_is_a_split(source_of):
         load(source, split="test")
 
 
-def test_a_single_folder_is_a_class_of_a_folder_and_the_wrapping_of_a_zip(tmp_path):
+def test_a_single_folder_is_a_class_in_a_folder_but_enclosing_in_a_zip(tmp_path):
     files = {"a/0.png": 1, "a/1.png": 2}
     assert load(write_folder(tmp_path / "set", files)).class_names == ("a",)
     assert load(write_zip(tmp_path / "set.zip", files)).labels is None
 
 
-def test_junk_is_no_data(source_of, notes):
+def test_junk_is_ignored(source_of, notes):
     junk = {
         "__MACOSX/cat/._0.png": 7,
         "__MACOSX/._cat": b"x",
@@ -177,7 +177,7 @@ STYLEGAN = {"00000/img00000000.png": 1, "00000/img00000001.png": 2, "00001/img00
 
 
 @pytest.mark.parametrize("root", ["", "set/"])
-def test_labels_of_dataset_json_go_before_folders(source_of, root):
+def test_labels_in_dataset_json_take_precedence_over_folders(source_of, root):
     entries = labels_file(["00001/img00001000.png", 0], ["00000/img00000000.png", 6], ["00000/img00000001.png", 2])
     files = {root + name: level for name, level in STYLEGAN.items()}
     data = load(source_of({**files, f"{root}dataset.json": entries}))
@@ -226,7 +226,7 @@ def test_a_dataset_json_that_does_not_fit(source_of, content, message):
 
 
 @pytest.mark.parametrize("classes", [["dog", "ape"], "2,0", [2, "ape"]])
-def test_chosen_classes_alone_are_decoded(source_of, classes):
+def test_only_chosen_classes_are_decoded(source_of, classes):
     source = source_of({"ape/0.png": 1, "cat/0.png": b"not an image", "dog/0.png": 3, "dog/1.png": 4})
     data = load(source, classes=classes)
     assert (levels(data), data.labels.tolist(), data.class_names) == ([1, 3, 4], [1, 0, 0], ("dog", "ape"))
@@ -247,7 +247,7 @@ def test_classes_of_flat_images(source_of):
         load(source_of({"0.png": 1}), classes="cat")
 
 
-def test_an_order_of_classes_numbers_and_names_them(source_of, tmp_path):
+def test_class_order_numbers_and_names_the_classes(source_of, tmp_path):
     source = source_of({"n01/0.png": 1, "n02/0.png": 2, "n03/0.png": 3})
     order = tmp_path / "order.tsv"
     order.write_text("n03\tfrog\nn01\tox\n\nn02\tbee\nn09\telk\n")
@@ -265,7 +265,7 @@ def test_an_order_of_classes_numbers_and_names_them(source_of, tmp_path):
         load(source, class_order=tmp_path / "none.tsv")
 
 
-def test_folders_of_whole_numbers_are_in_the_order_of_numbers(source_of):
+def test_folders_named_by_whole_numbers_are_sorted_numerically(source_of):
     source = source_of({f"{name}/0.png": int(name) for name in ("0", "1", "10", "2")})
     data = load(source)
     assert (

@@ -32,7 +32,7 @@ def test_an_image_does_not_depend_on_how_many_there_are():
 
 
 @pytest.mark.parametrize("kind", ["normal", "uniform"])
-def test_as_a_data_set_it_has_8_bits(kind):
+def test_noise_as_a_data_set_has_8_bits(kind):
     data = noise_images(kind, 1500, 3, 4, seed=7)
     assert torch.equal(data.images, to_uint8(noise_batch(kind, 1500, 3, 4, 7)))
     assert (data.labels, data.name, data.channels, data.size) == (None, f"noise:{kind}", 3, 4)
@@ -42,7 +42,7 @@ def test_as_a_data_set_it_has_8_bits(kind):
     assert noise_images(kind, 1500, 3, 4, seed=8).fingerprint != data.fingerprint
 
 
-def test_what_is_no_noise():
+def test_unknown_kinds_of_noise():
     with pytest.raises(SparringError, match=r"no noise is called 'pink': choose one of normal, uniform"):
         noise_batch("pink", 1, 1, 2)
     with pytest.raises(SparringError, match="noise needs at least one image, got 0"):

@@ -1,4 +1,4 @@
-"""The packed array: exact levels in both directions, rows gathered by index, classes chosen and numbered anew."""
+"""The packed array: exact levels in both directions, rows gathered by index, classes chosen and renumbered."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from sparring.errors import SparringError
 
 
 def numbered(count: int = 6, channels: int = 3, height: int = 2, width: int = 3) -> torch.Tensor:
-    """uint8 [count, channels, height, width]; each value tells its place."""
+    """uint8 [count, channels, height, width] with consecutive values."""
     return torch.arange(count * channels * height * width, dtype=torch.uint8).view(count, channels, height, width)
 
 
@@ -27,7 +27,7 @@ def test_levels_become_the_numbers_worked_by_hand():
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-def test_every_level_survives_the_way_there_and_back(dtype):
+def test_every_level_survives_the_round_trip(dtype):
     levels = torch.arange(256, dtype=torch.uint8)
     assert torch.equal(to_uint8(to_float(levels).to(dtype)), levels)
 
@@ -38,11 +38,11 @@ def test_floats_go_to_the_nearest_level_and_stay_in_range():
     before = values.clone()
     assert to_uint8(values).tolist() == [10, 11, 255, 0, 255, 255, 255, 0]
     assert torch.equal(values, before)  # the caller's tensor is not touched
-    # 0 lies exactly between levels 127 and 128: halves go to the even one
+    # 0 lies exactly between levels 127 and 128: halves round to even
     assert to_uint8(torch.zeros(1)).tolist() == [128]
 
 
-def test_the_maps_refuse_each_others_types():
+def test_each_conversion_refuses_the_other_type():
     with pytest.raises(SparringError, match=r"to_uint8 takes float images in \[-1, 1\], got torch\.int64"):
         to_uint8(torch.zeros(1, dtype=torch.int64))
     with pytest.raises(SparringError, match=r"to_float takes uint8 images, got torch\.float32"):
@@ -50,7 +50,7 @@ def test_the_maps_refuse_each_others_types():
 
 
 @pytest.mark.parametrize("channels", [1, 3])
-def test_a_batch_holds_the_asked_rows_in_their_order(channels):
+def test_a_batch_holds_the_requested_rows_in_order(channels):
     images = numbered(channels=channels)
     data = packed(images=images)
     index = torch.tensor([4, 0, 0, 3])
@@ -79,7 +79,7 @@ def test_any_memory_layout_is_the_same_data(layout):
     assert packed(images=numbered().to(memory_format=layout)).fingerprint == packed().fingerprint
 
 
-def test_shape_and_classes_are_what_they_say():
+def test_shape_and_classes():
     data = packed()
     assert (len(data), data.channels, data.height, data.width, data.num_classes) == (6, 3, 2, 3, 3)
     assert packed(class_names=()).num_classes == 3
@@ -130,7 +130,7 @@ def test_a_fingerprint_of_several_chunks_sees_each_of_them(monkeypatch):
         ({"class_names": ("a", "b", "a")}, "class 'a' is named twice in 'images'"),
     ],
 )
-def test_what_does_not_fit_together_is_refused(changes, message):
+def test_inconsistent_parts_are_refused(changes, message):
     with pytest.raises(SparringError, match=message):
         packed(**changes)
 

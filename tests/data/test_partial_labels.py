@@ -25,7 +25,7 @@ def test_each_class_keeps_its_share(share, kept):
     before = LABELS.clone()
     labels = remove_labels(LABELS, share)
     assert labels[labels >= 0].bincount().tolist() == kept
-    assert torch.equal(labels[labels >= 0], LABELS[labels >= 0])  # what is kept is right
+    assert torch.equal(labels[labels >= 0], LABELS[labels >= 0])  # the kept labels are unchanged
     assert (labels[LABELS < 0] == -1).all() and torch.equal(LABELS, before)
 
 
@@ -36,12 +36,12 @@ def test_the_choice_is_seeded_and_shares_are_nested():
     assert kept[0] < kept[1] < kept[2] < kept[3]
 
 
-def test_a_class_is_chosen_from_whatever_the_others_are():
+def test_the_choice_in_a_class_does_not_depend_on_other_classes():
     alone = remove_labels(torch.where(LABELS == 3, 3, -1), 0.3, 4)
     assert torch.equal(alone == 3, remove_labels(LABELS, 0.3, 4) == 3)
 
 
-def test_classes_are_chosen_from_independently():
+def test_choices_in_different_classes_are_independent():
     labels = torch.arange(200) % 2
     kept = [(remove_labels(labels, 0.5)[first::2] >= 0).tolist() for first in (0, 1)]
     assert kept[0] != kept[1]
@@ -61,7 +61,7 @@ def test_labelled_images_and_the_whole_without_labels():
     assert whole.labels is None and whole.images.data_ptr() == data.images.data_ptr() and len(whole) == 50
 
 
-def test_keeping_a_share_is_both_in_one():
+def test_keeping_a_share_does_both_at_once():
     labelled, whole = keep_share_of_labels(packed(), 0.1, 3)
     rows = (remove_labels(LABELS, 0.1, 3) >= 0).nonzero().flatten()
     assert labelled.images[:, 0, 0, 0].tolist() == rows.tolist()

@@ -1,4 +1,4 @@
-"""Real archives of tens of thousands of images, where they are at hand: beside the repository, in ../shared/data."""
+"""Real archives of tens of thousands of images, if they are in ../shared/data, next to the repository."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def test_cifar10_as_jpeg(notes):
 
 def test_tiny_imagenet_in_its_own_order():
     path, order = shared("tiny-imagenet-32.zip"), shared("tiny-imagenet-classes.tsv")
-    data = load(path, split="val", class_order=order, classes="0:3")  # grey pictures among them
+    data = load(path, split="val", class_order=order, classes="0:3")  # some are grey
     lines = [line.split("\t") for line in order.read_text(encoding="utf-8").splitlines()]
     assert data.class_names == tuple(readable for _, readable in lines[:3])
     assert data.labels.bincount().tolist() == [50] * 3 and data.images.shape == (150, 3, 32, 32)

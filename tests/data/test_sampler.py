@@ -1,4 +1,4 @@
-"""The stream of rows: every image once in each epoch, from counters alone."""
+"""The stream of rows: every image once per epoch, computed only from counters."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from sparring.errors import SparringError
 from sparring.randomness import generator_for
 
 
-def test_rows_are_the_epochs_seeded_permutations_one_after_the_other():
+def test_rows_concatenate_the_seeded_permutations_of_the_epochs():
     longhand = [torch.randperm(5, generator=generator_for(7, "reals", epoch)).tolist() for epoch in range(4)]
     sequence = [row for epoch in longhand for row in epoch]
     stream = Stream(5, 7, "reals")
@@ -22,20 +22,20 @@ def test_rows_are_the_epochs_seeded_permutations_one_after_the_other():
     assert stream.rows(0, 1).dtype == stream.rows(0, 0).dtype == torch.int64
 
 
-def test_each_epoch_holds_every_row_once_and_no_two_are_alike():
+def test_each_epoch_holds_every_row_once_and_all_epochs_differ():
     rows = Stream(50, 0).rows(0, 200).view(4, 50)
     assert all(epoch.sort().values.tolist() == list(range(50)) for epoch in rows)
     assert len({tuple(epoch.tolist()) for epoch in rows}) == 4
 
 
-def test_what_was_asked_before_changes_nothing():
+def test_earlier_calls_change_nothing():
     fresh = [Stream(7, "key").rows(start, 5).tolist() for start in range(60)]
     stream = Stream(7, "key")
     for start in (*range(59, -1, -1), *range(60), 13, 0, 59):
         assert stream.rows(start, 5).tolist() == fresh[start]
 
 
-def test_the_global_generator_is_neither_read_nor_moved():
+def test_the_global_generator_is_not_used():
     torch.manual_seed(0)
     expected = torch.rand(1)
     torch.manual_seed(0)
@@ -50,7 +50,7 @@ def test_every_part_of_the_key_counts():
     assert len({tuple(stream.rows(0, 30).tolist()) for stream in streams}) == 5
 
 
-def test_a_caller_who_writes_into_rows_spoils_nothing():
+def test_writing_into_the_returned_rows_does_no_harm():
     stream = Stream(6, 3)
     before = stream.rows(0, 6).clone()
     stream.rows(0, 6).zero_()
@@ -76,6 +76,6 @@ def test_the_epoch_of_a_row():
         (3, 0, -2, "got start 0 and count -2"),
     ],
 )
-def test_what_cannot_be_is_refused(size, start, count, message):
+def test_impossible_arguments_are_refused(size, start, count, message):
     with pytest.raises(SparringError, match=message):
         Stream(size).rows(start, count)

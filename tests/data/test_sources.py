@@ -1,4 +1,4 @@
-"""`load` and `pack`: names, options, and what is said where there is nothing of that name."""
+"""`load` and `pack`: names, options, and errors for missing sources."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ SPLITS = {"train/a/0.png": 1, "train/b/0.png": 2, "test/a/0.png": 3}
         ("noise:normal", r"'noise:normal' needs a size: set size, e\.g\. size=32"),
     ],
 )
-def test_a_source_that_is_not_there(source, message, tmp_path, monkeypatch):
+def test_a_missing_source(source, message, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(SparringError, match=message) as caught:
         load(source)
     assert "\n" not in str(caught.value)
 
 
-def test_a_single_file_is_no_source(tmp_path):
+def test_a_single_file_is_not_a_source(tmp_path):
     write_folder(tmp_path, {"0.png": 1, "0.txt": b""})
     for name in ("0.png", "0.txt"):
         with pytest.raises(
@@ -60,7 +60,7 @@ def test_impossible_channels(channels):
         load("noise:normal", size=8, channels=channels)
 
 
-def test_a_file_goes_before_a_name(tmp_path, monkeypatch):
+def test_a_file_takes_precedence_over_a_name(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     write_folder(tmp_path / "cifar10", {"0.png": 5})
     assert levels(load("cifar10")) == [5]
@@ -79,7 +79,7 @@ def test_noise_by_name():
 
 
 @pytest.mark.parametrize("kind", ["", ".zip", ".npz"])
-def test_a_named_folder_lies_in_the_users_data_folder(tmp_path, monkeypatch, notes, kind):
+def test_a_named_folder_is_in_the_users_data_folder(tmp_path, monkeypatch, notes, kind):
     monkeypatch.setenv("SPARRING_DATA", str(tmp_path / "here"))
     (tmp_path / "here").mkdir()
     place = tmp_path / "here" / f"faces{kind}"
@@ -99,7 +99,7 @@ def test_a_named_folder_lies_in_the_users_data_folder(tmp_path, monkeypatch, not
         load("folder:faces")
 
 
-def test_a_named_folder_that_is_not_there(tmp_path, monkeypatch):
+def test_a_missing_named_folder(tmp_path, monkeypatch):
     monkeypatch.setenv("SPARRING_DATA", str(tmp_path))
     for name in ("faces", ""):
         with pytest.raises(
@@ -108,7 +108,7 @@ def test_a_named_folder_that_is_not_there(tmp_path, monkeypatch):
             load(f"folder:{name}")
 
 
-def test_splits_of_what_has_none(tmp_path):
+def test_splits_of_a_source_without_splits(tmp_path):
     np.savez(tmp_path / "a.npz", images=np.zeros((1, 2, 2), np.uint8))
     for source in (tmp_path / "a.npz", tmp_path / "gone", "cifar10", torch.zeros(1)):
         assert splits_of(source) == ()

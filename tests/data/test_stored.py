@@ -1,4 +1,4 @@
-"""How a source's files are stored, found in their headers."""
+"""How the files of a source are stored, read from their headers."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ def looked_at(*files):
 
 @pytest.mark.parametrize("quality", [1, 10, 50, 75, 90, 100])
 @pytest.mark.parametrize("mode", ["L", "RGB"])
-def test_the_quality_of_jpeg_is_that_it_was_written_with(quality, mode):
+def test_jpeg_quality_is_recovered(quality, mode):
     found = looked_at(encoded(photo(mode), "jpeg", quality=quality))
     assert found.quality == quality and found.lossy == 1 and str(found) == f"JPEG of quality {quality}"
 
 
-def test_formats_are_told_apart_by_what_they_do_to_pixels():
+def test_formats_differ_by_their_effect_on_pixels():
     png, grey = encoded(photo()), encoded(photo("L"))
     assert str(looked_at(png, grey)) == "PNG" and looked_at(png).lossy == 0
     assert looked_at(encoded(photo(), "bmp"), encoded(photo(), "tiff")).lossy == 0
@@ -44,7 +44,7 @@ def test_formats_are_told_apart_by_what_they_do_to_pixels():
     assert look_at_files([str(i) for i in range(1000)], lambda path: png).looked_at == 64
 
 
-def test_what_sets_two_sets_apart_is_noted_and_nothing_else():
+def test_only_differences_between_two_sets_are_noted():
     png, bmp, gif = (looked_at(encoded(photo(mode), kind)) for mode, kind in (("L", "png"), ("L", "bmp"), ("P", "gif")))
     jpeg = {quality: looked_at(encoded(photo(), "jpeg", quality=quality)) for quality in (50, 53, 90)}
     for a, b in ((png, bmp), (jpeg[50], jpeg[53]), (png, None), (None, jpeg[50])):
@@ -53,7 +53,7 @@ def test_what_sets_two_sets_apart_is_noted_and_nothing_else():
         assert len(stored_notes(a, b)) == 1, (a, b)
 
 
-def test_it_is_kept_by_the_cache_and_in_packed_files(tmp_path):
+def test_the_cache_and_packed_files_keep_it(tmp_path):
     (tmp_path / "images").mkdir()
     for i in range(3):
         photo().save(tmp_path / "images" / f"{i}.jpg", quality=40)

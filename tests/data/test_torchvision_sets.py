@@ -1,4 +1,4 @@
-"""torchvision's data sets by name, from tiny files in their official layout. Nothing is fetched."""
+"""torchvision's data sets by name, from tiny files in their official layout. Nothing is downloaded."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ NAMES = ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse"
 
 
 def planes(level: int) -> np.ndarray:
-    """A row of a CIFAR batch: 1,024 red, then green, then blue values; the first red pixel marks the image."""
+    """A row of a CIFAR batch: 1,024 red, then green, then blue values. The first red pixel identifies the image."""
     row = np.repeat(np.array([10, 20, 30], np.uint8), 1024)
     row[0] = level
     return row
@@ -72,7 +72,7 @@ def test_cifar10s_test_split_and_options(cifar, notes):
 
 def test_svhn_is_taken_from_its_official_files(tmp_path, monkeypatch):
     io = pytest.importorskip("scipy.io")
-    pixels = np.zeros((32, 32, 3, 4), np.uint8)  # as MATLAB has it: image last
+    pixels = np.zeros((32, 32, 3, 4), np.uint8)  # MATLAB's layout: images last
     pixels[0, 1, 2] = [5, 6, 7, 8]
     splits = {}
     for split in ("train", "test", "extra"):
@@ -99,7 +99,7 @@ def test_a_set_without_an_array_is_read_image_by_image(tmp_path):
         load("torchvision:ImageFolder", root=tmp_path, split="test")
 
 
-def test_nothing_is_fetched_unless_asked_for(cifar, monkeypatch):
+def test_nothing_is_downloaded_unless_requested(cifar, monkeypatch):
     fetched: list[str] = []
     monkeypatch.setattr(datasets.CIFAR10, "download", lambda self: fetched.append(self.root))
     load("cifar10", root=cifar)
@@ -108,7 +108,7 @@ def test_nothing_is_fetched_unless_asked_for(cifar, monkeypatch):
     assert fetched == [str(cifar)]
 
 
-def test_missing_files_are_one_line_with_both_cures(tmp_path):
+def test_the_error_for_missing_files_names_both_solutions(tmp_path):
     with pytest.raises(SparringError) as caught:
         load("cifar10", root=tmp_path)
     message = str(caught.value)
@@ -133,7 +133,7 @@ def test_the_root_is_the_users(cifar, monkeypatch, tmp_path):
         ("FakeData", "torchvision refuses FakeData with split 'train'"),
     ],
 )
-def test_sets_that_torchvision_lacks_or_that_need_more(name, message, tmp_path):
+def test_sets_that_are_unknown_or_need_other_packages(name, message, tmp_path):
     with pytest.raises(SparringError, match=message):
         load(f"torchvision:{name}", root=tmp_path)
 
@@ -144,7 +144,7 @@ def test_without_torchvision_the_extra_is_named(monkeypatch):
         load("cifar10")
 
 
-def test_a_package_that_torchvision_itself_lacks_is_named(monkeypatch, tmp_path):
+def test_a_package_that_torchvision_needs_is_named(monkeypatch, tmp_path):
     def reading(*_: Any, **__: Any) -> None:
         raise ModuleNotFoundError("No module named 'scipy'", name="scipy")
 

@@ -1,4 +1,4 @@
-"""Archives and folders that are damaged, hostile or odd, each told in one line."""
+"""Damaged, hostile or unusual archives and folders: each error is one line."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def test_a_password(tmp_path):
         load(path)
 
 
-def test_a_compression_that_python_lacks(tmp_path):
+def test_a_compression_method_that_python_lacks(tmp_path):
     path = write_zip(tmp_path / "a.zip", FILES)
     data = bytearray(path.read_bytes())
     for signature, offset in ((b"PK\x03\x04", 8), (b"PK\x01\x02", 10)):  # where the first entry's method is
@@ -94,7 +94,7 @@ def test_compressed_zips_are_read(tmp_path):
     assert levels(load(tmp_path / "a.zip")) == [5]
 
 
-def test_links_are_followed_and_circles_end(tmp_path):
+def test_links_are_followed_and_cycles_end(tmp_path):
     write_folder(tmp_path / "real", {"x/0.png": 1})
     folder = write_folder(tmp_path / "set", {"y/0.png": 2})
     os.symlink(tmp_path / "real" / "x", folder / "x")
@@ -110,7 +110,7 @@ def test_a_broken_link(tmp_path):
         load(folder)
 
 
-def test_a_folder_or_zip_that_may_not_be_read(tmp_path, monkeypatch):
+def test_a_folder_or_zip_without_read_permission(tmp_path, monkeypatch):
     folder, path = write_folder(tmp_path / "set", FILES), write_zip(tmp_path / "a.zip", FILES)
 
     def forbidden(*_: object, **__: object) -> None:
