@@ -1,4 +1,4 @@
-"""Pairs of measurements and `bench step`, with clocks and networks too small to take time."""
+"""Paired measurements and `bench step`, with fake clocks and tiny networks."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ KEYS = {"ours_ms", "textbook_ms", "ratio", "ratio_low", "ratio_high"}
 
 
 def a_clock(calls: list[str], cost: dict[str, float]) -> tuple[Callable[[], float], dict[str, Callable[[], None]]]:
-    """A clock that the functions themselves move on."""
+    """A clock that the timed functions advance."""
     now = [0.0]
 
     def work(name: str) -> Callable[[], None]:
@@ -36,7 +36,7 @@ def test_the_two_are_timed_in_turn_after_a_warm_up() -> None:
     calls: list[str] = []
     clock, work = a_clock(calls, {"a": 0.1, "b": 0.25})
     found = alternate(work["a"], work["b"], pairs=3, warm_up=1, clock=clock)
-    assert "".join(calls) == "ab" + "ab" + "ababab"  # warm-up, how often to repeat, pairs
+    assert "".join(calls) == "ab" + "ab" + "ababab"  # warm-up, repeat count, pairs
     assert (found.ours_ms, found.other_ms, found.ratio, found.pairs) == pytest.approx((100, 250, 2.5, 3))
 
 
@@ -49,7 +49,7 @@ def test_short_calls_are_repeated_and_counted_once() -> None:
 
 
 def test_the_ratio_is_of_pairs_not_of_medians() -> None:
-    """A machine that slows down ten times in the middle changes the times and not the ratios."""
+    """A machine that becomes ten times slower halfway changes the times but not the ratios."""
     found = summary([1.0, 1.0, 10.0, 10.0, 10.0], [2.0, 3.0, 20.0, 25.0, 40.0])
     assert (found.ratio, found.ratio_low, found.ratio_high) == (2.5, 2.0, 3.0)
     assert (found.ours_ms, found.other_ms) == (10_000.0, 20_000.0)
@@ -73,7 +73,7 @@ def test_a_measurement_is_a_whole_cycle_of_lazy_terms() -> None:
     assert cycle_of(recipe({"hinge": {}, "r1": {"every": 3}}, d_steps=2)) == 3
 
 
-def test_schedules_are_read_late_in_the_run_or_where_asked() -> None:
+def test_schedules_are_evaluated_late_in_the_run_or_at_the_given_step() -> None:
     terms = {"hinge": {}, "sdp": {"t": 500, "I_p": 100}}
     late = synthetic_state(recipe(terms, data__size=8, data__channels=1, data__num_classes=0))
     early = synthetic_state(recipe(terms, data__size=8, data__channels=1, data__num_classes=0), at=3)
@@ -82,7 +82,7 @@ def test_schedules_are_read_late_in_the_run_or_where_asked() -> None:
     assert early.step == 3 and "sdp" not in [a.name for a in early.objective.active("generator", early.step, 0)]
 
 
-def test_shapes_that_the_recipe_leaves_open_are_said() -> None:
+def test_a_note_names_shapes_that_the_recipe_leaves_open() -> None:
     notes: list[str] = []
     state = synthetic_state(recipe({"hinge": {}}), note=notes.append)
     assert state.feed.real.size == 32 and "data.size=32 data.channels=3" in notes[0]

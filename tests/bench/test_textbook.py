@@ -1,4 +1,4 @@
-"""The textbook step computes what the library's does: the reference of the timings is fair, and right."""
+"""The textbook step computes the same as the library's, so the reference of the timings is fair and correct."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ STEPS = 4
 
 
 def network(kind: str, **options: Any) -> dict[str, Any]:
-    """Both players' network, without the spectral norm whose iterations the textbook takes at other times."""
+    """The options of both networks, without spectral norm: the textbook runs its power iterations at other times."""
     return {
         "generator__network": {"kind": kind, "width": 4, "spectral_norm": "none"},
         "discriminator__network": {"kind": kind, "width": 4, "spectral_norm": "none", **options},
@@ -60,7 +60,7 @@ def run_of(objective: dict[str, Any], changes: dict[str, Any], size: int) -> Tra
 
 
 def batches(state: TrainingState) -> Iterator[Batch]:
-    """The library's own draws, in the order of the updates."""
+    """The library's random draws, in the order of the updates."""
     update, d_steps = 0, state.recipe.d_steps
     for step in range(100):
         for _ in range(d_steps):
@@ -69,8 +69,8 @@ def batches(state: TrainingState) -> Iterator[Batch]:
         yield batch_of(state, "generator", step, update - 1)
 
 
-def seen(discriminator: nn.Module, generator: nn.Module, state: TrainingState) -> Tensor:
-    """What both networks compute in training mode; nothing of the two changes."""
+def outputs(discriminator: nn.Module, generator: nn.Module, state: TrainingState) -> Tensor:
+    """The outputs of both networks in training mode. Changes neither."""
     discriminator, generator = copy.deepcopy(discriminator), copy.deepcopy(generator)
     latents, labels = state.feed.latents(6, "compare")
     with torch.no_grad():
@@ -79,10 +79,10 @@ def seen(discriminator: nn.Module, generator: nn.Module, state: TrainingState) -
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_trains_as_the_library_does(name: str) -> None:
+def test_trains_like_the_library(name: str) -> None:
     objective, changes, size, written_out = CASES[name]
     ours = run_of(objective, changes, size)
-    start = seen(ours.discriminator, ours.generator, ours)
+    start = outputs(ours.discriminator, ours.generator, ours)
     textbook, drawn = Textbook(ours), batches(run_of(objective, changes, size))
     assert textbook.is_written_out == written_out
     for _ in range(STEPS):
@@ -93,18 +93,18 @@ def test_trains_as_the_library_does(name: str) -> None:
         for player in ("generator", *(["discriminator"] if plain else [])) if written_out else ():
             expected = losses[f"{player}/{host}"]
             torch.testing.assert_close(textbook.logged[player].item(), expected, rtol=1e-6, atol=1e-6)
-    now = seen(ours.discriminator, ours.generator, ours)
+    now = outputs(ours.discriminator, ours.generator, ours)
     assert (now - start).abs().max() > 1e-2
-    torch.testing.assert_close(seen(textbook.discriminator, textbook.generator, ours), now, rtol=0, atol=1e-8)
+    torch.testing.assert_close(outputs(textbook.discriminator, textbook.generator, ours), now, rtol=0, atol=1e-8)
     if ours.average is not None:
         assert textbook.average is not None
-        averages = [seen(ours.discriminator, g, ours) for g in (ours.average.module.train(), textbook.average)]
+        averages = [outputs(ours.discriminator, g, ours) for g in (ours.average.module.train(), textbook.average)]
         torch.testing.assert_close(*averages, rtol=0, atol=1e-8)
         assert (averages[0] - now).abs().max() > 1e-3
 
 
 @pytest.mark.parametrize("kind", ["exact", "clamp"])
-def test_spectral_norm_is_the_same_once_its_vectors_have_settled(kind: str) -> None:
+def test_spectral_norm_is_the_same_once_its_vectors_have_converged(kind: str) -> None:
     changes = network("sngan", spectral_norm=kind)
     ours = build(recipe({"hinge": {}}, **changes), images(), dtype=torch.float64)
     for norm, weight in normalised_layers(ours.discriminator):
@@ -136,7 +136,7 @@ def test_one_power_iteration_per_pass_at_the_librarys_vectors() -> None:
         torch.testing.assert_close(theirs._u, u)
 
 
-def test_is_plain_all_the_way_and_the_original_stays_whole() -> None:
+def test_the_copy_has_only_plain_layers_and_the_original_is_unchanged() -> None:
     ours = a_run({"hinge": {}}, **network("sngan", spectral_norm="exact"))
     for original in (ours.discriminator, ours.generator):
         before = copy.deepcopy(original.state_dict())

@@ -1,4 +1,4 @@
-"""Files and recipes that are damaged, enormous or hostile: one line and exit code 2, in bounded time and memory."""
+"""Damaged, enormous or hostile files and recipes: one line and exit code 2, in bounded time and memory."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from sparring import cli
 from tiny import tiny_recipe
 
 pytestmark = pytest.mark.usefixtures("without_reports")
-SECONDS = 60  # of one command: generous, as the machine may be busy
-SHOWN = {"size": 8, "channels": 1, "num_classes": 3}  # of the tiny images, so that `show` needs none
+SECONDS = 60  # limit for one command: generous, as the machine may be busy
+SHOWN = {"size": 8, "channels": 1, "num_classes": 3}  # describes the tiny images, so that `show` does not need them
 
 
 @pytest.fixture
 def command(monkeypatch, capfd, tmp_path):
-    """`command("train", ...)` -> (exit code, stdout, stderr), in this process and the test's folder, bounded."""
+    """`command("train", ...)` runs in this process and the test's folder, and returns (exit code, stdout, stderr)."""
     monkeypatch.chdir(tmp_path)
 
     def run(*words):
@@ -68,12 +68,12 @@ def test_case_03_aliases_that_take_all_memory(command, tmp_path):
         ("extends: [" + "quickstart, " * 200 + "quickstart]", "more than 100 recipes"),
     ],
 )
-def test_case_03_recipes_deeper_or_larger_than_any(command, tmp_path, text, part):
+def test_case_03_recipes_that_are_too_deep_or_too_large(command, tmp_path, text, part):
     (tmp_path / "large.yaml").write_text(text)
     one_line(command("show", "large.yaml"), "large.yaml", part)
 
 
-def test_case_03_json_nested_beyond_reading(command, tmp_path):
+def test_case_03_json_that_is_nested_too_deeply(command, tmp_path):
     (tmp_path / "deep.json").write_text('{"extends": "quickstart", "paper": ' + "[" * 200_000 + "]" * 200_000 + "}")
     one_line(command("show", "deep.json"), "deep.json", "nested deeper")
 
@@ -84,7 +84,7 @@ def test_case_03_a_key_of_a_thousand_names(command):
 
 # --- 18: npz ---
 def npz(path, **members):
-    """An npz whose members are bytes, or arrays."""
+    """An npz file whose members are given as bytes or arrays."""
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, content in members.items():
             if not isinstance(content, bytes):
@@ -161,14 +161,14 @@ def test_case_18_a_picture_that_claims_too_many_pixels(command, tmp_path):
     ],
     ids=lambda words: " ".join(words[:2]),
 )
-def test_case_18_a_pipe_is_not_waited_for(command, tmp_path, words, name):
+def test_case_18_no_command_waits_for_a_pipe(command, tmp_path, words, name):
     os.mkfifo(tmp_path / name)
     one_line(command(*(word.replace("{}", name) for word in words)), name, "is a pipe or a device")
     assert not (tmp_path / "r").exists()
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
-def test_case_18_a_pipe_among_images_is_left_out(command, tmp_path):
+def test_case_18_a_pipe_among_images_is_skipped(command, tmp_path):
     (tmp_path / "photos").mkdir()
     os.mkfifo(tmp_path / "photos" / "a.png")
     os.mkfifo(tmp_path / "photos" / "dataset.json")
@@ -179,7 +179,7 @@ def test_case_18_a_pipe_among_images_is_left_out(command, tmp_path):
 
 @pytest.fixture
 def tiny(tmp_path):
-    """A recipe whose images are described, so that `show` needs none."""
+    """A recipe that describes its images, so that `show` does not need them."""
     path = tmp_path / "tiny.yaml"
     path.write_text(yaml.safe_dump(tiny_recipe(data={"source": "images.npz", **SHOWN})))
     return path
@@ -246,13 +246,13 @@ def test_overrides_that_were_refused_before(command, tiny, override, parts):
     one_line(command("show", tiny, override), *parts)
 
 
-def test_case_19_penalties_that_come_once_in_a_long_time_are_shown(command, tiny):
+def test_case_19_very_lazy_penalties_are_shown(command, tiny):
     code, out, err = command("show", tiny, "objective.r1={every: 1000000000}", "--json")
     assert code == 0, err
     assert json.loads(out)["recipe"]["objective"]["r1"]["every"] == 10**9
 
 
-def test_case_19_networks_that_fit_no_memory(command, tiny, tmp_path):
+def test_case_19_networks_that_do_not_fit_into_memory(command, tiny, tmp_path):
     words = ["generator.network.width=65536", "generator.network.max_width=65536", "generator.latent_size=1000000"]
     np.savez(tmp_path / "images.npz", images=np.zeros((40, 8, 8), np.uint8), labels=np.arange(40) % 3)
     one_line(command("train", tiny, *words), "of memory", "parameters")
@@ -274,7 +274,7 @@ def test_case_19_networks_that_fit_no_memory(command, tiny, tmp_path):
         (("bench", "step", "quickstart", "--iterations", 10**30), "iterations"),
     ],
 )
-def test_case_19_names_and_numbers_beyond_any(command, tmp_path, words, part):
+def test_case_19_names_and_numbers_that_are_too_long(command, tmp_path, words, part):
     one_line(command(*words), part)
     assert not [path for path in tmp_path.iterdir() if path.name != "runs"]
 

@@ -1,4 +1,4 @@
-"""Cases of A: CPUs with AVX2 and without AVX-512, which this one stands in for where it can be held to AVX2."""
+"""Case A: CPUs with AVX2 but without AVX-512. A CPU that can be limited to AVX2 stands in for them."""
 
 import os
 import sys
@@ -65,7 +65,7 @@ print("done")
 
 @needs_avx2
 def test_case_a_our_own_classifier_trains(tmp_path, monkeypatch):
-    """Its shortcut was such a layer: the heap was damaged, and glibc's checking allocator says so at once."""
+    """Its shortcut used to be such a layer and corrupted the heap, which glibc's checking allocator reports at once."""
     import subprocess
 
     checked = {"ONEDNN_MAX_CPU_ISA": "AVX2", "OMP_NUM_THREADS": "1", "MALLOC_CHECK_": "3"}

@@ -1,4 +1,4 @@
-"""A newcomer's first minutes: what the commands say before anything is known about them."""
+"""The first minutes of a new user: what the commands say to somebody who does not know them yet."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Command = Callable[..., tuple[int, str, str]]
 
 @pytest.fixture
 def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Command:
-    """`command("train", ...)` -> (exit code, stdout, stderr), in this process."""
+    """`command("train", ...)` runs in this process and returns (exit code, stdout, stderr)."""
     from sparring.cli import main
 
     monkeypatch.chdir(tmp_path)
@@ -49,7 +49,7 @@ def test_case_24_the_bare_command_names_commands_to_try(command: Command) -> Non
     assert all(f"sparring {each}" in out for each in ("train quickstart", "classify nat/demo", "toy", "recipes"))
 
 
-def test_case_24_a_missing_argument_says_whose_help_to_read(command: Command) -> None:
+def test_case_24_the_error_for_a_missing_argument_names_the_help_to_read(command: Command) -> None:
     code, out, err = command("train")
     assert (code, out) == (2, "") and "recipe" in err and "sparring train --help" in err and err.count("\n") == 1
 
@@ -70,7 +70,7 @@ def test_case_24_the_list_of_recipes_is_short_and_can_be_filtered(command: Comma
 
 @pytest.fixture
 def own_images(tmp_path: Path) -> Path:
-    """A folder of 3 classes with 8 small pictures in colour each."""
+    """A folder with 3 classes of 8 small colour pictures each."""
     for name in ("cat", "dog", "owl"):
         (tmp_path / "own" / name).mkdir(parents=True)
         for i in range(8):
@@ -81,7 +81,7 @@ def own_images(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def without_weights(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """A machine that has never downloaded anything."""
+    """A machine without any downloads."""
     monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
 
 
@@ -120,7 +120,7 @@ def test_case_25_shares_of_imagenets_classes_are_not_printed_for_three(command: 
 
 
 class FakeNotebook:
-    """What stands for IPython in a notebook's process: a shell with a kernel, and displays that change in place."""
+    """A fake IPython of a notebook: a shell with a kernel, and displays that update in place."""
 
     def __init__(self) -> None:
         self.shown: list[str] = []
@@ -180,7 +180,7 @@ def test_case_26_a_script_in_a_terminal_shows_how_far_it_is(
 
 @pytest.fixture
 def classes_and_a_probe(tmp_path: Path) -> list[str]:
-    """`classify` of 2 classes of 40 pictures each and a probe that looks like one of them, as words of the command."""
+    """The arguments of a `classify` command for 2 classes of 40 pictures each and a probe that looks like one of them."""
     rng = np.random.default_rng(0)
     for folder, grey in (("data/train/dark", 40), ("data/train/light", 200), ("other/x", 200)):
         (tmp_path / folder).mkdir(parents=True)
@@ -216,7 +216,7 @@ def test_case_29_a_classifiers_run_ends_with_a_verdict(command: Command, classes
     assert json.loads(out)["verdict"] == results["verdict"]
 
 
-def test_case_29_few_validation_images_are_warned_of(command: Command, classes_and_a_probe: list[str]) -> None:
+def test_case_29_few_validation_images_cause_a_warning(command: Command, classes_and_a_probe: list[str]) -> None:
     """8 images choose the threshold for 5% false alarms."""
     code, _, err = command(*classes_and_a_probe)
     assert code == 0 and "8 validation images chose the threshold for 5.0% false alarms" in err
@@ -226,7 +226,7 @@ def test_case_29_few_validation_images_are_warned_of(command: Command, classes_a
 
 
 @pytest.mark.usefixtures("without_reports")
-def test_case_28_two_adversarial_losses_name_the_cure_and_the_cure_works(
+def test_case_28_the_error_for_two_adversarial_losses_says_what_to_do_and_that_works(
     command: Command, recipe_file: Callable[..., Path]
 ) -> None:
     code, out, err = command("show", recipe_file(), "objective={wasserstein: {}}")

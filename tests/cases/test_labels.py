@@ -1,4 +1,4 @@
-"""Labels, class names and class shares: numbers and pictures that said something of another class than was asked for."""
+"""Labels, class names and class shares: numbers and pictures that used to be of another class than requested."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ Result = tuple[int, str, str]
 def command(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> Callable[..., Result]:
-    """`command("train", ...)` -> (exit code, stdout, stderr), in this process."""
+    """`command("train", ...)` runs in this process and returns (exit code, stdout, stderr)."""
     monkeypatch.chdir(tmp_path)
 
     def run(*words: Any) -> Result:
@@ -40,7 +40,7 @@ def command(
 
 
 def folders(root: Path, counts: dict[str, int], side: int = 8, mode: str = "L") -> Path:
-    """Class folders with so many images of noise each, of a level that tells the class by its place."""
+    """Class folders with the given numbers of noise images, whose grey level identifies the class by its position."""
     rng = np.random.default_rng(0)
     for place, (name, count) in enumerate(counts.items()):
         (root / name).mkdir(parents=True)
@@ -60,7 +60,7 @@ def conditional(**changes: Any) -> dict[str, Any]:
 
 def refused(result: Result, *parts: str) -> None:
     code, out, err = result
-    line = err.splitlines()[-1]  # notes may come before it
+    line = err.splitlines()[-1]  # notes may precede it
     assert code == 2 and out == "" and line.startswith("sparring: ") and "Traceback" not in err, err
     for part in parts:
         assert part in line, err
@@ -92,7 +92,7 @@ def test_case_07_a_label_that_is_a_class_name_is_that_class(tmp_path: Path, comm
     refused(command("sample", run.folder, "--label", "4", "--out", "four.npz"), "no class 4", "0 to 3")
 
 
-def test_case_07_numbers_are_positions_only_where_no_name_is_equal(tmp_path: Path) -> None:
+def test_case_07_numbers_are_positions_only_if_they_equal_no_name(tmp_path: Path) -> None:
     source = folders(tmp_path / "from-one", {"1": 3, "2": 3, "3": 3})
     assert sparring.load_images(source, classes=1).class_names == ("1",)
     assert sparring.load_images(source, classes="1-2").class_names == ("1", "2")
@@ -123,7 +123,7 @@ def test_case_09_a_gan_refuses_classes_without_images(
     assert command("sample", "b", "--label", labels[-1], "--n", 2, "--out", "x.npz")[0] == 0
 
 
-def test_case_09_an_empty_class_folder_is_no_class(
+def test_case_09_an_empty_class_folder_is_not_a_class(
     tmp_path: Path, command: Callable[..., Result], recipe_file: Callable[..., Path]
 ) -> None:
     source = folders(tmp_path / "pets", {"cat": 9, "cow": 0, "dog": 9})
@@ -149,7 +149,7 @@ def test_case_09_declared_classes_without_images_from_python(tmp_path: Path) -> 
     assert sparring.load(run).class_names == ("ant", "dog")
 
 
-# --- 10: names that are no text ---
+# --- 10: names that are not text ---
 def test_case_10_class_folders_named_in_latin_1(
     tmp_path: Path, command: Callable[..., Result], recipe_file: Callable[..., Path]
 ) -> None:
@@ -176,7 +176,7 @@ HELD_OUT = [200] + [10] * 9
 
 
 class DrawsRealImages(torch.nn.Module):
-    """A conditional generator that has learnt its data perfectly: it shows a held-out real image of the class asked for."""
+    """A perfect conditional generator: it returns a held-out real image of the requested class."""
 
     conditioning = "stub"
 
@@ -194,7 +194,7 @@ class DrawsRealImages(torch.nn.Module):
 
 
 def shares_of(split: str, counts: list[int], draw: int = 0) -> Any:
-    """Fashion images of a split with so many of each class, drawn at random."""
+    """A random subset of a split of the fashion images, with the given number per class."""
     whole = sparring.load_images("fashion-mnist-10k", split=split)
     assert whole.labels is not None
     order = torch.randperm(len(whole), generator=torch.Generator().manual_seed(draw))
@@ -209,18 +209,18 @@ def fashion_fd(images: Any, real: Any, **options: Any) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def perfect(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    """A run of the stub on the imbalanced set, with its measurement at the end."""
+    """A run of the stub on the imbalanced data set, evaluated at its end."""
     recipe = tiny_recipe(steps=1, batch_size=4, data={"source": "python:imbalanced"})
     recipe["evaluation"] = {"n": 290, "metrics": ["fd"], "extractor": "fashion"}
     recipe["generator"] = {"network": f"{__name__}:DrawsRealImages", "latent_size": 2, "optimizer": {"lr": 0.0}}
 
     folder = tmp_path_factory.mktemp("perfect") / "run"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("SPARRING_ALLOW_CODE", "1")  # the stub is this file's
+        patch.setenv("SPARRING_ALLOW_CODE", "1")  # the stub is in this file
         yield sparring.train(recipe, out=folder, data=shares_of("train", PER_CLASS))
 
 
-def test_case_08_a_perfect_conditional_generator_is_as_near_as_real_images(perfect: Any) -> None:
+def test_case_08_a_perfect_conditional_generator_is_as_close_as_real_images(perfect: Any) -> None:
     imbalanced, n = shares_of("train", PER_CLASS), sum(HELD_OUT)
     reals = [fashion_fd(shares_of("test", HELD_OUT, draw), imbalanced)["value"] for draw in (0, 1, 2)]
     measured = [fashion_fd(perfect.folder, imbalanced, n=n, seed=seed) for seed in (0, 1, 2)]
@@ -232,14 +232,14 @@ def test_case_08_a_perfect_conditional_generator_is_as_near_as_real_images(perfe
     assert {record["labels"] for record in [*measured, at_the_end]} == {"data"}
 
 
-def test_case_08_uniform_labels_are_there_on_request(perfect: Any, command: Callable[..., Result]) -> None:
+def test_case_08_uniform_labels_are_available_on_request(perfect: Any, command: Callable[..., Result]) -> None:
     imbalanced = shares_of("train", PER_CLASS)
     uniform = fashion_fd(perfect.folder, imbalanced, n=290, labels="uniform")
     assert uniform["labels"] == "uniform" and uniform["value"] > 15
     refused(command("evaluate", perfect.folder, "--real", "fashion-mnist-10k", "--labels", "even"), "data or uniform")
 
 
-# --- 11: own images in one command ---
+# --- 11: a user's images in one command ---
 def photos(root: Path, sizes: list[tuple[int, int]], mode: str = "RGB") -> Path:
     root.mkdir(parents=True)
     rng = np.random.default_rng(1)
@@ -263,14 +263,16 @@ def test_case_11_a_flat_folder_of_photos_trains_an_unconditional_gan(
     assert sparring.load(tmp_path / "run").sample(2).shape == (2, 3, 32, 32)
     recorded = json.loads((tmp_path / "run" / "recipe.json").read_text())["recipe"]
     assert recorded["discriminator"]["conditioning"] == recorded["generator"]["network"]["conditioning"] == "none"
-    code, _, err = command(*words[:-2], "--out", "run", "--resume", "steps=2")  # the same words again, for longer
+    code, _, err = command(
+        *words[:-2], "--out", "run", "--resume", "steps=2"
+    )  # the same command again, with more steps
     assert code == 0 and "resuming" in err, err
     assert command("sample", "run", "--n", 2, "--out", "two.png")[0] == 0
     code, out, err = command("show", "quickstart", "data=mine", "batch_size=8", "--json")
     assert code == 0 and json.loads(out)["images"] == {"size": 32, "channels": 3, "num_classes": 0}
 
 
-def test_case_11_class_folders_need_no_more_than_their_path(tmp_path: Path, command: Callable[..., Result]) -> None:
+def test_case_11_class_folders_need_only_their_path(tmp_path: Path, command: Callable[..., Result]) -> None:
     folders(tmp_path / "pets", {"cat": 6, "cow": 6, "dog": 6}, side=20, mode="RGB")
     code, _, err = command("train", "quickstart", "data=pets", *SMALL, "--out", "run")
     assert code == 0, err
@@ -279,7 +281,7 @@ def test_case_11_class_folders_need_no_more_than_their_path(tmp_path: Path, comm
 
 
 @pytest.mark.parametrize("term", ["multi_hinge", "nat_gan", "am_gan"])
-def test_case_11_a_term_that_needs_classes_is_refused_with_its_cure(
+def test_case_11_the_error_for_a_term_that_needs_classes_says_what_to_do(
     term: str, tmp_path: Path, command: Callable[..., Result]
 ) -> None:
     photos(tmp_path / "mine", [(8, 8)] * 9)

@@ -1,4 +1,4 @@
-"""Run folders: one writer, resume after moves and damage, and words that lead on."""
+"""Run folders: a single writer, resuming after moves and damage, and helpful errors."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ CLASSIFIER = {
 
 
 class _WhileRead(torch.utils.data.Dataset):
-    """Images that do something when they are first read, which is between a run's look at its folder and its start."""
+    """Images that call a function when they are first read, after a run has checked its folder and before it starts."""
 
     def __init__(self, what):
         self.what, self.packed = what, tiny_images()
@@ -56,7 +56,7 @@ class _WhileRead(torch.utils.data.Dataset):
 
 
 class _AtStep:
-    """A progress that does something after a step."""
+    """A progress display that calls a function after a step."""
 
     def __init__(self, at, what):
         self.at, self.what = at, what
@@ -75,7 +75,7 @@ class _AtStep:
 
 
 def _others(work):
-    """What `work` raises in another thread, where it has a run to itself; None where it ends well."""
+    """The exception that `work` raises in another thread, or None."""
     raised = []
 
     def run():
@@ -95,7 +95,7 @@ def _files(folder: Path) -> dict[str, bytes]:
 
 
 def _assert_same(a: Path, b: Path) -> None:
-    """The same files in both, of the same content but for what tells the time."""
+    """Check that both folders have the same files and contents, apart from times."""
     assert _files(a).keys() == _files(b).keys()
     assert without_times(a / "log.jsonl") == without_times(b / "log.jsonl")
     for name, content in _files(a).items():
@@ -148,7 +148,7 @@ def test_case_01_classifiers_have_the_same_lock(tmp_path):
     assert made.recipe.seed == 0
 
 
-def test_case_01_of_two_processes_one_is_refused_with_2(recipe_file, tmp_path):
+def test_case_01_one_of_two_processes_is_refused_with_exit_code_2(recipe_file, tmp_path):
     path = recipe_file(steps=60)
     started = [
         subprocess.Popen(
@@ -192,7 +192,7 @@ def _started_on(processes: int, folder: Path, **changes):
     return run
 
 
-def test_case_04_another_number_of_processes_is_refused_where_samples_see_each_other(tmp_path):
+def test_case_04_another_number_of_processes_is_refused_if_samples_are_coupled(tmp_path):
     folder = tmp_path / "run"
     recipe = _started_on(2, folder, objective={"hinge": {}, "sdp": {"t": 1, "k": 2}}).recipe
     before = _files(folder)
@@ -211,7 +211,7 @@ def _moved(tmp_path, **changes):
 
 
 @pytest.mark.parametrize("key", ["data.source", "data"])
-def test_case_05_a_run_whose_images_moved_goes_on(key, tmp_path):
+def test_case_05_a_run_whose_images_moved_can_resume(key, tmp_path):
     run, more = _moved(tmp_path, steps=2)
     notes: list[str] = []
     sparring.train(run.folder, {**more, key: str(tmp_path / "new.npz")}, resume=True, note=notes.append)
@@ -228,7 +228,7 @@ def test_case_05_a_run_whose_images_moved_goes_on(key, tmp_path):
     sparring.train(run.folder, resume=True)  # knows the new place
 
 
-def test_case_05_negatives_may_move_too_and_other_images_may_not(tmp_path):
+def test_case_05_negatives_may_move_but_must_be_the_same_images(tmp_path):
     for name in ("negatives", "elsewhere"):
         write_npz(tmp_path / f"{name}.npz", tiny_images(seed=5))
     write_npz(tmp_path / "others.npz", tiny_images(seed=6))
@@ -269,7 +269,7 @@ def test_case_05_a_classifiers_images_may_move(tmp_path):
         train_classifier(made.folder, {"probes.p q": str(tmp_path / "probe3.npz")}, resume=True)
 
 
-def test_case_05_a_run_whose_images_are_gone_says_how_to_tell_it_their_new_place(tmp_path):
+def test_case_05_the_error_for_missing_images_says_how_to_give_their_new_path(tmp_path):
     run, _ = _moved(tmp_path, steps=2)
     command = rf"`sparring train {run.folder} --resume data\.source=NEW` records their new place"
     for work in (
@@ -289,7 +289,7 @@ def _damage(path: Path) -> None:
     path.write_bytes(content[:-3])
 
 
-def test_case_d_a_damaged_newest_checkpoint_costs_steps_and_not_the_run(tmp_path):
+def test_case_d_a_damaged_newest_checkpoint_costs_only_some_steps(tmp_path):
     recipe = tiny_recipe(steps=7, checkpoint_every=3, samples_every=2)
     whole = sparring.train(recipe, out=tmp_path / "whole", data=tiny_images())
     broken = sparring.train(recipe, out=tmp_path / "broken", data=tiny_images())
@@ -332,8 +332,8 @@ def test_case_20_a_damaged_best_json_blocks_nothing(content, tmp_path):
     assert json.loads(best.read_text())["step"] == min(distances, key=distances.__getitem__)
 
 
-# --- 26: words ---
-def test_case_26_a_resume_with_another_recipe_names_the_easy_answer(tmp_path):
+# --- 26: errors ---
+def test_case_26_the_error_for_resuming_with_another_recipe_names_the_simple_solution(tmp_path):
     run = sparring.train(tiny_recipe(steps=2), {"seed": 3}, out=tmp_path / "my run", data=tiny_images())
     with pytest.raises(SparringError, match=r"seed was 3 and is 0.*`sparring train '.*my run' --resume` continues it"):
         sparring.train(tiny_recipe(steps=2), out=run.folder, data=tiny_images(), resume=True)
@@ -344,15 +344,15 @@ def test_case_26_a_resume_with_another_recipe_names_the_easy_answer(tmp_path):
     assert train_classifier(made.folder, data=tiny_images(), resume=True).recipe.seed == 3
 
 
-# --- where nothing can be written ---
+# --- folders without permissions ---
 @pytest.mark.skipif(os.name == "nt" or os.geteuid() != 0, reason="only root can become nobody")
-def test_case_f_a_folder_that_one_may_not_write_to_is_one_line_and_can_be_read():
+def test_case_f_a_read_only_folder_is_refused_in_one_line_and_can_be_read():
     with tempfile.TemporaryDirectory() as place:  # tmp_path is for its owner alone
         folder = Path(place)
         run = sparring.train(tiny_recipe(steps=2), out=folder / "run", data=tiny_images())
         made = train_classifier(CLASSIFIER, out=folder / "classifier", data=tiny_images())
         before = _files(folder)
-        resources.files("sparring")  # what it imports may lie where nobody may read
+        resources.files("sparring")  # its imports may be in unreadable folders
         for path in (folder, *folder.rglob("*")):
             path.chmod(0o555 if path.is_dir() else 0o444)
         os.seteuid(65534)
@@ -375,7 +375,7 @@ def test_case_f_a_folder_that_one_may_not_write_to_is_one_line_and_can_be_read()
 
 
 @pytest.mark.skipif(os.name == "nt" or os.geteuid() != 0, reason="only root can become nobody")
-def test_case_f_what_one_may_not_read_is_one_line(monkeypatch, capsys):
+def test_case_f_unreadable_files_are_refused_in_one_line(monkeypatch, capsys):
     with tempfile.TemporaryDirectory() as place:  # tmp_path is for its owner alone
         folder = Path(place)
         run = sparring.train(tiny_recipe(steps=2), out=folder / "run", data=tiny_images()).folder
@@ -399,7 +399,7 @@ def test_case_f_what_one_may_not_read_is_one_line(monkeypatch, capsys):
             return stop.value.code, capsys.readouterr().err
 
         for _, words in commands:
-            called(words)  # so that all that they import is imported
+            called(words)  # so that everything is imported beforehand
         for path, words in commands:
             mode = path.stat().st_mode
             path.chmod(0)

@@ -1,4 +1,4 @@
-"""Opened files are data: they run nobody's code without consent. What a user writes, types or installs does run."""
+"""Opened files are data: they run no code without consent. Code that a user writes, names or installs does run."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ Cli = Callable[..., tuple[int, str]]
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with images.npz, photos/, a run of a GAN and one of a classifier: nothing in them names code."""
+    """A folder with images.npz, photos/, a GAN's run and a classifier's run, none of which names code."""
     from PIL import Image
 
     import sparring.classify.run
@@ -45,7 +45,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from sparring.data.arrays import write_npz
 
     folder = tmp_path_factory.mktemp("trained")
-    monkeypatch = pytest.MonkeyPatch()  # reports take longer than all the rest
+    monkeypatch = pytest.MonkeyPatch()  # reports take longer than everything else
     monkeypatch.setattr(sparring.report.html, "write_report", lambda folder: None)
     monkeypatch.setattr(sparring.classify.run, "write_classifier_report", lambda *given: None)
     write_npz(folder / "images.npz", tiny_images())
@@ -61,7 +61,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def here(trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """The current folder: a copy of `trained`, and a module of its own name whose import leaves the file `marker`."""
+    """The current folder: a copy of `trained`, and a module with a unique name that writes the file `marker` on import."""
     import shutil
 
     shutil.copytree(trained, tmp_path, dirs_exist_ok=True)
@@ -80,7 +80,7 @@ def here(trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iter
 
 @pytest.fixture
 def cli(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Cli:
-    """`cli(words...)` -> (exit code, stderr) of the command line, in this process."""
+    """`cli(words...)` runs a command in this process and returns (exit code, stderr)."""
     from sparring.cli import main
 
     def call(*words: Any) -> tuple[int, str]:
@@ -97,7 +97,7 @@ def module(folder: Path) -> str:
 
 
 def rename_in_generator(folder: Path, kind: str) -> None:
-    """A generator's file that says it is of another class; its weights and their hash are untouched."""
+    """Make a generator's file name another class, with its weights and their hash unchanged."""
     with safe_open(folder / "generator.safetensors", framework="pt") as file:
         described = json.loads(file.metadata()["sparring"])
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
@@ -106,7 +106,7 @@ def rename_in_generator(folder: Path, kind: str) -> None:
 
 
 def change_recipe(folder: Path, **changes: Any) -> None:
-    """Dotted keys of a run's recipe.json, written with `__`."""
+    """Set keys in a run's recipe.json, with `__` for a dot."""
     path = folder / "recipe.json"
     written = json.loads(path.read_text())
     for key, value in changes.items():
@@ -251,7 +251,7 @@ def test_case_02_functions_of_the_library_are_no_steps(here: Path, cli: Cli) -> 
 )
 def test_case_02_a_script_that_a_run_names_is_not_loaded(name: str, here: Path, cli: Cli) -> None:
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of newer Pythons, about scripts
+        warnings.simplefilter("ignore")  # newer Python versions warn about scripts
         torch.jit.trace(torch.nn.Flatten(), torch.zeros(2, 1, 8, 8)).save("extractor.pt")
     change_recipe(here / "gan", evaluation={"extractor": name, "n": 4, "metrics": ["fd"]})
     refused(*cli("evaluate", "gan"), f"{name} (TorchScript extractor)", here / "marker")
@@ -279,7 +279,7 @@ def test_case_02_a_runs_recipe_is_a_strangers_by_whatever_way(here: Path, cli: C
         here / "marker",
     )
     code, text = cli("show", "mine.yaml", f"generator.network={module(here)}:G")
-    assert code == 0 and (here / "marker").exists(), text  # the user typed the very name
+    assert code == 0 and (here / "marker").exists(), text  # the user typed this name
 
 
 def test_case_02_other_texts_of_a_strangers_run_are_no_consent(here: Path, cli: Cli, monkeypatch: Any) -> None:
@@ -288,7 +288,7 @@ def test_case_02_other_texts_of_a_strangers_run_are_no_consent(here: Path, cli: 
     values = json.loads(described.read_text())
     values["network"]["kind"] = kind
     described.write_text(json.dumps(values))
-    monkeypatch.syspath_prepend(str(here))  # as `python -m sparring` and notebooks have it
+    monkeypatch.syspath_prepend(str(here))  # like `python -m sparring` and notebooks
     measured = {"extractor": "classifier", "n": 4, "n_real": 4, "metrics": ["fd"]}
     change_recipe(here / "gan", about=kind, paper={"kind": kind}, evaluation=measured)
     refused(*cli("train", "gan", "--out", "again"), f"{SAID}{kind} (network)", here / "marker")
@@ -309,7 +309,7 @@ def test_case_02_a_mapping_extends_as_a_file_does(load: Any, here: Path) -> None
     with pytest.raises(sparring.SparringError, match=rf"'{run}/recipe.json' names code .*:{name}"):
         load({"extends": f"{run}/recipe.json"})
     assert not (here / "marker").exists()
-    load({"extends": "mine.yaml"})  # which the user wrote
+    load({"extends": "mine.yaml"})  # the user wrote this file
     assert (here / "marker").exists()
     load({"extends": f"{run}/recipe.json"}, allow_code=True)
 
@@ -326,12 +326,12 @@ def test_case_02_consent_by_the_environment_and_from_python(here: Path, monkeypa
     monkeypatch.delenv("SPARRING_ALLOW_CODE")
     assert sparring.sample(here / "gan", 2, allow_code=True).shape == (2, 1, 8, 8)
     with pytest.raises(sparring.SparringError, match="names code that does not ship"):
-        sparring.sample(here / "gan", 2)  # consent is for one call
+        sparring.sample(here / "gan", 2)  # consent covers a single call
 
 
 # --- the user's own ---
 def own_recipe(here: Path, folder: Path, **changes: Any) -> Path:
-    """A recipe in another folder than the current one, whose generator lies beside it."""
+    """A recipe outside the current folder, with its generator in the same folder."""
     folder.mkdir(parents=True, exist_ok=True)
     (here / f"{module(here)}.py").rename(folder / f"{module(here)}.py")
     generator = {"network": {"kind": f"{module(here)}:G", "width": 4}, "latent_size": 6}
@@ -638,7 +638,7 @@ def test_case_21_a_term_that_makes_a_tensor_is_shown_and_trained(here: Path, cli
 
 
 class Projection(torch.nn.Module):
-    """A user's projection discriminator, which has not heard of samples without a class."""
+    """A user's projection discriminator, which does not handle samples without a class."""
 
     def __init__(self) -> None:
         super().__init__()

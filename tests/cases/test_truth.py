@@ -1,4 +1,4 @@
-"""Warnings, pages, tables and numbers that said something untrue."""
+"""Warnings, reports, tables and numbers that used to be wrong."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tiny import tiny_images, tiny_recipe
 
 
 def _on_the_bfloat16_grid(value: float) -> bool:
-    """Whether a float32's last 16 bits are zero, as those of any number in bfloat16 are."""
+    """Whether the last 16 bits of a float32 are zero, as in every bfloat16 number."""
     return struct.unpack("<I", struct.pack("<f", value))[0] & 0xFFFF == 0
 
 
@@ -78,7 +78,7 @@ def test_case_12_a_short_run_of_an_untrained_network_is_no_collapse(kind: str, s
 
 @pytest.mark.usefixtures("without_reports")
 def test_case_12_a_generator_whose_samples_became_one_picture_is_said_to_collapse(tmp_path: Path) -> None:
-    """A decay of the weights that leaves nothing of them."""
+    """Weight decay that sets all weights to zero."""
     recipe = tiny_recipe(steps=400, samples_every=100, batch_size=2)
     recipe["generator"] = recipe["generator"] | {"optimizer": {"kind": "adamw", "lr": 1e-3, "weight_decay": 100.0}}
     notes: list[str] = []
@@ -90,7 +90,7 @@ def test_case_12_a_generator_whose_samples_became_one_picture_is_said_to_collaps
 def test_case_12_the_bar_of_a_run_that_nan_stops_stays_where_it_was(
     recipe_file: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Found when the log is due, at step 20 of 20: none of those steps was worth anything."""
+    """The loss is found to be NaN when the log is due, at step 20 of 20, so no step counts."""
     path = recipe_file(values=tiny_recipe(data=str(tmp_path / "images.npz"), steps=20, log_every=50))
     words = ["train", str(path), "discriminator.optimizer.lr=1e36", "--out", str(tmp_path / "run")]
     monkeypatch.setattr("sys.argv", ["sparring", *words])
@@ -116,7 +116,7 @@ def _samples_part(page: str) -> str:
 def test_case_13_samples_of_any_number_of_classes_stand_in_a_grid_with_their_names(
     classes: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("sparring.report.html.figure", lambda *a, **k: "")  # curves take long
+    monkeypatch.setattr("sparring.report.html.figure", lambda *a, **k: "")  # curves are slow
     names = tuple(f"Kind <{i}>" for i in range(classes))
     shades = torch.linspace(0, 255, classes).to(torch.uint8)
     labels = torch.arange(4 * classes) % classes
@@ -161,7 +161,7 @@ def test_case_13_a_report_says_what_the_data_are_and_its_command_can_be_pasted(
 
 
 class _Stops:
-    """A tracker that looks at the run's report at each picture, and stops the run at one."""
+    """A tracker that reads the run's report at each picture, and stops the run at one of them."""
 
     def __init__(self, folder: Path, at: int, error: BaseException):
         self.folder, self.at, self.error = folder, at, error
@@ -180,9 +180,7 @@ class _Stops:
     def close(self) -> None: ...
 
 
-def test_case_13_a_run_that_goes_on_or_was_stopped_has_a_report(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_case_13_a_running_or_stopped_run_has_a_report(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sparring.report.html.figure", lambda *a, **k: "")
     folder, images = tmp_path / "run", tiny_images()
     recipe = tiny_recipe(steps=9, samples_every=2, checkpoint_every=1)
@@ -217,7 +215,7 @@ def test_case_13_a_run_that_nan_stops_has_a_report_that_says_so(
 def test_case_14_a_study_shows_medians_spans_and_runs_away_beside_its_means(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Four runs of NAT-GAN that end at 0.2 or beyond 1,000: their mean, about 500, is that of none."""
+    """Four runs of NAT-GAN that end at 0.2 or beyond 1,000. Their mean, about 500, describes none of them."""
     monkeypatch.setattr("sparring.toy.study.PLAN", {"ring-8": ("am_gan", "nat_gan")})
     ends = {"am_gan": (1.0, 1.1, 1.2, 1.3), "nat_gan": (0.2, 1000.0, 0.4, 1600.0)}
 

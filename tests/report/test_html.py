@@ -1,4 +1,4 @@
-"""A run's report: all of it in one file, from whatever files there are."""
+"""A run's report: a single file, made from the files that exist."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def run(tmp_path: Path) -> Path:
 
 
 class Balanced(HTMLParser):
-    """Counts that every element that is opened is closed."""
+    """Checks that every opened element is closed."""
 
     VOID = frozenset({"meta", "img", "br", "link", "path", "use"})
 
@@ -113,8 +113,8 @@ def test_it_is_self_contained_and_its_pictures_are_the_samples(run: Path) -> Non
     assert not re.search(r'(src|href)="(?!data:|#)', page) and "<script" not in page and "://" not in page
     pictures = [base64.b64decode(data) for data in re.findall(r"data:image/png;base64,([^\"]+)", page)]
     shades = [Image.open(io.BytesIO(png)).convert("L").getpixel((0, 0)) for png in pictures]
-    assert shades == [160, 0, 80]  # the last step first, then how it came about
-    assert page.count("<svg") == 4  # a figure per term, one for scores, one for the distance over time
+    assert shades == [160, 0, 80]  # the last step first, then the earlier ones
+    assert page.count("<svg") == 4  # one figure per term, one for scores, one for the distance over training
 
 
 def test_missing_files_are_left_out(tmp_path: Path) -> None:
@@ -124,7 +124,7 @@ def test_missing_files_are_left_out(tmp_path: Path) -> None:
     assert "raw value of each term" in write_report(tmp_path).read_text()
 
 
-def test_the_best_of_the_run_is_named_where_it_is_not_the_last(run: Path) -> None:
+def test_the_best_step_is_named_if_it_is_not_the_last(run: Path) -> None:
     assert "at step" not in write_report(run).read_text().split("Samples")[0]
     worse = {"step": 6, "metric": "fashion-FD", "value": 8.0, "better": "lower", **RECORD}
     with (run / "metrics.jsonl").open("a") as file:

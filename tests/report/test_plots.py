@@ -1,4 +1,4 @@
-"""Pictures: every pixel of a grid where it belongs, and figures that say what they show."""
+"""Plots: every pixel of a grid is in its place, and figures have labels."""
 
 from __future__ import annotations
 
@@ -28,7 +28,9 @@ def test_a_grid_shows_every_pixel_enlarged_with_gutters(channels: int, tmp_path:
                 square = grid[top + 2 * h : top + 2 * h + 2, left + 2 * w : left + 2 * w + 2]
                 pixel = images[i, :, h, w].numpy()
                 assert (square == (pixel if channels == 3 else pixel[0])).all()
-    assert (grid[8:10] == GUTTER).all() and (grid[10:, 28:] == GUTTER).all()  # a line between, and no sixth image
+    assert (grid[8:10] == GUTTER).all() and (
+        grid[10:, 28:] == GUTTER
+    ).all()  # a gutter between images, and no sixth image
 
 
 def test_shrunk_undoes_the_enlargement_and_leaves_other_pictures_alone(tmp_path: Path) -> None:
@@ -46,7 +48,7 @@ def test_shrunk_undoes_the_enlargement_and_leaves_other_pictures_alone(tmp_path:
 
 
 @pytest.mark.parametrize("images", [IMAGES.float(), IMAGES[:0], IMAGES[0], IMAGES[:, :2]])
-def test_what_is_no_batch_of_images_is_refused(images: torch.Tensor) -> None:
+def test_input_that_is_not_a_batch_of_images_is_refused(images: torch.Tensor) -> None:
     with pytest.raises(SparringError, match=r"uint8 images \[N, C, H, W\]"):
         image_grid(images)
 
@@ -61,7 +63,7 @@ def test_curves_are_drawn_at_their_points_and_labelled() -> None:
     assert [text.get_text() for text in axes.get_legend().get_texts()] == ["hinge"]
 
 
-def test_a_long_curve_has_its_running_mean_over_it() -> None:
+def test_a_long_curve_has_a_running_mean() -> None:
     values = np.sin(np.arange(500) / 3)
     raw, mean = curves({"x": (np.arange(500), values)}).axes[0].get_lines()
     np.testing.assert_allclose(raw.get_ydata(), values)
@@ -96,7 +98,7 @@ def test_rows_of_pictures_show_their_pixels_under_their_names() -> None:
     assert {"images", "maps", "0.9", "0.1"} <= set(words)
 
 
-def test_an_axis_is_logarithmic_where_asked() -> None:
+def test_an_axis_is_logarithmic_on_request() -> None:
     axes = curves({"": ([1, 10], [1.0, 100.0])}, logarithmic="y").axes[0]
     assert (axes.get_xscale(), axes.get_yscale()) == ("linear", "log")
 
@@ -131,8 +133,8 @@ def _lab(linear: np.ndarray) -> np.ndarray:
 
 
 @pytest.mark.parametrize("eyes", EYES)
-def test_colours_stay_apart_for_colour_blind_eyes(eyes: str) -> None:
-    assert _lab(np.array([1.0, 0.0, 0.0])) == pytest.approx([53.24, 80.09, 67.20], abs=0.02)  # the known values of red
+def test_colour_blind_readers_can_tell_colours_apart(eyes: str) -> None:
+    assert _lab(np.array([1.0, 0.0, 0.0])) == pytest.approx([53.24, 80.09, 67.20], abs=0.02)  # known values for red
     seen = [_lab(np.array(EYES[eyes]) @ _linear(colour)) for colour in COLOURS]
     for i, a in enumerate(seen):
         for j, b in enumerate(seen[:i]):
@@ -145,7 +147,7 @@ def test_colours_are_readable_on_white_and_on_near_black() -> None:
         assert 1.05 / light > 2.8 and light / dark > 2.8, colour
 
 
-def test_no_two_curves_are_alike_and_the_fifth_differs_by_more_than_its_colour() -> None:
+def test_all_curves_differ_and_the_fifth_by_more_than_its_colour() -> None:
     lines = curves({str(i): ([0, 1, 2], [0, 1, i]) for i in range(18)}).axes[0].lines
     assert len({(line.get_color(), line.get_linestyle()) for line in lines}) == 18
     assert [line.get_linestyle() for line in lines[:9]] == ["-"] * 4 + ["--"] * 4 + [":"]

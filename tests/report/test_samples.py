@@ -1,4 +1,4 @@
-"""Where samples stand in a picture, and what a page shows of it."""
+"""The layout of a picture of samples, and what a report shows of it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from sparring.report.samples import layout, strips
 
 
 @pytest.mark.parametrize("classes", range(0, 130))
-def test_each_block_holds_its_class_and_the_picture_is_no_strip(classes):
+def test_each_block_holds_its_class_and_the_picture_is_not_a_strip(classes):
     shown = layout(64, classes)
     assert len(set(shown.cells)) == len(shown.cells) and set(shown.cells) <= set(range(64))
     rows = -(-len(shown.cells) // shown.columns)
@@ -28,13 +28,13 @@ def test_each_block_holds_its_class_and_the_picture_is_no_strip(classes):
 
 @pytest.mark.parametrize("classes", [0, 1, 2, 3, 10, 16, 17, 200])
 @pytest.mark.parametrize("count", [1, 4, 9, 25, 64, 65])
-def test_all_samples_that_were_asked_for_are_in_the_picture(count, classes):
+def test_all_requested_samples_are_in_the_picture(count, classes):
     shown = layout(count, classes, rows=None)
     assert sorted(cell for cell in shown.cells if cell >= 0) == list(range(count))
     assert len(shown.cells) < count + shown.columns
 
 
-def test_names_stand_above_their_columns_and_many_classes_in_strips(tmp_path):
+def test_names_are_above_their_columns_and_many_classes_wrap_into_strips(tmp_path):
     images = torch.arange(64, dtype=torch.uint8)[:, None, None, None].expand(64, 1, 8, 8)
     names = [f"<kind {i}>" for i in range(25)]
     for classes, pictures in ((3, 1), (25, 5)):
@@ -53,6 +53,6 @@ def test_names_stand_above_their_columns_and_many_classes_in_strips(tmp_path):
     assert "first" not in page and "class 1" in layout(64, 3).described([])
 
 
-def test_a_picture_that_says_nothing_of_classes_is_shown_whole(tmp_path):
+def test_a_picture_without_class_information_is_shown_whole(tmp_path):
     image_grid(torch.zeros(64, 1, 8, 8, dtype=torch.uint8), path := tmp_path / "plain.png")
     assert strips(path, "samples").count("<img") == 1 and "names" not in strips(path, "samples")

@@ -29,7 +29,7 @@ def few_frames(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def sparring_command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Any:
-    """`sparring_command("toy", ...)` gives (exit code, stdout, stderr) of the command, in this process."""
+    """`sparring_command("toy", ...)` runs in this process and returns (exit code, stdout, stderr)."""
     from sparring.cli import main
 
     def run(*words: object) -> tuple[Any, str, str]:
@@ -42,15 +42,15 @@ def sparring_command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixt
     return run
 
 
-def test_two_runs_of_a_seed_are_the_same_bits(tmp_path: Path) -> None:
+def test_two_runs_with_the_same_seed_are_bit_identical(tmp_path: Path) -> None:
     a = sparring.toy.run("nat-1d", ["sdp", "batch_size=16"], steps=12, out=tmp_path / "a", film="gif")
     b = sparring.toy.run("nat-1d", {"method": "sdp", **QUICK}, steps=12, out=tmp_path / "b", film="none")
     assert [run.to_dict() for run in a.runs] == [run.to_dict() for run in b.runs]
     assert a.film is not None and b.film is None and a.still is not None and b.still is not None
-    assert a.still.read_bytes() == b.still.read_bytes()  # drawn after three others, and alone
+    assert a.still.read_bytes() == b.still.read_bytes()  # one is drawn after three others
 
 
-def test_few_points_of_ones_own_are_enough(tmp_path: Path) -> None:
+def test_a_few_points_from_a_file_are_enough(tmp_path: Path) -> None:
     np.save(tmp_path / "mine.npy", np.linspace(50, 90, 30))
     result = sparring.toy.run("points", file=tmp_path / "mine.npy", steps=3)
     assert result.runs[0].recipe.batch_size == 30 and set(result.numbers) == {"wasserstein", "oscillation"}
@@ -64,11 +64,11 @@ def test_versus_shares_world_seed_and_beginning() -> None:
     assert ours.session.world is theirs.session.world and ours.recipe.seed == theirs.recipe.seed == 5
     assert np.array_equal(ours.looks[0].samples, theirs.looks[0].samples)
     assert not np.array_equal(ours.looks[-1].samples, theirs.looks[-1].samples)
-    assert [look.step for look in ours.looks] == [0, 1, 3, 6]  # closer together early on
+    assert [look.step for look in ours.looks] == [0, 1, 3, 6]  # more frequent early on
     assert result.folder is None and result.still is None
 
 
-def test_a_second_run_may_be_a_mapping_as_the_first() -> None:
+def test_a_second_run_may_be_a_mapping_like_the_first() -> None:
     words = sparring.toy.run("ring-8", QUICK, versus="hinge batch_size=16", steps=3)
     keys = sparring.toy.run("ring-8", QUICK, versus={"method": "hinge", **QUICK}, steps=3)
     assert keys.runs[1].to_dict() == words.runs[1].to_dict() and keys.runs[1].title == "hinge"
@@ -92,13 +92,13 @@ def test_a_second_run_may_be_a_mapping_as_the_first() -> None:
         ("ring-8", {"versus": {"method": "hinge", "seed": 1}}, "both runs share the world and the seed"),
     ],
 )
-def test_what_is_of_a_wrong_type_is_said_in_one_line(name: Any, options: dict[str, Any], message: str) -> None:
+def test_a_wrong_type_is_reported_in_one_line(name: Any, options: dict[str, Any], message: str) -> None:
     with pytest.raises(SparringError, match=message) as caught:
         sparring.toy.run(name, **{"steps": 3, **options})
     assert "\n" not in str(caught.value)
 
 
-def test_the_first_look_as_near_as_a_level_is_among_the_numbers() -> None:
+def test_the_numbers_include_when_a_level_was_first_reached() -> None:
     plain = sparring.toy.run("nat-1d", QUICK, steps=9)
     at = {look.step: look.numbers["wasserstein"] for look in plain.runs[0].looks if look.step}
     assert len(at) == 3 and "reached" not in plain.numbers
@@ -126,7 +126,7 @@ def test_the_picture_shows_the_curve_of_d_and_the_middle(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("name", ["nat-2d", "gaussians"])
-def test_each_kind_of_panel_is_drawn_with_words_inside_the_picture(name: str) -> None:
+def test_the_text_of_each_kind_of_panel_is_inside_the_picture(name: str) -> None:
     result = sparring.toy.run(name, QUICK, versus="hinge batch_size=16", steps=3)
     scene = Scene([play._panel(result.world, run) for run in result.runs])
     picture = scene.draw([run.looks[-1] for run in result.runs])
@@ -134,7 +134,7 @@ def test_each_kind_of_panel_is_drawn_with_words_inside_the_picture(name: str) ->
     legend = scene.figure.legends[0].get_window_extent(renderer)
     for axes in scene.axes[0]:
         title = axes._left_title.get_window_extent(renderer)
-        assert title.y1 < legend.y0 and title.x1 < picture.width  # nothing overlaps, nothing is cut
+        assert title.y1 < legend.y0 and title.x1 < picture.width  # no overlap, nothing is cut off
     assert legend.x0 >= 0 and legend.x1 <= picture.width and legend.y1 <= picture.height
 
 
@@ -143,7 +143,7 @@ def _frames(count: int) -> list[Image.Image]:
 
 
 @pytest.mark.parametrize(("kind", "ending"), [("gif", ".gif"), ("apng", ".png")])
-def test_a_film_by_pillow_has_every_frame_and_holds_the_last(kind: str, ending: str, tmp_path: Path) -> None:
+def test_a_film_from_pillow_has_every_frame_and_holds_the_last(kind: str, ending: str, tmp_path: Path) -> None:
     path = write_film(_frames(5), tmp_path / "film", kind, rate=10)
     assert path.suffix == ending
     with Image.open(path) as film:
@@ -156,7 +156,7 @@ def test_a_film_by_pillow_has_every_frame_and_holds_the_last(kind: str, ending: 
 
 
 @pytest.mark.skipif(find_ffmpeg() is None, reason="no ffmpeg here, and no imageio-ffmpeg")
-def test_an_mp4_is_one_that_browsers_play(tmp_path: Path) -> None:
+def test_browsers_can_play_the_mp4(tmp_path: Path) -> None:
     path = write_film(_frames(5), tmp_path / "film", "mp4")
     content = path.read_bytes()
     assert content[4:8] == b"ftyp" and b"avc1" in content and content.index(b"moov") < content.index(b"mdat")
@@ -171,7 +171,7 @@ def test_without_ffmpeg_a_film_is_a_gif(monkeypatch: pytest.MonkeyPatch) -> None
         film_kind("avi")
 
 
-def test_the_command_writes_what_it_says(sparring_command: Any, tmp_path: Path) -> None:
+def test_the_command_writes_the_files_that_it_names(sparring_command: Any, tmp_path: Path) -> None:
     words = ["toy", "ring-8", "objective.sdp.k=5", "batch_size=16", "--steps", 40, "--film", "gif"]
     code, out, err = sparring_command(*words, "--versus", "hinge batch_size=16", "--out", "here")
     assert code == 0 and "modes covered" in out and "hinge" in out, err

@@ -1,4 +1,4 @@
-"""Sessions: bit-exact from the seed, unchanged by being looked at, and true to the networks that they show."""
+"""Sessions: bit-exact for a seed, unaffected by looks, and consistent with their networks."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def a_session(name: str = "ring-8", method: str | None = None, seed: int = 0, **
 def test_each_method_trains_and_is_bit_exact_from_its_seed(method: str) -> None:
     states = []
     for noise in (1, 2):
-        torch.manual_seed(noise)  # what else the process does with torch's generator changes nothing
+        torch.manual_seed(noise)  # other use of torch's global generator must change nothing
         session = a_session(method=method)
         session.step(4)
         states.append(session.state.state_dict())
@@ -73,7 +73,7 @@ def test_looking_changes_nothing() -> None:
     same_bits(looked_at.state.state_dict()["optimizers"], alone.state.state_dict()["optimizers"])
 
 
-def test_one_thread_and_the_callers_number_comes_back() -> None:
+def test_a_session_uses_one_thread_and_restores_the_callers_number() -> None:
     before = torch.get_num_threads()
     session = a_session()
     seen: list[int] = []
@@ -103,14 +103,14 @@ def test_realness_and_arrows_are_the_discriminators() -> None:
     assert look.of_samples == pytest.approx(float(session.state.discriminator(samples).mean().detach()), abs=1e-5)
 
 
-def test_a_conditional_discriminator_answers_for_the_class_that_suits_best() -> None:
+def test_a_conditional_discriminator_answers_for_the_best_class() -> None:
     session = a_session(method="projection")
     session.step(2)
     points = session.world.data.points[:5]
     D = session.state.discriminator
     by_class = torch.stack([D(points, torch.full((5,), k)) for k in range(8)])
     assert torch.allclose(session.realness(points), by_class.amax(0), atol=1e-6)
-    assert session.look().mesh is None  # a generator that takes classes has no one grid
+    assert session.look().mesh is None  # a conditional generator has no single grid
 
 
 def test_the_mesh_is_where_the_generator_sends_cells_of_equal_probability() -> None:
@@ -124,7 +124,7 @@ def test_the_mesh_is_where_the_generator_sends_cells_of_equal_probability() -> N
     assert torch.allclose(torch.from_numpy(mesh[4, MESH // 2]), there[0], atol=1e-5)
 
 
-def test_numbers_of_a_worlds_own_points_are_good() -> None:
+def test_a_worlds_own_points_get_good_numbers() -> None:
     ring, line, spiral = world("ring-8"), world("nat-1d"), world("spiral")
     own = numbers_of(ring, ring.data.points[:1000])
     assert own["sliced_wasserstein"] == 0 and own["modes"] == 8 and own["high_quality"] > 0.97
@@ -139,7 +139,7 @@ def test_background_keeps_away_from_data() -> None:
     assert points.abs().max() < 3.2
 
 
-def test_negatives_are_the_worlds_own_where_it_has_some() -> None:
+def test_negatives_come_from_the_world_if_it_has_some() -> None:
     nat = a_session("nat-1d")
     assert nat.recipe.objective.terms.keys() == {"non_saturating", "negatives"}  # the paper's own form
     assert nat.negatives is nat.world.negatives
@@ -160,7 +160,7 @@ def test_terms_begin_at_the_papers_share_of_a_run() -> None:
     assert attack.warmup == 2 and attack.eps == pytest.approx(0.008 * 2**0.5, rel=0.01)  # the ring's scale is sqrt 2
 
 
-def test_another_loss_replaces_the_methods_own() -> None:
+def test_another_loss_replaces_that_of_the_method() -> None:
     assert list(_recipe("sdp", "objective.hinge={}").objective.terms) == ["sdp", "hinge"]
     assert list(_recipe("objective.hinge={}").objective.terms) == ["hinge"]
 
@@ -185,7 +185,7 @@ def test_another_loss_replaces_the_methods_own() -> None:
         (["objective.hinge={}", "objective.wasserstein={}"], "exactly one adversarial loss"),
     ],
 )
-def test_wrong_words(words: list[str], message: str) -> None:
+def test_wrong_arguments(words: list[str], message: str) -> None:
     with pytest.raises(SparringError, match=message):
         _recipe(*words)
 
@@ -203,7 +203,7 @@ def test_every_key_of_a_recipe_is_followed_or_refused() -> None:
             toy_recipe(world("ring-8"), None, {key: 1}, steps=5, seed=0)
 
 
-def test_answers_that_are_not_finite_end_a_run() -> None:
+def test_non_finite_outputs_end_a_run() -> None:
     session = a_session()
     with torch.no_grad():
         session.state.generator.get_parameter("to_point.bias").fill_(float("inf"))
@@ -212,13 +212,13 @@ def test_answers_that_are_not_finite_end_a_run() -> None:
 
 
 def slower_step(s: TrainingState) -> None:
-    """A user's own: two discriminator updates."""
+    """A user's step with two discriminator updates."""
     update_discriminator(s)
     train_step(s)
 
 
 def stuck_step(s: TrainingState) -> None:
-    """A user's own, in which nothing happens."""
+    """A user's step that does nothing."""
 
 
 def test_a_run_follows_the_recipes_step_and_precision() -> None:
@@ -232,6 +232,6 @@ def test_a_run_follows_the_recipes_step_and_precision() -> None:
         a_session(step=f"{__name__}:stuck_step").step()
 
 
-def test_classes_are_asked_for_where_a_method_needs_them() -> None:
+def test_a_method_that_needs_classes_gets_them() -> None:
     with pytest.raises(SparringError, match="nat_gan learns classes"):
         _recipe("nat_gan", on=world("nat-1d"))

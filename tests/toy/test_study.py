@@ -1,4 +1,4 @@
-"""The study: its arithmetic by hand, and a file that can be cut off anywhere."""
+"""The study: its arithmetic by hand, and a results file that may be cut off anywhere."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def test_a_bootstrap_of_equal_values_has_no_width() -> None:
 
 
 def test_a_bootstrap_of_two_values_by_hand() -> None:
-    """Means of two draws from {0, 1} are 0, 1/2 and 1 with 1/4, 1/2 and 1/4: the interval is all of it."""
+    """The mean of two draws from {0, 1} is 0, 1/2 or 1, with probabilities 1/4, 1/2 and 1/4: the interval covers all."""
     found = bootstrap([0.0, 1.0])
     assert (found.mean, found.low, found.high) == (0.5, 0.0, 1.0) and found.std == pytest.approx(0.5**0.5)
 
@@ -62,7 +62,7 @@ def test_a_summary_by_hand() -> None:
     rows += [_row("sdp", 0, 0.5, modes=6), _row("sdp", 1, 1.5), _row("sdp", 2, 0.0, failed=True)]
     plain, sdp = summarise(rows)
     assert plain["baseline"] is None and plain["distance"].mean == 1.5 and plain["reached_share"] == 0.5
-    assert plain["reached"].mean == 300  # a run that never reached the level counts as its end
+    assert plain["reached"].mean == 300  # a run that never reaches the level counts with its last step
     assert sdp["baseline"] == "non_saturating" and sdp["failed"] == 1 and sdp["distance"].n == 2
     assert sdp["distance_difference"].mean == sdp["distance_difference"].low == -0.5
     assert sdp["modes_difference"].mean == -1 and sdp["modes_difference"].high == 0
@@ -71,7 +71,7 @@ def test_a_summary_by_hand() -> None:
     assert "| sdp | 3, 1 failed |" in table and "300 ± 283, median 300 (50% did)" in table
 
 
-def test_shares_are_of_the_runs_that_did_not_fail() -> None:
+def test_shares_count_only_runs_that_did_not_fail() -> None:
     rows = [_row("sdp", 0, 1.0), _row("sdp", 1, 1.0, reached=None), _row("sdp", 2, 0.0, failed=True, reached=40)]
     assert summarise(rows)[0]["reached_share"] == 0.5
     (none_left,) = summarise(rows[2:])
@@ -99,7 +99,7 @@ def test_a_run_that_fails_after_some_looks_has_no_numbers(monkeypatch: pytest.Mo
     assert row["distances"] == whole["distances"][:2]
 
 
-def test_a_difference_has_its_interval_from_5_seeds_on_and_is_bold_where_that_leaves_0_out() -> None:
+def test_a_difference_has_an_interval_from_5_seeds_and_is_bold_if_that_excludes_0() -> None:
     def line(seeds: int) -> str:
         rows = [_row("non_saturating", i, 1.0 + i / 8) for i in range(seeds)]
         rows += [_row("sdp", i, 0.5 + i / 8, modes=8 - 2 * (i % 2)) for i in range(seeds)]
@@ -116,7 +116,7 @@ def test_a_study_looks_as_often_as_it_says(steps: int, tmp_path: Path, monkeypat
     assert len(row["distances"]) == 4
 
 
-def test_a_study_goes_on_where_it_was_cut_off(tmp_path: Path) -> None:
+def test_a_study_continues_where_it_was_cut_off(tmp_path: Path) -> None:
     out = tmp_path / "study.jsonl"
     notes: list[str] = []
     rows = run_study(out, seeds=2, steps=4, plan=PLAN, note=notes.append)
@@ -131,14 +131,14 @@ def test_a_study_goes_on_where_it_was_cut_off(tmp_path: Path) -> None:
     def numbers(found: list[dict[str, Any]]) -> list[dict[str, Any]]:
         return [{key: value for key, value in row.items() if key not in ("cpu_seconds", "commit")} for row in found]
 
-    assert numbers(again) == numbers(rows)  # the run that was made again has the same bits
+    assert numbers(again) == numbers(rows)  # the repeated run has the same bits
     notes.clear()
     assert run_study(out, seeds=2, steps=4, plan=PLAN, note=notes.append) == again and not notes
     run_study(out, seeds=1, steps=6, plan=PLAN, note=notes.append)
-    assert len(notes) == 2  # another length is another run
+    assert len(notes) == 2  # another length means another run
 
 
-def test_a_run_that_breaks_is_a_line_without_numbers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failed_run_is_a_line_without_numbers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from sparring.errors import NonFiniteLossError
     from sparring.toy.session import ToySession
 

@@ -1,4 +1,4 @@
-"""What worlds hold, and what wrong files and options are answered with."""
+"""What worlds contain, and the errors for wrong files and options."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from sparring.toy.worlds import FILE_WORLDS, WORLDS, world
 
 
 @pytest.mark.parametrize("name", sorted(set(WORLDS) - set(FILE_WORLDS)))
-def test_a_world_depends_on_its_seed_alone(name: str) -> None:
+def test_a_world_depends_only_on_its_seed(name: str) -> None:
     torch.manual_seed(1)
     a = world(name, seed=3)
     torch.manual_seed(2)
@@ -53,7 +53,7 @@ def test_nat_2d_has_data_between_two_rings_of_negatives() -> None:
     assert outer.mean() == pytest.approx(8, abs=0.1) and inner.mean() < 1.1 and len(outer) == len(inner)
 
 
-def test_ring_and_grid_stand_where_they_should() -> None:
+def test_ring_and_grid_have_the_right_centres() -> None:
     ring, grid = world("ring-8"), world("grid-25")
     assert ring.modes is not None and grid.modes is not None
     assert torch.allclose(ring.modes.norm(dim=1), torch.full((8,), 2.0))
@@ -132,13 +132,13 @@ def test_points_of_a_file_are_standardised_together(tmp_path: Path) -> None:
         "x\ty\n1\t2\n{}",
     ],
 )
-def test_a_table_is_read_whatever_stands_above_it(text: str, tmp_path: Path) -> None:
+def test_a_table_is_read_below_any_header(text: str, tmp_path: Path) -> None:
     mark = "\t" if "\t" in text else "," if "," in text else " "
     (tmp_path / "mine.csv").write_text(text.format("".join(f"{i}{mark}{i + 0.5}\n" for i in range(10))))
     assert read_points(tmp_path / "mine.csv").tolist() == [[1, 2], *([i, i + 0.5] for i in range(10))]
 
 
-def test_points_of_a_sorted_file_come_in_an_order_of_the_seed(tmp_path: Path) -> None:
+def test_points_of_a_sorted_file_are_shuffled_by_the_seed(tmp_path: Path) -> None:
     np.save(tmp_path / "sorted.npy", np.arange(4000.0))
     drawn = world("points", file=tmp_path / "sorted.npy").data.points
     assert drawn[:1000].mean().abs() < 0.1 and drawn[:500].std() == pytest.approx(1, abs=0.1)
@@ -148,7 +148,7 @@ def test_points_of_a_sorted_file_come_in_an_order_of_the_seed(tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("kind", [np.uint16, np.int32, np.float32])
-def test_an_image_of_more_than_8_bits_has_its_own_darkest_and_lightest_pixel(kind: Any, tmp_path: Path) -> None:
+def test_an_image_of_more_than_8_bits_is_scaled_by_its_darkest_and_lightest_pixel(kind: Any, tmp_path: Path) -> None:
     shades = np.full((10, 20), 900, kind)
     shades[1, 3], shades[8, 15] = 300, 600
     file = tmp_path / ("deep.png" if kind is np.uint16 else "deep.tif")
@@ -168,15 +168,15 @@ def test_an_images_dark_pixels_are_where_points_fall(tmp_path: Path) -> None:
     drawn = points_of_image(file, 500, seed=0)
     assert drawn.amin(0).tolist() == pytest.approx([(3 - 10) * 0.2, (5 - 2) * 0.2], abs=0.01)
     assert drawn.amax(0).tolist() == pytest.approx([(4 - 10) * 0.2, (5 - 1) * 0.2], abs=0.01)
-    Image.fromarray(255 - shades).save(file)  # light on dark is read the other way round
+    Image.fromarray(255 - shades).save(file)  # light on dark is inverted
     assert torch.equal(drawn, points_of_image(file, 500, seed=0))
 
 
-def test_an_images_orientation_is_honoured(tmp_path: Path) -> None:
+def test_the_exif_orientation_of_an_image_is_applied(tmp_path: Path) -> None:
     shades = np.full((10, 20), 255, np.uint8)
     shades[1, 3] = 0
     exif = Image.Exif()
-    exif[0x0112] = 6  # to be turned clockwise by a quarter
+    exif[0x0112] = 6  # rotate clockwise by 90 degrees
     Image.fromarray(shades).save(tmp_path / "turned.png", exif=exif)
     Image.fromarray(np.rot90(shades, -1).copy()).save(tmp_path / "upright.png")
     turned, upright = (points_of_image(tmp_path / name, 50, seed=0) for name in ("turned.png", "upright.png"))

@@ -1,4 +1,4 @@
-"""The yardsticks on samples made by hand, with answers that are known in closed form."""
+"""The yardsticks on handmade samples, with answers known in closed form."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def test_modes_are_counted_where_samples_are_near_enough() -> None:
     assert torch.equal(nearest_modes(samples, MODES, torch.full((len(MODES),), 0.1))[0], mode)
 
 
-def test_each_mode_has_a_deviation_of_its_own() -> None:
+def test_each_mode_has_its_own_standard_deviation() -> None:
     modes, stds = torch.tensor([[0.0], [10.0]]), torch.tensor([0.1, 2.0], dtype=torch.float64)
     samples = torch.tensor([[0.29], [0.31], [4.5], [15.9], [3.9]])
     mode, good = nearest_modes(samples, modes, stds)
@@ -82,7 +82,7 @@ def test_wasserstein_to_a_gaussian_of_one_point_is_its_mean_deviation() -> None:
 
 
 def test_wasserstein_to_a_mixture_is_the_area_between_distribution_functions() -> None:
-    """Against a sum over two million thin slices, with steps of the sample inside, beyond and between the modes."""
+    """Compared with a sum over two million thin slices, for samples inside, beyond and between the modes."""
     mixture = Mixture.of([-1.0, 2.0], [0.3, 0.6], [1.0, 2.0])
     samples = torch.tensor([-4.0, -1.1, -1.0, 0.4, 0.5, 2.2, 7.0], dtype=torch.float64)
     edges = torch.linspace(-12, 12, 2_000_001, dtype=torch.float64)
@@ -105,7 +105,7 @@ def test_sliced_wasserstein_of_a_shift() -> None:
     assert sliced_wasserstein(x, x) == 0
 
 
-def test_sliced_wasserstein_takes_samples_of_unlike_sizes() -> None:
+def test_sliced_wasserstein_takes_samples_of_different_sizes() -> None:
     x = normal((60, 2), "sizes").double()
     assert sliced_wasserstein(x, torch.cat([x, x]) + 1) == pytest.approx(sliced_wasserstein(x, x + 1))
 
@@ -136,12 +136,12 @@ ON_A_LINE, IN_A_PLANE = Mixture.of([0.0, 2.0], 0.5), Mixture.of([[0.0, 1.0]], 0.
         (lambda: oscillation(torch.empty(3, 0)), "T at least 2"),
     ],
 )
-def test_what_is_no_sample_has_no_number(call: Callable[[], object], message: str) -> None:
+def test_input_that_is_not_a_sample_is_refused(call: Callable[[], object], message: str) -> None:
     with pytest.raises(SparringError, match=message):
         call()
 
 
-def test_a_line_may_stand_in_a_column() -> None:
+def test_samples_on_a_line_may_be_a_column() -> None:
     assert wasserstein_1d(LINE[:, None], LINE + 1) == pytest.approx(1)
     assert wasserstein_to_mixture(LINE[:, None], ON_A_LINE) == wasserstein_to_mixture(LINE, ON_A_LINE)
 
