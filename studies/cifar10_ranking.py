@@ -1,11 +1,11 @@
-"""Does an evaluation rank two recipes the same way whatever z is, and are real test images far below both?
+"""Does an evaluation rank two recipes the same way for every z, and do real test images score far better than both?
 
     python studies/cifar10_ranking.py [--out runs/cifar10-ranking] [--steps 600] [--n 1000]
 
-Trains two recipes on CIFAR-10 for a few minutes (narrow networks, so the ranking says nothing about the methods at their
-real sizes), then measures each against the train split through EfficientNet-Lite0 at three seeds of z, and the test split
-against the train split in the same way. What is trained or measured is kept, so it goes on where it was stopped. Reads
-../shared/data/cifar10.zip.
+Trains two recipes on CIFAR-10 for a few minutes. The networks are narrow, so the ranking says nothing about the methods at
+full size. Then it compares each with the train split in the features of EfficientNet-Lite0, for three seeds of z, and the
+test split with the train split in the same way. Results are kept, so the same command continues after an interruption.
+Reads ../shared/data/cifar10.zip.
 """
 
 import argparse
@@ -49,7 +49,7 @@ def main() -> None:
     measured("real test images", run=DATA, images_split="test", seed=0)
     for recipe in RECIPES:
         train(recipe, arguments.out / recipe.replace("/", "-"), arguments.steps, found)
-    for seed in SEEDS:  # seed by seed, so that an early stop still compares
+    for seed in SEEDS:  # seed by seed, so that an early stop still allows a comparison
         for recipe in RECIPES:
             measured(f"{recipe}, z seed {seed}", run=arguments.out / recipe.replace("/", "-"), seed=seed)
     print(table(found))

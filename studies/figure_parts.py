@@ -1,4 +1,4 @@
-"""What the figures of docs/figures.md are drawn from and with: values of runs, pictures of samples, files."""
+"""Helpers for the figures of docs/figures.md: values of runs, pictures of samples, files."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from sparring.microscope.sections import section
 from sparring.report.plots import curves, image_grid, picture_rows, render
 
 OUT = ROOT / "docs" / "figures"
-N = 256  # images that a number of a diagnosis is of
+N = 256  # images per measurement of a diagnosis
 COLUMNS = 10
 
 Numbers = dict[str, Any]
@@ -34,7 +34,7 @@ def opened(name: str) -> OpenedRun:
 
 
 def measured(runs: dict[str, str], metric: str) -> Lines:
-    """A metric over the steps, of runs by the word in the legend."""
+    """A metric over the steps, for runs by their names in the legend."""
     found: Lines = {}
     for word, run in runs.items():
         rows = [row for row in read_rows(RUNS / run / "metrics.jsonl") if row["metric"] == metric]
@@ -43,7 +43,7 @@ def measured(runs: dict[str, str], metric: str) -> Lines:
 
 
 def logged(runs: dict[str, str], key: str) -> Lines:
-    """A value of the log over the steps."""
+    """A logged value over the steps."""
     found: Lines = {}
     for word, run in runs.items():
         rows = [row for row in read_rows(RUNS / run / "log.jsonl") if key in row]
@@ -61,19 +61,19 @@ def plotted(name: str, lines: Lines, title: str, ylabel: str, **more: Any) -> Nu
 
 
 def samples(name: str, run: str, *, rows: int = 4) -> Numbers:
-    """Samples that nobody chose; one class per column where there are classes."""
+    """Uncurated samples, with one class per column if there are classes."""
     images = opened(run).fake(rows * COLUMNS).pixels
     image_grid(images, OUT / f"{name}.png", columns=COLUMNS, scale=2)
     return {}
 
 
 def gained(both: ClassComparison) -> list[int]:
-    """Places of the classes that came nearer to their images, up to three, the most improved first."""
+    """Indices of at most three improved classes, the most improved first."""
     return [place for place in both.by_change()[:3] if both.second[place] < both.first[place]]
 
 
 def diversity(run: OpenedRun) -> Numbers:
-    """The mean distance between samples as a share of real images', within classes where there are any."""
+    """The mean distance between samples relative to that of real images, within classes if there are any."""
     numbers = section("diversity")([run], N).numbers[run.name]
     kind = "within_class" if run.conditional else "overall"
     found = {space: round(numbers[space][kind], 3) for space in ("pixels", "features")}
@@ -81,7 +81,7 @@ def diversity(run: OpenedRun) -> Numbers:
 
 
 def diversity_beside(name: str, runs: dict[str, str], *, rows: int = 2) -> Numbers:
-    """Samples of runs, and their diversity."""
+    """Samples of runs and their diversity."""
     found: Numbers = {}
     pictures = {}
     for word, run in ((word, opened(run)) for word, run in runs.items()):

@@ -1,6 +1,6 @@
-"""The runs behind docs/figures.md: small ones, so that all of them fit a night of one core.
+"""The runs behind docs/figures.md. They are small, so that all of them train in one night on one core.
 
-Each is a recipe made of parts, as `sparring train` takes it. What is trained already is kept; what was cut off goes on.
+Each is a recipe for `sparring train`. Finished runs are kept, interrupted ones continue.
 """
 
 from __future__ import annotations
@@ -25,18 +25,18 @@ Places = dict[str, str]
 ROOT = Path(__file__).resolve().parents[1]
 RUNS = ROOT / "runs" / "figures"
 CIFAR, TINY_IMAGENET = "cifar10", "tiny-imagenet"
-PLACES: Places = {  # of images that the package does not hold
+PLACES: Places = {  # paths of images that do not ship with the package
     CIFAR: "../shared/data/cifar10.zip",
     TINY_IMAGENET: "../shared/data/tiny-imagenet-32.zip",
 }
-STEPS = 720  # of most runs; those that others are compared with or start from take LONG
+STEPS = 720  # of most runs; runs that others are compared with or start from take LONG
 LONG = 1200
 EPS = 1 / 255
-NEGATIVES = (0, 3, 10)  # of NAT-GAN's Figure 6, in a batch of 32
+NEGATIVES = (0, 3, 10)  # per batch of 32, for NAT-GAN's Figure 6
 
 
 def _recipe(name: str, objective: dict[str, Any], *, cifar: bool = False, **changes: Any) -> dict[str, Any]:
-    """A narrow DCGAN on the embedded garments, or on CIFAR-10; keyword arguments replace dotted keys (`__` for a dot)."""
+    """A narrow DCGAN on the embedded garments or CIFAR-10. Keyword arguments replace dotted keys (`__` for a dot)."""
     garments = {"source": "fashion-mnist-10k", "split": "train", "size": 32, "channels": 1, "num_classes": 10}
     optimizer = {"lr": 4e-4, "betas": [0.5, 0.99]}
     recipe: dict[str, Any] = {
@@ -66,7 +66,7 @@ def _recipe(name: str, objective: dict[str, Any], *, cifar: bool = False, **chan
 
 
 def _sdp(name: str, weight: float | None, **changes: Any) -> dict[str, Any]:
-    """WGAN-GP, layer norm in D, one update of it a step; SDP with the paper's t and I_p shrunk to this length."""
+    """WGAN-GP with layer norm in D and one D update per step; SDP with the paper's t and I_p scaled to this length."""
     objective: dict[str, Any] = {"wasserstein": {}, "gradient_penalty": {"weight": 10.0}}
     if weight:
         objective["sdp"] = {"weight": weight, "t": round(0.03 * STEPS / 2), "I_p": round(0.05 * STEPS / 2), "k": 5}
@@ -79,7 +79,7 @@ def _sdp(name: str, weight: float | None, **changes: Any) -> dict[str, Any]:
 
 
 def _classes(name: str, objective: dict[str, Any], **changes: Any) -> dict[str, Any]:
-    """A conditional pair as the quickstart's: projection, spectral norm, hinge."""
+    """A conditional GAN like the quickstart: projection, spectral norm, hinge loss."""
     options: dict[str, Any] = {
         "generator__network__conditioning": "conditional_batch_norm",
         "discriminator__conditioning": "projection",
@@ -96,7 +96,7 @@ def _classes(name: str, objective: dict[str, Any], **changes: Any) -> dict[str, 
 
 
 def _as(name: str, term: dict[str, Any] | None, **changes: Any) -> dict[str, Any]:
-    """A plain DCGAN with the sigmoid loss, with or without AS-GAN; its warm-up is a fiftieth of the run."""
+    """A plain DCGAN with the non-saturating loss, with or without AS-GAN. The warm-up is a fiftieth of the run."""
     objective: dict[str, Any] = {"non_saturating": {}}
     if term is not None:
         objective["as_gan"] = {"eps": EPS, "warmup": STEPS // 50} | term
@@ -104,7 +104,7 @@ def _as(name: str, term: dict[str, Any] | None, **changes: Any) -> dict[str, Any
 
 
 def _learning(generator: float, discriminator: float, beta_1: float) -> dict[str, Any]:
-    """Learning rates, and the first moment's decay of both."""
+    """The learning rates, and beta1 for both networks."""
     betas = [beta_1, 0.99]
     return {
         "generator__optimizer": {"lr": generator, "betas": betas},
@@ -113,7 +113,7 @@ def _learning(generator: float, discriminator: float, beta_1: float) -> dict[str
 
 
 def _nat(name: str, negatives: int, *, cifar: bool) -> dict[str, Any]:
-    """NAT-GAN on the narrowed networks of AM-GAN; negatives are bags, or classes of Tiny ImageNet that CIFAR-10 has not."""
+    """NAT-GAN on narrow AM-GAN networks. Negatives are bags, or classes of Tiny ImageNet that CIFAR-10 does not have."""
     bags = {"source": "fashion-mnist-10k", "split": "train", "classes": ["bag"], "size": 32, "channels": 1}
     others = {"source": str(ROOT / PLACES[TINY_IMAGENET]), "split": "train", "classes": OTHERS}
     recipe = _recipe(
@@ -144,7 +144,7 @@ RESNET = {
     "steps": STEPS // 2,
     "evaluation__every": STEPS // 10,
 }
-COLLAPSING: dict[str, dict[str, Any]] = {  # settings under which plain GANs lose their diversity
+COLLAPSING: dict[str, dict[str, Any]] = {  # settings in which plain GANs lose their diversity
     name: changes | {"steps": 300, "evaluation": None, "checkpoint_every": 100}
     for name, changes in {
         "no-norm": NO_NORM | _learning(1e-3, 1e-3, 0.5),
@@ -199,13 +199,13 @@ RECIPES: dict[str, dict[str, Any]] = {
 
 
 def outside(name: str) -> list[str]:
-    """Which of `PLACES` a run is trained on."""
+    """The keys of `PLACES` that a run is trained on."""
     sources = {RECIPES[name].get(part, {}).get("source") for part in ("data", "negatives")}
     return [key for key, place in PLACES.items() if str(ROOT / place) in sources]
 
 
 def recipe_of(name: str, places: Places) -> dict[str, Any]:
-    """A run's recipe, with its images from other places where these are given."""
+    """A run's recipe, with the given paths of images."""
     recipe = dict(RECIPES[name])
     for key in set(outside(name)) & set(places):
         for part in ("data", "negatives"):
@@ -220,7 +220,7 @@ def is_trained(name: str) -> bool:
 
 
 def lacking(name: str, places: Places) -> str | None:
-    """Why a run cannot be trained, with the cure; None where it is there, or its images are."""
+    """Why a run cannot be trained, and what to do. None if it is trained or its images exist."""
     if is_trained(name) or not outside(name):
         return None
     recipe = recipe_of(name, places)
@@ -237,7 +237,7 @@ def print_note(text: str) -> None:
 
 
 def train(name: str, places: Places) -> Path | None:
-    """The folder of a run, trained if it is not there; None, with the reason on stderr, where that cannot be."""
+    """The folder of a run, which is trained if necessary. If that is impossible, None, with the reason on stderr."""
     recipe, folder = recipe_of(name, places), RUNS / name
     if is_trained(name):
         return folder
@@ -263,7 +263,7 @@ def train(name: str, places: Places) -> Path | None:
 
 
 def asked(words: Sequence[str] | None, about: str, names: Iterable[str]) -> tuple[list[str], Places]:
-    """The names on a command line, all where there are none, and the places of images that it gives."""
+    """The names (default: all) and the paths of images on a command line."""
     names = list(names)
     parser = argparse.ArgumentParser(description=about)
     parser.add_argument("names", nargs="*", metavar="NAME", choices=names, help=f"{', '.join(names)}; all by default")
@@ -276,7 +276,7 @@ def asked(words: Sequence[str] | None, about: str, names: Iterable[str]) -> tupl
 
 
 def main(words: Sequence[str] | None = None) -> int:
-    """Train the named runs, all by default, one after the other on one thread; 1 where one could not be trained."""
+    """Train the named runs (default: all) one after the other on one thread. Returns 1 if one cannot be trained."""
     torch.set_num_threads(1)
     names, places = asked(words, "Train the runs behind docs/figures.md.", RECIPES)
     reasons = {name: lacking(name, places) for name in names}

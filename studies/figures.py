@@ -1,10 +1,11 @@
-"""The counterparts of the papers' result figures, drawn from small runs made here: docs/figures/*.png and their numbers.
+"""Draw the counterparts of the papers' result figures from small runs: docs/figures/*.png and their numbers.
 
-    python studies/figures.py                 # trains what is missing (about an hour on a core), draws all
-    python studies/figures.py as-gan-2        # one figure, with the runs that it needs
-    python studies/figures.py --help          # all names, and where images that the package does not hold are taken from
+    python studies/figures.py                 # train what is missing (about an hour on one core) and draw all figures
+    python studies/figures.py as-gan-2        # draw one figure, and train the runs that it needs
+    python studies/figures.py --help          # list all names, and the paths of images that do not ship with the package
 
-Goes on where it was stopped; runs stand in runs/figures. Then `python studies/figures_page.py` writes docs/figures.md anew.
+Continues after an interruption. Runs are in runs/figures. Afterwards, `python studies/figures_page.py` rewrites
+docs/figures.md.
 """
 
 from __future__ import annotations
@@ -46,7 +47,7 @@ from sparring.microscope.spectrum import spectra as spectra_of
 from sparring.report.plots import bars, curves, from_zero, picture_rows
 from sparring.version import commit
 
-TRAINED_APART = dict.fromkeys(("nat-1", "nat-4"), ("nat-classifiers",))  # of classifiers, trained on the way
+TRAINED_APART = dict.fromkeys(("nat-1", "nat-4"), ("nat-classifiers",))  # classifiers, trained with the figure
 
 # --- SDP ---
 LAMBDAS = {"0": "wgan-gp"} | {f"{w:g}": f"wgan-gp-sdp-{w:g}" for w in (0.01, 0.03, 0.05, 0.1)}
@@ -315,7 +316,7 @@ def nat_6() -> Numbers:
 
 
 def trained_at(runs: tuple[str, ...]) -> str | None:
-    """The commits that the runs were trained at; this one where a figure's runs are made on the spot."""
+    """The commits of the runs, or the current commit if a figure makes its own runs."""
     if not runs:
         return commit()
     return ", ".join(sorted({json.loads((RUNS / run / "recipe.json").read_text())["commit"] for run in runs}))
@@ -352,9 +353,9 @@ FIGURES: dict[str, tuple[Callable[[], Numbers], tuple[str, ...]]] = {
 
 
 def main(words: Sequence[str] | None = None) -> int:
-    """Draw the named figures, all by default; numbers go to docs/figures/numbers.json with date, commit and hardware.
+    """Draw the named figures (default: all). Numbers go to docs/figures/numbers.json with date, commit and hardware.
 
-    Images that are missing are found before anything is trained. 1 where a figure was not drawn.
+    Missing images are reported before anything is trained. Returns 1 if a figure was not drawn.
     """
     torch.set_num_threads(1)
     names, places = asked(words, "Draw the counterparts of the papers' figures.", FIGURES)
@@ -376,7 +377,7 @@ def main(words: Sequence[str] | None = None) -> int:
 
 
 def draw_one(name: str) -> None:
-    """Draw a figure whose runs are there, and keep its numbers."""
+    """Draw a figure whose runs exist, and record its numbers."""
     draw, runs = FIGURES[name]
     numbers = draw()
     path = OUT / "numbers.json"

@@ -1,22 +1,21 @@
 #!/usr/bin/env python
-"""Every method for 300 steps on real images, at a fraction of its paper's width: does it train at all?
+"""Train every method for 300 steps on real images, at a fraction of its paper's width: does it train at all?
 
-    python studies/methods_300_steps.py                 # all cases without a result; each is kept as soon as it is done
-    python studies/methods_300_steps.py --only sdp      # cases whose name holds this
+    python studies/methods_300_steps.py                 # run all cases that have no result yet
+    python studies/methods_300_steps.py --only sdp      # run cases with this in their name
     python studies/methods_300_steps.py --table         # write the table into docs/methods/index.md
 
-A case is a shipped recipe shortened to 300 steps with its starts, warm-ups and decays (`scale`), so that its method acts
-from an early step, on two sets: the embedded garments, and CIFAR-10 from ../shared/data/cifar10.zip where that is there.
-Eight of the ten classes are the data; the other two are the negatives, where a method takes some.
+A case is a shipped recipe shortened to 300 steps, including its starts, warm-ups and decays (`scale`), so that its method
+acts early. There are two data sets: the embedded garments, and CIFAR-10 from ../shared/data/cifar10.zip if it exists. Eight
+of the ten classes are the data. The other two are negatives, for methods that use them.
 
-Measured before the first step and after the last, on 1,000 samples against 2,000 training images:
-- spread: the standard deviation over samples, averaged over places and channels, of images in [-1, 1] averaged over 4x4
-  pixels, so that noise from pixel to pixel, of which an untrained network makes much, is no diversity; `pixel spread` is the
-  same of the pixels themselves;
-- distance: the Frechet distance of features. On the garments `fashion-FD`, of the embedded classifier; on CIFAR-10
-  `pixel-FD`, of the images averaged over 4x4 pixels (192 numbers): no Inception, and comparable with nothing elsewhere.
+Two quantities are measured before the first step and after the last, on 1,000 samples and 2,000 training images:
+- spread: the standard deviation over samples, averaged over positions and channels. Images in [-1, 1] are first averaged
+  over 4x4 pixels, so that the pixel noise of an untrained network does not count as diversity. `pixel spread` skips this.
+- distance: the Frechet distance of features. On the garments it is `fashion-FD`, with the embedded classifier. On CIFAR-10
+  it is `pixel-FD`, on images averaged over 4x4 pixels (192 numbers). It does not use Inception; do not compare it elsewhere.
 
-300 steps at this width say that a method runs, acts and learns. They do not say which method is better.
+300 steps at this width show that a method runs, acts and learns. They do not show which method is better.
 """
 
 from __future__ import annotations
@@ -57,7 +56,7 @@ WIDTHS = {"amgan": 12, "dcgan": 12, "r3gan": 12, "sagan": 6, "sngan_cnn": 6}
 
 @dataclass(frozen=True)
 class Case:
-    """A method: the recipe it stands in, and what is changed there beside size and length."""
+    """A method: its recipe, and the overrides in addition to size and length."""
 
     method: str
     recipe: str
@@ -68,7 +67,7 @@ K_PLUS_ONE = {"objective.non_saturating": None, "objective.k_plus_one": {}}
 NAT_GAN = {"objective.non_saturating": None, "objective.nat_gan": {}}
 NEGATIVES = {**NAT_GAN, "negatives": "held-out classes", "objective.negatives": {}}
 R3GAN = {
-    "generator.ema": 0.98,  # over 50 steps: with the recipe's 0.999 it is mostly the untrained generator
+    "generator.ema": 0.98,  # with the recipe's 0.999 the average would be mostly the untrained generator
     "generator.optimizer.lr": 1e-3,  # few steps
     "discriminator.optimizer.lr": 1e-3,
     "objective.r1.weight": 0.5,  # at 16 images a batch instead of 512
@@ -99,7 +98,7 @@ CASES = [
 
 @dataclass(frozen=True)
 class Images:
-    """A set: its data and negatives, and how images of it become features."""
+    """A data set: its images and negatives, and how images become features."""
 
     name: str
     distance: str
@@ -114,7 +113,7 @@ def pooled_pixels(images: Tensor) -> Tensor:
 
 
 def sets() -> list[Images]:
-    """The embedded garments, and CIFAR-10 where it is."""
+    """The embedded garments, and CIFAR-10 if it exists."""
     extractor = FashionExtractor()
 
     def fashion(images: Tensor) -> Tensor:
@@ -138,7 +137,7 @@ def sets() -> list[Images]:
 
 
 def recipe_of(case: Case) -> Recipe:
-    """The case's recipe at a reduced width over 300 steps."""
+    """The recipe of a case, with reduced width and 300 steps."""
     full = Recipe.load(case.recipe)
     width = WIDTHS[full.generator.network.kind]
     changes = {
@@ -154,7 +153,7 @@ def recipe_of(case: Case) -> Recipe:
 
 
 def look(state: TrainingState, images: Images, reference: Tensor) -> dict[str, float]:
-    """Spread and distance of the generator that is evaluated."""
+    """Spread and distance of the evaluated generator."""
     generator = state.evaluated_generator
     sample = sampler_of(generator, state.recipe.generator.latent_size, images.real.num_classes, SEED)
     made = torch.cat([sample(start, 250) for start in range(0, SAMPLES, 250)])
@@ -168,7 +167,7 @@ def spread(values: Tensor) -> float:
 
 
 def run(case: Case, images: Images) -> dict[str, Any]:
-    """Train a case; its numbers before and after, and each term's raw value over the first and the last 50 steps."""
+    """Train a case. Returns its numbers before and after, and each term's raw value over the first and last 50 steps."""
     torch.manual_seed(SEED)
     recipe = recipe_of(case)
     real, whole = images.real, images.real
@@ -187,7 +186,7 @@ def run(case: Case, images: Images) -> dict[str, Any]:
     while state.step < recipe.steps:
         train_step(state)
         if state.step % 50 == 0:
-            ticks.append(state.ledger.tick())  # raises where a value is not finite
+            ticks.append(state.ledger.tick())  # raises if a value is not finite
     after = look(state, images, reference)
     return {
         "method": case.method,
@@ -213,7 +212,7 @@ def nearer(before: dict[str, float], after: dict[str, float], real: float) -> bo
 
 
 def where() -> dict[str, str]:
-    """Date, commit, hardware and command of a number."""
+    """Date, commit, hardware and command of a result."""
     git = ["git", "-C", str(ROOT), "describe", "--always", "--dirty", "--abbrev=12"]
     commit = subprocess.run(git, capture_output=True, text=True, check=False).stdout.strip()
     hardware = f"{platform.machine()} CPU, {torch.get_num_threads()} thread, torch {torch.__version__}"
@@ -241,7 +240,7 @@ def table(rows: list[dict[str, Any]]) -> str:
 
 
 def write_table(rows: list[dict[str, Any]]) -> None:
-    """Put the table between its marks in the index of the methods."""
+    """Write the table between its marks in the index of the methods."""
     start, end = "<!-- 300 steps -->", "<!-- end of 300 steps -->"
     text = INDEX.read_text()
     head, _, rest = text.partition(start)

@@ -1,4 +1,4 @@
-"""NAT's figures: 1 and 4 of the demo's classifiers, 3 and 5 of a fight on a line, whose runs take seconds each."""
+"""NAT's figures: 1 and 4 show the demo's classifiers, 3 and 5 show training on a line, which takes seconds."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from sparring.toy import ToyResult, ToyRun
 from sparring.toy import run as toy_run
 from sparring.toy.yardsticks import steps_to_reach
 
-SHOWN = 4  # bags that nobody chose: the first of the test images
-MOMENTS = (40, 150, 400, 1000)  # of a fight on a line, in steps
+SHOWN = 4  # uncurated bags: the first of the test images
+MOMENTS = (40, 150, 400, 1000)  # steps of training on a line
 LEVEL = 0.25  # of Wasserstein-1, half of the data's standard deviation
 
 
 def classifiers() -> dict[str, Any]:
-    """The demo's plain and NAT classifier, trained if they are not there."""
+    """The demo's plain and NAT classifiers, trained if they do not exist."""
     folder = RUNS / "nat-classifiers"
     if not (folder / "report.html").is_file():
         train_classifier("nat/demo", ["threads=1"], out=folder, resume=folder.is_dir())
@@ -38,12 +38,12 @@ def classifiers() -> dict[str, Any]:
 
 
 def bags() -> PackedImages:
-    """Pictures that neither classifier saw, of a kind that NAT saw as negatives."""
+    """Images that neither classifier saw, of a class that NAT saw as negatives."""
     return sparring.load_images("fashion-mnist-10k", split="test", size=32, channels=1).select_classes(["bag"])
 
 
 def predictions(path: Path) -> dict[str, Any]:
-    """Figure 1: what either says of a picture of none of its classes, all probabilities."""
+    """Figure 1: all predicted probabilities for images that belong to no class."""
     from matplotlib.figure import Figure
 
     images = bags()
@@ -74,7 +74,7 @@ def predictions(path: Path) -> dict[str, Any]:
 
 
 def confidences(path: Path) -> dict[str, Any]:
-    """Figure 4: the largest probabilities on all of the bags."""
+    """Figure 4: the largest probabilities on all bags."""
     found = {
         word: judge(saved.module, bags()).softmax(1).max(1).values.tolist() for word, saved in classifiers().items()
     }
@@ -90,7 +90,7 @@ def fight(folder: Path | None = None) -> ToyResult:
 
 
 def moments(path: Path) -> dict[str, Any]:
-    """Figure 3: densities and D's answer at four moments."""
+    """Figure 3: densities and D's output at four moments."""
     from matplotlib.figure import Figure
 
     result = fight()
@@ -137,7 +137,7 @@ def _moment(axes: Any, world: Any, run: ToyRun, step: int) -> None:
 
 
 def comparison(still: Path, distances: Path) -> dict[str, Any]:
-    """Figure 5: both at the end, and their distances to the data over training."""
+    """Figure 5: both runs at the end, and their distances to the data over training."""
     with tempfile.TemporaryDirectory() as folder:
         result = fight(Path(folder))
         shutil.copy(Path(folder) / "still.png", still)
