@@ -114,8 +114,12 @@ def test_a_damaged_or_foreign_generator_file_is_refused(run, tmp_path):
         (tmp_path / "bad.safetensors").write_bytes(bad)
         with pytest.raises(SparringError, match=part):
             sparring.load(tmp_path / "bad.safetensors")
-    from safetensors.torch import save_file
+    from safetensors.torch import load, save_file
 
+    described = {k: v for k, v in sparring.load(run).description.items() if k != "latent_size"}
+    save_file(load(Path(path).read_bytes()), tmp_path / "lacks.safetensors", {"sparring": json.dumps(described)})
+    with pytest.raises(SparringError, match="latent_size is a whole number"):
+        sparring.load(tmp_path / "lacks.safetensors")
     save_file({"w": torch.ones(1)}, tmp_path / "other.safetensors")
     with pytest.raises(SparringError, match="was not written by sparring"):
         sparring.load(tmp_path / "other.safetensors")

@@ -108,6 +108,10 @@ def test_a_broken_link(tmp_path):
     os.symlink(tmp_path / "gone.png", folder / "1.png")
     with pytest.raises(SparringError, match=r"cannot read '.*1\.png': No such file or directory \(a broken link\?\)"):
         load(folder)
+    (folder / "1.png").unlink()
+    os.symlink("1.png", folder / "1.png")
+    with pytest.raises(SparringError, match=r"cannot read '.*1\.png': Too many levels of symbolic links"):
+        load(folder)
 
 
 def test_a_folder_or_zip_without_read_permission(tmp_path, monkeypatch):

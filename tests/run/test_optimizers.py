@@ -64,6 +64,20 @@ def test_state_goes_to_the_name_and_shape_that_it_belongs_to():
     assert moment.data_ptr() != optimizer.state[old[0].weight]["exp_avg"].data_ptr()
 
 
+@pytest.mark.parametrize("wrong", [torch.zeros(2), torch.zeros(4, 3, dtype=torch.complex64), None, 5, {}])
+@pytest.mark.parametrize("key", ["step", "exp_avg"])
+def test_state_of_another_type_or_shape_finds_no_place(key, wrong):
+    network = _network()
+    optimizer = make_optimizer(network, Optimizer())
+    _train(network, optimizer, 0.1)
+    state = state_by_name(optimizer, network)
+    name = next(iter(state))
+    state[name][key] = wrong
+    again = make_optimizer(network, Optimizer())
+    assert load_state_by_name(again, network, state) == [name]
+    _train(network, again, 0.1)
+
+
 def test_another_kind_of_optimiser_starts_afresh():
     network = _network()
     adam = make_optimizer(network, Optimizer())

@@ -43,6 +43,7 @@ class Kind:
     run: Callable[..., Any]
     recipe: dict[str, Any]
     fields: tuple[str, ...]
+    wrong: dict[str, Any]  # parts of a checkpoint of another type or shape
     product: str
     bad: dict[str, Any]  # a change that ends in no number
 
@@ -64,6 +65,11 @@ KINDS = {
         sparring.train,
         tiny_recipe(steps=6, checkpoint_every=2),
         ("generator", "optimizers", "ledger", "updates"),
+        {
+            "updates": torch.ones(2),
+            "ledger": {"keys": [1], "steps": ["a"], "values": [None]},
+            "optimizers": {"generator": {}, "discriminator": {"heads.score.weight": {"step": None}}},
+        },
         "generator.safetensors",
         {"discriminator.optimizer": {"kind": "sgd", "lr": 1e30}},
     ),
@@ -72,6 +78,7 @@ KINDS = {
         sparring.train_classifier,
         {**CLASSIFIER, "steps": 6, "checkpoint_every": 2},
         ("modules", "optimizer", "sums"),
+        {"sums": torch.ones(1), "optimizer": {"network.linear.weight": {"momentum_buffer": 5}}},
         "classifier.safetensors",
         {"optimizer.lr": 1e30},
     ),
@@ -203,8 +210,10 @@ def test_a_checkpoint_with_a_missing_field_is_passed_over(kind, tmp_path):
     kind.stop(tmp_path / "run", 5, kill)
     path = tmp_path / "run" / "checkpoints" / "step-000004.pt"
     good = load_checkpoint(path)
-    for missing in kind.fields:
-        save_checkpoint(path, {key: value for key, value in good.items() if key != missing})
+    wrong = [{key: value for key, value in good.items() if key != missing} for missing in kind.fields]
+    wrong += [{**good, key: value} for key, value in kind.wrong.items()]
+    for state in wrong:
+        save_checkpoint(path, state)
         with pytest.raises(SparringError, match=r"step-000004.pt (does not fit this run.*--resume-from 2|is damaged)"):
             kind.train(tmp_path / "run", resume_from=4, progress=Hit(5, kill))
     notes: list[str] = []

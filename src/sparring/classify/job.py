@@ -130,8 +130,9 @@ class ClassifierJob:
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self.step = int(state["step"])
         self._whole.load_state_dict(state["modules"])
-        load_state_by_name(self.optimizer, self._whole, state["optimizer"])
-        self.sums = state["sums"].to(self.device)
+        if left := load_state_by_name(self.optimizer, self._whole, state["optimizer"]):
+            raise ValueError(f"the optimiser has another state for {left[0]}")
+        self.sums = state["sums"].reshape(self.sums.shape).to(self.sums)
 
     def marks(self, progress: Progress) -> Iterable[Callable[[], None]]:
         return ()

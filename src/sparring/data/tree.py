@@ -137,11 +137,11 @@ def _folder(root: Path) -> Tree:
             path = prefix + entry.name
             if is_junk(entry.name):
                 continue
-            if entry.is_dir():
-                folders.add(path)
-                pending.append(path + "/")
-                continue
             try:
+                if entry.is_dir():  # which follows links, and raises for one that leads to itself
+                    folders.add(path)
+                    pending.append(path + "/")
+                    continue
                 status = entry.stat()
             except OSError as error:
                 raise SparringError(f"cannot read '{root / path}': {error.strerror} (a broken link?)") from error

@@ -250,13 +250,13 @@ def _check_description(description: dict[str, Any]) -> None:
         "image_size": (1, SIDE),
         "image_channels": (1, SIDE),
     }
-    given = description["given"]
+    given, needed = description["given"], ("latent_size", "num_classes")
     fits = isinstance(network, dict) and isinstance(network["kind"], str) and isinstance(network["options"], dict)
     if not (fits and isinstance(given, dict)):
         raise ValueError("network is a mapping of kind and options, given one of what it was built with")
     for where in (description, given):
         for key, (least, most) in counts.items():
-            value = where.get(key, least)
+            value = where.get(key, None if key in needed and where is description else least)
             if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
                 raise ValueError(f"{key} is a whole number from {least} to {most:,}, got {value!r:.60}")
     named = isinstance(names, list) and all(isinstance(name, str) for name in names)

@@ -55,15 +55,17 @@ def load_state_by_name(
     left = []
     for name, values in state.items():
         parameter = parameters.get(name)
-        shapes = [v.shape for v in values.values() if isinstance(v, Tensor) and v.ndim]
-        if parameter is None or set(values) != wanted or any(shape != parameter.shape for shape in shapes):
+        if parameter is None or set(values) != wanted or not all(_fits(*item, parameter) for item in values.items()):
             left.append(name)
             continue
-        optimizer.state[parameter] = {
-            key: _placed(value, parameter, fused) if isinstance(value, Tensor) else value
-            for key, value in values.items()
-        }
+        optimizer.state[parameter] = {key: _placed(value, parameter, fused) for key, value in values.items()}
     return left
+
+
+def _fits(key: str, value: Any, parameter: Tensor) -> bool:
+    """Whether it is what an optimiser keeps under that key: real numbers of the parameter's shape, or its count of steps."""
+    shape = torch.Size() if key == "step" else parameter.shape
+    return isinstance(value, Tensor) and value.is_floating_point() and value.shape == shape
 
 
 def _placed(value: Tensor, parameter: Tensor, fused: bool) -> Tensor:

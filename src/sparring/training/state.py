@@ -153,13 +153,17 @@ class TrainingState:
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Raises TypeError or ValueError for a state that is not of such a run, and what torch does."""
         self.step, self.updates = state["step"], state["updates"]
+        if not isinstance(self.updates, int):
+            raise TypeError(f"updates is {type(self.updates).__name__}")
         self.generator.load_state_dict(state["generator"])
         self.discriminator.load_state_dict(state["discriminator"])
         if self.average is not None:
             self.average.module.load_state_dict(state["average"])
         for player, optimizer in self.optimizers.items():
-            load_state_by_name(optimizer, getattr(self, player), state["optimizers"][player])
+            if left := load_state_by_name(optimizer, getattr(self, player), state["optimizers"][player]):
+                raise ValueError(f"the {player}'s optimiser has another state for {left[0]}")
         for name, memory in state["memory"].items():
             self.objective.memory[name] = {key: value.to(self.runtime.device) for key, value in memory.items()}
         self.term_log.load_state_dict(state["ledger"])

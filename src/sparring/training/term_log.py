@@ -83,6 +83,9 @@ class TermLog:
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self._keys, self._steps, self._settled = list(state["keys"]), list(state["steps"]), list(state["values"])
+        for key, step, value in zip(self._keys, self._steps, self._settled, strict=True):
+            if not (isinstance(key, str) and isinstance(step, int) and isinstance(value, float)):
+                raise TypeError(f"the log holds {key!r:.40}, {step!r:.40}, {value!r:.40}")
         self._pending = []
 
 
