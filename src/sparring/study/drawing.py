@@ -7,6 +7,7 @@ one more function, a line in KINDS and its name in `plan.Figure`.
 from __future__ import annotations
 
 import statistics
+import textwrap
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 WIDTH = 4.6  # inches: words stay readable on a phone
 TOGETHER = 5  # rows of curves over one pair of axes
+LABEL = 22  # characters of a line of a row's label
 STEEP = 4  # largest over smallest value, from which an axis is logarithmic
 SHIFTS = (-0.2, 0.1, -0.1, 0.2, 0.0)  # of neighbouring dots, so that equal ones are seen apart
 
@@ -36,7 +38,7 @@ def dots(table: Table, figure: Figure, folder: Path) -> Drawing:
         title=figure.title or f"{metric}, a dot for each seed",
         xlabel=metric,
         ylabel="",
-        size=(WIDTH, 0.75 + 0.32 * len(cells)),
+        size=(WIDTH, 0.75 + sum(max(0.32, 0.15 * (1 + _wrapped(cell.row).count("\n"))) for cell in cells)),
     )
     values = [value for cell in cells for value in cell.seeds.values()]
     if _is_steep(values):
@@ -53,7 +55,7 @@ def dots(table: Table, figure: Figure, folder: Path) -> Drawing:
             transform = axes.get_yaxis_transform()
             axes.plot([edge] * len(at), at, "x", color=COLOURS[1], markersize=6, transform=transform, clip_on=False)
         axes.set_xlabel(f"{metric} (x: failed)", color=INK, fontsize=9)
-    axes.set_yticks(range(len(cells)), [cell.row for cell in cells], fontsize=8)
+    axes.set_yticks(range(len(cells)), [_wrapped(cell.row) for cell in cells], fontsize=8)
     axes.set_ylim(len(cells) - 0.4, -0.6)
     return drawing
 
@@ -93,7 +95,7 @@ def bars(table: Table, figure: Figure, folder: Path) -> Drawing:
             axes.bar(place, cell.spread.mean, 0.7, color=COLOURS[0], alpha=0.55)
             axes.errorbar(place, cell.spread.mean, [[low], [high]], color=INK, capsize=3)
             axes.plot([place] * len(cell.seeds), list(cell.seeds.values()), "o", color=INK, markersize=3)
-    axes.set_xticks(range(len(cells)), [cell.row for cell in cells], fontsize=8, rotation=35, ha="right")
+    axes.set_xticks(range(len(cells)), [_wrapped(cell.row) for cell in cells], fontsize=8, rotation=35, ha="right")
     axes.grid(False, axis="x")
     return drawing
 
@@ -185,6 +187,11 @@ def _cells(table: Table, figure: Figure) -> tuple[str, list[Cell]]:
         raise SparringError(f"no run was measured by '{wanted:.60}': {nearest(wanted, table.metrics)}")
     by_row = {cell.row: cell for cell in table.metrics[heading]}
     return heading, [by_row[row] for row in figure.rows or by_row if row in by_row]
+
+
+def _wrapped(label: str) -> str:
+    """A row's label in up to three lines, beside or below axes that must stay wide."""
+    return "\n".join(textwrap.wrap(label, LABEL, max_lines=3, placeholder=" ..."))
 
 
 def _parts(labels: Sequence[str]) -> list[tuple[str, ...]]:

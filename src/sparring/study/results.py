@@ -17,8 +17,9 @@ from sparring.errors import SparringError
 from sparring.files import read_rows
 from sparring.limits import DESCRIPTION_BYTES, DESCRIPTION_NODES, RECIPE_BYTES
 from sparring.parsing import read_json
-from sparring.recipe.files import flat, kind_of
-from sparring.study.recipe_hash import WORDS_ABOUT, recipe_hash
+from sparring.recipe.files import kind_of
+from sparring.study.labels import labels_of
+from sparring.study.recipe_hash import recipe_hash
 
 FILE = "results.jsonl"
 LAST = 3  # measurements whose mean is a run's number
@@ -187,14 +188,17 @@ def of_classifier(found: Mapping[str, Any], criterion: str) -> dict[str, Any]:
 def of_runs(folders: Iterable[Path | str]) -> list[Result]:
     """Results of runs that exist, GANs' or classifiers', labelled by their recipe's name.
 
-    Groups of one name that differ in more than the seed are told apart by what differs, as in "hinge, objective.sdp.k=5".
-    Raises SparringError for a folder that holds no run.
+    Groups of one name that differ in more than the seed are told apart by what differs, as in "hinge, sdp.k=5". Raises
+    SparringError for a folder that holds no run, and for two runs of one recipe and seed, which are one measurement.
     """
     runs = [(Path(folder), _facts(Path(folder))) for folder in folders]
     recipes: dict[str, Mapping[str, Any]] = {}
-    for _, facts in runs:
-        recipes.setdefault(recipe_hash(facts["recipe"]), facts["recipe"])
-    labels = _labels(recipes)
+    first: dict[tuple[str, Any], Path] = {}
+    for folder, facts in runs:
+        recipes.setdefault(key := recipe_hash(facts["recipe"]), facts["recipe"])
+        if (other := first.setdefault((key, facts["recipe"].get("seed")), folder)) is not folder:
+            raise SparringError(f"{other} and {folder} are runs of the same recipe and seed: leave one out")
+    labels = labels_of(recipes)
     return [_of_run(folder, facts, labels[recipe_hash(facts["recipe"])]) for folder, facts in runs]
 
 
@@ -206,22 +210,6 @@ def _facts(folder: Path) -> dict[str, Any]:
     if not isinstance(facts, dict) or not isinstance(facts.get("recipe"), dict):
         raise SparringError(f"{path} is damaged: its recipe is not a mapping")
     return facts
-
-
-def _labels(recipes: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
-    """A name for each recipe: its own, with the settings in which it differs from others of that name."""
-    labels = {}
-    for key, recipe in recipes.items():
-        namesakes = [flat(other) for other in recipes.values() if other.get("name") == recipe.get("name")]
-        own = flat(recipe)
-        differing = [
-            f"{name}={own.get(name)}"
-            for name in dict.fromkeys(name for other in namesakes for name in other)
-            if name.partition(".")[0] not in WORDS_ABOUT
-            and any(other.get(name) != own.get(name) for other in namesakes)
-        ]
-        labels[key] = ", ".join([str(recipe.get("name", "unnamed")), *differing])
-    return labels
 
 
 def _of_run(folder: Path, facts: Mapping[str, Any], label: str) -> Result:
