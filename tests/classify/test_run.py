@@ -96,7 +96,7 @@ def test_other_negatives_or_none_of_the_images_are_refused_on_resume(run, withou
     with pytest.raises(SparringError, match="started on other images: those of 'negatives' have changed"):
         other = {**given(), "negatives": pictures(24, ("bottom",), seed=9)}
         train_classifier(TINY, CHANGES, out=run.folder, resume=True, **other)
-    with pytest.raises(SparringError, match=r"came from Python \(python:PackedImages\): give them again"):
+    with pytest.raises(SparringError, match=r"came from Python \(python:PackedImages\): pass them again"):
         train_classifier(run.folder, resume=True)
 
 

@@ -16,12 +16,12 @@ from sparring.classify.probes import PREFIX, MissingProbeError, load_sklearn
 from sparring.classify.recipe import ClassifierRecipe, Images
 from sparring.data.negatives import noise_batch, parse_noise
 from sparring.data.packed import PackedImages
-from sparring.data.sources import load, splits_of
+from sparring.data.sources import splits_of
 from sparring.data.torchvision_sets import BARE_NAMES
 from sparring.errors import SparringError
-from sparring.messages import Note, counted, in_recipe, spelling
+from sparring.messages import Note, counted
 from sparring.randomness import generator_for
-from sparring.run.data import FROM_PYTHON
+from sparring.run.data import load_data
 
 ClassesByImage = Mapping[str, Mapping[bytes, str]]
 HELD_OUT = 0.1  # of the positives, for testing, where the data have no test split
@@ -94,8 +94,7 @@ def load_classifier_data(
     known = _classes_by_image({"training": train, "validation": validation, "test": tested})
     negative = None
     if recipe.negatives is not None or negatives is not None:
-        with spelling(in_recipe("negatives")):
-            negative = _load_others(recipe, recipe.negatives or Images(), note, negatives, whole)
+        negative = _load_others(recipe, "negatives", recipe.negatives or Images(), note, negatives, whole)
         _check_negatives(recipe, negative, train, known, warn)
     measured = _load_probes(recipe, probes or {}, whole, negative, tested, warn)
     for probe in measured:
@@ -122,8 +121,7 @@ def split_off(packed: PackedImages, share: float, seed: int, purpose: str) -> tu
 
 
 def _load_positives(recipe: ClassifierRecipe, note: Note, given: Any) -> PackedImages:
-    with spelling(in_recipe("data")):
-        packed = _load(recipe.data, note, given, recipe.data.size, recipe.data.channels)
+    packed = load_data(recipe.data, note, given)
     _ = packed.size  # square, or an error that says how
     labels = packed.require_labels("a classifier")
     if int((labels < 0).sum()):
@@ -151,8 +149,7 @@ def _train_and_test(
             note(f"{whole.name} has no test split: a tenth of each class is held out; test.split=... names one")
             return split_off(whole, HELD_OUT, recipe.seed, "test")
         wanted = Images(split=split)
-    with spelling(in_recipe("test")):
-        tested = _load_others(recipe, wanted or Images(), note, test, whole, same_classes=True)
+    tested = _load_others(recipe, "test", wanted or Images(), note, test, whole)
     labels = tested.require_labels("testing a classifier")
     if len(labels) and not 0 <= int(labels.min()) <= int(labels.max()) < whole.num_classes:
         raise SparringError(
@@ -174,60 +171,33 @@ def _test_split(source: str) -> str | None:
     return next((name for name in ("test", "val", "valid", "validation") if name in found), None)
 
 
-def _load(images: Images, note: Note, given: Any, size: int | None, channels: int | None) -> PackedImages:
-    if given is None and (images.source or "").startswith(FROM_PYTHON):
-        raise SparringError(
-            f"this run's images came from Python ({images.source}): give them again to sparring.train_classifier, or name "
-            "another source"
-        )
-    return load(
-        images.source if given is None else given,
-        split=images.split,
-        size=size,
-        channels=channels,
-        classes=images.classes,
-        class_order=images.class_order,
-        renumber=images.renumber,
-        skip_unreadable=images.skip_unreadable,
-        download=images.download,
-        note=note,
-    )
-
-
 def _load_others(
-    recipe: ClassifierRecipe,
-    images: Images,
-    note: Note,
-    given: Any,
-    positives: PackedImages,
-    *,
-    same_classes: bool = False,
+    recipe: ClassifierRecipe, part: str, images: Images, note: Note, given: Any, positives: PackedImages
 ) -> PackedImages:
     """Images that fit beside the positives; without a source of their own they come from the positives' source."""
-    images = images.model_copy(update={"download": images.download or recipe.data.download})
-    if images.source is None and given is None:
-        named = list(positives.class_names) if recipe.data.renumber else recipe.data.classes
-        classes = images.classes or (named if same_classes else None)
-        if classes is None and not same_classes:
-            raise SparringError(
-                "negatives and probes without a source are held-out classes of the data: name them with classes=[...]"
-            )
-        images = images.model_copy(
-            update={
-                "source": recipe.data.source,
-                "class_order": images.class_order or recipe.data.class_order,
-                "classes": classes,
-                "split": images.split or positives.split,
-            }
+    like = {"size": positives.size, "channels": positives.channels, "download": images.download or recipe.data.download}
+    if images.source is not None or given is not None:
+        return load_data(images, note, given, part=part, **like)
+    classes = images.classes or None
+    if classes is None and part == "test":
+        classes = list(positives.class_names) if recipe.data.renumber else recipe.data.classes
+    elif classes is None:
+        raise SparringError(
+            "negatives and probes without a source are held-out classes of the data: name them with classes=[...]"
         )
-        try:
-            return _load(images, note, None, positives.size, positives.channels)
-        except SparringError as error:
-            raise SparringError(
-                f"{error}. Negatives, probes and test images that name no source are classes of the data: give "
-                "negatives=SOURCE, and probes=null or probes.NAME=SOURCE"
-            ) from None
-    return _load(images, note, given, positives.size, positives.channels)
+    own = {
+        "source": recipe.data.source,
+        "class_order": images.class_order or recipe.data.class_order,
+        "classes": classes,
+        "split": images.split or positives.split,
+    }
+    try:
+        return load_data(images.model_copy(update=own), note, part=part, **like)
+    except SparringError as error:
+        raise SparringError(
+            f"{error}. Negatives, probes and test images that name no source are classes of the data: give "
+            "negatives=SOURCE, and probes=null or probes.NAME=SOURCE"
+        ) from None
 
 
 def _load_probes(
@@ -255,8 +225,7 @@ def _load_probes(
             else:
                 if images.source is None and images.split is None and name not in given:
                     images = images.model_copy(update={"split": tested.split})
-                with spelling(in_recipe(f"probes.{name}")):
-                    packed = _load_others(recipe, images, _silent, given.get(name), positives)
+                packed = _load_others(recipe, f"probes.{name}", images, _silent, given.get(name), positives)
         except MissingProbeError as error:
             warn(f"probe '{name}' is left out: {error}")
             continue

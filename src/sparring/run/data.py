@@ -76,14 +76,13 @@ def load_run_data(
     if recipe.data.labelled is not None:
         whole = real  # with its labels: measuring may know what training may not
         real, rest = keep_share_of_labels(whole, recipe.data.labelled, recipe.seed)
-    like = {"size": real.size, "channels": real.channels}
     others: dict[str, PackedImages | None] = {"negatives": None, "unlabelled": rest}
     for name, given in (("negatives", negatives), ("unlabelled", unlabelled)):
         named: Data | None = getattr(recipe, name)
         if named is not None or given is not None:
             base = named or Data(source=name)
-            fitted = base.model_copy(update={k: v for k, v in like.items() if getattr(base, k) is None})
-            others[name] = load_data(fitted, note, given, part=name)
+            like = {"size": base.size or real.size, "channels": base.channels or real.channels}
+            others[name] = load_data(base, note, given, part=name, **like)
 
     def load_split(split: str) -> PackedImages:
         changes: dict[str, Any] = {"split": split}
@@ -94,25 +93,22 @@ def load_run_data(
     return RunData(real, others["negatives"], others["unlabelled"], whole, load_split)
 
 
-def load_data(data: Data, note: Note, given: Any = None, *, part: str = "data") -> PackedImages:
-    """The images of one part of the recipe, from the source that it names or from `given`."""
-    if given is None and data.source.startswith(FROM_PYTHON):
+HOW_READ = ("split", "size", "channels", "classes", "class_order", "renumber", "skip_unreadable", "download")
+
+
+def load_data(images: Any, note: Note, given: Any = None, *, part: str = "data", **like: Any) -> PackedImages:
+    """The images of one part of a recipe, from the source that it names or from `given`.
+
+    like: size and channels of the images that they are used with, for a part that names none.
+    """
+    if given is None and images.source.startswith(FROM_PYTHON):
         raise SparringError(
-            f"this run's images came from Python ({data.source}): give them again, as sparring.train(..., data=...), "
-            "or name another source with data=..."
+            f"this run's images came from Python ({images.source}): pass them again as {part}=..., or name another source "
+            f"with {part}=..."
         )
+    options = {key: getattr(images, key) for key in HOW_READ if key in type(images).model_fields} | like
     with spelling(in_recipe(part)):
-        return load(
-            data.source if given is None else given,
-            split=data.split,
-            size=data.size,
-            channels=data.channels,
-            classes=data.classes,
-            renumber=data.renumber,
-            skip_unreadable=data.skip_unreadable,
-            download=data.download,
-            note=note,
-        )
+        return load(images.source if given is None else given, **options, note=note)
 
 
 def python_sources(**given: Any) -> dict[str, str]:
