@@ -54,8 +54,8 @@ def _terms() -> dict[str, str]:
 
 
 def __getattr__(name: str) -> Any:
-    if name == "toy":  # a package: sparring.toy.run(...)
-        return importlib.import_module("sparring.toy")
+    if name in ("toy", "study"):  # packages: sparring.toy.run(...), sparring.study(...)
+        return importlib.import_module(f"sparring.{name}")
     path = _PUBLIC.get(name) or _terms().get(name)
     if path is None:
         raise AttributeError(f"module 'sparring' has no attribute '{name}'")
@@ -66,11 +66,11 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_PUBLIC, *_terms(), "toy"})
+    return sorted({*globals(), *_PUBLIC, *_terms(), "toy", "study"})
 
 
 if TYPE_CHECKING:
-    from sparring import toy
+    from sparring import study, toy
     from sparring.classify.export import export_classifier
     from sparring.classify.nat_loss import NATLoss
     from sparring.classify.predict import predict

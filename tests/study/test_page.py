@@ -33,7 +33,7 @@ def study(tmp_path):
         {"name": "a/b", "about": "AS & others", "paper": {"where": "Figure 4"}, "rows": rows, "claims": claims}
     )
     (tmp_path / "plan.json").write_text(
-        json.dumps(Study(plan, "full", plan.seeds, {}, "0123abcd").to_dict() | {"command": "sparring study run a/b"})
+        json.dumps(Study(plan, "full", plan.seeds, {}).to_dict() | {"command": "sparring study run a/b"})
     )
     samples = tmp_path / "files" / "noise-0.png"
     image_grid(torch.full((8, 1, 4, 4), 9, dtype=torch.uint8), samples)

@@ -139,7 +139,7 @@ def test_what_data_and_networks_do_not_allow_is_found_before_anything_runs() -> 
         **claim(metric="intra-fd"),
     )
     study = resolve(unlabelled)
-    with pytest.raises(SparringError, match=r"'intra' compares class by class, and .* has no class labels"):
+    with pytest.raises(SparringError, match="'intra' compares class by class"):
         check_on_data(study, study.rows, lambda text: None)
     usual = {**SMALL, "evaluation.metrics": None, "evaluation.extractor": None, "evaluation.n": 5}
     study = resolve(plan(scales={"smoke": {"set": usual}}, **claim(metric="is")))
@@ -157,17 +157,15 @@ def test_shares_are_of_the_runs_steps_and_terms_stay_in_their_rows() -> None:
     assert study.rows["one"].recipe["threads"] == 1
 
 
-def test_the_hash_of_a_plan_is_of_its_rows_and_claims_and_not_of_its_seeds() -> None:
+def test_the_hash_of_a_plan_is_of_its_claims_and_not_of_rows_and_seeds() -> None:
     first = resolve(plan())
     assert resolve(plan(seeds=7)).hash == first.hash == resolve(plan(), seeds="100-104").hash
     assert resolve(plan(), seeds="100-104").seeds == (100, 101, 102, 103, 104)
-    others = [
-        resolve(plan(**claim(direction="higher"))),
-        resolve(plan(), changes=["batch_size=9"]),
-        resolve(plan(collapsed={"fd": 9})),
-    ]
-    assert len({first.hash, *(other.hash for other in others)}) == 4
-    assert others[0].rows["one"].hash == first.rows["one"].hash != others[1].rows["one"].hash
+    others = [resolve(plan(**claim(direction="higher"))), resolve(plan(collapsed={"fd": 9}))]
+    assert len({first.hash, *(other.hash for other in others)}) == 3
+    assert others[0].rows["one"].hash == first.rows["one"].hash
+    larger = resolve(plan(), changes=["batch_size=9"])
+    assert larger.hash == first.hash and larger.rows["one"].hash != first.rows["one"].hash
     assert resolve(plan(about="something else")).hash == first.hash
 
 
@@ -221,7 +219,8 @@ def test_a_recipe_that_varies_is_a_plan() -> None:
 @pytest.mark.parametrize("name", shipped_plans())
 def test_every_shipped_plan_is_valid_at_every_scale(name: str) -> None:
     loaded = Plan.load(name)
-    assert {"paper", "mini", "smoke"} <= set(loaded.scales) and len(loaded.about) > 10
+    usual = {"mini", "smoke"} if all(row.toy for row in loaded.rows.values()) else {"paper", "mini", "smoke"}
+    assert usual <= set(loaded.scales) and len(loaded.about) > 10
     for scale in loaded.scales:
         resolve(loaded, scale)
 

@@ -48,6 +48,8 @@ VERBS = (  # in the order of `sparring --help`
     "sparring.cli.predict:export",
     "sparring.cli.toy:toy",
     "sparring.cli.diagnose:diagnose",
+    "sparring.cli.study:study",
+    "sparring.cli.study:studies",
     "sparring.cli.bench:bench",
 )
 WITH_OVERRIDES = ("train", "classify", "show")  # commands that take settings of a recipe as key=value

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from sparring.study.labels import labels_of
 from sparring.study.recipe_hash import recipe_hash
 
 FILE = "results.jsonl"
+COLLAPSED = "collapsed: "  # how a run failed that ended beyond a plan's level
 LAST = 3  # measurements whose mean is a run's number
 ALIASES = {  # what a metric may also be called, in plans and by Inception's numbers
     **{"fid": "fd", "kid": "kd", "fid-infinity": "fd-infinity", "kid-subsets": "kd-subsets"},
@@ -98,6 +99,18 @@ def find(values: Mapping[str, float], numbers: Mapping[str, Any], word: str) -> 
 
 def lower_is_better(word: str) -> bool:
     return metric_word(word) in LOWER_WORDS or word.partition(".")[0] in LOWER
+
+
+def judged(result: Result, levels: Mapping[str, float]) -> Result:
+    """The result as failed if it ended beyond one of these levels, by metric, and as not failed if it does not any more."""
+    if result.failed and not result.failed.startswith(COLLAPSED):
+        return result
+    for word, level in levels.items():
+        value = find(result.values, result.numbers, word)
+        lower = lower_is_better(word)
+        if value is not None and (value > level if lower else value < level):
+            return replace(result, failed=f"{COLLAPSED}{word} {value:.4g} {'>' if lower else '<'} {level:g}")
+    return replace(result, failed=None)
 
 
 def read(path: Path | str) -> list[Result]:

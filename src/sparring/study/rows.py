@@ -30,8 +30,15 @@ class Runs:
 
     def numbers(self, word: str) -> dict[int, float]:
         """The metric of each run that has not failed and was measured by it, by seed."""
-        found = {each.seed: each.value(word) for each in self.results if each.seed not in self.failed}
-        return {seed: float(value) for seed, value in found.items() if value is not None and math.isfinite(value)}
+        if word not in self._numbers:
+            found = {each.seed: each.value(word) for each in self.results if each.seed not in self.failed}
+            kept = {seed: float(value) for seed, value in found.items() if value is not None and math.isfinite(value)}
+            self._numbers[word] = kept
+        return self._numbers[word]
+
+    @cached_property
+    def _numbers(self) -> dict[str, dict[int, float]]:
+        return {}  # by word: a table asks many times
 
     def best(self, word: str) -> dict[int, float]:
         """The best measurement of each of these runs, which no test looks at."""
@@ -52,6 +59,8 @@ class Runs:
         seen: dict[str, dict[Any, list[int]]] = {}
         named = [(each, full_name(each.values, word)) for each in self.results if each.seed not in self.failed]
         measured = [(each.seed, {"metric": name, **each.protocol.get(name, {})}) for each, name in named if name]
+        if all(protocol == measured[0][1] for _, protocol in measured):
+            return {key: value for _, one in measured[:1] for key, value in one.items() if key not in PER_RUN}
         for key in dict.fromkeys(key for _, protocol in measured for key in protocol if key not in PER_RUN):
             for seed, protocol in measured:
                 seen.setdefault(key, {}).setdefault(_hashable(protocol.get(key)), []).append(seed)
@@ -87,9 +96,9 @@ def rows_of(results: Iterable[Result], labels: Iterable[str] = ()) -> dict[str, 
 
 def full_name(named: Mapping[str, Any], word: str) -> str | None:
     """The name in a mapping of measured metrics that a word means."""
-    return next((name for name in named if word in (name, metric_word(name))), None) or next(
-        (name for name in named if metric_word(name) == metric_word(word)), None
-    )
+    if word in named:
+        return word
+    return next((name for name in named if metric_word(name) == metric_word(word)), None)
 
 
 def differing(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> str:

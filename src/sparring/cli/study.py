@@ -1,0 +1,140 @@
+"""The verbs `sparring study ...` and `sparring studies`. Heavy imports stay inside, as in all verbs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from sparring.cli.options import AsJson, Device, path_option
+from sparring.cli.output import note, plain_console, print_json, print_lines
+from sparring.version import command_line
+
+study = typer.Typer(help="Compare recipes over seeds: plans of rows, runs anywhere, tables with intervals.")
+
+
+@study.callback(invoke_without_command=True)
+def start(context: typer.Context) -> None:
+    if context.invoked_subcommand is None:
+        print_lines(context.get_help().rstrip())
+
+
+Folder = Annotated[Path, typer.Argument(help="The study's folder.")]
+
+
+@study.command()
+def run(
+    plan: Annotated[str, typer.Argument(help="A shipped study's name, a YAML file, or a recipe with --vary.")],
+    changes: Annotated[
+        list[str] | None, typer.Argument(metavar="KEY=VALUE", help="Changes of every row's recipe, such as steps=500.")
+    ] = None,
+    scale: Annotated[str | None, typer.Option(help="paper, mini, smoke, or another of the plan's.")] = None,
+    seeds: Annotated[
+        str | None, typer.Option(help="How many, or a range such as 100-104. Default: the plan's.")
+    ] = None,
+    rows: Annotated[list[str] | None, typer.Option(help="A row's label. May be repeated. Default: all.")] = None,
+    vary: Annotated[list[str] | None, typer.Option(help="KEY=A,B,C: a recipe by a setting. May be repeated.")] = None,
+    jobs: Annotated[int | None, typer.Option(help="Runs at once. Default: as many as there are cores.")] = None,
+    executor: Annotated[
+        str, typer.Option(help="local, ray, ray:ADDRESS, slurm:partition=gpu,timeout_min=60, or package.module:Class.")
+    ] = "local",
+    out: Annotated[Path | None, path_option("The study's folder. Default: runs/studies/NAME-SCALE.")] = None,
+    device: Device = None,
+    as_json: AsJson = False,
+) -> None:
+    """Train every row for every seed, and go on where it stopped: `sparring study run as-gan/figure-4 --scale smoke`."""
+    from sparring.errors import SparringError
+
+    chosen: Any = None if seeds is None else int(seeds) if seeds.isdecimal() else seeds
+    options: dict[str, Any] = {"scale": scale, "seeds": chosen, "rows": rows or None, "vary": vary or ()}
+    from sparring.study.engine import run as run_study
+
+    done = run_study(
+        plan,
+        changes or [],
+        **options,
+        jobs=jobs,
+        executor=executor,
+        device=device,
+        out=out,
+        note=note,
+        command=command_line("sparring"),
+    )
+    table([done.folder], as_json=as_json)
+    if done.errors:
+        (row, seed), error = next(iter(done.errors.items()))
+        raise SparringError(
+            f"{len(done.errors)} of {len(done.study.rows) * len(done.study.seeds)} runs could not be trained, such as "
+            f"{row}, seed {seed}: {error}; the same command tries again"
+        )
+
+
+@study.command()
+def status(folder: Folder, as_json: AsJson = False) -> None:
+    """How far a study is, and about how long it still takes."""
+    from dataclasses import asdict
+
+    from sparring.study.status import in_words
+    from sparring.study.status import status as status_of
+
+    found = status_of(folder)
+    if as_json:
+        print_json(asdict(found))
+        return
+    _print_table(
+        ("row", "done", "failed", "running", "left"),
+        [(row.row, row.done, row.failed, row.running, row.left) for row in found.rows],
+    )
+    said = f"{found.study} at scale {found.scale}: {found.done} of {found.runs} runs done, {found.failed} failed"
+    if found.done < found.runs:
+        said += f", {found.running} running, {found.left} left, {in_words(found.seconds_left)} to go"
+        said += "" if found.is_running else "; nothing is running now"
+    print_lines(said, *(f"could not be trained: {run}: {error}" for run, error in found.errors.items()))
+
+
+@study.command()
+def table(
+    folders: Annotated[list[Path], typer.Argument(help="A study's folder, or the folders of runs that exist.")],
+    markdown: Annotated[bool, typer.Option("--markdown", help="Print Markdown.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """A study's results with intervals and verdicts, or the table of runs, grouped by recipe but for the seed."""
+    from sparring.study.results import FILE, of_runs, read
+    from sparring.study.table import tabulate
+
+    if len(folders) == 1 and any((folders[0] / name).is_file() for name in (FILE, "plan.json")):
+        from sparring.study.resolve import Study
+
+        found = tabulate(read(folders[0]), Study.load(folders[0]).plan)
+    else:
+        found = tabulate(of_runs(folders))
+    if as_json:
+        print_json(found.to_dict())
+    elif markdown:
+        print_lines(found.markdown())
+    else:
+        found.show(plain_console())
+
+
+def studies(as_json: AsJson = False) -> None:
+    """List the studies that ship."""
+    from sparring.study.plan import Plan, shipped_plans
+
+    plans = {name: Plan.load(name) for name in shipped_plans()}
+    if as_json:
+        print_json([{"name": name, **plan.to_dict()} for name, plan in plans.items()])
+        return
+    _print_table(
+        ("study", "what", "rows", "seeds", "scales"),
+        [(name, p.about, len(p.rows), len(p.seeds), ", ".join(p.scales)) for name, p in plans.items()],
+    )
+
+
+def _print_table(columns: tuple[str, ...], rows: list[tuple[Any, ...]]) -> None:
+    from rich.table import Table
+
+    table = Table(*columns, box=None, pad_edge=False)
+    for row in rows:
+        table.add_row(*map(str, row))
+    plain_console().print(table)
