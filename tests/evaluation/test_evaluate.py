@@ -225,7 +225,7 @@ def test_classes_that_differ_are_named():
     with pytest.raises(SparringError, match="classes differ: only in the real images: f; leave"):
         of(fewer, letters, metrics=("intra",))
     turned = PackedImages(noise(40, 1), torch.arange(40) % 5, tuple("abdce"))
-    with pytest.raises(SparringError, match="class 2 is 'd' in the generated images, 'c' in the real"):
+    with pytest.raises(SparringError, match="class 2 is 'd' in the generated images and 'c' in the real"):
         of(turned, fewer, metrics=("intra",))
 
 

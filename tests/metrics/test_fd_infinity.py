@@ -37,7 +37,7 @@ def test_it_takes_the_bias_of_the_generated_set_away():
 def test_all_subsets_differ_in_size_or_more_images_are_asked_for():
     for d in (1, 50):
         for n in (4, 5, 20, 26):
-            with pytest.raises(SparringError, match=r"15 different sizes, .*: measure at least 27"):
+            with pytest.raises(SparringError, match=r"15 subsets of different sizes, .*: measure at least 27"):
                 frechet_distance_infinity(torch.randn(n, 50), torch.randn(30, 50))
         for n in (27, 28, 31, 40):
             sizes = frechet_distance_infinity(torch.randn(n, d), torch.randn(30, d)).sizes

@@ -41,7 +41,7 @@ def test_what_is_no_features_is_refused_by_all(function):
         for pair in ((wrong, X), (X, wrong)):
             with pytest.raises(SparringError, match="float tensor"):
                 function(*pair)
-    with pytest.raises(SparringError, match="same dimensions, got 3 and 2"):
+    with pytest.raises(SparringError, match="same dimension, got 3 and 2"):
         function(X, X[:, :2])
     with pytest.raises(SparringError, match="row 4 is not"):
         function(X, X.index_fill(0, torch.tensor([4]), float("nan")))
@@ -49,7 +49,7 @@ def test_what_is_no_features_is_refused_by_all(function):
 
 @pytest.mark.parametrize("function", FUNCTIONS)
 def test_features_too_large_for_an_answer_are_refused_by_all(function):
-    with pytest.raises(SparringError, match="no finite number"):
+    with pytest.raises(SparringError, match="is not finite"):
         function(X * 1e200, X)
 
 

@@ -248,9 +248,9 @@ def test_statistics_of_other_programs_are_read_but_not_added_to(tmp_path):
     theirs = GaussianStats.load(path)
     assert theirs.n is None
     assert frechet_distance_of(theirs, stats_of(y)) == pytest.approx(frechet_distance(x, y), rel=1e-11)
-    with pytest.raises(SparringError, match="how many samples"):
+    with pytest.raises(SparringError, match="unknown number of samples"):
         theirs.update(y)
-    with pytest.raises(SparringError, match="how many samples"):
+    with pytest.raises(SparringError, match="unknown number of samples"):
         stats_of(y).merge(theirs)
 
 
@@ -298,7 +298,7 @@ def test_a_pickle_is_refused_and_wrong_shapes_are_named(tmp_path):
     assert not (tmp_path / "sprung").exists()
     with pytest.raises(SparringError, match=r"\[3\] and \[2, 2\]"):
         GaussianStats.load(shapes)
-    with pytest.raises(SparringError, match="does not exist"):
+    with pytest.raises(SparringError, match="there is no file of statistics"):
         GaussianStats.load(tmp_path / "absent.npz")
 
 
@@ -307,13 +307,13 @@ def test_a_pickle_is_refused_and_wrong_shapes_are_named(tmp_path):
     [
         (math.nan, np.eye(3), "NaN or infinity"),
         (0.0, np.full((3, 3), math.nan), "NaN or infinity"),
-        (0.0, -np.eye(3), "variance below 0"),
+        (0.0, -np.eye(3), "negative variance"),
         (0.0, np.eye(3) + np.eye(3, k=1) / 2, "not symmetric"),
     ],
 )
 def test_moments_that_are_none_are_refused(tmp_path, mu, sigma, wrong):
     np.savez(tmp_path / "x.npz", mu=np.full(3, mu), sigma=sigma)
-    with pytest.raises(SparringError, match=rf"x\.npz holds no statistics of features: .*{wrong}"):
+    with pytest.raises(SparringError, match=rf"x\.npz does not hold statistics of features: .*{wrong}"):
         GaussianStats.load(tmp_path / "x.npz")
 
 
@@ -329,12 +329,12 @@ def test_a_covariance_rounded_to_float32_is_read(tmp_path):
 def test_a_distance_that_is_no_number_is_refused():
     x = features(10, 4, 1)
     for scale in (1e200, 1e120):
-        with pytest.raises(SparringError, match="no finite number"):
+        with pytest.raises(SparringError, match="is not finite"):
             frechet_distance(x * scale, x[:, [1, 0, 2, 3]] * scale)
     for change in (lambda stats: stats.mean.fill_(math.nan), lambda stats: stats.scatter.fill_(math.nan)):
         broken = stats_of(x)
         change(broken)
-        with pytest.raises(SparringError, match="no finite number"):
+        with pytest.raises(SparringError, match="is not finite"):
             frechet_distance_of(stats_of(x), broken)
 
 

@@ -43,14 +43,14 @@ def test_unknown_labels_are_left_out_and_thin_classes_skipped():
 
 def test_users_mistakes_are_named():
     a, labels = rows(6, 4), torch.arange(6) % 2
-    with pytest.raises(SparringError, match="a whole number for each image"):
+    with pytest.raises(SparringError, match="one integer label per image"):
         intra_class_distances(a, labels[:5], a, labels)
-    with pytest.raises(SparringError, match="a whole number for each image"):
+    with pytest.raises(SparringError, match="one integer label per image"):
         intra_class_distances(a, labels.float(), a, labels)
     for wrong in (None, labels.tolist(), labels > 0, labels[:, None]):
-        with pytest.raises(SparringError, match=r"whole number for each image, got .*: give an integer tensor \[6\]"):
+        with pytest.raises(SparringError, match=r"one integer label per image, got .*: give an integer tensor \[6\]"):
             intra_class_distances(a, wrong, a, labels)
-    with pytest.raises(SparringError, match="label 1 is not among the classes 0 to 0"):
+    with pytest.raises(SparringError, match="label 1 is out of range: classes are 0 to 0"):
         intra_class_distances(a, labels, a, labels, 1)
-    with pytest.raises(SparringError, match="none of 6 classes"):
+    with pytest.raises(SparringError, match="none of the 6 classes"):
         intra_class_distances(a, torch.arange(6), a, torch.arange(6))

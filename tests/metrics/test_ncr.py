@@ -121,7 +121,7 @@ def test_an_extra_class_takes_probability_and_never_counts_as_confidence():
     assert found.ncr == {0.2: 1.0, 0.3: 0.0}  # 2 / 8
     assert found.coverage == {0.2: 0.5, 0.3: 0.5}  # 6 / 10, and next to nothing
     assert found.accuracy == 0.5  # the third was taken for a negative
-    with pytest.raises(SparringError, match="label 2 is out of range: 2 classes"):
+    with pytest.raises(SparringError, match="label 2 is out of range: labels of 2 classes"):
         ncr(logits, torch.tensor([-1, 0, 2]), num_classes=2)
 
 
@@ -158,15 +158,15 @@ def test_pieces_on_their_own():
     ("logits", "labels", "options", "words"),
     [
         (torch.zeros(2, 3), torch.tensor([0, 1]), {}, "needs negatives"),
-        (torch.zeros(2, 3), torch.tensor([-1, 3]), {}, "label 3 is out of range: 3 classes allow 0 to 2"),
+        (torch.zeros(2, 3), torch.tensor([-1, 3]), {}, "label 3 is out of range: labels of 3 classes are 0 to 2"),
         (torch.zeros(2, 3), torch.tensor([-1]), {}, r"integers \[2\]"),
-        (torch.zeros(2, 3), torch.tensor([-1.0, 0.0]), {}, "labels are integers"),
-        (torch.zeros(2, 3), torch.tensor([-1 + 0j, 0]), {}, "labels are integers .* got torch.complex64"),
-        (torch.tensor([[float("nan"), 0.0]]), torch.tensor([-1]), {}, "NaN or infinity"),
+        (torch.zeros(2, 3), torch.tensor([-1.0, 0.0]), {}, "labels must be integers"),
+        (torch.zeros(2, 3), torch.tensor([-1 + 0j, 0]), {}, "labels must be integers .* got torch.complex64"),
+        (torch.tensor([[float("nan"), 0.0]]), torch.tensor([-1]), {}, "must be finite"),
         (torch.zeros(2, 1), torch.tensor([-1, 0]), {}, r"floats \[N, C\]"),
         (torch.zeros(2, 3, dtype=torch.long), torch.tensor([-1, 0]), {}, r"floats \[N, C\]"),
-        (torch.zeros(2, 3), torch.tensor([-1, 0]), {"thresholds": (1.5,)}, "from 0 and below 1"),
-        (torch.zeros(2, 3), torch.tensor([-1, 0]), {"thresholds": ()}, "at least one"),
+        (torch.zeros(2, 3), torch.tensor([-1, 0]), {"thresholds": (1.5,)}, "numbers in \\[0, 1\\)"),
+        (torch.zeros(2, 3), torch.tensor([-1, 0]), {"thresholds": ()}, "one or more numbers"),
         (torch.zeros(2, 3), torch.tensor([-1, 0]), {"num_classes": 4}, "C >= 4"),
         (torch.zeros(2, 3), torch.tensor([-1, 0]), {"num_classes": 1}, "a whole number of at least 2, got 1"),
         (torch.zeros(2, 3), torch.tensor([-1, 0]), {"num_classes": 2.5}, "a whole number of at least 2, got 2.5"),
@@ -224,13 +224,13 @@ def test_a_threshold_that_was_not_measured_is_named_with_those_that_were():
 @pytest.mark.parametrize(
     ("logits", "labels", "thresholds", "words"),
     [
-        ([[1.0, 2.0], [1.0]], [0, -1], 0.9, "logits are a tensor, or an array or list that becomes one"),
-        (torch.zeros(1, 2), ["cat"], 0.9, "labels are a tensor, or an array or list"),
-        (torch.zeros(1, 2), None, 0.9, "labels are a tensor, or an array or list"),
-        (torch.zeros(1, 2), [-1.0], 0.9, "labels are integers"),
-        (torch.zeros(1, 2), [-1], None, "thresholds are probabilities.*got None"),
-        (torch.zeros(1, 2), [-1], "high", "thresholds are probabilities.*got 'high'"),
-        (torch.zeros(1, 2), [-1], 1.0, "thresholds are probabilities.*got 1.0"),
+        ([[1.0, 2.0], [1.0]], [0, -1], 0.9, "logits must be a tensor, array or list of numbers"),
+        (torch.zeros(1, 2), ["cat"], 0.9, "labels must be a tensor, array or list"),
+        (torch.zeros(1, 2), None, 0.9, "labels must be a tensor, array or list"),
+        (torch.zeros(1, 2), [-1.0], 0.9, "labels must be integers"),
+        (torch.zeros(1, 2), [-1], None, "thresholds must be.*got None"),
+        (torch.zeros(1, 2), [-1], "high", "thresholds must be.*got 'high'"),
+        (torch.zeros(1, 2), [-1], 1.0, "thresholds must be.*got 1.0"),
     ],
 )
 def test_misuse_in_python_is_one_line(logits, labels, thresholds, words):

@@ -113,7 +113,7 @@ def test_am_score_ends():
 
 def test_users_mistakes_are_named():
     p = probabilities(5, 3, 4)
-    with pytest.raises(SparringError, match="got 6 for 5 images: lower"):
+    with pytest.raises(SparringError, match="got 6 for 5 images: use fewer"):
         inception_score(p, splits=6)
     with pytest.raises(SparringError, match="sum to 1"):
         inception_score(p * 1.1, splits=1)
@@ -123,7 +123,7 @@ def test_users_mistakes_are_named():
         inception_score_from_logits(torch.tensor([[math.nan, 0.0]]), splits=1)
     with pytest.raises(SparringError, match=r"\[3\]"):
         inception_score(p[0], splits=1)
-    with pytest.raises(SparringError, match="same classes, got 3 and 2"):
+    with pytest.raises(SparringError, match="same classifier, got 3 and 2"):
         am_score(generated=p, train=torch.eye(2))
     for wrong in (torch.tensor(1.0), p[:, :0], p.long()):
         with pytest.raises(SparringError, match="float tensor"):

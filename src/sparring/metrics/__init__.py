@@ -1,7 +1,7 @@
-"""Metrics of generators, one file each: a `Metric`, beside its arithmetic on plain tensors, for anybody's use.
+"""Metrics for generators. Each file has a `Metric` class and its arithmetic as functions of plain tensors.
 
-What makes such tensors of images is in `sparring.evaluation`. Functions are imported when they are first used, so that the
-command line can list the metrics at no cost.
+`sparring.evaluation` turns images into such tensors. The functions are imported on first use, so that the command line can
+list the metrics without importing torch.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from sparring.metrics.score_am import am_score
     from sparring.metrics.score_is import inception_score, inception_score_from_logits
 
-REGISTRY: dict[str, str] = {  # records come in this order
+REGISTRY: dict[str, str] = {  # in the order of their records
     "fd": "sparring.metrics.frechet:FrechetDistance",
     "fd-infinity": "sparring.metrics.fd_infinity:FrechetDistanceInfinity",
     "kd": "sparring.metrics.kid:KernelDistance",
@@ -31,24 +31,18 @@ REGISTRY: dict[str, str] = {  # records come in this order
     "classes": "sparring.metrics.class_shares:ClassShares",
     "prdc": "sparring.metrics.prdc:PrecisionRecall",
 }
-_HOME = {
-    "Metric": "base",
-    "record": "base",
-    "FDInfinity": "fd_infinity",
-    "frechet_distance_infinity": "fd_infinity",
-    "frechet_distance": "frechet",
-    "frechet_distance_of": "frechet",
-    "IntraClass": "intra_class",
-    "intra_class_distances": "intra_class",
-    "kernel_distance": "kid",
-    "kernel_distance_subsets": "kid",
-    "GaussianStats": "moments",
-    "PRDC": "prdc",
-    "precision_recall_density_coverage": "prdc",
-    "am_score": "score_am",
-    "inception_score": "score_is",
-    "inception_score_from_logits": "score_is",
+_PUBLIC = {
+    "base": ("Metric", "record"),
+    "fd_infinity": ("FDInfinity", "frechet_distance_infinity"),
+    "frechet": ("frechet_distance", "frechet_distance_of"),
+    "intra_class": ("IntraClass", "intra_class_distances"),
+    "kid": ("kernel_distance", "kernel_distance_subsets"),
+    "moments": ("GaussianStats",),
+    "prdc": ("PRDC", "precision_recall_density_coverage"),
+    "score_am": ("am_score",),
+    "score_is": ("inception_score", "inception_score_from_logits"),
 }
+_HOME = {name: module for module, names in _PUBLIC.items() for name in names}
 MOVED = ("ImageSet", "evaluate_images", "evaluate_sets", "open_set")  # to sparring.evaluation, after version 0.1
 
 

@@ -1,7 +1,7 @@
-"""What a metric is. Each lives in its own file, beside its arithmetic, and has a line in `sparring.metrics.REGISTRY`.
+"""The base class of metrics. A new metric is a file like this, and a line in `sparring.metrics.REGISTRY`:
 
 class FeatureNorm(Metric):
-    \"""How long the generated images' features are, as a multiple of the real ones'.\"""
+    \"""Norm of the generated images' features, relative to the real images'.\"""
 
     needs = frozenset({"real.features", "fake.features"})
 
@@ -21,7 +21,7 @@ from sparring.metrics.moments import GaussianStats
 
 Record = dict[str, object]
 Need = Literal["fake.features", "real.features", "fake.predictions", "real.predictions"]
-CLASSIC = {  # names that only Inception's numbers may carry
+CLASSIC = {  # names reserved for numbers computed with Inception
     "FD": "FID",
     "KD": "KID",
     "FD-infinity": "FID-infinity",
@@ -31,7 +31,7 @@ CLASSIC = {  # names that only Inception's numbers may carry
 
 
 class Images(Protocol):
-    """What is known of a set of images before any is looked at."""
+    """What is known about a set of images before features are extracted."""
 
     @property
     def name(self) -> str: ...
@@ -47,52 +47,52 @@ class Images(Protocol):
 
 @dataclass(frozen=True)
 class Comparison:
-    """Two sets that are compared, and how. real: also the mean and covariance of features, read from a file."""
+    """The two sets to compare, and the settings. `real` may also be statistics of features that were read from a file."""
 
     fake: Images
     real: Images | GaussianStats
     dimensions: int  # of the features
-    class_names: tuple[str, ...] | None  # of the extractor's predictions; None: it makes none
-    splits: int  # groups of the Inception Score
+    class_names: tuple[str, ...] | None  # that the extractor predicts; None if it is not a classifier
+    splits: int  # of the Inception Score
     neighbours: int  # k of precision, recall, density and coverage
 
 
 @dataclass
 class FeatureSet:
-    """What one pass over a set of images leaves."""
+    """The result of one pass over a set of images."""
 
     stats: GaussianStats
     probabilities: Tensor | None  # [1, K] float64, mean
-    size: str | None = None  # "HxW" of the images as they reach the extractor
-    features: Tensor | None = None  # [N, d], if a metric needs them one by one
+    size: str | None = None  # "HxW" of the images given to the extractor
+    features: Tensor | None = None  # [N, d], if a metric needs single rows
     logits: Tensor | None = None  # [N, K], likewise
-    digests: list[bytes] = field(default_factory=list)  # of the images, to find copies
-    real_digests: list[bytes] = field(default_factory=list)  # of the set that they are compared with, if it is at hand
+    digests: list[bytes] = field(default_factory=list)  # of the images, for finding copies
+    real_digests: list[bytes] = field(default_factory=list)  # of the real images, if they are in memory
 
 
 class Metric:
-    """One or more numbers about generated images, compared with real ones.
+    """Computes one or more numbers from generated and real images.
 
-    needs: what `records` reads besides the mean and covariance of both sets' features (`stats`), which are always there.
-    "fake.features" and "real.features" are the rows, "fake.predictions" the logits, and "real.predictions" the mean
-    probabilities. A metric that needs nothing of `real` can be measured against a file of statistics.
+    needs: what `records` reads in addition to the mean and covariance of both sets' features (`stats`), which are always
+    available. "fake.features" and "real.features" are the single rows, "fake.predictions" the logits, "real.predictions"
+    the mean probabilities. A metric that needs nothing from `real` also works with statistics from a file.
     """
 
     needs: ClassVar[frozenset[Need]] = frozenset()
 
     def check(self, c: Comparison) -> None:
-        """Raise SparringError, before any image is looked at, for sets that this metric cannot compare."""
+        """Raise SparringError if this metric cannot compare these sets. Called before any features are extracted."""
 
     def records(self, fake: FeatureSet, real: FeatureSet, c: Comparison) -> Iterator[Record]:
-        """What was found, made by `record`."""
+        """Yield the results, each made by `record`."""
         raise NotImplementedError
 
 
 def record(metric: str, value: object, better: Literal["lower", "higher"] | None, **more: object) -> Record:
-    """A number, whether a lower or a higher one is better, and all that belongs to it; `notes` are for its reader."""
+    """A result, which direction is better, and any further fields. `notes` are lines shown to the user."""
     return {"metric": metric, "value": value, "better": better, **more}
 
 
 def metric_name(extractor: str, metric: str) -> str:
-    """What a number is called: "fashion-FD"; "FID" only through `inception`."""
+    """The full name of a result, such as "fashion-FD". Only the `inception` extractor gives "FID"."""
     return CLASSIC.get(metric, metric) if extractor == "inception" else f"{extractor}-{metric}"

@@ -1,4 +1,4 @@
-"""Shares of the classes among generated images, by a classifier: which classes a generator makes, and how often."""
+"""Which classes a generator produces, and how often, according to a classifier."""
 
 from collections.abc import Iterator
 
@@ -8,7 +8,7 @@ from sparring.metrics.base import Comparison, FeatureSet, Metric, Record, record
 
 
 class ClassShares(Metric):
-    """Class shares, the smallest of them, how many classes appear at all, and the mean of the largest probability."""
+    """Class shares, the smallest share, the number of classes that occur, and the mean maximum probability."""
 
     needs = frozenset({"fake.predictions"})
 

@@ -1,13 +1,13 @@
-"""How well a discriminator classifies: its classifier head, its projection head used as one, and its sense of what is real.
+"""How well a discriminator classifies: by its classifier head, by its projection head, and as real or generated.
 
-MHGAN (sections 2.1 and 3.2) watches these for memorisation and collapse. On real images, train and held-out:
+MHGAN (sections 2.1 and 3.2) uses these to detect memorisation and collapse. On real images, training and held-out:
 
     classifier   share with argmax_k C(x)_k = y, over the classes of the data
     projection   share with argmax_k D(x, k) = y
-    real         share with D(x, y) above the loss's boundary: 0 for hinge and non-saturating; others have another or none
+    real         share with D(x, y) above the boundary of the loss: 0 for hinge and non-saturating; some losses have none
 
-On generated ones, with y the class asked for, the first two are called self-accuracy. A wide gap between train and held-out
-says that the discriminator has memorised its training images.
+On generated images, where y is the requested class, the first two are called self-accuracy. A wide gap between training and
+held-out images means that the discriminator has memorised its training images.
 """
 
 from __future__ import annotations
@@ -30,18 +30,20 @@ BATCH = 250
 def discriminator_accuracies(
     discriminator: Discriminator, images: Tensor, labels: Tensor | None, *, boundary: float | None = 0.0
 ) -> dict[str, float]:
-    """Those of "classifier", "projection" and "real" that this discriminator can have; shares in [0, 1].
+    """The shares "classifier", "projection" and "real", as far as this discriminator has them.
 
-    boundary: the score above which "real" is counted, such as a loss's own; None leaves "real" out.
-    images: uint8 [N, C, H, W], as everywhere between generators and metrics. labels: int64 [N], or None without classes.
-    Classifier heads beside "class_logits" are called by their own names. Nothing of the discriminator changes. Raises
-    SparringError for no image, and for images or labels that are missing or do not fit.
+    images    uint8 [N, C, H, W]
+    labels    int64 [N], or None without classes
+    boundary  the score above which an image counts as real; None leaves "real" out
+
+    Other classifier heads than "class_logits" go by their own names. The discriminator is left unchanged. Raises
+    SparringError for zero images, and for labels that are missing or do not fit.
     """
     from sparring.networks.frozen import evaluating
 
     heads = [name for name in discriminator.asked if name != "score"]
     if not len(images):
-        raise SparringError("accuracies of no image are no numbers: measure one or more")
+        raise SparringError("there is no accuracy on zero images: measure at least one")
     if heads or discriminator.embedding is not None or discriminator.uses_labels:
         _check_labels(labels, len(images), discriminator.num_classes)
     else:
@@ -59,12 +61,10 @@ def discriminator_accuracies(
 
 def _check_labels(labels: Tensor | None, n: int, num_classes: int) -> None:
     if labels is None:
-        raise SparringError(
-            "accuracies of a discriminator with classes need the images' labels: measure labelled images"
-        )
+        raise SparringError("accuracies of a discriminator with classes need labels: use labelled images")
     if labels.shape != (n,) or not is_whole(labels) or int(labels.min()) < 0 or int(labels.max()) >= num_classes:
         got = f"{labels.dtype} {list(labels.shape)}" + (f", {labels.min()} to {labels.max()}" if len(labels) else "")
-        raise SparringError(f"labels must be one of 0 to {num_classes - 1} for each of {n} images, got {got}")
+        raise SparringError(f"labels must be from 0 to {num_classes - 1}, one for each of {n} images, got {got}")
 
 
 def _hits(d: Discriminator, x: Tensor, y: Tensor | None, heads: list[str], boundary: float | None) -> dict[str, float]:
@@ -81,7 +81,7 @@ def _hits(d: Discriminator, x: Tensor, y: Tensor | None, heads: list[str], bound
         scores = []
         for k in range(d.num_classes):
             label = torch.full((len(x),), k, device=x.device)
-            seen = d.extract(x, label) if d.uses_labels else activations  # else one pass serves all classes
+            seen = d.extract(x, label) if d.uses_labels else activations  # otherwise one pass serves all classes
             scores.append(d.read("score", seen, label))
         assert y is not None
         found["projection"] = (torch.stack(scores, dim=1).argmax(1) == y).sum().item()

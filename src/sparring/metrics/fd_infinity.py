@@ -1,9 +1,9 @@
-"""FD-infinity: what the Frechet distance would be without its bias, if there were infinitely many generated images.
+"""FD-infinity: the Frechet distance extrapolated to infinitely many generated images, which removes its bias.
 
-Chong and Forsyth 2020 (arXiv 1911.07023), section 4: the bias is linear in 1 / N to first order, so the distances of random
-subsets of 15 sizes, evenly spaced, are fitted by a line in 1 / N, and its value at 1 / N = 0 is the estimate. They
-take N from 5,000 to 50,000 and a Sobol sequence for z; here the subsets are drawn from given features, so z is random. The
-real set is as it is, so its own bias stays: compare at one real set.
+Chong and Forsyth 2020 (arXiv 1911.07023), section 4. To first order the bias is linear in 1 / N. A line in 1 / N is
+fitted to the distances of random subsets of 15 evenly spaced sizes; its value at 1 / N = 0 is the estimate. The paper
+uses N from 5,000 to 50,000 and a Sobol sequence for z. Here the subsets are drawn from given features, so z is random.
+The bias that comes from the real set remains: compare numbers only for the same real set.
 """
 
 from collections.abc import Iterator
@@ -23,7 +23,7 @@ POINTS = 15
 
 
 class FDInfinity(NamedTuple):
-    """The line's value at infinitely many images, its slope (distance times images), and the points it was fitted to."""
+    """The value at infinitely many images, the slope (distance times images), and the fitted points."""
 
     value: float
     slope: float
@@ -34,11 +34,11 @@ class FDInfinity(NamedTuple):
 def frechet_distance_infinity(
     fake: Tensor, real: Tensor | GaussianStats, *, points: int = POINTS, smallest: int | None = None, seed: int = 0
 ) -> FDInfinity:
-    """Extrapolated distance of features [N, d] to those of a real set [M, d], or to its statistics.
+    """Extrapolated distance between features [N, d] and those of a real set [M, d], or its statistics.
 
-    smallest: of the subsets' sizes; by default a tenth of N, or 2 d where that is more, but at most half of N. The estimate
-    can come out below 0. Raises SparringError for fewer than 3 points, or too few features for so many different sizes: 27
-    features always are enough for 15.
+    smallest: the smallest subset; by default the larger of N / 10 and 2 d, but at most N / 2. The estimate can be negative.
+    Raises SparringError for fewer than 3 points, or if there are not enough features for that many different sizes (27
+    features are always enough for 15).
     """
     check_matrix(fake)
     n, d = fake.shape
@@ -56,19 +56,17 @@ def frechet_distance_infinity(
 
 
 def smallest_subset(n: int, d: int, points: int = POINTS, smallest: int | None = None) -> int:
-    """The least of the subsets' sizes. Raises SparringError where n images have too few."""
+    """The size of the smallest subset. Raises SparringError if n images are not enough."""
     check_whole(points, "FD-infinity's number of subsets (points)", 1)
     if smallest is not None:
         check_whole(smallest, "the size of FD-infinity's smallest subset (smallest)", 1)
     smallest = min(max(n // 10, 2 * d), n // 2) if smallest is None else smallest
     if points < 3 or not 2 <= smallest < n:
-        raise SparringError(
-            f"FD-infinity fits a line to at least 3 subsets of 2 to N images, got {points} of {smallest} to {n}"
-        )
+        raise SparringError(f"FD-infinity needs at least 3 subsets of 2 to N images, got {points} of {smallest} to {n}")
     if n - smallest < points - 1:
         raise SparringError(
-            f"FD-infinity fits a line to subsets of {points} different sizes, and there are fewer from {smallest} to {n} "
-            f"images: measure at least {2 * points - 3}"
+            f"FD-infinity needs {points} subsets of different sizes, but {smallest} to {n} images allow fewer: measure at "
+            f"least {2 * points - 3}"
         )
     return smallest
 
@@ -82,7 +80,7 @@ def _distance(rows: Tensor, real: Tensor | GaussianStats) -> float:
 
 
 class FrechetDistanceInfinity(Metric):
-    """Frechet distance, extrapolated to infinitely many generated images."""
+    """Frechet distance extrapolated to infinitely many generated images."""
 
     needs = frozenset({"fake.features"})
 

@@ -4,17 +4,17 @@
 
 Dowson and Landau 1982, Eq. 4; Heusel et al. 2017 (arXiv 1706.08500) take features of Inception and call it FID.
 
-Only the trace of the square root is needed, never the matrix. With any factors S = F^T F it is the sum of the singular
-values of F_a F_b^T, and the sum of the square roots of the eigenvalues of the symmetric F_a S_b F_a^T. So instead of a
-general square root of a non-symmetric product, this file takes
+Only the trace of the matrix square root is needed. For any factors S = F^T F it is the sum of the singular values of
+F_a F_b^T, and also the sum of the square roots of the eigenvalues of the symmetric F_a S_b F_a^T. Instead of the square root
+of a non-symmetric product, this file therefore uses
 
-- as factor: the centred features themselves where there are no more of them than dimensions, else Cholesky's, else
-  (singular covariance) the eigenvectors with an eigenvalue above rounding;
-- eigenvalues of the symmetric form, fast, and if their rounding error could be seen beside the answer, the
-  singular values, which do not square the condition number.
+- as factor: the centred features if there are no more of them than dimensions; else the Cholesky factor; else (singular
+  covariance) the eigenvectors whose eigenvalue is above rounding;
+- the eigenvalues of the symmetric form, which are fast; and, if their rounding error could matter, the singular values,
+  which do not square the condition number.
 
-Both are free of complex numbers, of added epsilons and of scipy. Of symmetric products only one half is computed, block
-by block. Everything is in float64.
+This needs no complex numbers, no added epsilon and no scipy. Only half of each symmetric product is computed, in blocks.
+Everything is in float64.
 """
 
 import math
@@ -28,25 +28,24 @@ from sparring.metrics.features import check_result, check_same_dimensions, check
 from sparring.metrics.moments import EPS, Fitted, GaussianStats, check_same_settings, fit
 
 WHAT = "a Frechet distance"
-REFINE_ABOVE = 1e-6  # bound on rounding's share of the answer, above which the slower form is taken
+REFINE_ABOVE = 1e-6  # relative rounding error above which the slower form is used
 
 
 def frechet_distance(features_a: Tensor, features_b: Tensor) -> float:
-    """Squared Frechet distance between Gaussians fitted to two sets of features, [N_a, d] and [N_b, d].
+    """Squared Frechet distance between Gaussians fitted to features [N_a, d] and [N_b, d].
 
-    Covariances are the unbiased ones (divided by N - 1). The distance is biased upwards at finite N, by about d / N:
-    compare numbers only at equal N. Raises SparringError for fewer than two rows, different d, non-finite features, or such
-    large ones that the distance is no finite number.
+    Covariances are unbiased (divided by N - 1). The distance itself is biased upwards by about d / N: compare numbers
+    only at equal N. Raises SparringError for fewer than two rows, different d, or features that are not finite or so
+    large that the distance is not.
     """
     a, b = checked_pair(features_a, features_b, WHAT)
     return _distance(fit(a), fit(b))
 
 
 def frechet_distance_of(stats_a: GaussianStats, stats_b: GaussianStats) -> float:
-    """Squared Frechet distance between two streamed or loaded Gaussians; as `frechet_distance` on their features.
+    """As `frechet_distance`, between two streamed or loaded Gaussians.
 
-    Raises SparringError where both say how they were measured and these differ, naming the differences, and where the
-    distance is no finite number.
+    Raises SparringError if both say how they were measured and they differ, or if the distance is not finite.
     """
     check_same_settings(stats_a.provenance, stats_b.provenance)
     check_same_dimensions(stats_a.dimensions, stats_b.dimensions)
@@ -54,31 +53,31 @@ def frechet_distance_of(stats_a: GaussianStats, stats_b: GaussianStats) -> float
 
 
 def _distance(a: Fitted, b: Fitted) -> float:
-    """The distance, never below 0. Raises SparringError rather than return what is no number."""
+    """The distance, never negative. Raises SparringError if it is not finite."""
     try:
         found = _signed_distance(a, b)
-    except torch.linalg.LinAlgError:  # what eigenvalues of NaN and infinity end in
+    except torch.linalg.LinAlgError:  # raised for NaN and infinity
         found = math.nan
-    return max(0.0, check_result(found, WHAT))  # of 0 and NaN, max would take the 0
+    return max(0.0, check_result(found, WHAT))  # max(0, NaN) would be 0
 
 
 def _signed_distance(a: Fitted, b: Fitted) -> float:
-    """The distance before rounding below zero is clipped, so that tests can see how far below it goes."""
+    """The distance before negative rounding errors are clipped."""
     b = b._replace(mean=b.mean.to(a.mean.device))
     if len(a.rows if a.rows is not None else a.mean) > len(b.rows if b.rows is not None else b.mean):
-        a, b = b, a  # the smaller factor outside: its size is that of the eigenvalue problem
+        a, b = b, a  # the smaller factor goes outside, since it sets the size of the eigenvalue problem
     away = (a.mean - b.mean).square().sum() + a.trace + b.trace
     factor, triangular = a.factor()
-    eigenvalues = torch.linalg.eigvalsh(b.between(factor, triangular))  # which reads the lower triangle
+    eigenvalues = torch.linalg.eigvalsh(b.between(factor, triangular))  # eigvalsh reads the lower triangle only
     eigenvalues = eigenvalues[-min(a.rank, b.rank, len(eigenvalues)) :] if len(eigenvalues) else eigenvalues
     roots = eigenvalues.clamp(min=0).sqrt()
     distance = away - 2 * roots.sum()
-    # An eigenvalue l of the product is known to about EPS times the largest of both, its root to that / (2 sqrt l), and
-    # to sqrt(that) at worst.
+    # An eigenvalue l of the product has an error of about e = EPS times the product of the largest ones; its root has an
+    # error of e / (2 sqrt l), and at most sqrt e.
     unsure = EPS * a.largest() * b.largest()
     error = (unsure / (roots + unsure.sqrt())).nan_to_num().norm()
     if error > REFINE_ABOVE * distance:
-        # With the factors' own traces this is min over rotations Q of |F_a - Q F_b|^2: never far below 0.
+        # With the traces of the factors this is the minimum over rotations Q of |F_a - Q F_b|^2, so it is not far below 0.
         other, _ = b.factor()
         away = (a.mean - b.mean).square().sum() + factor.square().sum() + other.square().sum()
         distance = away - 2 * torch.linalg.svdvals(factor @ other.T).sum()
@@ -93,9 +92,9 @@ class FrechetDistance(Metric):
 
 
 def bias_notes(c: Comparison) -> list[str]:
-    """Notes about the bias of Frechet distances at these numbers of images."""
+    """Notes about the bias of a Frechet distance for these numbers of images."""
     notes = []
-    n_fake, n_real = c.fake.n, c.real.n  # the latter is None if a file of statistics does not say
+    n_fake, n_real = c.fake.n, c.real.n  # n_real is None if a file of statistics does not say
     fewest = n_fake if n_real is None else min(n_real, n_fake)
     if fewest <= c.dimensions:
         notes.append(f"only {fewest} images for {c.dimensions} dimensions: a Frechet distance is then mostly bias")

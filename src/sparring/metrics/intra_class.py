@@ -1,8 +1,8 @@
-"""Intra-class Frechet distance of conditional generators: the distance within each class, and its mean over classes.
+"""Intra-class Frechet distance for conditional generators: the distance within each class, and its mean over classes.
 
-Miyato and Koyama 2018 (arXiv 1802.05637), section 5. The covariance term is computed from both sets; numbers printed
-elsewhere may come from code that takes the real set's twice, which leaves the distance of the means alone. A class
-has few images, so the bias (about d / n) is most of the number: compare at equal n per class only.
+Miyato and Koyama 2018 (arXiv 1802.05637), section 5. The covariances of both sets are used. Some published code uses the
+real covariance twice, which leaves only the distance of the means. A class has few images, so most of the number is bias
+(about d / n): compare only at equal n per class.
 """
 
 from collections.abc import Callable, Iterator
@@ -21,9 +21,10 @@ from sparring.metrics.moments import GaussianStats
 
 @dataclass(frozen=True)
 class IntraClass:
-    """values [K]: each class's distance, None for a class with fewer than two images in one of the sets.
+    """The distance within each class.
 
-    n_a, n_b [K]: how many images of each class there were.
+    values    [K], None for a class with fewer than two images in either set
+    n_a, n_b  [K], the number of images of each class
     """
 
     values: tuple[float | None, ...]
@@ -44,11 +45,11 @@ class IntraClass:
 
     @property
     def skipped(self) -> int:
-        """Classes without a number."""
+        """The number of classes without a distance."""
         return len(self.values) - len(self.measured)
 
     def order(self) -> list[int]:
-        """Classes with a number, the best first."""
+        """The classes that have a distance, best first."""
         return sorted((k for k, v in enumerate(self.values) if v is not None), key=lambda k: self.values[k] or 0.0)
 
 
@@ -61,10 +62,10 @@ def intra_class_distances(
     *,
     progress: Callable[[int, int], None] | None = None,
 ) -> IntraClass:
-    """Distances within classes of features [N, d] with labels [N] and [M, d] with [M]; rows with a label < 0 are left out.
+    """Distances within classes between features [N, d] with labels [N], and [M, d] with [M]. Labels < 0 are ignored.
 
-    Works class by class, in the memory of one class. Raises SparringError for labels that do not fit, or where no class has
-    two images in both sets.
+    One class at a time is held in memory. Raises SparringError for invalid labels, or if no class has two images in
+    both sets.
     """
     for features, labels in ((features_a, labels_a), (features_b, labels_b)):
         check_matrix(features)
@@ -72,7 +73,7 @@ def intra_class_distances(
     highest = max(int(labels.max()) if len(labels) else -1 for labels in (labels_a, labels_b))
     count = highest + 1 if num_classes is None else num_classes
     if highest >= count:
-        raise SparringError(f"label {highest} is not among the classes 0 to {count - 1}")
+        raise SparringError(f"label {highest} is out of range: classes are 0 to {count - 1}")
     rows_a, rows_b = _rows_of_classes(labels_a, count), _rows_of_classes(labels_b, count)
     values: list[float | None] = []
     for k, (in_a, in_b) in enumerate(zip(rows_a, rows_b, strict=True)):
@@ -81,7 +82,7 @@ def intra_class_distances(
         if progress:
             progress(k + 1, count)
     if all(value is None for value in values):
-        raise SparringError(f"none of {count} classes has two images in both sets: measure more images")
+        raise SparringError(f"none of the {count} classes has two images in both sets: measure more images")
     return IntraClass(tuple(values), tuple(map(len, rows_a)), tuple(map(len, rows_b)))
 
 
@@ -93,19 +94,19 @@ def _check_labels(labels: Tensor, n: int) -> None:
     else:
         got = f"labels {type(labels).__name__}"
     raise SparringError(
-        f"intra-class distances need a whole number for each image, got {got}: give an integer tensor [{n}]"
+        f"intra-class distances need one integer label per image, got {got}: give an integer tensor [{n}]"
     )
 
 
 def _rows_of_classes(labels: Tensor, count: int) -> list[Tensor]:
-    """For each class the rows that have it."""
+    """The rows of each class."""
     order = labels.argsort(stable=True)
     sizes = torch.bincount(labels[labels >= 0], minlength=count).tolist()
     return list(order[len(labels) - sum(sizes) :].split(sizes))
 
 
 class IntraClassDistance(Metric):
-    """Mean over classes of the Frechet distance within each, for conditional generators."""
+    """Frechet distance within each class, averaged over the classes."""
 
     needs = frozenset({"real.features", "fake.features"})
 
@@ -114,14 +115,14 @@ class IntraClassDistance(Metric):
         for what, images in (("generated", c.fake), ("real", c.real)):
             if images.labels is None:
                 raise SparringError(
-                    f"metric 'intra' compares class by class, and the {what} images ({images.name}) have no class labels: "
-                    "leave it out, or give labelled images or a class-conditional generator"
+                    f"metric 'intra' compares class by class, but the {what} images ({images.name}) have no class labels: "
+                    "leave it out, or use labelled images or a class-conditional generator"
                 )
         fakes, reals = c.fake.class_names, c.real.class_names
         if fakes and reals and fakes != reals:
             raise SparringError(
-                f"metric 'intra' compares class by class, and the classes differ: {_difference(fakes, reals)}; leave it "
-                "out, or choose the same classes of both"
+                f"metric 'intra' compares class by class, but the classes differ: {_difference(fakes, reals)}; leave it "
+                "out, or choose the same classes in both"
             )
 
     def records(self, fake: FeatureSet, real: FeatureSet, c: Comparison) -> Iterator[Record]:
@@ -149,17 +150,19 @@ class IntraClassDistance(Metric):
 def _notes(found: IntraClass, dimensions: int) -> list[str]:
     notes = []
     if found.skipped:
-        notes.append(f"{found.skipped} of {len(found.values)} classes have fewer than two images in a set: left out")
+        notes.append(
+            f"{found.skipped} of {len(found.values)} classes have fewer than two images in either set and are left out"
+        )
     counts = {n for k in found.order() for n in (found.n_a[k], found.n_b[k])}
     if len(counts) > 1:
         notes.append(f"classes have {min(counts)} to {max(counts)} images in the two sets: their biases differ")
     if min(counts) <= dimensions:
-        notes.append(f"as few as {min(counts)} images of a class for {dimensions} dimensions: mostly bias")
+        notes.append(f"some classes have only {min(counts)} images for {dimensions} dimensions: mostly bias")
     return notes
 
 
 def _difference(fakes: tuple[str, ...], reals: tuple[str, ...]) -> str:
-    """How two lists of classes differ, in words; four names of each at most."""
+    """How two lists of classes differ, naming at most four of each."""
     parts = []
     for where, names, others in (("generated", fakes, reals), ("real", reals, fakes)):
         if alone := [name for name in names if name not in others]:
@@ -168,6 +171,6 @@ def _difference(fakes: tuple[str, ...], reals: tuple[str, ...]) -> str:
     if not parts:
         first = next(i for i, (a, b) in enumerate(zip(fakes, reals, strict=True)) if a != b)
         parts.append(
-            f"their order does: class {first} is '{fakes[first]}' in the generated images, '{reals[first]}' in the real"
+            f"in their order: class {first} is '{fakes[first]}' in the generated images and '{reals[first]}' in the real"
         )
     return "; ".join(parts)

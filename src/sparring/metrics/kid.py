@@ -1,7 +1,7 @@
 """Kernel distance: the squared maximum mean discrepancy of features under k(x, y) = (x.y / d + 1)^3.
 
-Binkowski et al. 2018 (arXiv 1801.01401) section 4.1, who take features of Inception and call it KID. It is unbiased at
-any N, and so may come out slightly below 0 for equal distributions.
+Binkowski et al. 2018 (arXiv 1801.01401) section 4.1; with features of Inception it is called KID. It is unbiased at any N,
+so it can be slightly negative for equal distributions.
 """
 
 from collections.abc import Iterator
@@ -14,15 +14,15 @@ from sparring.metrics.features import check_result, check_whole, checked_pair
 from sparring.randomness import generator_for
 
 WHAT = "a kernel distance"
-SUBSET = 1_000  # images in a subset, as in its authors' code
+SUBSET = 1_000  # images per subset, as in the authors' code
 BLOCK = 2048  # rows of the kernel matrix held at a time
 
 
 def kernel_distance(features_a: Tensor, features_b: Tensor) -> float:
-    """The unbiased estimate from all pairs of features [N_a, d] and [N_b, d]; no subsets, no randomness.
+    """The unbiased estimate from all pairs of features [N_a, d] and [N_b, d]; nothing is random.
 
-    Memory is a block of the kernel matrix. Raises SparringError for fewer than two rows, different d, features that are not
-    finite, or so large that the estimate is not.
+    One block of the kernel matrix is held in memory. Raises SparringError for fewer than two rows, different d, or features
+    that are not finite or so large that the estimate is not.
     """
     a, b = checked_pair(features_a, features_b, WHAT)
     return check_result(_distance(a, b).item(), WHAT)
@@ -33,9 +33,9 @@ def kernel_distance_subsets(
 ) -> tuple[float, float]:
     """Mean and (population) standard deviation of the estimate over random subsets, as most papers report it.
 
-    Each subset takes `subset_size` rows of each set without replacement (defaults: the authors' code). Where these are all
-    of a set's rows, the deviation says nothing of that set. Raises SparringError as `kernel_distance`, and for no subset, or
-    subsets of one row or of more than there are.
+    Each subset has `subset_size` rows of each set, drawn without replacement. The defaults are those of the authors' code.
+    If a subset holds a whole set, the deviation says nothing about that set. Raises SparringError like `kernel_distance`,
+    and if there is no subset, or a subset would have one row or more rows than a set.
     """
     check_whole(subsets, "the number of subsets of a kernel distance", 1)
     check_whole(subset_size, "the size of a kernel distance's subsets", 2)
@@ -59,7 +59,7 @@ def _distance(a: Tensor, b: Tensor) -> Tensor:
 
 
 def _kernel(a: Tensor, b: Tensor, *, pairs: bool = False) -> Tensor:
-    """Kernel matrix [N_a, N_b], or its diagonal [N] where `pairs`."""
+    """The kernel matrix [N_a, N_b], or only its diagonal [N] if `pairs`."""
     products = (a * b).sum(1) if pairs else a @ b.T
     return (products / a.shape[1] + 1) ** 3
 
@@ -70,7 +70,7 @@ def _kernel_sum(a: Tensor, b: Tensor) -> Tensor:
 
 
 class KernelDistance(Metric):
-    """Kernel distance of features, over all pairs."""
+    """Kernel distance of the features, from all pairs."""
 
     needs = frozenset({"real.features", "fake.features"})
 
@@ -80,7 +80,7 @@ class KernelDistance(Metric):
 
 
 class KernelDistanceSubsets(KernelDistance):
-    """Kernel distance of features, the mean of 100 random subsets of 1,000, or of all if there are fewer."""
+    """Kernel distance of the features, the mean over 100 random subsets of at most 1,000 images."""
 
     def records(self, fake: FeatureSet, real: FeatureSet, c: Comparison) -> Iterator[Record]:
         assert fake.features is not None and real.features is not None
@@ -89,5 +89,7 @@ class KernelDistanceSubsets(KernelDistance):
         mean, deviation = kernel_distance_subsets(fake.features, real.features, subset_size=size)
         spread: Record = {"std": deviation}
         if size == fewest:
-            spread = {"notes": [f"each subset holds all {size} images of a set, so the subsets' spread says nothing"]}
+            spread = {
+                "notes": [f"each subset holds all {size} images of a set, so the spread of the subsets says nothing"]
+            }
         yield record("KD-subsets", mean, "lower", subsets=100, subset_size=size, subset_seed=0, **spread)

@@ -1,4 +1,4 @@
-"""Mean and covariance of features, streamed, saved and loaded; and a Gaussian in the form that a distance needs."""
+"""Mean and covariance of features: streaming, saving, loading, and the factors that a Frechet distance needs."""
 
 import io
 import json
@@ -18,14 +18,12 @@ from sparring.metrics.features import check_same_dimensions, check_whole, checke
 from sparring.parsing import parse_json
 
 EPS = torch.finfo(torch.float64).eps
-SETTINGS = ("extractor", "weights_sha256", "resize", "dtype", "size", "channels")  # must agree where both are known
-ROUNDING = (
-    1e-5  # of the largest variance: how far from symmetric a covariance in a file may be; some programs save float32
-)
+SETTINGS = ("extractor", "weights_sha256", "resize", "dtype", "size", "channels")  # must agree if both are known
+ROUNDING = 1e-5  # allowed asymmetry of a saved covariance, relative to its largest variance: some programs save float32
 
 
 def check_same_settings(a: Mapping[str, object], b: Mapping[str, object]) -> None:
-    """Raise SparringError where two provenances say that their statistics were measured differently, and how."""
+    """Raise SparringError, naming the differences, if two statistics were measured differently."""
     both = [(key, a.get(key), b.get(key)) for key in SETTINGS]
     differences = [f"{key} {x!r} against {y!r}" for key, x, y in both if None not in (x, y) and x != y]
     if differences:
@@ -33,11 +31,11 @@ def check_same_settings(a: Mapping[str, object], b: Mapping[str, object]) -> Non
 
 
 class GaussianStats:
-    """Mean and covariance of features, streamed in float64: memory is d^2 and one batch, whatever N is.
+    """Mean and covariance of features, streamed in float64. Memory is d^2 and one batch, for any N.
 
-    Batches are centred before they are squared and merged by Chan's formula, so a mean far above the standard
-    deviation costs no digits. `n` is None for statistics from a file that does not say how many samples it saw. Raises
-    SparringError for dimensions that are no whole number from 1.
+    Batches are centred before they are squared, and merged by Chan's formula, so a mean far above the standard deviation
+    loses no digits. `n` is None for statistics from a file that does not say how many samples they come from. Raises
+    SparringError unless `dimensions` is a whole number of at least 1.
     """
 
     def __init__(self, dimensions: int) -> None:
@@ -54,7 +52,7 @@ class GaussianStats:
 
     @property
     def covariance(self) -> Tensor:
-        """[d, d] float64, divided by n - 1. Raises SparringError where n < 2."""
+        """[d, d] float64, divided by n - 1. Raises SparringError if n < 2."""
         if self.n is None:
             return self.scatter
         if self.n < 2:
@@ -62,7 +60,7 @@ class GaussianStats:
         return self.scatter / (self.n - 1)
 
     def update(self, features: Tensor) -> None:
-        """Add a batch of features [B, d], any float type, on any device (they are summed on the CPU)."""
+        """Add a batch of features [B, d] of any float type, on any device. They are summed on the CPU."""
         features = checked(features).cpu()
         check_same_dimensions(self.dimensions, features.shape[1])
         if len(features):
@@ -70,17 +68,17 @@ class GaussianStats:
             self._add(len(features), mean, gram(features - mean))
 
     def merge(self, other: "GaussianStats") -> None:
-        """Add another's samples, as if this one had seen them too."""
+        """Add the samples of other statistics to these."""
         check_same_dimensions(self.dimensions, other.dimensions)
         if other.n is None:
-            raise SparringError("statistics that do not say how many samples they saw cannot be merged")
+            raise SparringError("statistics of an unknown number of samples cannot be merged")
         if other.n:
             self._add(other.n, other.mean, other.scatter)
 
     def _add(self, n: int, mean: Tensor, scatter: Tensor) -> None:
-        """Chan, Golub and LeVeque 1983: the scatter of a union is both scatters plus that between the means."""
+        """Chan, Golub and LeVeque 1983: the scatter of a union is both scatters plus the one between the means."""
         if self.n is None:
-            raise SparringError("statistics that do not say how many samples they saw cannot be added to")
+            raise SparringError("nothing can be added to statistics of an unknown number of samples")
         total = self.n + n
         between = mean - self.mean
         self.mean = self.mean + between * (n / total)
@@ -90,7 +88,7 @@ class GaussianStats:
     def to_sums(self, shift: Tensor) -> Tensor:
         """n, sum of (x - shift) and sum of (x - shift)(x - shift)^T in one flat float64 tensor [1 + d + d^2].
 
-        These add up over ranks, in one all-reduce. Digits stay where all ranks take the same `shift` [d] near the mean.
+        One all-reduce adds them up over ranks. No digits are lost if all ranks use the same `shift` [d] near the mean.
         """
         assert self.n is not None
         away = self.mean - shift
@@ -99,7 +97,7 @@ class GaussianStats:
 
     @classmethod
     def from_sums(cls, sums: Tensor, shift: Tensor) -> "GaussianStats":
-        """The statistics behind (added) `to_sums`, with the same shift."""
+        """The inverse of `to_sums`, for sums that were added up, with the same shift."""
         d = len(shift)
         stats = cls(d)
         stats.n = round(sums[0].item())
@@ -110,7 +108,7 @@ class GaussianStats:
         return stats
 
     def all_reduce(self) -> None:
-        """Add up over the ranks of the default process group, on all of them: one all-reduce of [1 + d + d^2].
+        """Add up the statistics of all ranks of the default process group, on every rank.
 
         Sums are taken about the mean of rank 0's samples, which is broadcast first, so that no digits cancel.
         """
@@ -122,9 +120,9 @@ class GaussianStats:
         self.n, self.mean, self.scatter = total.n, total.mean, total.scatter
 
     def save(self, path: Path | str, **provenance: object) -> None:
-        """Write an .npz with `mu` and `sigma` (the names pytorch-fid reads), `n`, and provenance as JSON; atomically.
+        """Write an .npz with `mu` and `sigma` (as pytorch-fid reads them), `n`, and the provenance as JSON.
 
-        Raises SparringError where it cannot be written.
+        Raises SparringError if it cannot be written.
         """
         content = io.BytesIO()
         np.savez(
@@ -143,19 +141,19 @@ class GaussianStats:
 
     @classmethod
     def load(cls, path: Path | str) -> "GaussianStats":
-        """Read what `save` wrote, or another program's `mu` and `sigma`. Never unpickles.
+        """Read a file of `save`, or any .npz with `mu` and `sigma`. Nothing is unpickled.
 
-        Raises SparringError if the file is not such an .npz, or if `sigma` is no covariance: not finite, not symmetric up to
-        rounding, or with a variance below 0.
+        Raises SparringError if the file is not such an .npz, or if `sigma` is not a covariance: not finite, not symmetric up
+        to rounding, or with a negative variance.
         """
         path = Path(path)
         if not path.is_file():
-            raise SparringError(f"no statistics at {path}: the file does not exist")
+            raise SparringError(f"there is no file of statistics at {path}: check the path")
         before = f"{path} is not an .npz with arrays 'mu' and 'sigma': "
         with open_npz(path, before) as file:
             for key in ("mu", "sigma"):
                 if key not in file or file.header(key)[1].kind not in "fiu":
-                    raise SparringError(f"{before}{key} is {'no array of numbers' if key in file else 'missing'}")
+                    raise SparringError(f"{before}{key} is {'not an array of numbers' if key in file else 'missing'}")
             mean, covariance = (torch.from_numpy(np.asarray(file[key], np.float64)) for key in ("mu", "sigma"))
             n = int(file["n"]) if "n" in file else -1
             provenance = parse_json(str(file["provenance"]), f"provenance of {path}") if "provenance" in file else {}
@@ -174,7 +172,7 @@ class GaussianStats:
 
 
 def _check_moments(path: Path | str, mean: Tensor, covariance: Tensor) -> None:
-    """Raise SparringError unless a file's `mu` and `sigma` are a mean and a covariance."""
+    """Raise SparringError unless these are a mean and a covariance."""
     if mean.ndim != 1 or not len(mean) or covariance.shape != (len(mean), len(mean)):
         raise SparringError(
             f"{path}: 'mu' must be [d] and 'sigma' [d, d], d >= 1, got {list(mean.shape)} and {list(covariance.shape)}"
@@ -182,22 +180,22 @@ def _check_moments(path: Path | str, mean: Tensor, covariance: Tensor) -> None:
     variances = covariance.diagonal()
     allowed = ROUNDING * variances.abs().max()
     if not (mean.isfinite().all() and covariance.isfinite().all()):
-        wrong = "'mu' or 'sigma' holds NaN or infinity"
+        wrong = "'mu' or 'sigma' contains NaN or infinity"
     elif (covariance - covariance.T).abs().max() > allowed:
         wrong = "'sigma' is not symmetric"
     elif variances.min() < -allowed:
-        wrong = "'sigma' has a variance below 0"
+        wrong = "'sigma' has a negative variance"
     else:
         return
-    raise SparringError(f"{path} holds no statistics of features: {wrong}; make it again from the images")
+    raise SparringError(f"{path} does not hold statistics of features: {wrong}; compute them again from the images")
 
 
 class Fitted(NamedTuple):
-    """A Gaussian as the distance wants it: by its covariance, or by fewer than d rows that factor it."""
+    """A Gaussian, given by its covariance, or by fewer than d rows that are a factor of it."""
 
     mean: Tensor  # [d]
     trace: Tensor  # of the covariance
-    rank: int  # at most
+    rank: int  # an upper bound
     covariance: Tensor | None = None  # [d, d]
     rows: Tensor | None = None  # [n, d], covariance = rows^T rows
 
@@ -215,7 +213,7 @@ class Fitted(NamedTuple):
         return congruence(factor.T, self.covariance) if triangular else factor @ (self.covariance @ factor.T)
 
     def largest(self) -> Tensor:
-        """The covariance's largest eigenvalue, from below and to a small factor, by a few power iterations."""
+        """A lower bound of the largest eigenvalue, close to it, by a few power iterations."""
         diagonal = self.rows.square().sum(0) if self.rows is not None else self.covariance.diagonal()  # type: ignore[union-attr]
         vector = torch.zeros_like(self.mean)
         vector[diagonal.argmax()] = 1
@@ -225,7 +223,7 @@ class Fitted(NamedTuple):
         return image.norm()
 
     def factor(self) -> tuple[Tensor, bool]:
-        """F [r, d] with F^T F = covariance, up to rounding, and whether it is upper triangular."""
+        """F [r, d] with F^T F = covariance up to rounding, and whether F is upper triangular."""
         if self.rows is not None:
             return self.rows, False
         assert self.covariance is not None
@@ -252,13 +250,13 @@ def fit(features: Tensor) -> Fitted:
 
 
 def _blocks(d: int, least: int = 512) -> list[slice]:
-    """0 to d in at most four equal parts, none shorter than `least` but the last: shorter ones multiply slowly."""
+    """At most four equal parts of 0 to d. Only the last may be shorter than `least`, since short blocks multiply slowly."""
     step = max(least, -(-d // 4))
     return [slice(start, min(start + step, d)) for start in range(0, d, step)]
 
 
 def gram(rows: Tensor) -> Tensor:
-    """rows^T rows [d, d] of rows [n, d]: the blocks on and above the diagonal, mirrored."""
+    """rows^T rows [d, d] of rows [n, d]. Blocks on and above the diagonal are computed, and mirrored."""
     found = rows.new_empty(rows.shape[1], rows.shape[1])
     for part in _blocks(len(found)):
         product = rows[:, part].T @ rows[:, part.start :]
@@ -268,7 +266,7 @@ def gram(rows: Tensor) -> Tensor:
 
 
 def congruence(lower: Tensor, symmetric: Tensor) -> Tensor:
-    """The lower triangle of lower^T symmetric lower, by blocks: a quarter of two whole products. Above it is anything."""
+    """The lower triangle of lower^T symmetric lower, by blocks, at a quarter of the cost. The rest is undefined."""
     found = torch.zeros_like(symmetric)
     for right in _blocks(len(lower)):
         tail = symmetric[right.start :, right.start :] @ lower[right.start :, right]

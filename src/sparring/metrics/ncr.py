@@ -1,20 +1,20 @@
-"""Negative Confidence Rate, and the numbers that keep it honest.
+"""Negative Confidence Rate, and the numbers that must accompany it.
 
     NCR_t = 1/n sum_i I( max_k p_i[k] > t )      over the n negatives; lower is better
 
-    p_i   softmax of the logits of one image that belongs to none of the classes
-    t     the threshold, compared strictly; the paper's are 0.4, 0.6, 0.8, 0.9
+    p_i   softmax of the logits of an image that belongs to none of the classes
+    t     the threshold (strict); the paper uses 0.4, 0.6, 0.8, 0.9
 
-"Negative-Aware Training: Be Aware of Negative Samples", Eq. 5. A classifier that is never sure of anything has an NCR of 0,
-so it never stands alone here:
+"Negative-Aware Training: Be Aware of Negative Samples", Eq. 5. A classifier that is never confident has an NCR of 0, so NCR
+always comes with these:
 
     accuracy   of positives
-    coverage_t share of positives above t: what is left of the classifier if answers below t are discarded
-    AUROC      probability that a positive is answered with more confidence than a negative; ties count half
-    FPR95      share of positives that are lost at the threshold that catches 95% of the negatives. Negatives are what is to
-               be detected, as in Hendrycks and Gimpel (2017) and pytorch-ood.
+    coverage_t share of positives above t: what remains if predictions below t are discarded
+    AUROC      probability that a positive gets a higher confidence than a negative; ties count half
+    FPR95      share of positives lost at the threshold that detects 95% of the negatives. Negatives are the class to detect,
+               as in Hendrycks and Gimpel (2017) and pytorch-ood.
     ECE        expected calibration error on positives: mean |accuracy - confidence| over 15 bins of equal width, weighted by
-               their samples (Guo, Pleiss, Sun and Weinberger, "On Calibration of Modern Neural Networks", 2017)
+               the number of samples (Guo, Pleiss, Sun and Weinberger, "On Calibration of Modern Neural Networks", 2017)
 """
 
 from __future__ import annotations
@@ -37,13 +37,13 @@ ECE_BINS = 15  # of Guo et al.
 
 
 class UnknownThresholdError(SparringError, KeyError):
-    """A threshold that was not measured; a KeyError, too, so that `in` and `get` work."""
+    """The threshold was not measured. Also a KeyError, so that `in` and `get` work."""
 
-    __str__ = Exception.__str__  # KeyError's own puts the line in quotes
+    __str__ = Exception.__str__  # KeyError's own adds quotes
 
 
 class ByThreshold(dict[float, float]):
-    """Shares by threshold; a float32, as those of tensors and arrays, finds the threshold that it stands for."""
+    """Shares by threshold. A float32 threshold, as from a tensor or array, finds the decimal number that it stands for."""
 
     def __getitem__(self, threshold: float) -> float:
         try:
@@ -60,7 +60,7 @@ class ByThreshold(dict[float, float]):
 
 @dataclass(frozen=True)
 class NCRResult(Mapping[float, float]):
-    """NCR by threshold, `result[0.9]`, and its companions; those that need positives are None without any."""
+    """NCR by threshold, as `result[0.9]`, and the accompanying numbers. Those on positives are None if there are none."""
 
     ncr: ByThreshold
     n_negatives: int
@@ -71,7 +71,7 @@ class NCRResult(Mapping[float, float]):
     fpr95: float | None
     ece: float | None
 
-    __hash__ = None  # type: ignore[assignment] # as of all that compare by the numbers in a dict
+    __hash__ = None  # type: ignore[assignment] # a mapping that compares by value is not hashable
 
     def __getitem__(self, threshold: float) -> float:
         return self.ncr[threshold]
@@ -83,7 +83,7 @@ class NCRResult(Mapping[float, float]):
         return len(self.ncr)
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain JSON data; thresholds become text such as "0.4"."""
+        """As plain JSON data. Thresholds become strings such as "0.4"."""
         texts = threshold_texts(self.ncr)
 
         def by_text(values: dict[float, float] | None) -> dict[str, float] | None:
@@ -105,14 +105,14 @@ def ncr(
     *,
     num_classes: int | None = None,
 ) -> NCRResult:
-    """Negative Confidence Rate of logits [N, C] with integer labels [N], below 0 for a negative, and its companions.
+    """Negative Confidence Rate of a classifier, and the accompanying numbers.
 
-    logits, labels: with C >= 2; tensors, or what becomes one (NumPy arrays, lists). thresholds: several, or one.
-    num_classes: how many of the C columns are classes of the data, where a classifier has a further one for negatives: it
-        takes part in the softmax, is never the confidence, and is wrong for a positive.
+    logits       [N, C] with C >= 2; a tensor, NumPy array or list labels       integers [N], below 0 for a negative
+    thresholds   one or more, in [0, 1) num_classes  how many of the C columns are classes of the data, if the classifier
+    has an extra one for negatives. That one
+                 takes part in the softmax, is never the confidence, and counts as wrong for a positive
 
-    Raises SparringError for logits that are no numbers, labels out of range, thresholds outside of [0, 1), and where there
-    is not one negative.
+    Raises SparringError for logits that are not finite, labels out of range, invalid thresholds, or no negatives.
     """
     metric = NCR(thresholds, num_classes=num_classes)
     metric.update(logits, labels)
@@ -120,9 +120,9 @@ def ncr(
 
 
 class NCR:
-    """The same as a streaming metric: `update` with each batch, then `compute`; `merge` joins those of several processes.
+    """`ncr` as a streaming metric: `update` with each batch, then `compute`. `merge` joins those of several processes.
 
-    It keeps a few bytes per sample, as AUROC and FPR95 need all confidences.
+    It keeps a few bytes per sample, because AUROC and FPR95 need all confidences.
     """
 
     def __init__(self, thresholds: float | Sequence[float] = THRESHOLDS, *, num_classes: int | None = None) -> None:
@@ -132,14 +132,14 @@ class NCR:
         except (TypeError, ValueError):
             self.thresholds = ()
         if not self.thresholds or any(not 0 <= t < 1 for t in self.thresholds):
-            raise SparringError(f"thresholds are probabilities from 0 and below 1, at least one, got {thresholds!r}")
+            raise SparringError(f"thresholds must be one or more numbers in [0, 1), got {thresholds!r}")
         if num_classes is not None and (not isinstance(num_classes, Integral) or num_classes < 2):
-            raise SparringError(f"num_classes is a whole number of at least 2, got {num_classes!r}")
+            raise SparringError(f"num_classes must be a whole number of at least 2, got {num_classes!r}")
         self.num_classes = num_classes
         self.reset()
 
     def reset(self) -> None:
-        """Forget everything seen."""
+        """Forget all batches."""
         self._confidences: list[Tensor] = []
         self._labels: list[Tensor] = []
         self._correct: list[Tensor] = []
@@ -150,13 +150,13 @@ class NCR:
         confidences, predicted = confidence(logits, self.num_classes)
         if not is_whole(labels) or labels.shape != (len(logits),):
             raise SparringError(
-                f"labels are integers [{len(logits)}], one for each row of logits, got {labels.dtype} {list(labels.shape)}"
+                f"labels must be integers [{len(logits)}], one per row of logits, got {labels.dtype} {list(labels.shape)}"
             )
         labels = labels.detach().cpu().long()
         classes = self.num_classes or logits.shape[1]
         if len(labels) and int(labels.max()) >= classes:
             raise SparringError(
-                f"label {int(labels.max())} is out of range: {classes} classes allow 0 to {classes - 1}, and anything "
+                f"label {int(labels.max())} is out of range: labels of {classes} classes are 0 to {classes - 1}, or "
                 "below 0 for a negative"
             )
         self._confidences.append(confidences.cpu())
@@ -165,7 +165,7 @@ class NCR:
         return self
 
     def merge(self, other: NCR) -> NCR:
-        """Add what another has seen, such as that of another process. Raises SparringError for other settings."""
+        """Add the samples of another NCR. Raises SparringError if its settings differ."""
         if not isinstance(other, NCR):
             raise SparringError(f"merge takes another NCR, got {type(other).__name__}")
         if (other.thresholds, other.num_classes) != (self.thresholds, self.num_classes):
@@ -176,13 +176,13 @@ class NCR:
         return self
 
     def compute(self) -> NCRResult:
-        """The numbers over all that was seen. Raises SparringError where not one negative was."""
+        """The numbers over all batches. Raises SparringError if there was no negative."""
         labels = torch.cat([torch.empty(0, dtype=torch.int64), *self._labels])
         confidences = torch.cat([torch.empty(0, dtype=torch.float64), *self._confidences])
         negative = labels < 0
         n_neg, n_pos = int(negative.sum()), int((~negative).sum())
         if not n_neg:
-            raise SparringError("NCR needs negatives: label the images that belong to no class with -1")
+            raise SparringError("NCR needs negatives: label images that belong to no class with -1")
         neg, pos = confidences[negative], confidences[~negative]
         correct = torch.cat([torch.empty(0, dtype=torch.bool), *self._correct])[~negative]
         return NCRResult(
@@ -198,15 +198,14 @@ class NCR:
 
 
 def threshold_texts(thresholds: Iterable[float]) -> dict[float, str]:
-    """Each threshold as text: 0.4, and all its digits where another would read the same in six."""
+    """Each threshold as a string such as "0.4", with all digits if six do not tell it from another."""
     short = {t: f"{t:g}" for t in thresholds}
     counts = Counter(short.values())
     return {t: text if counts[text] == 1 else repr(t) for t, text in short.items()}
 
 
 def _as_written(threshold: Any) -> float:
-    """A threshold as float64; one that float32 holds exactly as the shortest number that it is in float32: 0.4, not
-    0.4000000059604645, so that those of tensors and arrays are found again."""
+    """A threshold as float64; a float32 becomes the shortest decimal that rounds to it: 0.4, not 0.4000000059604645."""
     value = float(threshold)
     if not 0 <= value < 1:
         return value
@@ -218,24 +217,26 @@ def _tensor(values: Any, what: str) -> Tensor:
     try:
         return torch.as_tensor(values)
     except (TypeError, ValueError, RuntimeError) as error:
-        raise SparringError(f"{what} are a tensor, or an array or list that becomes one: {error}") from None
+        raise SparringError(f"{what} must be a tensor, array or list of numbers: {error}") from None
 
 
 def confidence(logits: Tensor, num_classes: int | None = None) -> tuple[Tensor, Tensor]:
-    """The largest probability among the first `num_classes` (None: all) of logits [B, C], float64 [B], and the argmax over
-    all columns, int64 [B]. Raises SparringError for other shapes, and for NaN."""
+    """The maximum probability over the first `num_classes` columns of logits [B, C], and the argmax over all columns.
+
+    These are float64 [B] and int64 [B]. Raises SparringError for other shapes, and for NaN.
+    """
     if not logits.is_floating_point() or logits.ndim != 2 or logits.shape[1] < (num_classes or 2):
         raise SparringError(
-            f"logits are floats [N, C] with C >= {num_classes or 2} classes, got {logits.dtype} {list(logits.shape)}"
+            f"logits must be floats [N, C] with C >= {num_classes or 2}, got {logits.dtype} {list(logits.shape)}"
         )
     probabilities = logits.detach().double().softmax(1)
     if bool(probabilities.isnan().any()):
-        raise SparringError("the logits hold NaN or infinity, so nothing can be measured: check the classifier")
+        raise SparringError("logits must be finite, but some are NaN or infinite: check the classifier")
     return probabilities[:, :num_classes].amax(1), probabilities.argmax(1)
 
 
 def auroc(positive: Tensor, negative: Tensor) -> float:
-    """P(confidence of a positive > that of a negative) + half of P(equal), exactly, for [P] and [N] with P, N >= 1."""
+    """P(confidence of a positive > that of a negative) + P(equal) / 2, exactly, for [P] and [N] with P, N >= 1."""
     ordered = negative.sort().values
     below = torch.searchsorted(ordered, positive, right=False)
     not_above = torch.searchsorted(ordered, positive, right=True)
@@ -243,7 +244,7 @@ def auroc(positive: Tensor, negative: Tensor) -> float:
 
 
 def fpr_at_95(positive: Tensor, negative: Tensor) -> float:
-    """Share of the positives [P] no more confident than the smallest threshold that catches 95% of the negatives [N]."""
+    """Share of the positives [P] at or below the smallest threshold that detects 95% of the negatives [N]."""
     caught = -(-95 * len(negative) // 100)
     threshold = negative.sort().values[caught - 1]
     return float((positive <= threshold).double().mean())

@@ -1,17 +1,17 @@
-"""Precision, recall, density and coverage: how two sets of features lie within each other's k-nearest-neighbour balls.
+"""Precision, recall, density and coverage, from the k-nearest-neighbour balls of two sets of features.
 
-With B(x) the closed ball around x that reaches its k-th neighbour in its own set:
+The ball of x is the closed ball around x that reaches its k-th nearest neighbour in its own set.
 
     precision  share of fakes that lie in some real's ball            (Kynkaanniemi et al. 2019, arXiv 1904.06991, Eq. 2)
     recall     share of reals that lie in some fake's ball
     density    mean over fakes of (number of reals' balls they lie in) / k   (Naeem et al. 2020, arXiv 2002.09797, Eq. 4)
     coverage   share of reals whose ball holds a fake                                                            (Eq. 5)
 
-Balls are closed (<=), as Eq. 1 of the former paper prints them; the latter's code takes them open, which
-differs at ties only.
+Balls are closed (<=), as in Eq. 1 of the first paper. The code of the second one uses open balls, which differs only at
+ties.
 
-Squared distances are |a|^2 + |b|^2 - 2 a.b, which is fast, and loses digits; those that lie within its rounding of a ball's
-radius are taken again as |a - b|^2. So ties are ties, and far-apart clusters keep their inner distances.
+Squared distances are computed as |a|^2 + |b|^2 - 2 a.b, which is fast but loses digits. Those within rounding of a ball's
+radius are computed again as |a - b|^2, so that ties stay ties, and distances within far-apart clusters stay exact.
 """
 
 from collections.abc import Iterator
@@ -29,7 +29,7 @@ GATHERED = 2**22  # numbers in the pairs of rows whose differences are taken at 
 
 
 class PRDC(NamedTuple):
-    """Shares in [0, 1], but for density, which is 1 on average where both sets come from one distribution."""
+    """Shares in [0, 1], except density, which averages 1 if both sets come from the same distribution."""
 
     precision: float
     recall: float
@@ -38,10 +38,10 @@ class PRDC(NamedTuple):
 
 
 def precision_recall_density_coverage(real: Tensor, fake: Tensor, k: int = 5) -> PRDC:
-    """The four numbers of features [N, d] and [M, d]; memory is that of both in float64 and a block of a distance matrix.
+    """The four numbers for features [N, d] and [M, d]. Both are held as float64, with a block of a distance matrix.
 
-    k = 5 is Naeem et al.'s choice, Kynkaanniemi et al. take 3. Raises SparringError unless 1 <= k < N and M, d agree, and
-    features are finite.
+    k = 5 is the choice of Naeem et al.; Kynkaanniemi et al. use 3. Raises SparringError unless 1 <= k < min(N, M), d is the
+    same, and all features are finite.
     """
     real, fake = checked_pair(real, fake, "precision and recall")
     check_neighbours(k, len(real), len(fake))
@@ -72,7 +72,7 @@ def precision_recall_density_coverage(real: Tensor, fake: Tensor, k: int = 5) ->
 
 
 def check_neighbours(k: int, n: int, m: int) -> None:
-    """Raise SparringError unless each of n and of m samples has a k-th neighbour in its own set."""
+    """Raise SparringError unless samples in sets of n and of m have a k-th neighbour in their own set."""
     check_whole(k, "k", 1)
     if not 1 <= k < min(n, m):
         raise SparringError(
@@ -81,31 +81,31 @@ def check_neighbours(k: int, n: int, m: int) -> None:
 
 
 class _Rows:
-    """Features [N, d] as distances want them: about a centre, with their squared lengths, and with equal rows known."""
+    """Features [N, d] prepared for distances: centred, with their squared lengths, and with equal rows marked."""
 
     def __init__(self, x: Tensor) -> None:
         self.x = x
-        # about a row of the set, which is near the mean, few digits are lost, and none where all rows are the same one
+        # centring on the row nearest the mean loses few digits, and none if all rows are equal
         self.middle = x[(x - x.mean(0)).square_().sum(1).argmin()]
         self.centre(self.middle)
         _, which = x.unique(dim=0, return_inverse=True)
         places = torch.arange(len(x), device=x.device)
-        self.alike = places.scatter(0, which, places)[which]  # [N]: one place for all rows that are equal
+        self.alike = places.scatter(0, which, places)[which]  # [N]: equal rows share the index of one of them
 
     def centre(self, centre: Tensor) -> None:
         self.centred = self.x - centre
         self.lengths = torch.einsum("nd,nd->n", self.centred, self.centred)
 
     def rounding(self, reach: Tensor, part: slice = slice(None)) -> Tensor:
-        """A bound on the rounding of squared distances from each row of a part to rows that are about sqrt(reach) away.
+        """A bound on the rounding error of squared distances from each row of a part to rows about sqrt(reach) away.
 
-        A sum of d products is known to d eps times the sum of their sizes; |b|^2 <= 2 |a|^2 + 2 |a - b|^2 gives the rest.
+        A sum of d products has an error of at most d eps times the sum of their sizes; |b|^2 <= 2 |a|^2 + 2 |a - b|^2.
         """
         return 16 * (self.x.shape[1] + 4) * torch.finfo(self.x.dtype).eps * (self.lengths[part] + reach)
 
 
 def _reach(rows: _Rows, k: int) -> Tensor:
-    """Squared distance [N] from each row to its k-th neighbour, itself not counted."""
+    """Squared distance [N] from each row to its k-th nearest other row."""
     n, found = len(rows.x), []
     for part in _blocks(n):
         squared = _squared_distances(rows, part, rows)
@@ -115,7 +115,7 @@ def _reach(rows: _Rows, k: int) -> Tensor:
         unsure = _within(squared, reach[:, None], rows.rounding(reach, part)[:, None])
         _take_again(squared, unsure, rows, part, rows)
         reach = squared.gather(1, at[:, None])[:, 0]
-        several = unsure.sum(1) > 1  # neighbours any of which may be the k-th
+        several = unsure.sum(1) > 1  # candidates for the k-th neighbour
         reach[several] = squared[several].kthvalue(k, dim=1).values
         found.append(reach)
     return torch.cat(found)
@@ -126,7 +126,7 @@ def _blocks(n: int) -> list[slice]:
 
 
 def _squared_distances(a: _Rows, part: slice, b: _Rows) -> Tensor:
-    """From the rows of a block of `a` to all of `b`."""
+    """Squared distances from a block of rows of `a` to all rows of `b`."""
     products = a.centred[part] @ b.centred.T
     return products.mul_(-2).add_(b.lengths).add_(a.lengths[part, None]).clamp_(min=0)
 
@@ -136,7 +136,7 @@ def _within(squared: Tensor, reach: Tensor, rounding: Tensor) -> Tensor:
 
 
 def _take_again(squared: Tensor, unsure: Tensor, a: _Rows, part: slice, b: _Rows) -> None:
-    """Put |a - b|^2 of the unsure pairs in their places; pairs of equal rows are taken once."""
+    """Replace the unsure distances by |a - b|^2, computed once for pairs of equal rows."""
     i, j = unsure.nonzero(as_tuple=True)
     n = len(b.x)
     pairs, place = (a.alike[part][i] * n + b.alike[j]).unique(return_inverse=True)
@@ -147,7 +147,7 @@ def _take_again(squared: Tensor, unsure: Tensor, a: _Rows, part: slice, b: _Rows
 
 
 class PrecisionRecall(Metric):
-    """Precision, recall, density and coverage of features."""
+    """Precision, recall, density and coverage of the features."""
 
     needs = frozenset({"real.features", "fake.features"})
 

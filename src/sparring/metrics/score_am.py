@@ -1,7 +1,7 @@
-"""AM score: KL( p_train || p_gen ) + mean_x H( p(y|x) ), p_train and p_gen mean predictions of one classifier.
+"""AM score: KL( p_train || p_gen ) + mean_x H( p(y|x) ), where p_train and p_gen are mean predictions of one classifier.
 
-NAT, Eq. 14, after Zhou et al. 2018 (arXiv 1703.02000). Lower is better, 0 at best: the generated images have the train
-set's class distribution and the classifier is sure of each. Unlike the Inception Score it knows what the data looks like.
+NAT, Eq. 14, after Zhou et al. 2018 (arXiv 1703.02000). Lower is better. It is 0 if the generated images have the class
+distribution of the training set and the classifier is certain about each. Unlike the Inception Score it uses the real data.
 """
 
 from collections.abc import Iterator
@@ -15,15 +15,15 @@ from sparring.metrics.score_is import entropies, probability_logs
 
 
 def am_score(*, generated: Tensor, train: Tensor) -> float:
-    """AM score in nats of class probabilities of generated [N, C] and of train images [M, C] (or their mean, [1, C]).
+    """AM score in nats, from class probabilities of generated images [N, C] and of training images [M, C] (or their mean).
 
-    Infinite where the generator never gives a class that the train images have. Raises SparringError for rows that are
-    no distributions, or are of different classes.
+    Infinite if the training images have a class that is never generated. Raises SparringError for rows that are not
+    distributions, or if the numbers of classes differ.
     """
     logs, train_logs = probability_logs(generated), probability_logs(train)
     if train_logs.shape[1] != logs.shape[1]:
         raise SparringError(
-            f"predictions of one classifier have the same classes, got {logs.shape[1]} and {train_logs.shape[1]}"
+            f"both sets need predictions of the same classifier, got {logs.shape[1]} and {train_logs.shape[1]} classes"
         )
     p_train = train_logs.exp().mean(0)
     p_generated = logs.exp().mean(0)
@@ -32,7 +32,7 @@ def am_score(*, generated: Tensor, train: Tensor) -> float:
 
 
 class AMScore(Metric):
-    """AM score of the predictions for generated images, against those for real ones."""
+    """AM score of the predictions for the generated images, compared with the real ones."""
 
     needs = frozenset({"fake.predictions", "real.predictions"})
 

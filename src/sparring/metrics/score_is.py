@@ -1,11 +1,11 @@
-"""Inception Score: exp( mean_x KL( p(y|x) || p(y) ) ), p(y) the mean over the group.
+"""Inception Score: exp( mean_x KL( p(y|x) || p(y) ) ), where p(y) is the mean over a group of images.
 
-Salimans et al. 2016 (arXiv 1606.03498) section 4. It lies in [1, C]; with N images in a group it is biased downwards, so
-numbers compare only at equal N and equal number of groups (papers differ here: 10 groups of 5,000, or one of 50,000).
+Salimans et al. 2016 (arXiv 1606.03498) section 4. It lies in [1, C]. It is biased downwards for small groups: compare
+numbers only at equal N and equal number of groups (papers use 10 groups of 5,000, or one of 50,000).
 
-Groups are made of rows that stand together. Where images come class by class, as from a folder, each group would hold few
-classes and score far too low, so evaluations shuffle the rows first: by torch-fidelity's default permutation, which makes
-both programs' numbers equal.
+A group is a run of consecutive rows. If images come class by class, as they do from a folder, each group holds few
+classes and scores far too low. Evaluations therefore shuffle the rows first, by torch-fidelity's default permutation, so
+that both programs give equal numbers.
 """
 
 from collections.abc import Iterator
@@ -22,28 +22,27 @@ SHUFFLE = 2020  # torch-fidelity's default seed
 
 
 def inception_score(probabilities: Tensor, splits: int = 10, *, shuffle: int | None = None) -> tuple[float, float]:
-    """Mean and (population) standard deviation over `splits` groups of the score of class probabilities [N, C].
+    """Mean and (population) standard deviation of the score of class probabilities [N, C], over `splits` groups.
 
-    Groups are consecutive rows, after a permutation by the seed `shuffle` (`SHUFFLE` is torch-fidelity's), or as they are:
-    then their order should be random. Computed in float64; a probability of 0 adds nothing. Raises SparringError for rows
-    that are no distributions, or for fewer rows than groups.
+    shuffle: the seed of a permutation of the rows (`SHUFFLE` is torch-fidelity's). Without it their order should be random.
+    Computed in float64. Raises SparringError for rows that are not distributions, or for fewer rows than groups.
     """
     return _score(probability_logs(probabilities), splits, shuffle)
 
 
 def inception_score_from_logits(logits: Tensor, splits: int = 10, *, shuffle: int | None = None) -> tuple[float, float]:
-    """As `inception_score`, for logits [N, C]: no digit is lost where a probability would round to 0 or 1."""
+    """As `inception_score`, for logits [N, C]. This loses no digits to probabilities that round to 0 or 1."""
     _check(logits, "logits")
     return _score(logits.double().log_softmax(1), splits, shuffle)
 
 
 def check_groups(splits: int, n: int) -> None:
-    """Raise SparringError unless n images can be split into so many groups."""
+    """Raise SparringError unless n images can be split into this many groups."""
     check_whole(splits, "the number of groups (splits, --is-splits)", 1)
     if splits > n:
         raise SparringError(
-            f"a score has as many groups (splits, --is-splits) as images at most, got {splits} for {n} images: lower "
-            "the one, or raise the other"
+            f"an Inception Score needs at least one image per group (splits, --is-splits), got {splits} for {n} images: use "
+            "fewer groups or more images"
         )
 
 
@@ -63,12 +62,12 @@ def _score(logs: Tensor, splits: int, shuffle: int | None) -> tuple[float, float
 
 
 def entropies(logs: Tensor) -> Tensor:
-    """Entropy [N] in nats of the distributions whose logarithms are [N, C]; 0 log 0 = 0."""
+    """Entropy [N] in nats of distributions that are given by their logarithms [N, C]; 0 log 0 = 0."""
     return torch.special.entr(logs.exp()).sum(1)
 
 
 def probability_logs(probabilities: Tensor) -> Tensor:
-    """Logarithms [N, C] in float64 of class probabilities [N, C], checked and normalised to sum to 1."""
+    """Logarithms [N, C], as float64, of class probabilities, which are checked and normalised to sum to 1."""
     _check(probabilities, "probabilities")
     p = probabilities.double()
     total = p.sum(1, keepdim=True)
@@ -84,13 +83,13 @@ def probability_logs(probabilities: Tensor) -> Tensor:
 def _check(x: Tensor, name: str) -> None:
     check_matrix(x, name, "[N, C]")
     if not len(x):
-        raise SparringError(f"{name} of no image have no score: [N, C] takes N >= 1")
+        raise SparringError(f"there is no score of zero images: {name} must be [N, C] with N >= 1")
     if not x.isfinite().all():
-        raise SparringError(f"{name} must be finite: look at the images or weights they came from")
+        raise SparringError(f"{name} must be finite: check the images and the classifier's weights")
 
 
 class InceptionScore(Metric):
-    """Inception Score of the predictions for generated images."""
+    """Inception Score of the predictions for the generated images."""
 
     needs = frozenset({"fake.predictions"})
 
