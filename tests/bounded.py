@@ -1,4 +1,4 @@
-"""Code under test that may neither take all memory nor run forever: it fails instead."""
+"""Limit the memory and time of code under test, which fails instead of taking everything."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import Any
 
 
-class OutOfTime(BaseException):  # no Exception, so that nobody's `except Exception` takes it for an error of its own
-    """Code under test did not end in time."""
+class OutOfTime(BaseException):  # not an Exception, so that no `except Exception` catches it
+    """The code under test did not finish in time."""
 
 
 @contextmanager
 def bounded(seconds: float = 20, more: int = 2 * 2**30) -> Iterator[None]:
-    """Within the block this process may have `more` bytes than before, and so many seconds: MemoryError or OutOfTime."""
+    """Limit the block to `more` additional bytes and to some seconds. Raises MemoryError or OutOfTime."""
 
     def stop(*_: Any) -> None:
         raise OutOfTime(f"no answer within {seconds} seconds")

@@ -1,4 +1,4 @@
-"""What all tests share: a cache of their own, a tiny recipe as a file, and the command line."""
+"""Fixtures for all tests: a separate cache, a tiny recipe file, and the command line."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from tiny import tiny_images, tiny_recipe  # noqa: E402 - beside this file
 
 @pytest.fixture(autouse=True)
 def own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """No test reads or writes the cache in the home folder."""
+    """Keep tests away from the cache in the home folder."""
     monkeypatch.setenv("SPARRING_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))
     yield
 
 
 @pytest.fixture(autouse=True, scope="session")
 def one_thread() -> None:
-    """Tiny tensors gain nothing from threads, and on a busy machine they wait for one another."""
+    """Use one thread: tiny tensors gain nothing from more, and threads wait for each other on a busy machine."""
     import torch
 
     torch.set_num_threads(1)
@@ -35,7 +35,7 @@ def one_thread() -> None:
 
 @pytest.fixture
 def without_reports(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Runs leave an empty report: drawing its curves takes longer than everything else that a tiny run does."""
+    """Make runs write an empty report: drawing its curves takes longer than the rest of a tiny run."""
     import sparring.report.html
 
     monkeypatch.setattr(sparring.report.html, "write_report", lambda folder: Path(folder, "report.html").write_text(""))
@@ -48,7 +48,7 @@ def images() -> PackedImages:
 
 @pytest.fixture
 def recipe_file(tmp_path: Path) -> Callable[..., Path]:
-    """`recipe_file(**changes)` writes a tiny recipe and its images and gives the YAML file's path."""
+    """`recipe_file(**changes)` writes a tiny recipe and its images, and returns the path of the YAML file."""
     from sparring.data.arrays import write_npz
 
     def write(name: str = "tiny", values: Mapping[str, Any] | None = None, **changes: Any) -> Path:
@@ -64,7 +64,7 @@ def recipe_file(tmp_path: Path) -> Callable[..., Path]:
 
 @pytest.fixture
 def command_line(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
-    """`command_line("train", ...)` runs the real command in a process of its own, in the test's folder."""
+    """`command_line("train", ...)` runs the real command in a separate process, in the test's folder."""
 
     def run(*words: Any, **options: Any) -> subprocess.CompletedProcess[str]:
         return subprocess.run(

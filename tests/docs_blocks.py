@@ -16,7 +16,7 @@ BLOCK = re.compile(
 
 @dataclass(frozen=True)
 class Block:
-    """language: "" if the page names none. fragment: whether the page says that the block is none to be run."""
+    """`language` is "" if the page names none. `fragment` is true if the page marks the block as not to be run."""
 
     page: Path
     line: int
@@ -29,7 +29,7 @@ class Block:
 
 
 def blocks(*pages: Path, language: str | None = None) -> list[Block]:
-    """The fenced blocks of these pages, in order; of all pages, if none is given."""
+    """The fenced blocks of these pages (default: all pages), in order."""
     found = []
     for page in pages or PAGES:
         content = page.read_text(encoding="utf-8")
@@ -43,14 +43,14 @@ def blocks(*pages: Path, language: str | None = None) -> list[Block]:
 
 @dataclass(frozen=True)
 class Command:
-    """A line of a shell: its words, and what it is given on its input."""
+    """A shell command: its words and its standard input."""
 
     words: tuple[str, ...]
     given: str = ""
 
 
 def commands(text: str) -> list[Command]:
-    """The commands of a shell's block, of a `console` block those after `$ `; `&&` ends one; comments are dropped."""
+    """The commands of a shell block, without comments, split at `&&`. In a `console` block they follow `$ `."""
     lines = iter(text.replace("\\\n", " ").splitlines())
     prompted = text.startswith("$ ")
     found = []

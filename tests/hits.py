@@ -1,4 +1,4 @@
-"""Ends of a run at a step of one's choice, and comparing what is left."""
+"""Stop a run at a chosen step, and compare the results."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ LEFT = ("generator.safetensors", "classifier.safetensors", "metrics.jsonl", "vit
 
 
 class Hit:
-    """A progress that does something at a step."""
+    """A progress display that calls a function at a step."""
 
     def __init__(self, at: int, what: Callable[[], None]):
         self.at, self.what = at, what
@@ -38,7 +38,7 @@ class Hit:
 
 
 class KilledError(BaseException):
-    """Stands for SIGKILL: nothing in the library may catch it or write on it."""
+    """A stand-in for SIGKILL: the library must not catch it, or write anything because of it."""
 
 
 def kill() -> None:
@@ -50,7 +50,7 @@ def ctrl_c() -> None:
 
 
 def assert_same_run(a: Path, b: Path) -> None:
-    """The last checkpoint, what was trained, the logs, the numbers and the pictures of two runs are the same."""
+    """Assert that the last checkpoint, the weights, logs, metrics and pictures of two runs are the same."""
     names = [sorted(p.relative_to(f).as_posix() for p in f.rglob("*") if p.is_file()) for f in (a, b)]
     assert names[0] == names[1]
     last = names[0][max(i for i, name in enumerate(names[0]) if name.startswith("checkpoints/step"))]

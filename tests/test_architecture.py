@@ -19,7 +19,7 @@ KNOT = {
     "sparring.objective.term",
     "sparring.objective.round",
     "sparring.objective.side",
-}  # each names the others' types
+}  # each refers to the others' types
 LONGEST_FILE, LONGEST_FUNCTION, MEDIAN_FILE = 400, 60, 110
 
 
@@ -32,7 +32,7 @@ def modules(root: Path) -> dict[str, Path]:
 
 
 def imported(tree: ast.AST, module: str, is_package: bool, known: set[str]) -> Iterator[str]:
-    """Every module of ours that a file imports: anywhere in it, for type checking too, or as "module:name"."""
+    """Every sparring module that a file imports: anywhere, also for type checking or as "module:name"."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names if alias.name.split(".")[0] == "sparring")
@@ -53,7 +53,7 @@ def imported(tree: ast.AST, module: str, is_package: bool, known: set[str]) -> I
 
 
 def graph(root: Path) -> dict[str, set[str]]:
-    """Which modules each module imports, itself and what is not ours left out."""
+    """The sparring modules that each module imports, except itself."""
     known = modules(root)
     found = {}
     for module, path in known.items():
@@ -64,7 +64,7 @@ def graph(root: Path) -> dict[str, set[str]]:
 
 
 def node_of(module: str) -> str:
-    """The folder or file directly below the package that a module is part of."""
+    """The folder or file directly below the package that contains a module."""
     return module.split(".")[1] if "." in module else "__init__"
 
 
@@ -78,7 +78,7 @@ def between_nodes(edges: dict[str, set[str]]) -> dict[str, set[str]]:
 
 
 def circles(edges: dict[str, set[str]]) -> list[str]:
-    """A circle of imports, if there is one."""
+    """A cycle of imports, or empty."""
     try:
         TopologicalSorter(edges).prepare()
     except CycleError as error:
@@ -108,7 +108,7 @@ def test_nothing_imports_the_top(edges):
     assert wrong == []
 
 
-def test_no_circle_of_files_but_the_terms_own(edges):
+def test_only_the_files_of_terms_form_an_import_cycle(edges):
     cut = {module: {t for t in targets if not {module, t} <= KNOT} for module, targets in edges.items()}
     assert circles(cut) == []
 
@@ -143,14 +143,14 @@ def test_files_and_functions_are_short():
     assert long == {}
     for path in lengths:
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.FunctionDef):  # what it does: its arguments may take a line each
+            if isinstance(node, ast.FunctionDef):  # only the body counts: arguments may take a line each
                 lines = (node.end_lineno or 0) - node.body[0].lineno + 1
                 assert lines <= LONGEST_FUNCTION, f"{path.name}: {node.name}"
     assert sorted(lengths.values())[len(lengths) // 2] <= MEDIAN_FILE
 
 
-def test_regression_tests_use_names_that_were_there_before():
-    """tests/cases runs on the commit in which its faults were found, too, which knew none of the newer folders."""
+def test_regression_tests_use_only_old_names():
+    """tests/cases also runs on the commit in which its faults were found, which did not have the newer folders."""
     new = re.compile(
         r"sparring\.(recipe\.\w|run\.|objective|evaluation|microscope|describe|schedule|limits|parsing|trust)"
     )

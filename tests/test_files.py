@@ -1,4 +1,4 @@
-"""Files are written whole or not at all, with the permissions that the user's mask asks for."""
+"""Files are written completely or not at all, with permissions according to the user's umask."""
 
 import errno
 import os
@@ -51,7 +51,7 @@ def test_permissions_follow_the_mask(tmp_path):
     assert (tmp_path / "a").stat().st_mode & 0o777 == 0o640
 
 
-def test_what_a_killed_process_left_is_removed(tmp_path, monkeypatch):
+def test_leftovers_of_a_killed_process_are_removed(tmp_path, monkeypatch):
     class KilledError(BaseException):
         pass
 
@@ -81,8 +81,8 @@ def test_a_full_disk_is_one_line_and_other_errors_pass():
         raise IsADirectoryError(errno.EISDIR, "Is a directory", "a")
 
 
-def test_a_folder_where_nothing_can_be_made_is_one_line(tmp_path, monkeypatch):
-    """As below /proc."""
+def test_a_folder_that_cannot_hold_files_is_one_line(tmp_path, monkeypatch):
+    """For example below /proc."""
 
     def refuse(self, *arguments, **options):
         raise FileNotFoundError(errno.ENOENT, "No such file or directory", str(self))
@@ -105,7 +105,7 @@ def test_a_folder_where_nothing_can_be_made_is_one_line(tmp_path, monkeypatch):
 def test_a_hash_depends_on_all_of_the_content(other):
     value = {"a": 1, "b": torch.ones(2)}
     assert content_hash(value) == content_hash({"a": 1, "b": torch.ones(4)[::2]})
-    assert content_hash(value) == content_hash({"b": torch.ones(2), "a": 1})  # a weights file has an order of its own
+    assert content_hash(value) == content_hash({"b": torch.ones(2), "a": 1})  # the order of keys does not matter
     assert content_hash(value) != content_hash(other)
 
 

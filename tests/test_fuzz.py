@@ -1,4 +1,4 @@
-"""Wrong recipes and damaged files by chance, the same ones in every run: none ends in a traceback. See `fuzzing`."""
+"""Random wrong recipes and damaged files, the same ones in every run: none ends in a traceback. See `fuzzing`."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from sparring.recipe.files import shipped_recipes
 pytestmark = pytest.mark.usefixtures("without_reports")
 FEW = settings(
     derandomize=True, database=None, deadline=None, max_examples=60, suppress_health_check=list(HealthCheck)
-)  # those of time and size
+)  # health checks of time and size
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +31,7 @@ def samples(place):
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
-    """`folder()`: an empty work folder, the same each time; hypothesis runs many examples in one test."""
+    """`folder()` empties and returns the same work folder each time: hypothesis runs many examples in one test."""
     work = tmp_path / "work"
 
     def fresh():
@@ -59,8 +59,8 @@ def test_wrong_recipes_are_refused_in_one_line_or_run(samples, place, folder, ra
     assert not outcome.wrong, f"{name}: {outcome.wrong}"
 
 
-def test_sound_files_are_read(samples, folder):
-    """What is damaged above is sound before: else each refusal would be for another reason."""
+def test_valid_files_are_read(samples, folder):
+    """The files above are valid before they are damaged. Otherwise they would be refused for another reason."""
     for sample in samples:
         path = folder() / sample.place
         path.parent.mkdir(parents=True, exist_ok=True)

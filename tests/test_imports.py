@@ -1,4 +1,4 @@
-"""What `import sparring` and `sparring --help` cost: neither may read what it does not need."""
+"""`import sparring` and `sparring --help` import only what they need."""
 
 import subprocess
 import sys
@@ -12,10 +12,10 @@ def _loaded(code: str) -> list[str]:
     return done.stdout.splitlines()[-1].split()
 
 
-def test_import_sparring_reads_next_to_nothing():
+def test_import_sparring_imports_almost_nothing():
     assert _loaded(f"import sys, sparring\n{REPORT.format((*HEAVY, 'typer', 'rich', 'subprocess'))}") == []
 
 
-def test_help_reads_the_command_line_and_no_more():
+def test_help_imports_only_the_command_line():
     code = f"import sys, atexit\nsys.argv = ['sparring', '--help']\natexit.register(lambda: {REPORT.format(HEAVY)})\n"
     assert _loaded(code + "from sparring.cli import main\nmain()") == []

@@ -1,4 +1,4 @@
-"""Bounds by themselves: what is refused, and just below it what is not."""
+"""Limits: what is refused, and what is accepted just below the limit."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def test_depth(depth, fits):
                 parse(text, "x")
 
 
-def test_text_that_is_no_yaml_is_told_from_what_is_too_large():
+def test_invalid_yaml_and_yaml_that_is_too_large_are_different_errors():
     for text in ("a: b: c", "!x 1", "{", "*a", "!!int x", "? [1]\n: 2"):
         with pytest.raises(NotYAMLError):
             parse_yaml(text, "x")
@@ -56,14 +56,14 @@ def test_text_that_is_no_yaml_is_told_from_what_is_too_large():
     assert not isinstance(caught.value, NotYAMLError)
 
 
-def test_no_more_of_a_file_is_read_than_it_may_have(tmp_path):
+def test_a_file_is_read_only_up_to_its_limit(tmp_path):
     (tmp_path / "a").write_bytes(b"12345")
     assert read_bytes(tmp_path / "a", 5) == b"12345"
     with pytest.raises(SparringError, match="a has more than 4 bytes"):
         read_bytes(tmp_path / "a", 4)
 
 
-def test_pipes_in_a_run_are_not_waited_for(tmp_path):
+def test_nothing_waits_for_a_pipe_in_a_run(tmp_path):
     for name in ("recipe.json", "log.jsonl", "best.json"):
         os.mkfifo(tmp_path / name)
     with pytest.raises(SparringError, match="is a pipe or a device"):
@@ -73,7 +73,7 @@ def test_pipes_in_a_run_are_not_waited_for(tmp_path):
     assert CheckpointFolder(tmp_path).best() is None
 
 
-def test_memory_is_the_processs_own_limit_where_it_has_one():
+def test_available_memory_respects_the_limit_of_the_process():
     soft, hard = resource.getrlimit(resource.RLIMIT_AS)
     resource.setrlimit(resource.RLIMIT_AS, (2**33, hard))
     try:
@@ -91,7 +91,7 @@ def test_data_may_grow_freely_while_small_and_not_beyond_a_share():
         limits.check_inflation(limits.INFLATED_FREELY + 1, 1, "x")
 
 
-def test_an_npz_is_believed_only_where_its_header_fits_its_size(tmp_path):
+def test_the_header_of_an_npz_must_match_its_size(tmp_path):
     np.savez(tmp_path / "a.npz", a=np.arange(6).reshape(2, 3))
     with open_npz(tmp_path / "a.npz") as file:
         assert file.header("a")[0] == (2, 3) and file["a"].tolist() == [[0, 1, 2], [3, 4, 5]]
@@ -122,7 +122,7 @@ def nested(depth):
         {"a": torch.device("cpu")},
     ],
 )
-def test_tensors_that_claim_more_than_their_file(value):
+def test_tensors_that_claim_to_be_larger_than_their_file(value):
     check_tensors({"a": torch.zeros(200), "b": [1, 2.5, "c", None, True, {2: (3,)}]}, 800, "x")
     with pytest.raises(SparringError, match=r"^x "):
         check_tensors(value, 800, "x")
@@ -135,12 +135,12 @@ def test_a_checkpoint_that_is_compressed_to_grow(tmp_path):
         check_tensor_archive(tmp_path / "a.pt", "a.pt")
 
 
-def test_formats_that_start_programs_are_not_opened():
+def test_formats_that_would_start_programs_are_not_opened():
     with pytest.raises(ValueError, match="it is none of PNG, JPEG"):
         decode(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 8 8\n%%EndComments\n", None, None)
 
 
-def test_a_damaged_tiff_says_nothing_by_itself(capfd):
+def test_a_damaged_tiff_prints_nothing(capfd):
     buffer = io.BytesIO()
     Image.fromarray(np.random.default_rng(0).integers(0, 9, (64, 64), np.uint8)).save(
         buffer, "TIFF", compression="tiff_adobe_deflate"

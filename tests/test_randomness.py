@@ -1,4 +1,4 @@
-"""The global generators are seeded as their own libraries seed them, by the key alone."""
+"""The global generators are seeded like their libraries seed them, only by the key."""
 
 import random
 
@@ -8,7 +8,7 @@ import torch
 from sparring.randomness import seed_for, seed_global_generators
 
 
-def test_global_generators_are_seeded_as_their_own_functions_do() -> None:
+def test_global_generators_are_seeded_like_their_own_functions_do() -> None:
     with torch.random.fork_rng(devices=[]):
         seed_global_generators(7, "modules", 3)
         ours = torch.rand(3), np.random.rand(3).tolist(), random.random()

@@ -1,4 +1,4 @@
-"""The README's code runs as printed, its commands one after the other; its loop makes updates that change both players."""
+"""The README's code runs as printed: its commands in order, and its training loop, which updates both players."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from docs_blocks import ROOT, blocks, commands
 
 README = ROOT / "README.md"
 IN_PYTHON, OWN_LOOP = (block.text for block in blocks(README, language="python"))
-SHORT = ["steps=2", "batch_size=8", "evaluation.n=20"]  # what is appended to `sparring train`
-NOT_RUN = ("scripts/demo", "scripts/test", "python3", "source", "pip")  # test_docs.py looks whether they exist
+SHORT = ["steps=2", "batch_size=8", "evaluation.n=20"]  # appended to `sparring train`
+NOT_RUN = ("scripts/demo", "scripts/test", "python3", "source", "pip")  # test_docs.py checks that they exist
 
 
 @pytest.mark.usefixtures("without_reports")
 def test_the_commands_run_one_after_the_other(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """In one folder, as in the shell of somebody who pastes them; runs are shortened by overrides."""
+    """Run them in one folder, like a user who pastes them, with overrides that shorten the runs."""
     from sparring.cli import main
 
     monkeypatch.chdir(tmp_path)

@@ -1,4 +1,4 @@
-"""Which shipped recipes some words or a data set mean."""
+"""Finding shipped recipes by words or by data set."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ def test_every_recipe_says_how_it_is_trained_and_on_what() -> None:
     assert found["nat/demo"]["command"] == "classify" and found["nat/nat-svhn"]["data"] == "torchvision:SVHN"
 
 
-def test_a_groups_name_is_that_group_alone_and_other_words_are_looked_for() -> None:
+def test_a_groups_name_selects_that_group_and_other_words_are_searched() -> None:
     assert {name.split("/")[0] for name in names("nat")} == {"nat"}  # not nat-gan
     assert names("AutoGAN", "cifar100") == {"sdp/autogan-cifar100", "sdp/autogan-sdp-cifar100"}
     assert names("embedded garments") == {"quickstart"}  # in its description
 
 
-def test_a_data_sets_whole_name_goes_before_its_beginning() -> None:
+def test_a_full_data_set_name_takes_precedence_over_a_prefix() -> None:
     assert names("sdp", data="cifar10") == {name for name in names("sdp", data="CIFAR") if "cifar100" not in name}
     assert names(data="torchvision:CIFAR100") == names(data="cifar-100") != set()
     assert {name.split("/")[0] for name in names(data="imagenet")} == {"mhgan"}
@@ -40,7 +40,7 @@ def test_a_data_sets_whole_name_goes_before_its_beginning() -> None:
         ((), "", "no recipe is on ''"),
     ],
 )
-def test_nothing_found_says_what_there_is(words: tuple[str, ...], data: str | None, expected: str) -> None:
+def test_the_error_for_no_match_lists_what_exists(words: tuple[str, ...], data: str | None, expected: str) -> None:
     with pytest.raises(SparringError) as error:
         recipes(words, data=data)
     assert expected in str(error.value)

@@ -1,4 +1,4 @@
-"""The Python API: train, load, sample, evaluate, show, and what a run costs the process that it is in."""
+"""The Python API: train, load, sample, evaluate, show, and side effects of a run on its process."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def test_sample_i_is_the_same_for_any_n_and_from_a_lone_file(run, tmp_path):
     assert torch.equal(run.sample(3, seed=1), many[:3])
 
 
-def test_with_batch_statistics_a_sample_does_not_depend_on_how_many_are_asked_for(images, tmp_path):
+def test_with_batch_statistics_a_sample_does_not_depend_on_their_number(images, tmp_path):
     recipe = tiny_recipe(steps=1)
     recipe["generator"]["network"]["sampling_statistics"] = "batch"
     generator = sparring.load(sparring.train(recipe, out=tmp_path / "run", data=images))
@@ -65,7 +65,7 @@ def test_plain_generators_are_measured_by_the_images_that_sampling_shows(run):
 
 
 @pytest.mark.parametrize("batch_statistics", [True, False])
-def test_sampling_leaves_the_generator_as_it_was(batch_statistics):
+def test_sampling_leaves_the_generator_unchanged(batch_statistics):
     from sparring.run.generator import generate_uint8
 
     network = torch.nn.Sequential(torch.nn.Linear(2, 4), torch.nn.BatchNorm1d(4), torch.nn.Unflatten(1, (1, 2, 2)))
@@ -77,7 +77,7 @@ def test_sampling_leaves_the_generator_as_it_was(batch_statistics):
     assert network.training and all(p.requires_grad for p in network.parameters())
 
 
-def test_labels_are_names_or_numbers_and_come_in_turn_without(run):
+def test_labels_are_names_or_numbers_and_cycle_by_default(run):
     generator = sparring.load(run.folder)
     in_turn = generator.sample(6, seed=0)
     assert torch.equal(generator.sample(6, labels=[0, 1, 2, "class-0", "1", torch.tensor(2)]), in_turn)
@@ -125,7 +125,7 @@ def test_a_damaged_or_foreign_generator_file_is_refused(run, tmp_path):
         sparring.load(tmp_path / "other.safetensors")
 
 
-def test_a_generator_file_cannot_call_what_is_no_network(tmp_path):
+def test_a_generator_file_can_only_call_networks(tmp_path):
     from sparring.run.generator import save_generator
 
     (tmp_path / "evil").mkdir()
@@ -169,14 +169,14 @@ def test_images_may_come_from_python(kind, tmp_path):
     assert sparring.train(run.folder, {"steps": 2}, resume=True, data=data).recipe.steps == 2
 
 
-def test_a_shipped_recipe_takes_ones_own_images(tmp_path, images):
+def test_a_shipped_recipe_takes_a_users_images(tmp_path, images):
     changes = {"steps": 1, "evaluation": None, "threads": 1, "generator.network.width": 4, "batch_size": 4}
     run = sparring.train("quickstart", changes | {"discriminator.network.width": 4}, out=tmp_path / "run", data=images)
     assert run.recipe.data.size is None and run.sample(2).shape == (2, 1, 8, 8)
 
 
 # --- the process ---
-def test_the_process_is_as_it_was(images, tmp_path):
+def test_the_process_is_left_unchanged(images, tmp_path):
     torch.manual_seed(1), np.random.seed(2), random.seed(3)
     before = torch.get_rng_state(), np.random.get_state()[1].copy(), random.getstate(), torch.get_num_threads()
     sparring.train(tiny_recipe(steps=1, threads=before[3] + 1), out=tmp_path / "a", data=images)
@@ -244,7 +244,7 @@ def test_trackers_get_the_recipe_numbers_and_pictures(images, tmp_path):
     ]
 
 
-def test_the_log_says_what_the_losses_were(images, tmp_path):
+def test_the_log_has_the_losses(images, tmp_path):
     from sparring.recipe.gan import Recipe
 
     run = sparring.train(tiny_recipe(steps=4, log_every=2), out=tmp_path / "run", data=images)
@@ -279,7 +279,7 @@ def test_starting_from_another_run(images, tmp_path):
     same_bits(dict(begun["average"]), dict(start["generator"]))
     same_bits(begun["optimizers"]["generator"], start["optimizers"]["generator"])
     same_bits({k: begun["discriminator"][k] for k in start["discriminator"]}, dict(start["discriminator"]))
-    shutil.rmtree(first.folder)  # the start is the run's own
+    shutil.rmtree(first.folder)  # the run keeps its own copy of the start
     sparring.train(changed, out=third, data=images, resume=True)
     same_bits(*(load_checkpoint(f / "checkpoints" / "step-000002.pt") for f in (second.folder, third)))
 
@@ -308,7 +308,7 @@ def test_nothing_to_start_from(images, tmp_path):
         ({"non_saturating": {}, "as_gan": {"warmup": 0}, "sdp": {"t": 0}}, {}),
     ],
 )
-def test_the_costs_that_show_tells_are_those_of_a_real_run(objective, more, images, monkeypatch):
+def test_show_reports_the_costs_of_a_real_run(objective, more, images, monkeypatch):
     from sparring.networks.discriminator import Discriminator
     from sparring.recipe.gan import Recipe
 
@@ -337,7 +337,7 @@ def test_the_costs_that_show_tells_are_those_of_a_real_run(objective, more, imag
         assert told["parameters"][player] == sum(p.numel() for p in getattr(state, player).parameters())
 
 
-def test_show_tells_what_terms_ask_for(images):
+def test_show_reports_what_terms_need(images):
     objective = {"hinge": {}, "r1": {"every": 16, "weight": {"knots": [[0, 1], [100, 3]]}}}
     told = sparring.show(
         tiny_recipe(objective=objective, steps=100, data={"source": "x", "size": 8, "channels": 1, "num_classes": 0})

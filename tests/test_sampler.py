@@ -1,4 +1,4 @@
-"""What measuring draws from a generator: the same images whatever the batches, the ranks and the noise inside."""
+"""Evaluation draws the same images from a generator for any batches and ranks, and with noise inside the network."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from sparring.run.generator import sampler_of
 
 
 class Noisy(torch.nn.Module):
-    """Draws noise in its forward, and shows each image all images of its batch."""
+    """A generator that draws noise in its forward pass and couples the images of a batch."""
 
     def __init__(self):
         super().__init__()
@@ -42,7 +42,7 @@ def test_measured_samples_do_not_depend_on_batches_or_ranks():
     assert not torch.equal(noise[:100], noise[100:200])
 
 
-def test_a_sampler_shows_what_the_generator_has_become():
+def test_a_sampler_uses_the_current_weights():
     network = Noisy()
     generate = sampler_of(network, 2, 0, seed=3)
     before = generate(0, 30)

@@ -1,4 +1,4 @@
-"""What an earlier commit saved is loaded, resumed and sampled by this one: see tests/saved/make.py, which wrote it."""
+"""Files saved by an earlier commit can be loaded, resumed and sampled. tests/saved/make.py wrote them."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def expected():
 
 @pytest.fixture
 def saved(tmp_path, monkeypatch, without_reports):
-    """The current folder has the runs and their images."""
+    """Put the runs and their images into the current folder."""
     with zipfile.ZipFile(SAVED / "runs.zip") as archive:
         archive.extractall(tmp_path)
     monkeypatch.chdir(tmp_path)
@@ -37,7 +37,7 @@ def saved(tmp_path, monkeypatch, without_reports):
 
 
 def same_images(images, expected):
-    """Up to a level: other processors add in another order."""
+    """Compare up to one level, because other processors add in another order."""
     assert images.shape == expected.shape and images.dtype == torch.uint8
     assert np.abs(images.numpy().astype(int) - expected.astype(int)).max() <= 1
 
@@ -49,8 +49,8 @@ def same_logits(folder, expected):
     np.testing.assert_allclose(logits, expected, atol=1e-4)
 
 
-def test_the_expected_outputs_change_as_runs_go_on(expected):
-    """Else a run that was not resumed at all would pass."""
+def test_the_expected_outputs_change_when_runs_continue(expected):
+    """Otherwise a run that was not resumed at all would pass."""
     assert np.abs(expected["sample 3"].astype(int) - expected["sample 5"]).max() > 5
     assert np.abs(expected["logits 3"] - expected["logits 5"]).max() > 1e-2
 
@@ -65,7 +65,7 @@ def test_a_generator_is_loaded_and_sampled(saved, expected):
     assert (alone.num_classes, alone.class_names) == (3, ("a", "b", "c"))
 
 
-def test_a_gans_run_is_shown_and_goes_on_as_it_would_have(saved, expected):
+def test_a_gans_run_is_shown_and_resumes_exactly(saved, expected):
     assert Run("gan").recipe.step is None and Run("gan").recipe.objective.terms.keys() == {"hinge", "lecam", "sdp"}
     assert sparring.show("gan")["name"] == "saved-gan"
     before = without_times(Path("gan/log.jsonl"))
@@ -83,7 +83,7 @@ def test_a_classifier_is_loaded_and_its_results_are_read(saved, expected):
     assert run.classifier.threshold == run.results["nat"]["threshold"] > 0
 
 
-def test_a_killed_classifiers_run_goes_on_as_it_would_have(saved, expected):
+def test_a_killed_classifiers_run_resumes_exactly(saved, expected):
     run = sparring.train_classifier("killed", resume=True)
     assert [row["step"] for row in read_rows(Path("killed/log.jsonl"))] == [1, 2, 3, 4, 5]
     same_logits(run, expected["logits 5"])

@@ -1,4 +1,4 @@
-"""Tiny images and recipes that tests of runs share, and comparisons of what runs leave."""
+"""Tiny images and recipes for tests of runs, and comparisons of their results."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ SIDE, CLASSES = 8, 3
 
 
 def tiny_images(count: int = 40, channels: int = 1, seed: int = 0) -> PackedImages:
-    """Noise of 8x8 pixels in three classes."""
+    """8x8 noise images in three classes."""
     generator = torch.Generator().manual_seed(seed)
     pixels = torch.randint(0, 256, (count, channels, SIDE, SIDE), generator=generator, dtype=torch.uint8)
     names = tuple(f"class-{i}" for i in range(CLASSES))
@@ -23,7 +23,7 @@ def tiny_images(count: int = 40, channels: int = 1, seed: int = 0) -> PackedImag
 
 
 def tiny_recipe(**changes: Any) -> Recipe:
-    """A recipe of a few quick steps; keyword arguments replace its keys."""
+    """A recipe with a few fast steps. Keyword arguments replace its keys."""
     optimizer = {"lr": 2e-3, "betas": [0.0, 0.9]}
     return {
         "name": "tiny",
@@ -46,13 +46,13 @@ def tiny_recipe(**changes: Any) -> Recipe:
 
 
 def without_times(path: Path) -> list[dict[str, Any]]:
-    """The rows of a log but for the two fields that tell the time."""
+    """The rows of a log without the two fields that hold times."""
     rows = [json.loads(line) for line in path.read_text().splitlines()]
     return [{k: v for k, v in row.items() if k not in ("seconds", "steps_per_second")} for row in rows]
 
 
 def same_bits(a: Any, b: Any, where: str = "") -> None:
-    """Assert that two nested states hold the same types, shapes and bits."""
+    """Assert that two nested states have the same types, shapes and bits."""
     assert type(a) is type(b), where
     if isinstance(a, torch.Tensor):
         assert a.dtype == b.dtype and torch.equal(a, b), where

@@ -17,7 +17,7 @@ STUDIES = Path(__file__).resolve().parents[2] / "studies"
 
 @pytest.fixture
 def figures(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> ModuleType:
-    """studies/figures.py without any run, where nothing may be trained."""
+    """studies/figures.py without any runs, where training is forbidden."""
     monkeypatch.syspath_prepend(STUDIES)
     import figure_runs
     import figures
@@ -30,7 +30,7 @@ def figures(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> ModuleType:
 
 @pytest.fixture
 def pictures(tmp_path: Path) -> Path:
-    """Two classes of one image each, in both splits."""
+    """Two classes with one image each, in both splits."""
     for split in ("train", "test"):
         for name in ("cat", "dog"):
             image_grid(
@@ -60,7 +60,9 @@ def test_a_figure_whose_run_fails_is_not_drawn(
 
 
 @pytest.mark.parametrize(("words", "code"), [(["foo"], 2), (["--help"], 0), (["mhgan-5", "--cifar"], 2)])
-def test_words_are_known(figures: ModuleType, words: list[str], code: int, capsys: pytest.CaptureFixture[str]) -> None:
+def test_arguments_are_checked(
+    figures: ModuleType, words: list[str], code: int, capsys: pytest.CaptureFixture[str]
+) -> None:
     import figure_runs
 
     for main in (figures.main, figure_runs.main):
@@ -70,7 +72,7 @@ def test_words_are_known(figures: ModuleType, words: list[str], code: int, capsy
 
 
 @pytest.mark.parametrize("name", ["mhgan-4", "mhgan-5", "mhgan-6"])
-def test_a_distance_of_a_class_says_how_many_samples_it_is_of(figures: ModuleType, name: str) -> None:
+def test_class_distances_come_with_their_number_of_samples(figures: ModuleType, name: str) -> None:
     import figure_runs
     import figures_page
 
@@ -81,7 +83,7 @@ def test_a_distance_of_a_class_says_how_many_samples_it_is_of(figures: ModuleTyp
 
 
 @pytest.mark.parametrize("name", ["sdp-4", "mhgan-8"])
-def test_what_a_paper_finds_and_a_run_here_does_not_is_said(figures: ModuleType, name: str) -> None:
+def test_the_page_says_where_runs_contradict_a_paper(figures: ModuleType, name: str) -> None:
     import figures_page
 
     numbers = json.loads((STUDIES.parent / "docs" / "figures" / "numbers.json").read_text())[name]["numbers"]
@@ -94,7 +96,7 @@ def test_what_a_paper_finds_and_a_run_here_does_not_is_said(figures: ModuleType,
         assert numbers["effective rank"] == {"sagan": 10, "mhshared": 10} and "effective rank of 10 of 10" in words
 
 
-def test_images_of_ones_own_take_the_place_of_cifar(figures: ModuleType, pictures: Path) -> None:
+def test_a_users_images_replace_cifar(figures: ModuleType, pictures: Path) -> None:
     import figure_runs
 
     names, places = figure_runs.asked(["as-gan-2", "--cifar10", "mine"], "", figures.FIGURES)
@@ -109,13 +111,13 @@ def test_images_of_ones_own_take_the_place_of_cifar(figures: ModuleType, picture
     assert fetched["download"] and fetched["source"] == "torchvision:CIFAR10"
 
 
-def test_classes_that_lost_are_not_among_those_that_gained(figures: ModuleType) -> None:
+def test_classes_that_got_worse_are_not_among_the_improved(figures: ModuleType) -> None:
     rows = ([5.0, 9.0, 1.0, 7.0], [4.0, 3.0, 1.04, 7.0])
     both = compare_classes(*({"metric": "fd", "per_class": values} for values in rows))
     assert figures.gained(both) == [1, 0]
 
 
-def test_the_page_is_as_its_numbers_and_words_make_it(figures: ModuleType) -> None:
+def test_the_page_matches_its_numbers_and_text(figures: ModuleType) -> None:
     import figures_page
 
     assert figures_page.PAGE.read_text(encoding="utf-8") == figures_page.page()
