@@ -13,7 +13,8 @@ import torch
 
 import sparring
 from sparring.errors import SparringError
-from sparring.run.checkpoint import load_checkpoint
+from sparring.microscope.opened import OpenedRun
+from sparring.run.checkpoint import CheckpointFolder, load_checkpoint, save_checkpoint
 from sparring.run.runtime import Runtime
 from sparring.training.state import build
 from sparring.training.step import train_step
@@ -296,6 +297,21 @@ def test_nothing_to_start_from(images, tmp_path):
     (tmp_path / "empty").mkdir()
     with pytest.raises(SparringError, match="has no checkpoint to start from"):
         sparring.train(tiny_recipe(), out=tmp_path / "other", data=images, start_from=tmp_path / "empty")
+
+
+@pytest.mark.parametrize(
+    "part", [{"optimizers": {"generator": 5}}, {"average": torch.ones(2)}, {"discriminator": {}}, {"generator": None}]
+)
+def test_networks_of_another_form_are_named(part, run, images, tmp_path):
+    folder = Path(shutil.copytree(run.folder, tmp_path / "run"))
+    newest = CheckpointFolder(folder / "checkpoints")
+    path = newest.path(newest.last())
+    save_checkpoint(path, {**load_checkpoint(path), **part})
+    with pytest.raises(SparringError, match=r"\.pt (does not fit this run|holds no networks)|^nothing of .*\.pt fits"):
+        sparring.train(tiny_recipe(), out=tmp_path / "other", data=images, start_from=folder)
+    if "optimizers" not in part:
+        with pytest.raises(SparringError, match=r"\.pt does not fit this run"):
+            OpenedRun(folder, data=images).subject()
 
 
 # --- the dry run ---

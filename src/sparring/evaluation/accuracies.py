@@ -39,7 +39,7 @@ def run_accuracies(
     from sparring.evaluation.sources import of_generator
     from sparring.recipe.gan import Recipe
     from sparring.recipe.networks import build_networks
-    from sparring.run.checkpoint import CheckpointFolder, load_checkpoint
+    from sparring.run.checkpoint import CheckpointFolder, load_checkpoint, taking
     from sparring.run.folder import load_trained_on
 
     folder = Path(run)
@@ -53,7 +53,8 @@ def run_accuracies(
     discriminator, _ = build_networks(
         recipe, image_size=data.real.size, image_channels=data.real.channels, num_classes=data.real.num_classes
     )
-    discriminator.load_state_dict(load_checkpoint(checkpoints.path(step))["discriminator"])
+    with taking(checkpoints.path(step)):
+        discriminator.load_state_dict(load_checkpoint(checkpoints.path(step))["discriminator"])
     discriminator.to(device)
     held = _held_out(data, held_out, split, say)
     host = recipe.objective.host(step)

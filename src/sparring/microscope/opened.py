@@ -24,7 +24,7 @@ from sparring.networks.frozen import frozen
 from sparring.randomness import generator_for, normal
 from sparring.recipe.gan import Recipe
 from sparring.recipe.networks import build_networks
-from sparring.run.checkpoint import CheckpointFolder, load_checkpoint
+from sparring.run.checkpoint import CheckpointFolder, load_checkpoint, taking
 from sparring.run.data import RunData
 from sparring.run.folder import load_trained_on
 from sparring.run.generator import BATCH_STATISTICS_ROWS, takes_labels
@@ -140,8 +140,9 @@ class OpenedRun:
             judge, generator = build_networks(
                 self.recipe, image_size=real.size, image_channels=real.channels, num_classes=real.num_classes
             )
-            judge.load_state_dict(found["discriminator"])
-            generator.load_state_dict(found["generator"] if found["average"] is None else found["average"])
+            with taking(self.checkpoints.path(step)):
+                judge.load_state_dict(found["discriminator"])
+                generator.load_state_dict(found["generator"] if found["average"] is None else found["average"])
             host = self.recipe.objective.host(step)
             subject = Subject(judge.to(self.device), host, rows=self.recipe.batch_size, step=step)
             self._loaded = (step, subject, generator.to(self.device).eval())

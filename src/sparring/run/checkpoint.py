@@ -14,7 +14,8 @@ import re
 import sys
 import warnings
 import zipfile
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -86,6 +87,19 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
     if not isinstance(content["state"], dict) or content_hash(content["state"]) != content["hash"]:
         raise DamagedCheckpointError(f"{path} is damaged: its content does not have the hash that it was written with")
     return content["state"]
+
+
+@contextmanager
+def taking(path: Path) -> Iterator[None]:
+    """Around what takes a checkpoint's state: where that lacks a part, or has one of another type or shape, raises
+    DamagedCheckpointError."""
+    try:
+        yield
+    except SparringError:
+        raise
+    except (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:
+        reason = str(error).splitlines()[0][:150] if str(error) else ""
+        raise DamagedCheckpointError(f"{path} does not fit this run ({type(error).__name__}: {reason})") from None
 
 
 class CheckpointFolder:
@@ -194,11 +208,8 @@ class CheckpointFolder:
         found = load_checkpoint(path)
         if not isinstance(found.get("step"), int) or found["step"] != step:
             raise DamagedCheckpointError(f"{path} is a checkpoint of step {found.get('step')!r:.60}")
-        try:
+        with taking(path):
             into(found)
-        except (KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
-            reason = str(error).splitlines()[0][:150] if str(error) else ""
-            raise DamagedCheckpointError(f"{path} does not fit this run ({type(error).__name__}: {reason})") from None
 
     def others(self, bad: int) -> str:
         """What to do about a bad checkpoint: which good one there is instead."""

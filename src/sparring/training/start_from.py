@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from sparring.errors import SparringError
-from sparring.run.checkpoint import CheckpointFolder, content_hash, load_checkpoint
+from sparring.run.checkpoint import CheckpointFolder, content_hash, load_checkpoint, taking
 from sparring.run.optimizers import load_state_by_name
 from sparring.training.state import TrainingState
 
@@ -36,18 +36,19 @@ def start_from(state: TrainingState, run: str | Path, note: Callable[[str], None
         weights = {player: dict(found[player]) for player in ("generator", "discriminator")}
         weights["average"] = dict(found["average"] or found["generator"])
         optimizers, step = found["optimizers"], int(found["step"])
-    except (KeyError, TypeError, ValueError):
+    except (KeyError, RuntimeError, TypeError, ValueError):
         raise SparringError(f"{path} holds no networks to start from") from None
     networks: dict[str, nn.Module] = {"generator": state.generator, "discriminator": state.discriminator}
     if state.average is not None:
         networks["average"] = state.average.module
     for name, network in networks.items():
-        unmatched = _load_matching(network, weights[name])
-        if name == "average":
-            continue
-        if unmatched is None:
-            raise SparringError(f"nothing of {path} fits this recipe's {name}: they are different networks")
-        left = load_state_by_name(state.optimizers[name], network, optimizers.get(name, {}))
+        with taking(path):
+            unmatched = _load_matching(network, weights[name])
+            if name == "average":
+                continue
+            if unmatched is None:
+                raise SparringError(f"nothing of {path} fits this recipe's {name}: they are different networks")
+            left = load_state_by_name(state.optimizers[name], network, optimizers.get(name, {}))
         _say(note, name, unmatched, left)
     return {"checkpoint": str(path), "step": step, "hash": content_hash(found)}
 
