@@ -1,6 +1,6 @@
-"""What ARCHITECTURE.md promises: something new is one file and one line of a registry, and the command line knows it.
+"""As ARCHITECTURE.md promises, an addition takes one file and one registry line, and the command line knows it.
 
-Each addition is made in a copy of the package, which then runs as a process of its own.
+Each addition is made in a copy of the package, which then runs in a separate process.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from sparring.metrics.base import Metric, record
 
 
 class Shift(Metric):
-    """How far the means of the features lie apart."""
+    """The distance between the means of the features."""
 
     needs = frozenset({"fake.features"})
 
@@ -132,7 +132,7 @@ print(json.dumps(results))
 
 
 class Copy:
-    """A copy of the package, to which things can be added."""
+    """A copy of the package that can be extended."""
 
     def __init__(self, folder: Path):
         self.folder = folder
@@ -141,7 +141,7 @@ class Copy:
         )
 
     def add(self, file: str, text: str, registry: str, opening: str, line: str) -> None:
-        """Write a file, and put a line below the one with which a registry opens."""
+        """Write a file, and insert a line below the first line of a registry."""
         (self.folder / "sparring" / file).write_text(text)
         path = self.folder / "sparring" / registry
         before, found, after = path.read_text().partition(f"\n{opening}")
@@ -150,7 +150,7 @@ class Copy:
         path.write_text(f"{before}{found}{first}{end}    {line}\n{rest}")
 
     def run(self, *commands: str) -> list[tuple[int, str, str]]:
-        """(exit code, stdout, stderr) of each command, all in one process, in the folder of the copy."""
+        """Run commands in one process, in the folder of the copy. Returns (exit code, stdout, stderr) for each."""
         env = os.environ | {"PYTHONPATH": str(self.folder), "OMP_NUM_THREADS": "1", "COLUMNS": "200"}
         ran = subprocess.run(
             [sys.executable, "-c", RUNNER, *commands],
@@ -239,7 +239,7 @@ def test_a_method_and_a_network(package: Copy) -> None:
     )
     assert trained[0] == 0, trained[2]
     first, second = map(json.loads, (package.folder / "run" / "log.jsonl").read_text().splitlines())
-    for row in (first, second):  # one update each: the term's value is that of the mean score beside it
+    for row in (first, second):  # one update each: the term's value follows from the mean score in the same row
         score = row["discriminator/real_score"]
         assert row["discriminator/centred"] == pytest.approx((score / 0.5) ** 2, rel=1e-4) and score != 0
     (term,) = (each for each in json.loads(shown[1])["terms"] if each["name"] == "centred")

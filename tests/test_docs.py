@@ -1,10 +1,10 @@
-"""Every code block of the documentation runs, or is parsed, or says why it does neither.
+"""Every code block of the documentation runs or is parsed, or the page says why not.
 
-- `python` runs, each page's blocks in order and in one namespace; SHORTER says what is shortened.
-- `bash` and `console`: every command is parsed by the real command line, and its recipe resolved with the overrides. None of
-  them runs here; the README's do, in test_readme.py.
+- `python`: the blocks of a page run in order and in one namespace. SHORTER lists what is shortened.
+- `bash` and `console`: the real command line parses every command, and resolves its recipe with the overrides. No command
+  runs here. Those of the README run in test_readme.py.
 - `yaml` is loaded as a recipe, `json` and `toml` are parsed, `text` is for equations and layouts.
-- A block that is none of these has a line `<!-- fragment: why -->` before it.
+- Any other block follows a line `<!-- fragment: why -->`.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from tiny import tiny_images, tiny_recipe
 
 LANGUAGES = {"python", "bash", "console", "yaml", "json", "toml", "text"}
 RUN_ELSEWHERE = {ROOT / "README.md": "test_readme.py", ROOT / "docs" / "data.md": "data/test_docs.py"}
-SHORTER = {  # what is changed in a page's Python before it runs
+SHORTER = {  # replacements in a page's Python code before it runs
     "own_networks.md": {
         "range(100)": "range(3)",
         '{"steps": 100}': '{"steps": 2, "batch_size": 8, "evaluation": None}',
@@ -42,13 +42,13 @@ SHORTER = {  # what is changed in a page's Python before it runs
 
 
 def run_first(folder: Path) -> None:
-    """diagnose.md looks at a run that its reader has."""
+    """A run for diagnose.md, which expects one."""
     write_npz(folder / "images.npz", tiny_images())
     sparring.train(tiny_recipe(steps=2), out=folder / "runs" / "first")
 
 
 def my_networks(folder: Path) -> None:
-    """own_networks.md says: save this as my_networks.py."""
+    """The file my_networks.py, which own_networks.md asks its readers to save."""
     (folder / "my_networks.py").write_text(blocks(ROOT / "docs" / "own_networks.md", language="python")[0].text)
 
 
@@ -57,14 +57,14 @@ BEFORE: dict[str, Callable[[Path], None]] = {"diagnose.md": run_first, "own_netw
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty folder that one works in, from which modules can be imported."""
+    """An empty current folder, from which modules can be imported."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(str(tmp_path))
     monkeypatch.delitem(sys.modules, "my_networks", raising=False)
     return tmp_path
 
 
-def test_every_block_says_what_it_is() -> None:
+def test_every_block_names_its_language() -> None:
     assert len(blocks()) > 40
     unknown = [str(block) for block in blocks() if not block.fragment and block.language not in LANGUAGES]
     assert not unknown, f"name a language, or mark a fragment: {unknown}"
@@ -92,10 +92,10 @@ def test_python_runs(page: Path, folder: Path) -> None:
             if printed in text:
                 text, used = text.replace(printed, short), {*used, printed}
         exec(compile(text, str(block), "exec"), names)
-    assert used == set(SHORTER.get(page.name, {}))  # else the page changed and this runs in full
+    assert used == set(SHORTER.get(page.name, {}))  # otherwise the page changed and would run in full
 
 
-def test_contributings_term_trains_from_a_module_of_ones_own(folder: Path, without_reports: None) -> None:
+def test_the_term_in_contributing_trains_from_a_users_module(folder: Path, without_reports: None) -> None:
     (block,) = blocks(ROOT / "CONTRIBUTING.md", language="python")
     (folder / "my_terms.py").write_text(block.text)
     objective = {"hinge": {}, "noise": {"kind": "my_terms:FakeNoise"}}
@@ -118,7 +118,7 @@ def shell_blocks() -> list[Block]:
 
 
 @pytest.mark.parametrize("block", shell_blocks(), ids=str)
-def test_commands_are_ones_that_exist(block: Block, folder: Path) -> None:
+def test_commands_exist(block: Block, folder: Path) -> None:
     my_networks(folder)
     found = commands(block.text)
     assert found
@@ -155,7 +155,7 @@ def check_extras(text: str) -> None:
 
 
 def check_sparring(words: list[str]) -> None:
-    """Parse a command with the real parser, all verbs replaced by one that looks at what they would be called with."""
+    """Parse a command with the real parser, with every command replaced by one that checks its arguments."""
     group = typer.main.get_command(app)
     called: list[tuple[str, dict[str, Any]]] = []
 
@@ -206,7 +206,7 @@ def check_toy(given: dict[str, Any]) -> None:
     if given["world"] == "study":
         return
     if given["world"] in FILE_WORLDS:
-        words, place = words[1:], world("ring-8")  # the page's reader has a file
+        words, place = words[1:], world("ring-8")  # the reader of the page has a file
         method, changes, _ = split_words(words)
     else:
         method, changes, options = split_words(words)
@@ -218,11 +218,11 @@ def check_toy(given: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("block", [b for b in blocks() if b.language in ("yaml", "json", "toml")], ids=str)
-def test_data_is_what_it_says(block: Block, folder: Path) -> None:
+def test_data_blocks_are_valid(block: Block, folder: Path) -> None:
     if block.language == "json":
         json.loads(block.text)
     elif block.language == "toml":
-        pytest.importorskip("tomllib").loads(block.text)  # of Python 3.11
+        pytest.importorskip("tomllib").loads(block.text)  # new in Python 3.11
     else:
         my_networks(folder)
         (folder / "mine.yaml").write_text(block.text)
@@ -245,7 +245,7 @@ def test_data_is_what_it_says(block: Block, folder: Path) -> None:
         "rm -r everything",
     ],
 )
-def test_what_does_not_exist_is_found(text: str) -> None:
+def test_commands_that_do_not_exist_are_found(text: str) -> None:
     with pytest.raises(BaseException) as error:
         check_command(commands(text)[0])
     refused = (SparringError, AssertionError, OSError, pytest.fail.Exception)

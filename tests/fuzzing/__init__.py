@@ -1,4 +1,4 @@
-"""Damaged files and wrong recipes by chance, and what the command must make of them: it works, or says why in one line.
+"""Randomly damaged files and wrong recipes. A command must either handle them or say in one line what is wrong.
 
-`tests/test_fuzz.py` takes some of each in every run of the suite, `scripts/fuzz.py` as many as one likes.
+`tests/test_fuzz.py` tries a few in every run of the suite, `scripts/fuzz.py` tries any number.
 """

@@ -1,4 +1,4 @@
-"""Sound bytes made wrong: at random, or in a way that no checksum notices."""
+"""Damage valid bytes: at random, or in a way that no checksum detects."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from fuzzing.values import WRONG, change
 
 
 def damaged(random: Random, content: bytes) -> bytes:
-    """Bytes with flipped bits, cut short, with a piece repeated, removed, overwritten or put elsewhere."""
+    """Bytes with flipped bits, truncated, or with a piece repeated, removed, overwritten or moved."""
     data = bytearray(content)
     for _ in range(random.choice([1, 1, 2, 5])):
         size = len(data)
@@ -43,7 +43,7 @@ def damaged(random: Random, content: bytes) -> bytes:
                 random.choice("<>") + "I", random.choice([0, 1, 2**31 - 1, 2**32 - 1, 10**9])
             )
         elif kind == 6:
-            head = min(size, 200)  # where the lengths and types stand
+            head = min(size, 200)  # where lengths and types are stored
             data[random.randrange(head)] = random.randrange(256)
         else:
             to = random.randrange(size)
@@ -52,7 +52,7 @@ def damaged(random: Random, content: bytes) -> bytes:
 
 
 def changed_json(random: Random, content: bytes) -> bytes:
-    """JSON that is valid and holds something else."""
+    """Valid JSON with other content."""
     values = json.loads(content)
     if isinstance(values, dict) and values:
         change(random, values)
@@ -65,7 +65,7 @@ def changed_json(random: Random, content: bytes) -> bytes:
 
 
 def changed_npz(random: Random, content: bytes) -> bytes:
-    """An npz whose archive is sound, with one member that is damaged, claims another shape or type, or is gone."""
+    """A valid npz archive in which one member is damaged, claims another shape or type, or is missing."""
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         members = {info.filename: archive.read(info) for info in archive.infolist()}
     name = random.choice(list(members))
@@ -94,7 +94,7 @@ def zipped(members: dict[str, bytes], method: int = zipfile.ZIP_DEFLATED) -> byt
 
 
 def changed_zip(random: Random, content: bytes) -> bytes:
-    """A zip that is sound, with members that are damaged, enormous, or of other names."""
+    """A valid zip file with members that are damaged, enormous or renamed."""
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         members = {info.filename: archive.read(info) for info in archive.infolist()}
     name = random.choice(list(members))
@@ -114,7 +114,7 @@ def changed_zip(random: Random, content: bytes) -> bytes:
 
 
 def changed_description(random: Random, content: bytes, folder: Path) -> bytes:
-    """A generator's file whose weights are sound and whose description says something else."""
+    """A generator's file with valid weights and a wrong description."""
     (folder / "before.safetensors").write_bytes(content)
     with safe_open(folder / "before.safetensors", framework="pt") as file:
         metadata = dict(file.metadata())
@@ -124,7 +124,7 @@ def changed_description(random: Random, content: bytes, folder: Path) -> bytes:
 
 
 def changed_checkpoint(random: Random, content: bytes) -> bytes:
-    """A checkpoint that torch reads, with another state."""
+    """A checkpoint that torch can read, with another state."""
     state = torch.load(io.BytesIO(content), weights_only=True)
     deep: Any = []
     for _ in range(random.choice([3, 30, 300])):

@@ -1,4 +1,4 @@
-"""What a command or a function did within bounds, and whether that is a fault."""
+"""The outcome of a command or function within limits, and whether it is a fault."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ LONGEST = 600  # characters of a message
 
 @dataclass
 class Outcome:
-    """What a command or a function did. wrong: why that is a fault, "" where it is none."""
+    """The outcome of a command or function. `wrong` says why it is a fault, or is ""."""
 
     code: int
     message: str
@@ -24,7 +24,7 @@ class Outcome:
 
 
 def outcome_of(work: Callable[[], object], seconds: float = 20, more: int = 2 * 2**30) -> Outcome:
-    """What some work of ours does within bounds: 0, or 2 with one line; everything else is a fault."""
+    """Run a function within limits. It must end with 0, or with 2 and one line. Anything else is a fault."""
     from sparring.errors import SparringError
 
     out, err = io.StringIO(), io.StringIO()
@@ -49,7 +49,7 @@ def outcome_of(work: Callable[[], object], seconds: float = 20, more: int = 2 * 
 
 
 def command(*words: object) -> Callable[[], None]:
-    """The command line in this process."""
+    """Run the command line in this process."""
     from sparring import cli
 
     def work() -> None:

@@ -1,4 +1,4 @@
-"""Wrong recipes and overrides: of the wrong type, or of the right one and absurd."""
+"""Wrong recipes and overrides: values of the wrong type, or absurd values of the right type."""
 
 from __future__ import annotations
 
@@ -36,11 +36,11 @@ TEXT = [
     "quickstart",
     "x",
 ]
-NEVER = ("threads", "steps")  # threads: as many as it says are started
+NEVER = ("threads", "steps")  # `threads` would really start that many
 
 
 def wrong_recipe(random: Random, values: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
-    """A recipe's values with some of them, or of their keys, wrong; and overrides that are wrong or merely absurd."""
+    """A recipe with some wrong values or keys, and overrides that are wrong or absurd."""
     values, own = copy.deepcopy(values), _keys(values)
     for _ in range(random.choice([0, 0, 0, 1, 2])):
         change(random, values)
@@ -51,7 +51,7 @@ def wrong_recipe(random: Random, values: dict[str, Any]) -> tuple[dict[str, Any]
         else:
             key, value = random.choice(own), random.choice(WRONG)
             key = changed_text(random, key) if random.random() < 0.2 else key
-        with contextlib.suppress(ValueError):  # an integer of more digits than Python writes
+        with contextlib.suppress(ValueError):  # an integer with more digits than Python can print
             overrides.append(f"{key}={value if isinstance(value, str) else json.dumps(value, default=str)}")
     return values, overrides
 
@@ -66,14 +66,14 @@ def _keys(values: Any, prefix: str = "") -> list[str]:
 
 
 def _typed(random: Random) -> tuple[str, Any]:
-    """Any field of any part of a recipe, with a value of its type."""
+    """A random field of a recipe, with a value of its type."""
     key, annotation = random.choice(_schema())
     return key, _of_type(random, annotation)
 
 
 @cache
 def _schema() -> list[tuple[str, Any]]:
-    """Every dotted key of a GAN's recipe with its type: fields, terms and their fields, networks and their options."""
+    """All dotted keys of a GAN's recipe with their types: fields, terms and their fields, networks and their options."""
     from sparring.networks import BACKBONES, GENERATORS
     from sparring.plugins import find
     from sparring.recipe.gan import Recipe
@@ -123,9 +123,9 @@ def _of_type(random: Random, annotation: Any) -> Any:
 
 
 def written(random: Random, values: dict[str, Any], folder: Path) -> Path:
-    """A recipe's values as a file of either kind, perhaps with damaged text."""
+    """A recipe as a YAML or JSON file, sometimes with damaged text."""
     name, content = "r.yaml", b"extends: quickstart\npaper: " + b"[" * 3_000
-    with contextlib.suppress(RecursionError, ValueError):  # too deep, or with too many digits, to be written
+    with contextlib.suppress(RecursionError, ValueError):  # too deep or too many digits to write
         if random.random() < 0.3:
             name, content = "r.json", json.dumps(values).encode()
         else:
@@ -138,7 +138,7 @@ def written(random: Random, values: dict[str, Any], folder: Path) -> Path:
 
 
 def try_recipe(random: Random, shipped: list[str], images: Path, folder: Path) -> tuple[str, Outcome]:
-    """One wrong recipe with wrong overrides, shown, or trained for two steps if it can be."""
+    """Show one wrong recipe with wrong overrides, or train it for two steps if possible."""
     from sparring.recipe.files import read_recipe
 
     trains = random.random() < 0.4

@@ -1,4 +1,4 @@
-"""A sound file of every kind that we read, and what reads it."""
+"""A valid file of every kind that sparring reads, and the code that reads it."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ from tiny import tiny_images, tiny_recipe
 
 @dataclass
 class Sample:
-    """A sound file: its bytes, where they go below a work folder, and what then reads them."""
+    """A valid file: its bytes, its path below a work folder, and the code that reads it."""
 
     name: str
     content: bytes
     place: str
     read: Callable[[Path], Callable[[], object]]
-    changed: Callable[[Random, bytes], bytes] | None = None  # a change that no checksum notices
+    changed: Callable[[Random, bytes], bytes] | None = None  # a change that no checksum detects
 
 
 def _picture(format: str, mode: str = "RGB", **options: Any) -> bytes:
@@ -50,7 +50,7 @@ def _picture(format: str, mode: str = "RGB", **options: Any) -> bytes:
 
 
 def make_samples(folder: Path) -> list[Sample]:
-    """A sound file of every kind that we read, with a tiny run and a tiny classifier among them."""
+    """A valid file of every kind that sparring reads, including those of a tiny run and a tiny classifier."""
     from sparring import train
     from sparring.data.arrays import write_npz
     from sparring.metrics.moments import GaussianStats
@@ -115,7 +115,7 @@ def _of_runs(folder: Path, run: Path) -> Iterator[Sample]:
     from sparring.run.checkpoint import load_checkpoint
 
     def beside(path: Path) -> Path:
-        """The damaged file's run, whole but for it."""
+        """The run of the damaged file, otherwise complete."""
         for each in run.rglob("*"):
             other = path.parents[len(path.relative_to(path.parents[1]).parts) - 2] / each.relative_to(run)
             if each.is_file() and not other.exists():
@@ -194,7 +194,7 @@ def _of_worlds() -> Iterator[Sample]:
 
 
 def try_file(random: Random, samples: list[Sample], folder: Path) -> tuple[str, Outcome]:
-    """One file, damaged by chance, read in a fresh folder."""
+    """Damage one file at random and read it in a new folder."""
     sample = random.choice(samples)
     change = sample.changed if sample.changed and random.random() < 0.5 else damaged
     content = change(random, sample.content)

@@ -1,4 +1,4 @@
-"""Values that no recipe should hold, and changes of keys, values and structure."""
+"""Values that are wrong in any recipe, and changes of keys, values and structure."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ WRONG: list[Any] = [
 
 
 def change(random: Random, values: dict[Any, Any]) -> None:
-    """One wrong value, key or piece of structure, at some depth."""
+    """Change one value, key or piece of structure, at a random depth."""
     part: Any = values
     while True:
         inner = [key for key in part if isinstance(part[key], dict) and part[key]]

@@ -1,10 +1,10 @@
-"""Writes runs.zip and expected.npz, which later commits have to go on reading, with the package of an earlier one:
+"""Write runs.zip and expected.npz with an earlier version of the package. Later commits must be able to read them:
 
     git worktree add ../before c002787
     cd tests/saved && PYTHONPATH=../../../before/src python make.py
 
-runs.zip holds images, a GAN's and a classifier's run of 3 steps, and a classifier's of 5 that was killed after 3.
-expected.npz holds what the networks gave at step 3, and at step 5 once that package had resumed the runs.
+runs.zip holds images, a GAN's run and a classifier's run of 3 steps, and a classifier's run of 5 steps, killed after 3.
+expected.npz holds the outputs of the networks at step 3, and at step 5 after that version has resumed the runs.
 """
 
 import os
@@ -60,7 +60,7 @@ LEFT_OUT = ("report.html", ".lock", "vitals.jsonl", "metrics.jsonl")
 
 
 def outputs(step: int, classifier: str) -> dict[str, np.ndarray]:
-    """What the networks give: images uint8 [6, 1, 8, 8] and logits [30, 3]."""
+    """The outputs of the networks: images uint8 [6, 1, 8, 8] and logits [30, 3]."""
     pixels = torch.from_numpy(np.load("images.npz")["images"]).reshape(30, 1, 8, 8)
     return {
         f"sample {step}": sparring.load("gan").sample(6, labels=[0, 1, 2, 0, 1, 2], seed=0).numpy(),
@@ -69,7 +69,7 @@ def outputs(step: int, classifier: str) -> dict[str, np.ndarray]:
 
 
 def write_runs() -> None:
-    """Into the current folder."""
+    """Write the runs into the current folder."""
     pixels = torch.randint(0, 256, (30, 1, 8, 8), generator=torch.Generator().manual_seed(0)).to(torch.uint8)
     write_npz(Path("images.npz"), PackedImages(pixels, torch.arange(30) % 3, ("a", "b", "c"), name="images"))
     sparring.train(GAN, out="gan")
