@@ -19,6 +19,7 @@ from sparring.errors import SparringError
 from sparring.messages import Note
 from sparring.metrics.features import check_whole
 from sparring.objective.context import Player
+from sparring.objective.term import period
 from sparring.randomness import generator_for
 from sparring.recipe.gan import Recipe
 from sparring.run.process import threads
@@ -102,9 +103,7 @@ def ours_step(state: TrainingState) -> Callable[[int], None]:
 
 def cycle_of(recipe: Recipe) -> int:
     """Generator steps after which the terms that act every so often have all acted equally often."""
-    every = math.lcm(
-        *(math.lcm(getattr(t, "every", 1), getattr(t, "join_every", 1)) for t in recipe.objective.terms.values())
-    )
+    every = period(recipe.objective.terms.values())
     return min(LONGEST_CYCLE, every // math.gcd(every, recipe.d_steps))
 
 

@@ -70,9 +70,7 @@ class Objective:
         found = []
         for name, scheduled in self.terms.items():
             term = scheduled.at(step)
-            weight = term.weight
-            if player == "generator" and term.generator_weight is not None:
-                weight = term.generator_weight
+            weight = term.weight_for(player)
             every = getattr(term, "every", 1)
             needs = frozenset(term.needs(player, update))
             if weight == 0 or update % every or not needs:

@@ -6,6 +6,8 @@ as `r.host`. A term sees one `Round` at a time (`sparring.objective.round`): one
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -103,6 +105,10 @@ class Term(BaseModel, frozen=True, extra="forbid", allow_inf_nan=False):
     def has_second_update(self) -> bool:
         return type(self).second_update is not Term.second_update
 
+    def weight_for(self, player: Player) -> Scheduled:
+        """The weight in this player's loss, perhaps a schedule."""
+        return self.weight if player == "discriminator" or self.generator_weight is None else self.generator_weight
+
     def at(self, step: int) -> Term:
         """This term with its schedules resolved at a generator step."""
         resolved = {name: number.at(step) for name, number in self if isinstance(number, Schedule)}
@@ -166,3 +172,8 @@ class ActiveTerm:
     term: Term
     weight: float
     needs: frozenset[str]
+
+
+def period(terms: Iterable[Term]) -> int:
+    """The number of updates after which terms that act every so often repeat what they do."""
+    return math.lcm(*(math.lcm(getattr(t, "every", 1), getattr(t, "join_every", 1)) for t in terms))

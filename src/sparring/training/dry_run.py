@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -13,6 +12,7 @@ from sparring.limits import PASSES
 from sparring.objective.context import Player
 from sparring.objective.objective import LONGEST_CYCLE
 from sparring.objective.round import SIDES
+from sparring.objective.term import period
 from sparring.recipe.gan import Recipe
 from sparring.run.data import load_run_data
 from sparring.run.own_images import fitted_to
@@ -88,11 +88,8 @@ def _term_table(state: TrainingState) -> list[dict[str, Any]]:
         needs: dict[str, list[str]] = {}
         weights: dict[str, Any] = {}
         for player in PLAYERS:
-            every = math.lcm(getattr(term, "every", 1), getattr(term, "join_every", 1))
-            found = set().union(*(term.needs(player, update) for update in range(min(every, LONGEST_CYCLE))))
-            weight = term.weight
-            if player == "generator" and term.generator_weight is not None:
-                weight = term.generator_weight
+            found = set().union(*(term.needs(player, update) for update in range(min(period([term]), LONGEST_CYCLE))))
+            weight = term.weight_for(player)
             if found and weight != 0:
                 needs[player] = sorted(found)
                 changing = isinstance(weight, Schedule)
@@ -117,7 +114,7 @@ def _term_table(state: TrainingState) -> list[dict[str, Any]]:
 def _costs(state: TrainingState) -> dict[str, Any]:
     """Passes and rows per step, counted over one cycle of real steps on networks without memory."""
     recipe, terms = state.recipe, state.objective.terms.values()
-    cycle = math.lcm(*(math.lcm(getattr(t, "every", 1), getattr(t, "join_every", 1)) for t in terms))
+    cycle = period(terms)
     passes = recipe.d_steps * recipe.accumulate
     cycle = max(1, min(cycle if cycle <= LONGEST_CYCLE else PART, recipe.steps, PASSES // passes))
     state.step = (recipe.steps - cycle) // cycle * cycle
