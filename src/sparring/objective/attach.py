@@ -1,4 +1,4 @@
-"""Anyone's discriminator, made readable by the terms."""
+"""Any discriminator, wrapped so that the terms can read it."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from sparring.networks.faulty_convolution import strided_1x1_refused
 
 
 def samples_see_each_other(module: nn.Module) -> bool:
-    """Whether a module says that it `couples_batch`, or has batch normalisation inside."""
+    """Whether the samples of a batch see each other: the module's `couples_batch`, or whether it contains batch norm."""
     said = getattr(module, "couples_batch", None)
     return any(isinstance(m, _BatchNorm) for m in module.modules()) if said is None else bool(said)
 
 
 class Attached(nn.Module):
-    """A discriminator with its blocks and heads caught by forward hooks. Made by `Objective.attach`."""
+    """A discriminator whose blocks and heads are recorded by forward hooks; `Objective.attach` makes it."""
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""Where a round stands: which player, step, update, micro-batch."""
+"""The context of a round: player, step, update and micro-batch."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ Player = Literal["discriminator", "generator"]
 
 @dataclass(frozen=True)
 class StepContext:
-    """Where in a run a round stands. Randomness depends on this and on the term that draws, on nothing else."""
+    """The place of a round in its run. Random draws depend on this and on the term that draws, and on nothing else."""
 
     player: Player
     step: int  # generator updates so far
@@ -27,7 +27,7 @@ class StepContext:
 
 
 def share_of(total: int, part: int, parts: int) -> slice:
-    """The rows of one of `parts` shares: as even as can be, earlier shares take what is left over."""
+    """The rows of one of `parts` shares: as even as possible, with the remainder in the first ones."""
     size, left = divmod(total, parts)
     start = part * size + min(part, left)
     return slice(start, start + size + (part < left))

@@ -1,4 +1,4 @@
-"""The objective: named terms, their sum for either player, and their use in anyone's own training loop."""
+"""The objective: named terms, their sum for each player, and their use in your own training loop."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from sparring.objective.round import SIDES, Round
 from sparring.objective.term import ActiveTerm, AdversarialLoss, Build, Term
 from sparring.schedule import value_at
 
-LONGEST_CYCLE = 64  # updates that are looked at, at most, of terms that act every so often
+LONGEST_CYCLE = 64  # most updates to examine of terms that act periodically
 SIDE_NEEDS = {"images", "gradient", "differentiated", "second_order"}
 
 
@@ -29,7 +29,7 @@ class Objective:
 
         objective = Objective(hinge=Hinge(), sdp=SDP(k=5), r1=R1(every=16))
 
-    The trainer uses it; `attach`, `discriminator` and `generator` serve any other loop, with any networks and optimisers.
+    The trainer uses it; `attach`, `discriminator` and `generator` serve your own loop, with your networks and optimisers.
     """
 
     def __init__(self, terms: Mapping[str, Term] | None = None, /, **named: Term):
@@ -50,7 +50,7 @@ class Objective:
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Objective) and list(self.terms.items()) == list(other.terms.items())
 
-    # --- what counts when ---
+    # --- which terms are active ---
     def host(self, step: int) -> AdversarialLoss:
         """The adversarial loss, its schedules resolved at a generator step."""
         host = self.terms[self.host_name].at(step)
@@ -66,7 +66,7 @@ class Objective:
         return [name for name, term in self.terms.items() if term.couples_samples and _ever_acts(term)]
 
     def active(self, player: Player, step: int, update: int) -> list[ActiveTerm]:
-        """The terms that count in this update. One of weight 0 is absent: not called, asks for nothing."""
+        """The terms that act in this update. A term of weight 0 is absent: it is not called and needs nothing."""
         found = []
         for name, scheduled in self.terms.items():
             term = scheduled.at(step)
@@ -83,7 +83,7 @@ class Objective:
         return frozenset().union(*(active.needs for active in self.active(player, step, update)))
 
     def check(self, build: Build) -> None:
-        """Raise SparringError where a term cannot work in the run that is being built."""
+        """Raise SparringError if a term cannot work in the run that is being built."""
         for name, term in self.terms.items():
             with _asking(name, term):
                 for player in ("discriminator", "generator"):
@@ -107,10 +107,10 @@ class Objective:
         return total
 
     def prepare_gradients(self, r: Round, backward_scale: float = 1.0) -> None:
-        """See to each declared `<side>.gradient`, the host's alone, between the loss and its backward pass.
+        """Provide each declared `<side>.gradient`, that of the host alone, between the loss and its backward pass.
 
-        It is read from the leaf that the backward pass fills where nothing but the host adds to that leaf, and costs one
-        gradient with respect to the images elsewhere. `backward_scale` is what the caller multiplies the loss by.
+        If nothing but the host adds to the leaf that the backward pass fills, it is read from there; otherwise it costs one
+        gradient with respect to the images. `backward_scale` is the factor by which the caller multiplies the loss.
         """
         for name, free in self.gradient_sources(r.active).items():
             side = r.sides[name]
@@ -123,7 +123,7 @@ class Objective:
                 side.keep_gradient(gradient)
 
     def gradient_sources(self, active: list[ActiveTerm]) -> dict[str, bool]:
-        """For each side whose host gradient is declared: whether the first backward pass yields it for nothing."""
+        """For each side whose host gradient is declared: whether the first backward pass yields it at no cost."""
         sources = {}
         for name in SIDES:
             if not any(f"{name}.gradient" in a.needs for a in active):
@@ -150,7 +150,7 @@ class Objective:
         r.logs[f"{active.name}/second_update"] = value.detach()
         return active.weight * value
 
-    # --- in anyone's loop ---
+    # --- in your own loop ---
     def attach(
         self,
         module: nn.Module,
@@ -160,12 +160,12 @@ class Objective:
         couples_batch: bool | None = None,
         num_classes: int = 0,
     ) -> Attached:
-        """Make any discriminator readable by the terms. It stays as it is; its parameters are yours to optimise.
+        """Wrap any discriminator so that the terms can read it. It is not changed; its parameters are yours to optimise.
 
         module: `module(images)` or `module(images, labels)` returns the score, [B] or [B, 1, ...], or a dict of heads by
             name (`score`, `class_logits`, ...). blocks: submodules whose outputs are the blocks. heads: submodules whose
-            outputs are further heads. couples_batch: whether samples of a batch see each other; found out from the batch
-            norm layers where None. One of the library's own discriminators may be given too.
+            outputs are further heads. couples_batch: whether samples of a batch see each other; None: whether there is
+            batch norm inside. The library's own discriminators can be attached too.
         """
         return Attached(
             module, asked=self.heads(), blocks=blocks, heads=heads, couples_batch=couples_batch, num_classes=num_classes
@@ -188,7 +188,7 @@ class Objective:
     ) -> DiscriminatorUpdate:
         """The discriminator's loss on a batch: `.loss.backward()`, step, then a step for each of `.second_updates()`.
 
-        step counts generator updates (what schedules depend on); update this discriminator's, counted here if not given.
+        step: generator updates so far, which schedules depend on. update: this discriminator's, counted here if None.
         """
         _check_attached(judge_network)
         if update is None:
@@ -245,7 +245,7 @@ class Objective:
 
 
 def _value(active: ActiveTerm, method: str, r: Round) -> Tensor | None:
-    """What a term says in an update. Raises SparringError, naming the term, where it fails or returns no scalar."""
+    """The loss from a method of a term. Raises SparringError, naming the term, if it fails or returns no scalar."""
     who, like = _term_name(active.name, active.term), next(iter(r.sides.values())).images
     with users_code(f"{who} in {method}", like):
         value: Tensor | None = getattr(active.term, method)(r)
@@ -259,7 +259,7 @@ def _value(active: ActiveTerm, method: str, r: Round) -> Tensor | None:
 
 @contextmanager
 def _asking(name: str, term: Term) -> Iterator[None]:
-    """Around what a term says of itself, before anything is trained."""
+    """Wraps calls that ask a term about itself, before training."""
     with one_line(f"{_term_name(name, term)} cannot be used: "):
         yield
 
@@ -284,7 +284,7 @@ class DiscriminatorUpdate(Update):
         self._objective, self._judge_network, self._round = objective, judge_network, r
 
     def second_updates(self) -> Iterator[Tensor]:
-        """A loss for each further update, judged when it is asked for: after the optimiser's step on the one before."""
+        """The loss of each further update, judged only when asked for, so step the optimiser on one before the next."""
         for active, again in self._objective.second_rounds(self._round):
             with held(self._judge_network, iterate=True):
                 again.judge_sides()
@@ -297,12 +297,12 @@ class DiscriminatorUpdate(Update):
 def _check_attached(judge_network: Any) -> None:
     if not hasattr(judge_network, "extract"):
         raise SparringError(
-            f"{class_name(judge_network)} is not attached: give what objective.attach(discriminator) returns"
+            f"{class_name(judge_network)} is not attached: pass what objective.attach(discriminator) returns"
         )
 
 
 def _sides(**sides: Any) -> dict[str, tuple[Tensor, Tensor | None]]:
-    """Batches as (images, labels); a bare tensor has negative labels if it is of negatives, and unknown ones otherwise."""
+    """Batches as (images, labels); negatives get label -1, and other tensors without labels unknown ones."""
     found = {}
     for name, side in sides.items():
         if side is None:
@@ -330,11 +330,11 @@ def _check_needs(name: str, needs: set[str] | frozenset[str]) -> None:
         if need not in ("blocks", "penalties") and (side not in SIDES or (aspect and aspect not in SIDE_NEEDS)):
             aspects = ", .".join(sorted(SIDE_NEEDS))
             allowed = f"blocks, penalties, or one of {', '.join(SIDES)}, alone or with .{aspects}"
-            raise SparringError(f"{name} needs '{need}', which is no part of a round: {allowed}")
+            raise SparringError(f"{name} needs '{need}', which is not part of a round: {allowed}")
 
 
 def _ever_acts(term: Term) -> bool:
-    """Whether a weight of the term is ever other than 0, for a player that it acts on."""
+    """Whether the weight is ever other than 0 for a player that the term acts on."""
     if term.weight != 0:
         return True
     return term.generator_weight not in (None, 0) and bool(term.needs("generator", 0))

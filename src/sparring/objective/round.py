@@ -86,7 +86,7 @@ class Round:
 
     # --- the sides ---
     def side(self, name: str) -> Side:
-        """A side by its name, for the term that is being called; reading one that it did not declare raises."""
+        """A side by its name. Raises SparringError if the term that is being called did not declare it."""
         needs = self._all_needs if self.reader is None else self._needs.get(self.reader, self._all_needs)
         if not any(need.split(".")[0] == name for need in needs):
             raise SparringError(f"{self.reader} reads r.{name} without declaring it: add '{name}' to its needs()")
@@ -129,7 +129,7 @@ class Round:
 
     @contextmanager
     def precision(self, *, full: bool) -> Iterator[None]:
-        """What a pass runs in; `full` is for one that is differentiated twice."""
+        """The precision of a pass; `full` is for one that is differentiated twice."""
         with (
             self._autocast(full) if self._autocast else nullcontext(),
             TwiceDifferentiable() if full else nullcontext(),
@@ -153,7 +153,7 @@ class Round:
     def judge_side(self, side: Side) -> None:
         """Judge a side outside the plan: rows that a term picked, or all rows where a batch's samples see each other."""
         if side.name is not None:
-            self.judge_sides()  # a user's own step may not have done so
+            self.judge_sides()  # a step of the user's may not have done so
             if not side.is_judged and not self.judge_network.couples_batch:
                 raise SparringError(
                     f"{self.reader} reads a judgement of r.{side.name} and declares only its images: "
@@ -172,11 +172,11 @@ class Round:
             side._activations = found
 
     def judge(self, images: Tensor, labels: Tensor | None = None, differentiate: bool = False) -> Side:
-        """Put any other images [B, C, H, W] under judgement: interpolates, attacked or transformed samples.
+        """Judge any other images [B, C, H, W]: interpolates, attacked or transformed samples.
 
-        With `differentiate` the side's `input` is a leaf, and the pass is in full precision, for a penalty on its gradient.
+        With `differentiate`, for a penalty on its gradient, the side's `input` is a leaf and the pass is in full precision.
         """
-        self.judge_sides()  # whose passes come first, whoever makes the round
+        self.judge_sides()  # whose passes come first in any loop
         side = Side(self, None, images, labels)
         if differentiate:
             side._input = images.detach().requires_grad_()
@@ -205,7 +205,7 @@ class Round:
     def _draw(
         self, sample: Callable[..., Tensor], shape: tuple[int, ...], who: str | None, total: int | None = None
     ) -> Tensor:
-        """Draw for the whole batch of the update, of `total` rows, and take this rank's and micro-batch's rows of it."""
+        """Draw for the whole batch of the update (`total` rows) and return the rows of this rank and micro-batch."""
         m, nth = self.context, self._draws.get(who, 0)
         self._draws[who] = nth + 1
         generator = generator_for(m.seed, m.player, m.update, m.second, who, nth)
@@ -223,9 +223,9 @@ class Round:
         return self._latents
 
     def generate(self, latents: Tensor, labels: Tensor | None) -> Tensor:
-        """Images from the generator, without a graph in the discriminator's update."""
+        """Images from the generator; in the discriminator's update they have no graph."""
         if self._generate is None:
-            raise SparringError(f"{self.reader} asks for other samples: pass generate= to the objective")
+            raise SparringError(f"{self.reader} generates samples: pass generate= to the objective")
         if self.player == "generator":
             return self._generate(latents, labels)
         with torch.no_grad():
@@ -234,7 +234,7 @@ class Round:
     # --- memory and logs ---
     @property
     def state(self) -> dict[str, Tensor]:
-        """The memory of the term that is being called, as the last update left it."""
+        """The memory of the term that is being called, as of the last update."""
         assert self.reader is not None
         return self.memory[self.reader]
 
@@ -244,7 +244,7 @@ class Round:
         self.proposed[self.reader] = {name: value.detach() for name, value in values.items()}
 
     def keep(self, **values: Tensor) -> None:
-        """Hand tensors of the first update to this term's second one, as `r.kept_values`."""
+        """Pass tensors from the first update to this term's second one, which reads them as `r.kept_values`."""
         assert self.reader is not None
         self.kept[self.reader] = {name: value.detach() for name, value in values.items()}
 
@@ -254,12 +254,12 @@ class Round:
         return self.kept.get(self.reader, {})
 
     def log(self, name: str, value: Tensor) -> None:
-        """Log a scalar of this term; it stays on the device until the log's next tick."""
+        """Log a scalar of this term; it stays on the device until the next row of the log."""
         self.logs[f"{self.reader}/{name}"] = value.detach()
 
     # --- second updates ---
     def penalties(self) -> Tensor | None:
-        """The weighted sum of the penalties beside the term whose second update this is; None where there are none."""
+        """The weighted sum of the penalties beside the term whose second update this is; None if there are none."""
         reader, total = self.reader, None
         for active in self.active:
             if isinstance(active.term, Penalty):
@@ -274,7 +274,7 @@ class Round:
     def after_update(self, term: ActiveTerm) -> Round:
         """The round of a term's second update: the same batches at the new weights, with the old gradients.
 
-        A term that needs `penalties` has those that are active in this update beside it, for `penalties()`.
+        If the term needs `penalties`, those that are active in this update come with it, for `penalties()`.
         """
         penalties = [a for a in self.active if isinstance(a.term, Penalty)] if "penalties" in term.needs else []
         wanted = {need.split(".")[0] for active in (term, *penalties) for need in active.needs}

@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 class Side:
     """One batch, judged once.
 
-    images [B, C, H, W] float32 in [-1, 1] (toy worlds: [B, D]); labels int64 [B], a class where >= 0 and not a class of
-    the data where negative, or None where unknown. In the generator's update the fake side's images carry its graph.
-    Heads, features and blocks are float32 under `precision: bfloat16` too, so that losses are.
+    images [B, C, H, W] float32 in [-1, 1] (toy worlds: [B, D]); labels int64 [B], a class if >= 0, a sample without a
+    class of the data if negative; None if unknown. In the generator's update the fake side's images carry its graph.
+    Heads, features and blocks are float32 even under `precision: bfloat16`, and so are losses.
     """
 
     def __init__(self, r: Round, name: str | None, images: Tensor, labels: Tensor | None, total: int | None = None):
@@ -46,7 +46,7 @@ class Side:
 
     @property
     def input(self) -> Tensor:
-        """The tensor that the discriminator saw. Differentiate with respect to it, where that was declared."""
+        """The tensor that the discriminator saw; if declared so, a leaf to differentiate with respect to."""
         if self._input is None:
             differentiated = self._round.is_differentiated(self.name)
             self._input = self.images.detach().requires_grad_() if differentiated else self.images
@@ -83,7 +83,7 @@ class Side:
 
     @property
     def score(self) -> Tensor:
-        """[B], the discriminator's scalar output, for the side's labels where it is conditional."""
+        """[B], the discriminator's scalar output, given the labels if it is conditional."""
         return self["score"]
 
     @property
@@ -105,7 +105,7 @@ class Side:
         self._gradient = gradient
 
     def pick(self, index: Tensor) -> Side:
-        """Some rows as a side of their own. Their judgement is this side's where there is one, else made on demand."""
+        """Some rows as their own side. They are judged with this side if it is judged, else on demand."""
         labels = None if self.labels is None else self.labels[index]
         picked = Side(self._round, None, self.images[index], labels)
         judged = self._activations is not None or self._round.is_declared_judged(self.name)
@@ -118,8 +118,8 @@ class Side:
         """The same samples under other labels: the features are kept, only the heads are read again."""
         if getattr(self._round.judge_network, "takes_labels", False) and self._round.judge_network.uses_labels:
             raise SparringError(
-                f"{self._round.reader} scores samples under other labels by the same features, and this discriminator reads "
-                "labels in its own forward: attach a sparring.networks.discriminator.Discriminator(backbone, "
+                f"{self._round.reader} scores samples under other labels from the same features, and this discriminator "
+                "reads labels in its own forward: attach a sparring.networks.discriminator.Discriminator(backbone, "
                 "objective.heads(), num_classes=..., conditioning='projection'), whose head is read again"
             )
         if self._round.judge_network.uses_labels:

@@ -1,4 +1,4 @@
-"""What a method is made of: a `Term`, the `Head` it asks the discriminator for, and schedules of its numbers.
+"""What a method consists of: a `Term`, the `Head` it asks the discriminator for, and schedules of its numbers.
 
 An objective is a mapping from names to terms. Exactly one of them is the host, an `AdversarialLoss`; the others reach it
 as `r.host`. A term sees one `Round` at a time (`sparring.objective.round`): one update of one player.
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 class Build(BaseModel, frozen=True, arbitrary_types_allowed=True):
-    """What a term may check when a run is built: `Term.check` raises where the two do not fit."""
+    """What `Term.check` knows of a run that is being built."""
 
     steps: int
     d_steps: int = 1
@@ -40,7 +40,7 @@ class Build(BaseModel, frozen=True, arbitrary_types_allowed=True):
 class Term(BaseModel, frozen=True, extra="forbid", allow_inf_nan=False):
     """One method. Its hyper-parameters are its fields, and their defaults are the paper's values.
 
-    A method writes what it needs and its loss for either player; the trainer, or anyone's own loop, does the rest.
+    A method defines what it needs and its loss for each player; the trainer, or your own loop, does the rest.
     """
 
     weight: Scheduled = 1.0
@@ -51,7 +51,7 @@ class Term(BaseModel, frozen=True, extra="forbid", allow_inf_nan=False):
     @model_validator(mode="before")
     @classmethod
     def _no_booleans_for_numbers(cls, values: Any) -> Any:
-        """Python counts True as 1; a weight of `true` in a recipe is a slip, and is refused as one."""
+        """Python counts True as 1, but a weight of `true` in a recipe is a mistake, so it is refused."""
         if isinstance(values, dict):
             for name, value in values.items():
                 field = cls.model_fields.get(name)
@@ -69,24 +69,24 @@ class Term(BaseModel, frozen=True, extra="forbid", allow_inf_nan=False):
         return ()
 
     def needs(self, player: Player, update: int) -> set[str]:
-        """What the term reads in this update of this player; nothing means that it does not act in it.
+        """What the term reads in this update of this player; the empty set means that it does not act.
 
         A side (`real`, `fake`, `negative`, `unlabelled`) is judged; `real.images` is its pixels and labels alone;
-        `real.gradient` the host's gradient there; `real.second_order` says that the judgement is differentiated twice;
-        `<side>.differentiated` that its `input` is a leaf; `blocks` the discriminator's intermediate activations;
-        `penalties` those of the objective, for a second update. `update` counts this player's updates.
+        `real.gradient` the host's gradient there; `real.second_order` means that the pass is differentiated twice;
+        `<side>.differentiated` makes its `input` a leaf; `blocks` are the discriminator's intermediate activations;
+        `penalties` are those of the objective, for a second update. `update` counts this player's updates.
         """
         return set()
 
     def check(self, build: Build) -> None:
-        """Raise SparringError where this term cannot work in the run that is being built."""
+        """Raise SparringError if this term cannot work in the run that is being built."""
 
     def rows(self) -> dict[str, int]:
-        """The rows per update of a side whose size is this term's to say; other sides have the batch size."""
+        """The rows per update of each side whose size this term sets; other sides have the batch size."""
         return {}
 
     def initial_state(self) -> dict[str, Tensor]:
-        """The memory of a term that has one: read as `r.state`, proposed by `r.remember`, saved in checkpoints."""
+        """The initial memory, if any: read as `r.state`, updated by `r.remember`, saved in checkpoints."""
         return {}
 
     def discriminator_loss(self, r: Round) -> Tensor | None:
@@ -115,13 +115,13 @@ class Term(BaseModel, frozen=True, extra="forbid", allow_inf_nan=False):
         return self.model_copy(update=resolved) if resolved else self
 
     def scaled(self, factor: float) -> Term:
-        """This term for a run `factor` times as long; methods that count steps of their own add to this."""
+        """This term for a run `factor` times as long; methods with step counts of their own extend this."""
         schedules = {name: number.scaled(factor) for name, number in self if isinstance(number, Schedule)}
         return self.model_copy(update=schedules) if schedules else self
 
 
 class AdversarialLoss(Term):
-    """The host. `on_real` and `on_fake` are per sample, so that other methods can use them on samples of their own."""
+    """The host. `on_real` and `on_fake` are per sample, so that other methods can apply them to other samples."""
 
     separable: ClassVar[bool] = True  # False: the loss pairs reals with fakes, so `on_real` and `on_fake` do not exist
     categorical: ClassVar[bool] = False  # judges by class logits instead of a score
@@ -146,7 +146,7 @@ class AdversarialLoss(Term):
 
     @property
     def boundary(self) -> float | None:
-        """The score above which a sample's loss as a real one is below that as a fake one; None where there is none."""
+        """The score above which a sample costs less as a real one than as a fake; None if there is none."""
         return None
 
     def discriminator_loss(self, r: Round) -> Tensor:
@@ -159,14 +159,14 @@ class AdversarialLoss(Term):
 
 
 class Penalty(Term):
-    """A regulariser that may be lazy: taken at each `every`-th update of its player, its weight times `every`."""
+    """A regulariser that may be lazy: applied at each `every`-th update of its player, its weight times `every`."""
 
     every: int = Field(1, ge=1)
 
 
 @dataclass(frozen=True)
 class ActiveTerm:
-    """A term that counts in one update, its schedules resolved: what it needs there and what multiplies its loss."""
+    """A term that acts in one update, with its schedules resolved: its needs and the factor of its loss."""
 
     name: str
     term: Term

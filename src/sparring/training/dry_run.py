@@ -22,7 +22,7 @@ from sparring.schedule import Schedule, value_at
 from sparring.training.state import TrainingState, build
 from sparring.training.step import checked_step, train_step
 
-PART = 16  # steps of a longer cycle, which is not gone through: `show` answers within seconds
+PART = 16  # steps to take of a longer cycle, so that `show` answers within seconds
 PLAYERS: tuple[Player, Player] = ("discriminator", "generator")
 
 
@@ -47,7 +47,7 @@ def describe(
     """The resolved recipe, parameter counts, the term table, and passes and rows through D and G per step.
 
     The data are loaded only where the recipe does not say their size, channels and number of classes. passes and rows are
-    means over one cycle of steps at the end of the run, where every schedule has run its course. typed: the keys of the
+    means over one cycle of steps at the end of the run, after every schedule has ended. typed: the keys of the
     user's overrides, as in `training.own_images.fitted_to`.
     """
     data = recipe.data
@@ -81,7 +81,7 @@ def describe(
 
 
 def _term_table(state: TrainingState) -> list[dict[str, Any]]:
-    """A row per term: what it is, whom it acts on, with what weight over time, and what it asks for."""
+    """A row per term: what it is, which players it acts on, its weight over time, and what it needs."""
     recipe, rows = state.recipe, []
     marks = [round(share * recipe.steps) for share in (0, 0.25, 0.5, 0.75, 1)]
     for name, term in state.objective.terms.items():

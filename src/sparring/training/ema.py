@@ -1,4 +1,4 @@
-"""The moving average of the generator, which is what is sampled and measured where a recipe has one."""
+"""The moving average of the generator, which is sampled and measured if a recipe has one."""
 
 from __future__ import annotations
 

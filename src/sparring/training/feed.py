@@ -18,7 +18,7 @@ from sparring.run.process import threads
 
 
 class Source(Protocol):
-    """What a feed draws from: `data.PackedImages`, or a toy world. A batch is the caller's own, to change as it likes."""
+    """What a feed draws from: `data.PackedImages`, or a toy world. The caller may change a batch in place."""
 
     @property
     def num_classes(self) -> int: ...
@@ -47,8 +47,8 @@ class Share:
 class Feed:
     """Draws real batches (epoch after epoch of shuffles), latents N(0, I) and labels for fakes.
 
-    batch_size and generator_batch_size count all ranks and micro-batches together, so that the same recipe makes the same
-    updates on any number of them.
+    batch_size and generator_batch_size are totals over all ranks and micro-batches, so that a recipe makes the same updates
+    on any number of them.
     """
 
     real: Source
@@ -63,7 +63,7 @@ class Feed:
     rank: int = 0
     world: int = 1
     num_classes: int = 0
-    label_pool: Tensor | None = None  # labels that fakes' are drawn from, each as likely; None: from all classes
+    label_pool: Tensor | None = None  # labels of fakes are drawn from these; None: from all classes
     device: torch.device = torch.device("cpu")  # noqa: RUF009 - a device is immutable
     dtype: torch.dtype = torch.float32
 
@@ -124,7 +124,7 @@ class Feed:
         return drawn if pool is None else pool[drawn]
 
     def _batch(self, name: str, update: int, total: int, part: int) -> tuple[Tensor, Tensor | None]:
-        with threads(1):  # batches are quick: waiting for a second thread takes longer, by far on a busy machine
+        with threads(1):  # waiting for a second thread takes longer than the batch itself
             return self._drawn(name, update, total, part)
 
     def _drawn(self, name: str, update: int, total: int, part: int) -> tuple[Tensor, Tensor | None]:
@@ -132,7 +132,7 @@ class Feed:
         index = self._streams[name].rows(update * total + here.start, here.stop - here.start)
         source = self._sources[name]
         draw = source.uint8_batch if isinstance(source, PackedImages) else source.batch
-        images, labels = draw(index, self.device)  # mirrored as bytes where they are bytes: a quarter of the work
+        images, labels = draw(index, self.device)  # mirroring bytes is a quarter of the work
         if self.flip and images.ndim == 4:
             coins = torch.rand(total, generator=generator_for(self.seed, "flip", name, update))[here] < 0.5
             rows = torch.from_numpy(np.flatnonzero(coins.numpy()))  # on the host: no step waits for the device
@@ -146,7 +146,7 @@ class Feed:
 
 
 def _mirror(images: Tensor, rows: Tensor) -> None:
-    """Mirror some of the images [B, C, H, W], in place; only those are moved, whole and as their pixels lie in memory."""
+    """Mirror some of the images [B, C, H, W] in place, in their own memory order."""
     pixels = images.permute(0, 2, 3, 1)
     mirrored = pixels.flatten(1).index_select(0, rows).view(-1, *pixels.shape[1:]).flip(2)
     if images.device.type == "cpu" and not images.requires_grad:

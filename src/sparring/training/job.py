@@ -1,4 +1,4 @@
-"""A GAN as a job of the loop: what happens between its steps. Pictures, measurements, vital signs, the report."""
+"""A GAN as a job of the loop, and what happens between its steps: pictures, measurements, vital signs, the report."""
 
 from __future__ import annotations
 
@@ -63,11 +63,11 @@ class GanJob:
         tensorboard: bool = False,
         change_world_size: bool = False,
     ) -> None:
-        """Load the newest good checkpoint, if any, or another run to start from, cut the logs, and write the recipe."""
+        """Load the newest good checkpoint, if any, or another run to start from; then cut the logs and write the recipe."""
         fingerprints = self.data.fingerprints(None if self.unmeasured else self.recipe.evaluation)
         started = started_on(self.folder, self.recipe, fingerprints, self.note)
         runtime, origin = self.state.runtime, None
-        with runtime.together():  # whoever is last has read what the main rank then removes
+        with runtime.together():  # all ranks have read the files before the main rank removes any
             step = self.loop.load(resume_from)
             if step is None and self.recipe.start_from is not None:
                 origin = start_from(self.state, self.recipe.start_from, self.note)
@@ -84,7 +84,7 @@ class GanJob:
                 self.loop.files += [self.metrics, self.vitals]
                 self.loop.on_row = self.vitals.tick
         if origin is not None:
-            self.loop.save()  # the other run may go on; this one has its start from here on
+            self.loop.save()  # the other run may train on, so this one keeps its start
 
     # --- what the loop asks for ---
     @property
@@ -117,14 +117,14 @@ class GanJob:
 
     def finish(self) -> None:
         if self.unmeasured is not None:
-            self.note(self.unmeasured)  # again: the start of a long run is far above
+            self.note(self.unmeasured)  # again, as the start of a long run has scrolled away
         if not (self.folder / "generator.safetensors").is_file():
             self.save()
         self.write_report(ended="")
 
     # --- pictures, measurements, the generator's file ---
     def save_samples(self) -> None:
-        """A picture of the same latents at every step, after the run has been found finite."""
+        """Draw the same latents as always, once all weights are known to be finite."""
         self.check_finite()
         self.loop.on_main(self._draw_samples)
 
@@ -138,14 +138,14 @@ class GanJob:
         step, every, folder = self.state.step, self.recipe.samples_every, self.folder / "samples"
         path = folder / f"step-{step:06d}.png"
         picture = image_grid(images, path, columns=shown.columns, cells=shown.cells, classes=names)
-        regular = step > 0 and step % every == 0  # a run's end may come soon after the picture before it
+        regular = step > 0 and step % every == 0  # the end of a run may come soon after the last picture
         before = folder / f"step-{step - every:06d}.png" if regular else None
         self.vitals.samples(images, labels if conditional else None, picture, before)
         for tracker in self.loop.trackers:
             tracker.images("samples", images, self.state.step)
 
     def evaluate(self, progress: Progress) -> None:
-        """Measure the generator on the side; nothing of the training changes, bit for bit."""
+        """Measure the generator; training is not affected, bit for bit."""
         self.check_finite()
         self.loop.on_main(lambda: self._measure(progress))
 

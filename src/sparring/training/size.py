@@ -1,4 +1,4 @@
-"""What a run needs at least, found before any of it is made: networks without memory say how many parameters they have."""
+"""The least memory that a run needs, computed before it is allocated from networks on the meta device."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from sparring.run.runtime import Runtime
 if TYPE_CHECKING:
     from sparring.recipe.gan import Recipe
 
-SHOWN = 2**42  # bytes of parameters that `show` describes: 4 TB, on machines larger than the one that it runs on
+SHOWN = 2**42  # bytes of parameters that `show` accepts, 4 TB: the run may be for a larger machine
 COPIES = {
     "adam": 4,
     "adamw": 4,
@@ -25,9 +25,9 @@ COPIES = {
 def check_size(
     recipe: Recipe, discriminator: nn.Module, generator: nn.Module, image_values: int, runtime: Runtime
 ) -> None:
-    """Raise SparringError where a run's parameters, latents and images alone are more than the machine's memory.
+    """Raise SparringError if a run's parameters, latents and images alone exceed the machine's memory.
 
-    image_values: C * H * W. What activations take comes on top; that is found by running out of it.
+    image_values: C * H * W. Activations come on top and are not estimated.
     """
     cure = "lower generator.latent_size, batch_size or the networks' options"
     rows = max(recipe.batch_size, recipe.generator_batch_size)

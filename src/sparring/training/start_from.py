@@ -1,4 +1,4 @@
-"""Start a run with the networks of another one, perhaps under another objective."""
+"""Start a run from the networks of another one, perhaps under another objective."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from sparring.training.state import TrainingState
 
 
 def start_from(state: TrainingState, run: str | Path, note: Callable[[str], None]) -> dict[str, Any]:
-    """Give a new run the networks and optimisers of another run's last checkpoint, by name where shapes agree.
+    """Load the networks and optimisers of another run's last checkpoint into a new run, by name if shapes agree.
 
-    run: its folder, or one of its checkpoints. Counters and the memory of terms start anew. A moving average that the other
-    run lacks starts as its generator. Says through `note` what found no match on either side, and returns where the networks
-    are from, for recipe.json. Raises SparringError where there is no checkpoint, or where nothing fits.
+    run: its folder, or one of its checkpoints. Counters and the memory of terms start afresh. A moving average that the
+    other run lacks starts as its generator. `note` reports what had no match on either side. Returns the origin of the
+    networks for recipe.json. Raises SparringError if there is no checkpoint or nothing fits.
     """
     path = Path(run)
     if not os.path.exists(path):

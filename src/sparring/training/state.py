@@ -1,4 +1,4 @@
-"""All that a run is while it trains: networks, optimisers, counters, memory. `build` makes it from a recipe."""
+"""The state of a run in training: networks, optimisers, counters, memory. `build` makes it from a recipe."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 @dataclass
 class TrainingState:
-    """A run at rest between two steps. `train_step(state)` advances it; `state_dict` is all of it."""
+    """A run between two steps. `train_step(state)` advances it; `state_dict` holds all of it."""
 
     recipe: Recipe
     objective: Objective
@@ -55,16 +55,16 @@ class TrainingState:
 
     @property
     def evaluated_generator(self) -> nn.Module:
-        """The generator that is sampled, measured and exported: the moving average where there is one."""
+        """The generator that is sampled, measured and exported: the moving average if there is one."""
         return self.generator if self.average is None else self.average.module
 
     @property
     def images_seen(self) -> int:
         return self.updates * self.recipe.batch_size
 
-    # --- what a step is made of ---
+    # --- the parts of a step ---
     def shares(self, player: Player, active: list[ActiveTerm]) -> Iterator[Share]:
-        """This rank's micro-batches of the update, the global generators seeded for each."""
+        """This rank's micro-batches of the update; seeds the global generators for each."""
         sides = {need.split(".")[0] for a in active for need in a.needs}
         rows = {name: count for a in active for name, count in a.term.rows().items()}
         update = self.updates if player == "discriminator" else self.step
@@ -81,7 +81,7 @@ class TrainingState:
         )
 
     def seed_modules(self, context: StepContext) -> None:
-        """Seed the global generators, which dropout and users' modules draw from."""
+        """Seed the global generators, from which dropout and users' modules draw."""
         seed_global_generators(context.seed, "modules", context.player, context.update, context.second, context.part)
 
     def generate(self, latents: Tensor, labels: Tensor | None) -> Tensor:
@@ -127,7 +127,7 @@ class TrainingState:
         self.term_log.note(player, self.step, rounds)
 
     def check_finite(self) -> None:
-        """Raise NonFiniteLossError if a loss since the last look, or a weight now, is not finite; on all ranks alike."""
+        """Raise NonFiniteLossError, on all ranks, if a loss since the last check or a weight is not finite."""
         self.term_log.check(self.runtime)
         for player in ("discriminator", "generator"):
             weights = [p.detach() for p in getattr(self, player).parameters()]
@@ -140,7 +140,7 @@ class TrainingState:
 
     # --- saving ---
     def state_dict(self) -> dict[str, Any]:
-        """Everything that training depends on and that the recipe does not give, as tensors and plain values."""
+        """Everything that training depends on besides the recipe, as tensors and plain values."""
         return {
             "step": self.step,
             "updates": self.updates,
@@ -181,7 +181,7 @@ def build(
     dtype: torch.dtype = torch.float32,
     note: Callable[[str], None] | None = None,
 ) -> TrainingState:
-    """A run at step 0. Raises SparringError, before anything is trained, where recipe, networks and data do not fit.
+    """A run at step 0. Raises SparringError if recipe, networks and data do not fit together.
 
     note: takes lines for people.
     """
@@ -248,9 +248,9 @@ def _average(recipe: Recipe, generator: nn.Module) -> MovingAverage | None:
 def _networks(
     recipe: Recipe, size: int, channels: int, num_classes: int, runtime: Runtime
 ) -> tuple[Discriminator, nn.Module]:
-    """The networks, on the CPU, whose numbers are everyone's, or without memory for a dry run.
+    """The networks, made on the CPU so that their weights are the same on every device, or on the meta device for a dry run.
 
-    Raises SparringError where they would not fit into memory: networks of ours are made without it first.
+    Raises SparringError if they do not fit into memory: shipped networks are made on the meta device first to find out.
     """
 
     def made(device: str) -> tuple[Discriminator, nn.Module]:
@@ -265,7 +265,7 @@ def _networks(
 
 
 def _check_batches(recipe: Recipe, real: Source, unlabelled: Source | None, runtime: Runtime) -> None:
-    """Batches split evenly over processes and micro-batches, and the data fill one."""
+    """Check that batches split evenly over processes and micro-batches, and that the data fill one."""
     shares = runtime.world * recipe.accumulate
     for what, rows in (("batch_size", recipe.batch_size), ("generator.batch_size", recipe.generator_batch_size)):
         if rows % shares:
@@ -287,7 +287,7 @@ def _check_objective(
     feed: Feed,
     note: Callable[[str], None] | None,
 ) -> None:
-    """Each term says whether it can work in this run; what terms remember goes where the networks are."""
+    """Let each term check whether it can work in this run, and move the memory of terms to the device."""
     sides = {"real", "fake"} | ({"negative"} if feed.negatives else set())
     sides |= {"unlabelled"} if feed.unlabelled else set()
     objective.check(
@@ -311,7 +311,7 @@ def _check_objective(
 def _check_networks(
     discriminator: Discriminator, generator: nn.Module, feed: Feed, note: Callable[[str], None] | None
 ) -> bool:
-    """Whether the backbone returns blocks; both networks are tried on two samples, and nothing of them changes."""
+    """Whether the backbone returns blocks. Tries both networks on two samples and leaves them unchanged."""
     with torch.random.fork_rng(devices=[]), frozen(discriminator), frozen(generator):
         latents, labels = feed.latents(2, "check")
         with strided_1x1_refused("the generator", note):

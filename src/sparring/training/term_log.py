@@ -1,7 +1,7 @@
-"""What the terms were worth since the last log line, kept on the device until then.
+"""The values of the terms since the last row of the log, kept on the device until then.
 
-Nothing is read back inside a step. A tick reads all values at once, averages them over the updates since the last one, and
-stops the run if one of them was not finite, with the term's name and the first step at which it was not.
+Nothing is read back inside a step. A tick reads all values at once, averages them over the updates since the last tick, and
+stops the run if one was not finite, naming the term and the first such step.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 class TermLog:
     """Raw values of the terms, by `player/term`, since the last tick.
 
-    `settled` values have been read from the device and averaged over the ranks; the newer ones still lie on the device.
+    `settled` values have been read from the device and averaged over the ranks; newer ones are still on the device.
     """
 
     def __init__(self) -> None:
@@ -32,7 +32,7 @@ class TermLog:
         self._pending: list[Tensor] = []
 
     def note(self, player: str, step: int, rounds: list[Round]) -> None:
-        """Take the logs of one update, its micro-batches averaged; and how real its real and fake samples looked."""
+        """Record the logs of one update, averaged over its micro-batches, and the mean realness of its samples."""
         logs = [r.logs | _realness(r) for r in rounds]
         for name in logs[0]:
             values = [log[name].detach().float().reshape(()) for log in logs if name in log]
@@ -71,7 +71,7 @@ class TermLog:
         return {key: sum(values) / len(values) for key, values in found.items()}
 
     def tick(self, runtime: Runtime | None = None) -> dict[str, float]:
-        """The mean of each value since the last tick; starts anew."""
+        """The mean of each value since the last tick; then starts afresh."""
         means = self.means(runtime)
         self._keys, self._steps, self._settled = [], [], []
         return means
@@ -100,7 +100,7 @@ def gradient_norm(network: nn.Module) -> Tensor:
 def _realness(r: Round) -> dict[str, Tensor]:
     """The mean realness of each side that was judged in the discriminator's first update.
 
-    Each share's part of it: shares may be uneven, and all of them note the same names.
+    Each share gives its part of the mean, as shares may be uneven and must all record the same names.
     """
     if r.player != "discriminator" or r.context.second:
         return {}

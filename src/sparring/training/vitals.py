@@ -1,7 +1,7 @@
-"""A run's vital signs: measured where samples are drawn and at evaluations, written to vitals.jsonl, and watched.
+"""A run's vital signs: measured when samples are drawn and at evaluations, written to vitals.jsonl, and watched.
 
 Rows of vitals.jsonl have a step and `diversity`, `moved` (samples) or `train`, `held_out` (accuracies, of `n` images), and
-`warnings` where some begin. Nothing of the training changes, bit for bit.
+`warnings` if some begin. Training is not affected, bit for bit.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class Vitals:
         self._watch = Watch(state.objective.host_name, recipe.steps, log, rows, trained_from=start)
 
     def _is_regular(self, row: Mapping[str, Any]) -> bool:
-        """Whether the recipe writes such a row at its step; a shorter run's end is no such step."""
+        """Whether the recipe writes such a row at its step; at the end of a shorter run it does not."""
         recipe, step = self.state.recipe, row["step"]
         if "diversity" not in row and "train" not in row:  # a warning about a row of the log
             return step == recipe.steps or step % recipe.log_every == 0
@@ -68,13 +68,13 @@ class Vitals:
             self._write({"step": row["step"]}, begun)
 
     def samples(self, images: Tensor, labels: Tensor | None, picture: Image, before: Path | None) -> None:
-        """Samples uint8 [N, C, H, W] of fixed latents, and of what classes; their picture, and that of the time before."""
+        """Samples uint8 [N, C, H, W] of fixed latents with their classes, their picture, and the picture before it."""
         values: dict[str, Any] = {"step": self.state.step, "diversity": self._share_of_real(images, labels)}
         values["moved"] = None if before is None or not before.is_file() else _difference(picture, before)
         self._write(values, self._watch.samples(values))
 
     def accuracies(self) -> None:
-        """The discriminator's accuracies on training and on held-out images, where the data have any."""
+        """The discriminator's accuracies on training and on held-out images, if the data have any."""
         from sparring.metrics.discriminator_accuracy import discriminator_accuracies
 
         if self._held_out is None:
@@ -100,7 +100,7 @@ class Vitals:
         self._file.write(values | ({"warnings": begun} if begun else {}))
 
     def _share_of_real(self, images: Tensor, labels: Tensor | None) -> float:
-        """Diversity as a share of real images': within classes, but overall where either has too few pairs within them."""
+        """Diversity as a share of that of real images: within classes, or overall if either has too few pairs in them."""
         real, real_labels = self._real
         if labels is None or real_labels is None or min(map(pairs_within, (labels, real_labels))) < FEWEST_PAIRS:
             labels = real_labels = None
@@ -119,12 +119,12 @@ class Vitals:
 
 
 def _some(images: PackedImages) -> Tensor:
-    """The rows that are looked at, the same ones each time."""
+    """The rows to measure, the same ones each time."""
     return torch.randperm(len(images), generator=generator_for("vitals"))[:LOOKED_AT]
 
 
 def _difference(picture: Image, before: Path) -> float | None:
-    """The root of the mean squared difference of two pictures' pixels, in grey levels; None where their sizes differ."""
+    """The root of the mean squared difference of two pictures' pixels, in grey levels; None if their sizes differ."""
     with open_picture(before) as old:
         a, b = np.asarray(picture, np.float32), np.asarray(old, np.float32)
     return float(np.sqrt(np.mean(np.square(a - b)))) if a.shape == b.shape else None

@@ -1,19 +1,18 @@
 """What a run's numbers say about its health while it trains: each warning says what was seen and what people try.
 
-    collapse      the samples of fixed latents differ less from one another than half of what they did at their best, if that
-                  was 0.3 of what real images do or more; or, after a quarter of the run, than a tenth of what those do
-    saturated     the discriminator's loss is next to nothing while it tells reals from fakes by a wide gap
+    collapse      the diversity of samples of fixed latents falls below half of its best value, if that was at least 0.3 of
+                  real images'; or, after a quarter of the run, it is below a tenth of real images'
+    saturated     the discriminator's loss is almost 0 while a wide gap separates its scores of reals and fakes
     overfitting   the discriminator accepts far more of its training images than of held-out ones
     stuck         the samples of fixed latents are the same pictures as when they were last drawn
 
-Each takes evidence. Before `trained_from` samples tell of the initialisation: of some networks they are grey and all alike,
-of others noise as diverse as images, of which they fall while they learn, so that no collapse is seen in them. A loss that
-is next to nothing has been so for some steps, pictures that stay the same are some steps apart, and two accuracies differ by
-more than the chance of so few images.
+Each needs evidence. Before `trained_from`, samples reflect the initialisation: for some networks they are grey and alike,
+for others noise as diverse as images, which loses diversity while it learns, so neither counts as a collapse. A loss must
+stay near 0 for some steps, unchanged pictures must be some steps apart, and two accuracies must differ by more than chance.
 
-A `Watch` is fed with what the run measures anyway and changes nothing of it. All that it remembers can be read from the
-run's files, so that a resumed run warns as one that never stopped. A warning is given when its sign appears, and again only
-after the sign has gone.
+A `Watch` uses what the run measures anyway and does not affect it. All that it remembers can be read from the run's files,
+so that a resumed run warns like one that never stopped. A warning is given when its sign appears, and again only after the
+sign has gone.
 """
 
 from __future__ import annotations
@@ -32,11 +31,11 @@ if TYPE_CHECKING:
 
 TRAINED_STEPS, TRAINED_REACH = 300, 0.1  # steps, and their learning rates' sum, before samples tell of the training
 AVERAGED = 3  # lengths of the moving average, after which e^-3 of it is older
-FEWEST_STEPS = 50  # that a discriminator is saturated, or that lie between pictures of a stuck generator
-COLLAPSED = 0.5  # share of the best diversity so far, of which more than the real images' does not count
-NEVER_DIVERSE, FAIR_SHARE = 0.1, 0.25  # share of the real images' diversity, share of the run after which it counts
-FEWEST_PAIRS = 16  # of images of one class, for a diversity within classes
-DIVERSE = 0.3  # a diversity that counts as a best one: share of the real images'
+FEWEST_STEPS = 50  # for which a discriminator is saturated, or between pictures of a stuck generator
+COLLAPSED = 0.5  # share of the best diversity so far, which counts up to that of real images
+NEVER_DIVERSE, FAIR_SHARE = 0.1, 0.25  # share of real images' diversity, share of the run after which it counts
+FEWEST_PAIRS = 16  # of images of one class, for diversity within classes
+DIVERSE = 0.3  # the least that counts as a best diversity: share of real images'
 SATURATED_LOSS, SATURATED_GAP, SATURATED_TICKS = 0.02, 0.5, 3
 OVERFITTED = 0.2  # of accuracy on train images above that on held-out ones
 CERTAIN = 3  # standard errors of two accuracies' difference
@@ -51,7 +50,7 @@ CURES = {
 
 
 class Watch:
-    """Takes numbers in the order of their steps; each method returns the warnings that begin with them, by kind."""
+    """Takes numbers in the order of their steps; each method returns the warnings that begin there, by kind."""
 
     def __init__(
         self,
@@ -125,7 +124,7 @@ class Watch:
 
 
 def _standard_error(train: float, held: float, n: Mapping[str, int]) -> float:
-    """Of the difference of two shares of `n` images each; 0 where n is unknown. The mean share: either may be 0 or 1."""
+    """Of the difference of two shares of `n` images, from their mean share, as either may be 0 or 1; 0 if n is unknown."""
     if not n:
         return 0.0
     share = (train * n["train"] + held * n["held_out"]) / (n["train"] + n["held_out"])
@@ -133,10 +132,10 @@ def _standard_error(train: float, held: float, n: Mapping[str, int]) -> float:
 
 
 def trained_from(steps: int, optimizer: Optimizer, ema: EMA | None) -> int:
-    """The step from which a generator's samples tell of its training; `steps` + 1 where that is after the run's end.
+    """The step from which a generator's samples reflect its training; `steps` + 1 if that is after the run's end.
 
-    Adam moves no weight by much more than its learning rate in a step: until the rates add up to 0.1, the weights are those
-    that the run began with. A moving average of them is as late again as it is long.
+    Adam moves a weight by little more than its learning rate in a step: until the rates add up to 0.1, the weights are
+    nearly the initial ones. A moving average lags behind them by its length.
     """
     if optimizer.kind == "sgd":
         start = TRAINED_STEPS
@@ -153,7 +152,7 @@ def trained_from(steps: int, optimizer: Optimizer, ema: EMA | None) -> int:
 
 @torch.no_grad()
 def diversity(images: Tensor, labels: Tensor | None) -> float:
-    """The mean distance between two images uint8 [N, C, H, W] of one class (of all where there are no labels [N])."""
+    """The mean distance between two images uint8 [N, C, H, W] of one class (of all if there are no labels [N])."""
     flat = images.flatten(1).float()
     distances = torch.cdist(flat, flat)
     alike = torch.ones_like(distances) if labels is None else (labels[:, None] == labels[None]).float()

@@ -1,4 +1,4 @@
-"""How many processes a run is on, and what it means to go on with another number of them."""
+"""The number of processes of a run, and what it means to resume it on another number."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ World = dict[str, int]  # {"from_step": 0, "processes": 2}
 
 
 def couplings(state: TrainingState) -> list[str]:
-    """What makes an update depend on how its batch is split over processes: in words, none where nothing does."""
+    """What makes an update depend on how its batch is split over processes, in words; empty if nothing does."""
     found = [f"objective.{name}" for name in state.objective.coupling()]
     networks = {"discriminator": state.discriminator, "generator": state.generator}
     return found + [f"the {name}'s batch norm" for name, each in networks.items() if samples_see_each_other(each)]
@@ -22,10 +22,10 @@ def couplings(state: TrainingState) -> list[str]:
 def worlds_of(
     started: list[World] | None, state: TrainingState, *, resumed: bool, change: bool, note: Callable[[str], None]
 ) -> list[World]:
-    """From which step on a run was on how many processes, for recipe.json. state: at the step that it goes on from.
+    """The number of processes from each step on, for recipe.json. state: at the step that the run continues from.
 
-    started: what recipe.json says; None for a new run, and for one of a version that did not write it down. change: whether
-    the user asked for another number. Raises SparringError where that would change the training without being asked for.
+    started: the entry in recipe.json; None for a new run and for one of a version that did not record it. change: whether
+    the user accepts another number. Raises SparringError if another number would change the training unasked.
     """
     now = state.runtime.world
     kept = [world for world in started or [] if world["from_step"] < max(state.step, 1)] if resumed else []
@@ -50,7 +50,7 @@ def _processes(count: int) -> str:
 
 
 def read_worlds(facts: dict[str, Any]) -> list[World] | None:
-    """The entry of a recipe.json; None where it has none, or none that can be read."""
+    """The entry of a recipe.json; None if it is missing or unreadable."""
     worlds = facts.get("world")
     fits = isinstance(worlds, list) and all(
         isinstance(each, dict) and all(type(each.get(key)) is int for key in ("from_step", "processes"))
