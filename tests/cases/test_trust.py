@@ -559,7 +559,7 @@ BROKEN = [  # key, value, verb, words
         "backbone {}:NoPair returns [2, 64] for 2 images: a backbone is",
     ),
     ("discriminator.network", "NoFeatures", "show", "returns features NoneType for 2 images"),
-    ("discriminator.network", "NoBlocks", "show", "returns blocks that are no list"),
+    ("discriminator.network", "NoBlocks", "show", "returns blocks that are no"),
     (
         "discriminator.network",
         "Narrow",

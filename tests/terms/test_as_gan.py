@@ -338,7 +338,7 @@ def test_the_gradient_is_free_beside_a_plain_host():
 
 
 def test_combinations_that_make_no_sense_are_refused():
-    with pytest.raises(ValidationError, match="both attacks either"):
+    with pytest.raises(ValidationError, match="both attacks both sides"):
         ASGAN(target="both", with_fake_loss=True)
     with pytest.raises(ValidationError, match="options of attack: pgd, not of fgsm"):
         ASGAN(random_start=True)

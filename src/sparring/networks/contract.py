@@ -1,4 +1,4 @@
-"""What networks must return, and one line for whatever goes wrong inside of them: many are users' own."""
+"""What networks must return, and one-line errors for what goes wrong inside them, as many are users' own."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ WITHOUT_NUMBERS = (
 
 
 def class_name(thing: object) -> str:
-    """The class of something, as a recipe names it where it is a user's."""
+    """The class of something, with its module if it is a user's, as recipes name it."""
     kind = type(thing)
     ours = kind.__module__.partition(".")[0] == "sparring"
     return kind.__qualname__ if ours else f"{kind.__module__}:{kind.__qualname__}"
 
 
 def shape_of(value: Any) -> str:
-    """A tensor's shape and, where it is no float, its type; the type of anything else."""
+    """A tensor's shape and, if it is not of floats, its type; the type of anything else."""
     if not isinstance(value, Tensor):
         return type(value).__name__
     return f"{list(value.shape)}" + ("" if value.is_floating_point() else f" {value.dtype}")
@@ -38,9 +38,9 @@ def shape_of(value: Any) -> str:
 
 @contextmanager
 def users_code(who: str, like: Tensor, must: str = "", labels: Tensor | None = None) -> Iterator[None]:
-    """Around code that may be a user's: an error in it is one line, and in a dry run new tensors are as empty as `like`.
+    """Wraps code that may be a user's: an error in it is one line, and in a dry run new tensors are on the meta device.
 
-    must: what it has to do. labels: those that it was given.
+    must: what the code has to do. labels: those that it was given.
     """
     is_dry = like.device.type == "meta"
 
@@ -54,7 +54,7 @@ def users_code(who: str, like: Tensor, must: str = "", labels: Tensor | None = N
 
 
 def images_of(generator: nn.Module, latents: Tensor, labels: Tensor | None) -> Tensor:
-    """What the generator makes of latents [B, Z]. Raises SparringError where it fails, or returns no images."""
+    """The generator's images of latents [B, Z]. Raises SparringError if it fails or does not return images."""
     who = f"generator {class_name(generator)}"
     with users_code(f"{who} on latents {shape_of(latents)}", latents, GENERATOR):
         images = generator(latents, labels)

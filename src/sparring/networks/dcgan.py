@@ -8,10 +8,10 @@ At 32 and 64 pixels, width 128 and 100 latents these are the networks of adversa
 
 The stage of S/2 pixels, the first of the discriminator and the last but one of the generator, has `width` channels, and
 each halving of the size doubles them, up to `max_width`: 512, 256, 128 at 4, 8 and 16 pixels for S = 32. Sizes with
-another base (48 = 6 * 8) have 6x6 in the place of 4x4 at the latent end alone.
+another base (48 = 6 * 8) have 6x6 instead of 4x4, at the latent end only.
 
-Deviations: a stage without normalisation has a bias in its place (the authors never go without), but for those that
-have neither in the paper: the discriminator's first, the generator's last and the heads.
+Deviations: a stage without normalisation has a bias instead (the authors always normalise), except those that have
+neither in the paper: the discriminator's first, the generator's last and the heads.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ class Started(Protocol):
 
 
 def started(network: Started, layer: nn.Module) -> nn.Module:
-    """A layer as the network's options say: initialised, then spectrally normalised. In place; returns it."""
+    """A layer, initialised and then spectrally normalised as the network's options say; in place, returns the layer."""
     return spectral_norm(initialise(layer, network.initialisation), network.spectral_norm)
 
 

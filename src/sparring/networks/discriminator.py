@@ -21,7 +21,7 @@ Conditioning = Literal["none", "projection"]
 
 @dataclass
 class Activations:
-    """What one pass through the discriminator found, before its heads: all tensors have one row per sample."""
+    """What one pass through the discriminator computes before its heads. All tensors have one row per sample."""
 
     features: Tensor
     blocks: list[Tensor] = field(default_factory=list)
@@ -46,9 +46,9 @@ class Activations:
 
 
 def rows_of(block: Tensor, index: Tensor | slice) -> Tensor:
-    """`block[index]`, whose gradient lies in memory as the block does.
+    """`block[index]`, with a gradient in the memory order of the block.
 
-    Plain indexing gives a channels-last block a gradient in the default order, and everything before it slows down.
+    Plain indexing gives a channels-last block a gradient in the default order, which slows down everything before it.
     """
     if block.ndim == 4 and not block.is_contiguous() and block.is_contiguous(memory_format=torch.channels_last):
         return block.permute(0, 2, 3, 1)[index].permute(0, 3, 1, 2)
@@ -61,7 +61,7 @@ def at_least_float32(values: Tensor) -> Tensor:
 
 
 def _without_autocast(device: str) -> AbstractContextManager[Any]:
-    """Heads are one matrix each: what they cost in float32 is not seen beside the backbone."""
+    """Heads are one matrix each, so float32 costs next to nothing beside the backbone."""
     return torch.autocast(device, enabled=False) if torch.amp.is_autocast_available(device) else nullcontext()
 
 
@@ -144,7 +144,7 @@ class Discriminator(nn.Module):
             )
         tensors = isinstance(blocks, tuple | list) and all(isinstance(block, Tensor) for block in blocks)
         if not tensors or any(block.shape[:1] != images.shape[:1] for block in blocks):
-            raise SparringError(f"{who} returns blocks that are no list of tensors with {rows} rows: {BACKBONE}")
+            raise SparringError(f"{who} returns blocks that are not a list of tensors with {rows} rows: {BACKBONE}")
         return Activations(features, list(blocks))
 
     def read(self, head: str, activations: Activations, labels: Tensor | None = None) -> Tensor:
@@ -186,12 +186,12 @@ class Discriminator(nn.Module):
         return torch.where(labels >= 0, (features * known).sum(1), torch.zeros_like(features[:, 0]))
 
     def forward(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
-        """The score [B], or the class logits where no term asks for a score."""
+        """The score [B], or the class logits if no term asks for a score."""
         return self.read("score" if "score" in self.asked else "class_logits", self.extract(images, labels), labels)
 
 
 def _xavier(layer: nn.Module) -> nn.Module:
-    """The library's default heads start as the residual GANs' do: Xavier-uniform weights, zero bias."""
+    """The library's default heads start like the residual GANs': Xavier-uniform weights, zero bias."""
     assert isinstance(layer.weight, Tensor)
     nn.init.xavier_uniform_(layer.weight)
     if isinstance(getattr(layer, "bias", None), Tensor):
@@ -202,7 +202,7 @@ def _xavier(layer: nn.Module) -> nn.Module:
 class Head(BaseModel, frozen=True, extra="forbid"):
     """An output that a term asks the discriminator for, a function of its features.
 
-    `score` is [B] and takes the class into account where the discriminator is conditional; every other head is
+    `score` is [B] and depends on the class if the discriminator is conditional; every other head is
     [B, outputs + extra_outputs]. Two terms that ask for equal heads share one.
     """
 

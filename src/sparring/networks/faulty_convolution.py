@@ -1,4 +1,4 @@
-"""A convolution with which torch writes outside of its memory on some CPUs, and how networks that have one are found.
+"""A convolution for which torch writes outside its memory on some CPUs, and a check for networks that have one.
 
 Found by trial in torch 2.14.1 and 2.15.0: on CPUs with AVX2 and without AVX-512, the weight's gradient of a 1x1 convolution
 with a stride, fewer than 7 input channels, float32, channels-last, corrupts the heap; so does a transposed one with fewer
@@ -23,7 +23,7 @@ CURE = "take the pixels first and convolve them with stride 1, conv(x[:, :, ::2,
 
 
 def this_cpu_is_affected() -> bool:
-    """Whether this CPU, as the environment limits it, takes the faulty kernel."""
+    """Whether this CPU, as limited by the environment, uses the faulty kernel."""
     limit = (os.environ.get("ONEDNN_MAX_CPU_ISA") or os.environ.get("DNNL_MAX_CPU_ISA") or "").upper()
     if limit in ("SSE41", "AVX"):
         return False
@@ -32,11 +32,11 @@ def this_cpu_is_affected() -> bool:
 
 @contextmanager
 def strided_1x1_refused(network: str, note: Callable[[str], None] | None = None) -> Iterator[None]:
-    """Around a forward pass of a network that will be trained: finds the convolution, however it is called.
+    """Wraps a forward pass of a network that will be trained, and finds the convolution, however it is called.
 
-    network: what the message calls it. note: takes the line on machines where the network can be trained.
+    network: its name in the message. note: receives the message on machines that can train the network.
 
-    Raises SparringError, after the pass, where this CPU would take the faulty kernel.
+    Raises SparringError, after the pass, if this CPU would use the faulty kernel.
     """
     with _Watch() as watch:
         yield
@@ -44,13 +44,13 @@ def strided_1x1_refused(network: str, note: Callable[[str], None] | None = None)
         return
     kernel = f"{network} has {watch.found[0]} on channels-last images"
     if this_cpu_is_affected():
-        raise SparringError(f"{kernel}: on this CPU (AVX2) torch's gradient of it writes outside of its memory; {CURE}")
+        raise SparringError(f"{kernel}: on this CPU (AVX2) torch's gradient of it writes outside its memory; {CURE}")
     if note is not None:
         note(f"{kernel}: on CPUs with AVX2 and without AVX-512 it cannot be trained; to be safe, {CURE}")
 
 
 class _Watch(TorchDispatchMode):
-    """Keeps a description of each such convolution that is computed within it."""
+    """Records a description of each such convolution that is computed within it."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Networks that stay as they are: the player that is not being updated, and any network that is only looked at."""
+"""Networks that must not change: the player that is not being updated, and any network that is only evaluated."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from sparring.networks.spectral import SpectralNorm
 
 @contextmanager
 def frozen(network: nn.Module) -> Iterator[None]:
-    """Within the block no parameter of the network takes a gradient and no buffer changes; its mode stays as it is.
+    """Within the block no parameter of the network takes a gradient, no buffer changes, and its mode is unchanged.
 
-    Batch normalisation uses the batch's statistics where it is in training mode, without moving the running ones. A graph
-    that is built here still carries gradients to the inputs, also after the block.
+    Batch norm in training mode uses the batch's statistics and does not update the running ones. A graph that is built here
+    still carries gradients to the inputs, even after the block.
     """
     parameters = [p for p in network.parameters() if p.requires_grad]
     tracking = [m for m in network.modules() if isinstance(m, _BatchNorm) and m.training and m.track_running_stats]
@@ -43,7 +43,7 @@ def frozen(network: nn.Module) -> Iterator[None]:
 
 @contextmanager
 def modes_kept(network: nn.Module) -> Iterator[None]:
-    """After the block each part of the network is in the mode, training or evaluation, that it was in before."""
+    """Restores the mode, training or evaluation, of each part of the network after the block."""
     parts = [part for part in network.modules() if hasattr(part, "training")]  # a frozen TorchScript module has no mode
     modes = [(part, part.training) for part in parts]
     try:
@@ -55,9 +55,9 @@ def modes_kept(network: nn.Module) -> Iterator[None]:
 
 @contextmanager
 def evaluating(network: nn.Module, *, training: bool = False) -> Iterator[None]:
-    """Within the block the network is in evaluation mode, or in training mode where that is asked for, and `frozen`.
+    """Within the block the network is `frozen` and in evaluation mode, or in training mode if asked for.
 
-    After it everything is as it was: the mode of each part, every buffer, and what takes a gradient.
+    Afterwards everything is restored: the mode of each part, every buffer, and what takes a gradient.
     """
     with modes_kept(network):
         if hasattr(network, "training"):

@@ -1,4 +1,4 @@
-"""What several networks are made of: normalisation, class conditioning of a generator, and image sizes."""
+"""What several networks share: options, normalisation, class conditioning of a generator, and image sizes."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SMALLEST_BASE, LARGEST_BASE = 4, 7
 def base_and_doublings(image_size: int, network: str, *, at_least: int = 1) -> tuple[int, int]:
     """`image_size` as base * 2**doublings with a base of 4 to 7: 32 is (4, 3), 48 is (6, 3), 28 is (7, 2).
 
-    Raises SparringError where the size is no such number, or has fewer doublings than the network needs.
+    Raises SparringError if the size is not such a number, or has fewer doublings than the network needs.
     """
     base, doublings = image_size, 0
     while base > LARGEST_BASE and base % 2 == 0:
@@ -45,8 +45,8 @@ def check_positive(network: str, **options: int) -> None:
 
 class ConditionalBatchNorm2d(nn.Module):
     """Batch norm whose scale and shift belong to the class (de Vries et al., Modulating early visual processing by
-    language, 2017): out = gamma[y] * (x - mean) / sqrt(var + eps) + beta[y]. At first gamma is 1 and beta 0 for every
-    class, so that it starts as plain batch norm.
+    language, 2017): out = gamma[y] * (x - mean) / sqrt(var + eps) + beta[y]. Gamma starts at 1 and beta at 0 for every
+    class, which is plain batch norm.
     """
 
     def __init__(
@@ -82,9 +82,9 @@ def norm_layer(
 ) -> nn.Module:
     """A normalisation of [B, C, H, W], to be called through `normalised`.
 
-    batch: per channel over the batch; conditional where num_classes > 0. layer: per sample over C, H and W with a scale
-    and shift per channel, which couples no samples (what a gradient penalty asks for; Gulrajani et al., Improved Training
-    of Wasserstein GANs, 2017). eps and momentum are torch's defaults; statistics="batch" keeps no running ones.
+    batch: per channel over the batch; conditional if num_classes > 0. layer: per sample over C, H and W with a scale
+    and shift per channel, which does not couple samples (as a gradient penalty asks; Gulrajani et al., Improved Training of
+    Wasserstein GANs, 2017). eps and momentum are torch's defaults; statistics="batch" keeps no running ones.
     """
     if kind == "none":
         return nn.Identity()
@@ -96,7 +96,7 @@ def norm_layer(
 
 
 def normalised(norm: nn.Module, x: Tensor, labels: Tensor | None) -> Tensor:
-    """`norm(x)`, with the labels where the norm is conditional."""
+    """`norm(x)`, with the labels if the norm is conditional."""
     return norm(x, labels) if isinstance(norm, ConditionalBatchNorm2d) else norm(x)
 
 
@@ -154,7 +154,7 @@ class ConditionalGenerator(nn.Module):
         self.norm_classes = num_classes if conditioning == "conditional_batch_norm" else 0
 
     def conditioned(self, z: Tensor, labels: Tensor | None) -> Tensor:
-        """What enters the first layer [B, input_size]. Raises SparringError where labels are needed and missing."""
+        """The input of the first layer [B, input_size]. Raises SparringError if labels are needed and missing."""
         if self.conditioning != "none" and labels is None:
             raise SparringError(
                 f"a generator with conditioning={self.conditioning} makes images of a class: pass labels"
@@ -170,7 +170,7 @@ class ImageGenerator(ConditionalGenerator):
     image_channels: int = 3
 
     def conditional_norm(self, channels: int, *, eps: float = 1e-5, momentum: float = 0.1) -> nn.Module:
-        """The normalisation after a layer of so many channels; conditional where the options say so."""
+        """The normalisation of so many channels that the options ask for, perhaps conditional."""
         return norm_layer(
             self.normalisation,
             channels,

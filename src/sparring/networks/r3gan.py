@@ -7,7 +7,7 @@
 The inner width of a block is `expansion` times the outer; its last 1x1 starts at zero, so that the block starts as the
 identity. Resampling is by the binomial filter [1, 2, 1]. Weights start from N(0, gain^2 / fan-in) with gain 1, and in blocks
 sqrt(2 / (1 + 0.2^2)) L^(-1/4), L being the number of blocks. A class enters G as an embedding beside the latents and D as
-its projection, whose bias-free head here adds a score of its own. The authors' CIFAR-10 network is width 768, 2 blocks
+its projection, whose bias-free head here adds its own score. The authors' CIFAR-10 network is width 768, 2 blocks
 per stage, cardinality 96, 64 latents; this one's defaults are an eighth of its width.
 
 Deviations: tanh at G's end (theirs has none), because images are in [-1, 1] everywhere here; one width for all stages.
@@ -126,8 +126,8 @@ class R3GANGenerator(ImageGenerator):
 
 @network
 class R3GANBackbone(ImageBackbone):
-    """images [B, C, S, S] -> features [B, width]; blocks: each stage's output before it is halved, which no activation
-    follows in this network."""
+    """images [B, C, S, S] -> features [B, width]; blocks: each stage's output before it is halved; this network has no
+    activation there."""
 
     width: int = 96
     blocks: int = 2

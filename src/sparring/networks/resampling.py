@@ -3,7 +3,7 @@
     nearest doubling, then 3x3         =  one transposed 4x4 convolution of stride 2
     3x3, then the average of each 2x2  =  one 4x4 convolution of stride 2
 
-Doubling copies each pixel, so several of the nine taps w0 w1 w2 (one row of them) meet the same pixel and may be added up
+Doubling copies each pixel, so several of the nine taps w0 w1 w2 (one row of them) meet the same pixel and can be added
 beforehand; averaging adds two neighbouring outputs, whose taps overlap. Per axis the four taps of the larger kernel are
 
     doubling   w2,  w1 + w2,  w0 + w1,  w0

@@ -4,7 +4,7 @@
     discriminator block  x -> ReLU, 3x3, ReLU, 3x3, halving                  + 1x1 of halved x
 
 The shortcut's 1x1 convolution runs at the lower resolution: it and the resampling (whose weights sum to one) commute, so
-the numbers are those of the usual order. No ReLU overwrites a block's input: the shortcut sees x itself, and what a
+the result is that of the usual order. No ReLU overwrites a block's input: the shortcut sees x itself, and what a
 discriminator hands out as its blocks stays as it is.
 
 A 3x3 convolution beside a resampling is one stride-2 convolution (`resampling.py`), and the others are summed in fewer
@@ -43,10 +43,10 @@ NormMaker = Callable[[int], nn.Module]
 
 @dataclass(frozen=True)
 class Start:
-    """How the layers of a network start, and what normalises their weights.
+    """How the layers of a network are initialised, and how their weights are normalised.
 
     Xavier-uniform weights with `gain` in the 3x3 convolutions of residual blocks and 1 elsewhere (sqrt(2) and 1 are
-    SNGAN's), zero biases; `convolutions` or `linear` False leaves those layers as torch starts them.
+    SNGAN's), zero biases; `convolutions` or `linear` False leaves torch's own initialisation of those layers.
     """
 
     spectral_norm: SpectralNormKind = "none"
@@ -64,7 +64,7 @@ class Start:
 
 
 def activated(norm: nn.Module, x: Tensor, labels: Tensor | None) -> Tensor:
-    """ReLU(norm(x)), in place where normalising made a tensor of its own."""
+    """ReLU(norm(x)), in place if normalising made a new tensor."""
     h = normalised(norm, x, labels)
     return F.relu(h) if h is x else F.relu_(h)
 
@@ -98,8 +98,8 @@ class GeneratorBlock(nn.Module):
 class DiscriminatorBlock(nn.Module):
     """x [B, I, H, W] and its ReLU -> [B, O, H, W], halved where `halve`.
 
-    The ReLU comes from outside because the network needs it anyway, as what it shows of the block before. The first block
-    takes images in its place. With a normalisation, x is normalised before its ReLU, but in the first block.
+    The ReLU comes from outside because the network needs it anyway, as its view of the block before. The first block takes
+    images instead. With a normalisation, x is normalised before its ReLU, but in the first block.
     """
 
     def __init__(
@@ -176,7 +176,7 @@ class ResidualGenerator(ImageGenerator):
 class ResidualBackbone(ImageBackbone):
     """images -> one block per width, the first `halvings` of them halving -> ReLU -> the sum over all pixels.
 
-    What it shows as blocks is each block's output after the ReLU that follows.
+    Its `blocks` are each block's output after the ReLU that follows.
     """
 
     normalisation: Normalisation = "none"

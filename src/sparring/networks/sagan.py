@@ -27,7 +27,7 @@ from sparring.networks.layers import base_and_doublings, network
 from sparring.networks.residual import ResidualBackbone, ResidualGenerator, Start
 from sparring.networks.spectral import SpectralNormKind, spectral_norm
 
-SMALL_UP_TO = 3  # doublings: at 32 pixels the authors' widths are another pattern, and there is no attention
+SMALL_UP_TO = 3  # doublings: up to 32 pixels the authors use other widths and no attention
 EPS, MOMENTUM = 1e-3, 0.001
 
 
@@ -79,7 +79,7 @@ def _widths(width: int, doublings: int) -> list[int]:
 class SAGANGenerator(ResidualGenerator):
     """z [B, Z], labels [B] or None -> images [B, C, S, S] in [-1, 1], S being 4 to 7 times a power of 2.
 
-    attention: None is the authors', above 32 pixels alone.
+    attention: None is the authors', only above 32 pixels.
     """
 
     width: int = 64

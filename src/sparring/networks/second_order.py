@@ -25,7 +25,7 @@ from torch.overrides import TorchFunctionMode
 
 
 class TwiceDifferentiable(TorchFunctionMode):
-    """Inside, `F.batch_norm` on batch statistics is the one above; anything else is as it was."""
+    """Within, `F.batch_norm` on batch statistics is the one above; everything else is unchanged."""
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}

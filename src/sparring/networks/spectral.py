@@ -4,9 +4,9 @@ The normalised weight is W / sigma, or W / max(1, sigma) for `clamp`, with sigma
 (Miyato et al., Spectral Normalization for Generative Adversarial Networks, 2018, Algorithm 1; the clamped form is the one
 that the multi-hinge paper's authors ran). u and v are constants for the gradient.
 
-Used on its own, a normalised layer behaves as the one in torch does (which iterates u first, the paper v): each pass that
-can be trained takes a power iteration. Inside `held(network)` all passes share one normalised weight, a leaf whose
-gradient is pulled back to W in closed form as soon as a backward has filled it:
+By itself a normalised layer behaves like torch's (which iterates u first, the paper v): each pass in training takes a
+power iteration. Inside `held(network)` all passes share one normalised weight, a leaf whose
+gradient is pulled back to W in closed form as soon as a backward pass has filled it:
 
     dW = (G - <G, W/sigma> u v^T) / sigma        G = dLoss / d(W/sigma)
 
@@ -26,7 +26,7 @@ from torch.nn.utils import parametrize
 
 SpectralNormKind = Literal["none", "exact", "clamp"]
 EPS = 1e-12  # of the vectors' norms
-INITIAL_ITERATIONS = 15  # as torch's own, so that sigma is close before the first update
+INITIAL_ITERATIONS = 15  # as in torch, so that sigma is close before the first update
 
 
 class SpectralNorm(nn.Module):
@@ -47,7 +47,7 @@ class SpectralNorm(nn.Module):
             self.iterate(weight)
 
     def matrix(self, weight: Tensor) -> Tensor:
-        """The weight as [outputs, everything else]: a view where memory allows, its columns as in `columns`."""
+        """The weight as [outputs, everything else]: a view if memory allows, with columns ordered as in `columns`."""
         if self._by_pixel(weight):
             pixels = weight.permute(0, 2, 3, 1)
             return pixels.flatten(0, 2).t() if self.output_axis else pixels.flatten(1)
@@ -132,7 +132,7 @@ class SpectralNorm(nn.Module):
 
 
 def spectral_norm(layer: nn.Module, kind: SpectralNormKind = "exact") -> nn.Module:
-    """Normalise `layer.weight` spectrally, in place; `none` leaves the layer as it is. Returns the layer.
+    """Normalise `layer.weight` spectrally, in place; `none` leaves the layer unchanged. Returns the layer.
 
     The matrix is [outputs, everything else], also for transposed convolutions.
     """
@@ -160,7 +160,7 @@ def held(network: nn.Module, *, iterate: bool) -> Iterator[None]:
     """Let all passes in this block share one normalised weight per layer; `iterate` takes a power iteration first.
 
     The backward pass may come after the block. In evaluation, and in another player's update, `iterate` is False and
-    nothing of the network changes. A layer that an outer block holds already stays as that block holds it.
+    nothing of the network changes. A layer that an outer block holds is left to that block.
     """
     layers = [(norm, weight) for norm, weight in normalised_layers(network) if norm.leaf is None]
     if layers:
@@ -200,7 +200,7 @@ def _unit(vectors: list[Tensor]) -> list[Tensor]:
 
 
 def _inner_product(a: Tensor, b: Tensor) -> Tensor:
-    """<a, b> of two tensors of one shape, without their product in memory where both lie alike in it."""
+    """<a, b> of two tensors of one shape, without their product in memory if both have the same memory order."""
     if a.stride() != b.stride():
         return torch.sum(a * b)
     if a.ndim == 4 and a.is_contiguous(memory_format=torch.channels_last):

@@ -16,7 +16,7 @@ LEAK = 0.2
 
 
 def _layers(sizes: list[int], kind: SpectralNormKind) -> nn.ModuleList:
-    """Linear layers as torch starts them."""
+    """Linear layers with torch's own initialisation."""
     return nn.ModuleList(spectral_norm(nn.Linear(a, b), kind) for a, b in pairwise(sizes))
 
 

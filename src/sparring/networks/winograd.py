@@ -3,13 +3,13 @@
     y = A^T [ (G w G^T) * (B^T x B) ] A        of each 6x6 window x, 4x4 outputs y, and kernel w
 
 Winograd 1980; Lavin and Gray 2016 (arXiv 1509.09308), section 4.3, have the matrices, of the points 0, +-1, +-2, infinity.
-The sums over channels are 36 matrix products. Windows are taken some images at a time, so that what lies between the steps
-stays in the cache. The input's gradient is the same convolution with the kernel turned around; the kernel's gradient is
+The sums over channels are 36 matrix products. Windows are taken from a few images at a time, so that intermediate
+results stay in the cache. The input's gradient is the same convolution with the kernel rotated; the kernel's gradient is
 
     G^T [ sum over windows of (B^T x B) * (A dy A^T) ] G
 
-Numbers are those of the plain sum to rounding, which in float32 is about 1e-5 of the largest output, ten times the
-plain sum's. It is for CPUs: on other devices, under autocast and for narrow layers the plain convolution runs.
+Results equal the plain sum to rounding, which in float32 is about 1e-5 of the largest output, ten times that of the plain
+sum. It is for CPUs: on other devices, under autocast and for narrow layers the plain convolution runs.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ class Conv3x3(nn.Conv2d):
 
 
 def _pays(x: Tensor, weight: Tensor) -> bool:
-    """Whether the detour is open to these tensors, and worth it. Never a question of how many images there are."""
+    """Whether these tensors can take this way and gain from it, whatever the number of images."""
     fits = x.shape[2] % 4 == 0 and x.shape[3] % 4 == 0 and min(x.shape[2:]) >= SHORTEST_SIDE
     plain = x.device.type == "cpu" and not torch.is_autocast_enabled("cpu")
     same = x.dtype == weight.dtype and x.dtype in (torch.float32, torch.float64)

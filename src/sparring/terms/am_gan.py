@@ -1,4 +1,4 @@
-"""AM-GAN: a classifier with one class more, for fakes; the generator aims at the class each sample resembles most.
+"""AM-GAN: a classifier with an extra class for fakes; the generator aims at the class that each sample resembles most.
 
     L_D = E_(x,y) H(y, D(x)) + E_z H(c+1, D(G(z)))
     L_G = E_z H(y~, D(G(z)))        y~ = argmax_{i <= c} D_i(G(z))

@@ -1,4 +1,4 @@
-"""AS-GAN: the discriminator is trained on adversarial real samples too, in an update of its own after the usual one.
+"""AS-GAN: the discriminator is also trained on adversarial real samples, in a second update after the usual one.
 
     theta' = theta - eta grad_theta L_D(theta, x, z)                     the update of all other terms
     x^     = x + eps sign(grad_x on_real(x))                             at the weights theta, before that update
@@ -8,14 +8,15 @@
     eps         1/255 in units of the images' range [-1, 1]: half a grey level of 8 bits
 
 "Adversarial symmetric GANs: bridging adversarial samples and adversarial networks", Eq. 7 to 10 and Algorithm 1. With
-`craft: host` and `attack: fgsm` the gradient is that of the first backward pass and costs little (see `real.gradient`).
+`craft: host` and `attack: fgsm` the gradient comes from the first backward pass and costs little (see `real.gradient`).
 
 craft: `realness` lowers the score of reals (raises that of fakes) instead of raising the host's loss, which is the same
-    direction wherever that loss falls with the score; hinge is flat beyond its margin, and `host` attacks nothing there.
+    direction wherever that loss falls with the score. Hinge is flat beyond its margin, so `host` has no effect there.
 attack: `pgd` takes `pgd_steps` steps of `pgd_step_size` (default eps/4) within eps of the sample, with `random_start` from
-    anywhere there; `gaussian` is the paper's control, eps sign(N(0, I)). clamp: keep attacked images in [-1, 1].
+    a random point there; `gaussian` is the paper's control, eps sign(N(0, I)). clamp: keep attacked images in [-1, 1].
 target: `real`; `fake` attacks the fakes, for on_fake; or `both`.
-warmup: the discriminator updates in which eps is 0, of the run, or of each epoch with `warmup_scope: epoch`.
+warmup: the number of discriminator updates with eps 0, at the start of the run, or of each epoch with
+    `warmup_scope: epoch`.
 with_fake_loss: add the host's loss of the other side, unattacked: Eq. 10 as printed. with_penalties: add the objective's
     penalties of this update. On a Wasserstein host the second update is -D(x^) alone, unbounded: add both there.
 
@@ -62,7 +63,7 @@ class ASGAN(Term):
     @model_validator(mode="after")
     def _options_that_fit(self) -> ASGAN:
         if self.with_fake_loss and self.target == "both":
-            raise ValueError("with_fake_loss adds the side that is not attacked, and target: both attacks either")
+            raise ValueError("with_fake_loss adds the side that is not attacked, and target: both attacks both sides")
         if self.attack != "pgd" and (self.random_start or self.pgd_step_size is not None):
             raise ValueError(f"random_start and pgd_step_size are options of attack: pgd, not of {self.attack}")
         return self
@@ -77,7 +78,7 @@ class ASGAN(Term):
         needs = {f"{name}.images" for name in (OTHER if self.with_fake_loss else self.targets)}
         needs |= {"penalties"} if self.with_penalties else set()
         warming_up = self.warmup_scope == "global" and update < self.warmup
-        if self.attack == "fgsm" and not warming_up:  # the host has the sides judged in the first update
+        if self.attack == "fgsm" and not warming_up:  # the first update judges the sides for the host
             aspect = "gradient" if self.craft == "host" else "differentiated"
             needs |= {f"{name}.{aspect}" for name in self.targets}
         return needs
@@ -95,19 +96,19 @@ class ASGAN(Term):
             raise SparringError("as_gan.with_penalties has no penalty to add: put gradient_penalty or r1 beside it")
 
     def scaled(self, factor: float) -> Term:
-        """A warm-up of the run shrinks with it; an epoch stays as long as it was."""
+        """A warm-up of the run scales with it; one of each epoch does not."""
         term = super().scaled(factor)
         return term.model_copy(update={"warmup": round(self.warmup * factor)} if self.warmup_scope == "global" else {})
 
     def eps_at(self, r: Round) -> float:
-        """eps, or 0 in the warm-up."""
+        """eps, or 0 during the warm-up."""
         update = r.update
         if self.warmup_scope == "epoch":
             update %= checks.epoch_length(r.context.updates_per_epoch, "as_gan.warmup_scope")
         return self.eps if update >= self.warmup else 0.0
 
     def discriminator_loss(self, r: Round) -> None:
-        """Adds nothing; crafts what the first update's backward pass does not yield, at the same weights."""
+        """Adds nothing; crafts the attacks that the first backward pass does not provide, at the same weights."""
         eps = self.eps_at(r)
         if eps > 0 and (self.attack == "pgd" or (self.attack == "fgsm" and self.craft == "realness")):
             r.keep(**{name: self._craft(r, name, eps) for name in self.targets})
@@ -140,7 +141,7 @@ class ASGAN(Term):
         return torch.stack(losses if penalties is None else [*losses, penalties]).sum()
 
     def _attacked(self, r: Round, side: Side) -> Tensor:
-        """The side's adversarial samples, the images themselves in the warm-up."""
+        """The side's adversarial samples; during the warm-up, the images themselves."""
         eps, kept = self.eps_at(r), r.kept_values.get(str(side.name))
         if eps == 0:
             return side.images

@@ -22,19 +22,19 @@ def host_loss(host: AdversarialLoss, name: SideName, side: Side) -> Tensor:
 
 
 def unlikeness(host: AdversarialLoss, name: SideName, side: Side) -> Tensor:
-    """How little the samples look [B] as those of the named side should: less real for reals, more real for fakes."""
+    """How unlike the named side the samples look [B]: less real for reals, more real for fakes."""
     return -host.realness(side) if name == "real" else host.realness(side)
 
 
 def fgsm(x: Tensor, gradient: Tensor, eps: float) -> Tensor:
-    """x + eps sign(gradient): of all points within eps of x in each pixel, the one that a linear loss is largest at."""
+    """x + eps sign(gradient): the point within eps of x in each pixel at which a linear loss is largest."""
     return x + eps * gradient.sign()
 
 
 def pgd(
     x: Tensor, start: Tensor, gradient_at: Callable[[Tensor], Tensor], *, eps: float, step_size: float, steps: int
 ) -> Tensor:
-    """`steps` steps of `step_size` up the sign of the gradient, brought back to within eps of x after each."""
+    """`steps` steps of `step_size` along the sign of the gradient, projected back to within eps of x after each."""
     attacked = start
     for _ in range(steps):
         attacked = x + (fgsm(attacked, gradient_at(attacked), step_size) - x).clamp(-eps, eps)

@@ -38,7 +38,7 @@ def entropy(logits: Tensor) -> Tensor:
 
 
 def marginal_entropy(logits: Tensor) -> Tensor:
-    """H of the mean distribution of a batch of logits [B, c], in logarithms throughout: a class that never occurs adds 0."""
+    """H of a batch's mean distribution for logits [B, c], in logarithms, so that a class that never occurs adds 0."""
     log_mean = logits.log_softmax(1).logsumexp(0) - log(len(logits))
     return -(log_mean.exp() * log_mean).sum()
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def labels_of(side: Side, term: Term) -> Tensor:
-    """The side's labels [B]; raises SparringError where there are none."""
+    """The side's labels [B]; raises SparringError if there are none."""
     if side.labels is None:
         raise SparringError(
             f"{checks.name_of(term)} reads the classes of the {side.name or 'judged'} samples, which have no labels: "

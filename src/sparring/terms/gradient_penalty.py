@@ -7,10 +7,10 @@
     D       the host's realness: the score, or for a host on class logits their largest log-probability
 
 Gulrajani et al., "Improved Training of Wasserstein GANs", 2017, Eq. 3; lambda = 10 is the paper's. `one_sided` penalises
-norms above the target alone (the paper's footnote on page 5); `target` 0 gives the zero-centred penalty on the same points.
+only norms above the target (the paper's footnote on page 5); `target` 0 gives the zero-centred penalty on the same points.
 
-The points are judged in a pass of their own, for the labels of the real samples where the discriminator takes labels. With
-batch normalisation the gradient is that of the batch's summed scores, no longer each sample's own: use layer norm or none.
+The points have their own pass, with the labels of the real samples if the discriminator takes labels. With batch norm the
+gradient is that of the batch's summed scores instead of each sample's own: use layer norm or none.
 """
 
 from __future__ import annotations

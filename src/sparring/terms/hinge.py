@@ -1,4 +1,4 @@
-"""The hinge GAN: the discriminator asks for a margin of 1 on either side and for nothing beyond it.
+"""The hinge GAN: the discriminator asks for a margin of 1 on either side and nothing beyond it.
 
     L_D = E_x max(0, 1 - D(x)) + E_z max(0, 1 + D(G(z)))
     L_G = - E_z D(G(z))

@@ -1,4 +1,4 @@
-"""K+1 classes: the discriminator classifies reals and puts fakes in a class of their own; the generator matches features.
+"""K+1 classes: the discriminator classifies reals and puts fakes in their own class; the generator matches features.
 
     L_D = E_(x,y) l(y, C(x)) + E_z l(K+1, C(G(z)))
     L_G = || E_x f(x) - E_z f(G(z)) ||_2^2
@@ -8,7 +8,7 @@
     l       cross-entropy, -log p_y; or the multi-hinge, max(0, 1 - C_y + max_{k != y} C_k)
 
 Salimans et al., "Improved Techniques for Training GANs", 2016, sections 3.1 and 5: feature matching and K+1 classes. The
-multi-hinge form puts the hinge of "A Multi-Class Hinge Loss for Conditional GANs", Eq. 4, in the place of the
+multi-hinge form puts the hinge of "A Multi-Class Hinge Loss for Conditional GANs", Eq. 4, in place of the
 cross-entropy. A real sample with a negative label is of some real class and costs -log(1 - p_{K+1}) in the cross-entropy
 form (section 5); the multi-hinge form takes labelled samples alone.
 

@@ -5,7 +5,7 @@
 
     a       the discriminator's target for generated samples
     b       the discriminator's target for real samples
-    c       what the generator wants the discriminator to say of its samples
+    c       the score that the generator wants for its samples
 
 Mao et al., "Least Squares Generative Adversarial Networks", 2017, Eq. 2. The defaults a = 0, b = c = 1 are its Eq. 9, which
 its experiments use; a = -1, b = 1, c = 0 (Eq. 8) makes the generator minimise a Pearson chi-squared divergence.

@@ -8,11 +8,11 @@
     gamma       the decay, 0.99 in the paper
 
 Tseng et al., "Regularizing Generative Adversarial Networks under Limited Data", 2021. `weight` 0.3 is the usual strength
-for CIFAR. In the first `start` discriminator updates the averages merely follow the batch and nothing is penalised.
+for CIFAR. In the first `start` discriminator updates the averages follow the batch and nothing is penalised.
 
 Deviations
     `one_sided` is the released code's form: only a real score above a_F, and a fake one below a_R, is penalised.
-    The averages that an update reads are those that the update before left.
+    An update reads the averages as of the update before.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 
 def excess(above: Tensor, below: Tensor, one_sided: bool) -> Tensor:
-    """(above - below)^2 per sample; `one_sided` counts it only where `above` is the larger."""
+    """(above - below)^2 per sample; `one_sided` counts it only if `above` is larger."""
     gap = above - below
     return (F.relu(gap) if one_sided else gap).square()
 

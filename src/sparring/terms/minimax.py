@@ -1,4 +1,4 @@
-"""The minimax GAN: both players on one value function, which the generator finds saturated while its samples are bad.
+"""The minimax GAN: both players share one value function, which saturates for the generator while its samples are bad.
 
     V(D, G) = E_x log sigmoid(D(x)) + E_z log(1 - sigmoid(D(G(z))))
     L_D = -V        L_G = E_z log(1 - sigmoid(D(G(z))))

@@ -6,11 +6,11 @@
     on_real, on_fake    the host's losses of one sample
     n_f, n_n            fakes and negatives in the batch; n_n is `per_batch`, the X of NAT-GAN_X
 
-"Negative-Aware Training: Be Aware of Negative Samples", Eq. 9, whose expectation runs over both. The term is the second
-line's addition, so that `weight` 1 is Eq. 9 and smaller weights lean towards the fakes, down to 0, the host alone; the
-largest that leaves the fakes a share is (n_f + n_n) / n_n. With `nat_gan` it is NAT-GAN_X, with `cat_gan` CatGAN_X, with a
-host on a score the paper's 1-D and 2-D form; with `am_gan` it is what the paper reports not to converge. Where D has batch
-normalisation, fakes and negatives are judged in one pass. The generator's loss does not change.
+"Negative-Aware Training: Be Aware of Negative Samples", Eq. 9, whose expectation runs over both. The term is the last
+summand of the second line, so `weight` 1 is Eq. 9 and smaller weights favour the fakes, down to 0, the host alone; the
+largest weight that leaves the fakes a share is (n_f + n_n) / n_n. With `nat_gan` it is NAT-GAN_X, with `cat_gan` CatGAN_X,
+with a host on a score the paper's 1-D and 2-D form; with `am_gan` the paper reports that it does not converge. If D has
+batch norm, fakes and negatives share one pass. The generator's loss does not change.
 
 join_every: the negatives join each n-th discriminator update (the authors' notes: every 10 batches; the paper: every one).
 """
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 
 def share_of_mean(losses: Tensor, total: int, parts: int) -> Tensor:
-    """What this share of a batch adds to its mean, for an update that averages over `parts` shares, however uneven."""
+    """The part that this share of a batch adds to its mean, for an update that averages over `parts` uneven shares."""
     return parts * losses.sum() / max(total, 1)
 
 

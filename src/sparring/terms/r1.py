@@ -1,4 +1,4 @@
-"""R1 and R2: the discriminator's gradient should vanish at the real samples (R1), at the generated ones (R2).
+"""R1 and R2: the discriminator's gradient should vanish at real samples (R1) or at generated ones (R2).
 
     R1 = gamma/2 E_x ||grad_x D(x)||^2        R2 = gamma/2 E_z ||grad D(G(z))||^2
 
@@ -7,8 +7,8 @@
             is the default weight 5.
 
 Mescheder, Geiger and Nowozin, "Which Training Methods for GANs do actually Converge?", 2018, Eq. 9 and 10. R3GAN takes
-both, beside `relativistic_pairing`. A lazy penalty (`every`, from Karras et al., StyleGAN2, 2020) is taken at each n-th
-update, n times as strong. The side is judged in a pass of its own in full precision, as it is differentiated twice.
+both, beside `relativistic_pairing`. A lazy penalty (`every`, from Karras et al., StyleGAN2, 2020) is applied at each n-th
+update, n times as strong. The side has its own pass in full precision, as it is differentiated twice.
 """
 
 from __future__ import annotations

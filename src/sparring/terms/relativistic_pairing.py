@@ -10,7 +10,7 @@ Jolicoeur-Martineau, "The relativistic discriminator: a key element missing from
 f = softplus; Huang et al., "The GAN is dead; long live the GAN! A Modern Baseline GAN" (R3GAN), 2024, Eq. 2, who train it
 with `r1` and `r2`. In the generator's update the real samples are judged again by the frozen discriminator.
 
-It takes as many fakes as reals in either player's update. No sample has a loss of its own, so methods that ask the host for
+Each update takes as many fakes as reals. No single sample has a loss, so methods that ask the host for
 one (`negatives`, `as_gan`, `semi_supervised`) do not combine with it.
 """
 
@@ -63,5 +63,5 @@ class RelativisticPairing(AdversarialLoss):
 def _refuse(what: str) -> NoReturn:
     raise SparringError(
         f"relativistic_pairing pairs reals with fakes, so {what} alone has no loss: use a separable adversarial loss, "
-        "such as non_saturating or hinge, with methods that judge samples of their own"
+        "such as non_saturating or hinge, with methods that judge single samples"
     )

@@ -11,17 +11,17 @@
     f_ag      global pooling over height and width: the maximum, or the average as an option
     lambda    `weight`, 0.01
     t         the step (generator updates so far) from which SDP acts
-    k, I_p    the number of pairs, and the steps after which it grows by one: k + floor(step / I_p), at most the batch
+    k, I_p    the number of pairs, and the steps after which it grows by one: k + floor(step / I_p), up to the batch size
 
-"Reducing Differences Between Real and Realistic Samples to Improve GANs", Eq. 3 to 10 and Algorithm 1. Pairs are selected
-anew in each update, without gradient; D's update differentiates both members of a pair, G's the fake alone, with the real
-members judged by the frozen discriminator (the k of them, where it has no batch normalisation).
+"Reducing Differences Between Real and Realistic Samples to Improve GANs", Eq. 3 to 10 and Algorithm 1. Each update selects
+its pairs, without gradient. D's update differentiates both members of a pair, G's only the fake; the frozen discriminator
+judges the real members (just the k of them if it has no batch norm).
 
 Deviations
     Eq. 6 divides by the squared norm, so that larger features make the term smaller; here it is the norm, which bounds a
     block's term by 4. `squared_norm` is the printed form. A block that is all zeros stays zero.
     The host's losses are means, not the sums of Eq. 2: lambda counts m times as much as in print, m the batch size.
-    The host's usual generator loss stands in for the paper's minimax one; z, and so the pairs, differ between D and G.
+    The host's usual generator loss replaces the paper's minimax one; z, and so the pairs, differ between D and G.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ if TYPE_CHECKING:
 
 
 def nearest_real(fakes: Tensor, reals: Tensor) -> Tensor:
-    """For each of fakes [k, ...] the index [k] of the real sample of [B, ...] at the least Euclidean distance."""
+    """For each of fakes [k, ...] the index [k] of the nearest real sample of [B, ...], by Euclidean distance."""
     distances = torch.cdist(fakes.flatten(1), reals.flatten(1), compute_mode="donot_use_mm_for_euclid_dist")
     return distances.argmin(1)
 
@@ -65,7 +65,7 @@ class SDP(Term):
     def needs(self, player: Player, update: int) -> set[str]:
         if player == "discriminator":
             return {"real", "fake", "blocks"}
-        return {"real.images", "fake", "blocks"} if update >= self.t else set()  # the generator's updates are the steps
+        return {"real.images", "fake", "blocks"} if update >= self.t else set()  # for the generator, updates are steps
 
     def check(self, build: Build) -> None:
         if not build.has_blocks:
@@ -77,7 +77,7 @@ class SDP(Term):
         return super().scaled(factor).model_copy(update=counts)
 
     def k_at(self, step: int) -> int:
-        """The number of pairs at a step, before the batch limits it."""
+        """The number of pairs at a step, not limited by the batch yet."""
         return self.k + step // self.I_p
 
     def features(self, blocks: Sequence[Tensor]) -> list[Tensor]:

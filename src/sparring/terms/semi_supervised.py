@@ -1,4 +1,4 @@
-"""Semi-supervised conditional GANs: unlabelled reals stand beside the labelled ones under the classifier's own labels.
+"""Semi-supervised conditional GANs: unlabelled reals join the labelled ones, with the labels that the classifier gives them.
 
     L_D = (L_Dreal + L_Dunlab)/2 + L_Dfake + L_Daux        L_Dunlab = E_{x~p_u} on_real(x, y~(x))
         = L_host + L_Daux + (L_Dunlab - L_Dreal)/2
@@ -9,7 +9,7 @@
     p_u         unlabelled data; their batch has the size of the labelled one
 
 "A Multi-Class Hinge Loss for Conditional GANs", Eq. 7 and 8 with `multi_hinge`, Eq. 9 with `auxiliary_classifier`, one of
-which trains C on the labelled reals. The term is the last addition of the second line; the generator's loss does not change.
+which trains C on the labelled reals. This term is the last summand of the second line; the generator's loss does not change.
 """
 
 from __future__ import annotations
