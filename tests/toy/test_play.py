@@ -79,7 +79,7 @@ def test_a_second_run_may_be_a_mapping_like_the_first() -> None:
     [
         (None, {}, "unknown world None: choose one of"),
         (["ring-8"], {}, "unknown world .*did you mean 'ring-8'"),
-        ("ring-8", {"file": "nofile.csv"}, "'ring-8' is made from no file, got 'nofile.csv': try image or points"),
+        ("ring-8", {"file": "nofile.csv"}, "'ring-8' takes no file, got 'nofile.csv': try image or points"),
         ("points", {"file": 3}, "made from a file, got 3: sparring toy points FILE"),
         ("ring-8", {"level": "x"}, "level, a distance to the data, is above 0, got 'x'"),
         ("ring-8", {"level": True}, "got True"),
@@ -222,7 +222,7 @@ def test_mistakes_end_in_one_line_and_exit_code_2(
         (["ring-8", "--out", ""], "'--out': it is empty"),
         (
             ["ring-8", "--out", "taken"],
-            "taken/still.png is a folder, and a file is to be written there; choose another",
+            "taken/still.png is a folder, and a file will be written there; choose another",
         ),
         (["gaussians", "world.stds=1e-30"], "scale them"),
         (["ring-8", "--out", "loop/below"], "Too many levels of symbolic links; choose another folder"),

@@ -1,4 +1,4 @@
-"""What a term costs beside its host: the library's step with it against the library's step without it."""
+"""The cost of a term: the library's step with it against the step without it."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ def bench_overhead(
     """Milliseconds per step of a recipe with `overrides`, and of the same with `changes` on top, in alternating pairs.
 
     overhead is the median of changed / host within each pair with its quartiles; flops_ratio the same of counted operations,
-    which no load on the machine disturbs. at: the generator step at which schedules are read. Steps are measured in cycles
-    after which terms that act every so often have acted equally often.
+    which does not depend on the machine's load. at: the generator step at which schedules are read. Steps are measured in
+    cycles, after which terms that act periodically have all acted equally often.
     """
     host = Recipe.load(recipe, overrides or {})
     changed = Recipe.load(recipe, {**(overrides or {}), **changes})

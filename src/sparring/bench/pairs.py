@@ -1,4 +1,4 @@
-"""Two things timed in turn in one process, so that a machine whose speed drifts slows both alike."""
+"""Two functions timed alternately in one process, so that drifts in the machine's speed affect both alike."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import torch
 
 from sparring.errors import SparringError
 
-SHORTEST = 0.05  # seconds that one measurement takes at least, by repeating what is measured
+SHORTEST = 0.05  # least seconds of one measurement; shorter calls are repeated
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ def alternate(
     clock: Callable[[], float] = time.perf_counter,
     device: torch.device | None = None,
 ) -> Paired:
-    """Time A B A B ...: `pairs` times each, after `warm_up` calls of each that do not count.
+    """Time A B A B ...: `pairs` times each, after `warm_up` untimed calls of each.
 
     Short calls are repeated within a measurement until one takes 50 ms. Raises SparringError for less than one pair.
     """
@@ -54,7 +54,7 @@ def alternate(
 
 
 def summary(ours: list[float], other: list[float]) -> Paired:
-    """Of seconds measured in pairs."""
+    """The summary of seconds measured in pairs."""
     ratios = sorted(b / a for a, b in zip(ours, other, strict=True))
     low, _, high = statistics.quantiles(ratios, n=4, method="inclusive") if len(ratios) > 1 else ratios * 3
     return Paired(

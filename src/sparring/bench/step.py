@@ -27,9 +27,9 @@ from sparring.run.runtime import Runtime
 from sparring.training.state import TrainingState, build
 from sparring.training.step import step_function
 
-LONGEST_CYCLE = 64  # steps of one measurement at most, where terms act every so often
-SIZE, CHANNELS, CLASSES = 32, 3, 10  # where neither the recipe nor its data at hand say
-READY = 4  # batches that lie ready for the textbook step
+LONGEST_CYCLE = 64  # most steps of one measurement, if terms act periodically
+SIZE, CHANNELS, CLASSES = 32, 3, 10  # if the recipe does not say
+READY = 4  # batches prepared for the textbook step
 
 
 def bench_step(
@@ -47,12 +47,12 @@ def bench_step(
 
     ours_ms and textbook_ms are medians; ratio is the median of textbook / ours within each pair, with its quartiles
     ratio_low and ratio_high. ours_gflops and textbook_gflops count the multiplications and additions of convolutions and
-    matrix products per step, which no other load on the machine disturbs.
+    matrix products per step, which do not depend on the machine's load.
 
-    at: the generator step at which schedules are read; by default late in the run, where they have run their course. Where
-    terms act at every n-th update only, a measurement is a whole cycle of steps. Ours includes drawing batches from packed
-    images; the textbook's batches lie ready. cpu_time counts the process's own time instead of the clock's, on one thread:
-    what a machine with other work to do can tell.
+    at: the generator step at which schedules are read; by default late in the run, when they have ended. If terms act only
+    at every n-th update, a measurement is a whole cycle of steps. Ours includes drawing batches from packed images; the
+    textbook's batches are prepared. cpu_time measures the process's own time instead of the clock's, on one thread, for busy
+    machines.
     """
     check_whole(iterations, "iterations", 1)
     chosen = Recipe.load(
@@ -89,7 +89,7 @@ def bench_step(
 
 
 def ours_step(state: TrainingState) -> Callable[[int], None]:
-    """`call(n)` trains n steps with the recipe's own step function; schedules stay where they are."""
+    """`call(n)` trains n steps with the recipe's step function; schedules do not advance."""
     step, at = step_function(state.recipe), state.step
 
     def call(count: int) -> None:
@@ -102,7 +102,7 @@ def ours_step(state: TrainingState) -> Callable[[int], None]:
 
 
 def cycle_of(recipe: Recipe) -> int:
-    """Generator steps after which the terms that act every so often have all acted equally often."""
+    """Generator steps after which all terms that act periodically have acted equally often."""
     every = period(recipe.objective.terms.values())
     return min(LONGEST_CYCLE, every // math.gcd(every, recipe.d_steps))
 
@@ -110,7 +110,7 @@ def cycle_of(recipe: Recipe) -> int:
 def synthetic_state(
     recipe: Recipe, *, device: str | None = None, at: int | None = None, note: Note | None = None
 ) -> TrainingState:
-    """The recipe's run on random pixels of its data's shape, at a step where its schedules have run their course."""
+    """The recipe's run on random pixels of its data's shape, at a step at which its schedules have ended."""
     data = recipe.data
     classes = len(data.classes) if isinstance(data.classes, list) and data.num_classes is None else data.num_classes
     size, channels = data.size or SIZE, data.channels or CHANNELS
@@ -134,13 +134,13 @@ def synthetic_state(
 
 
 def synthetic_images(count: int, size: int, channels: int, classes: int, name: str) -> PackedImages:
-    """Uniform noise with labels in turn; without labels where there are no classes."""
+    """Uniform noise with cycling labels, or without labels if there are no classes."""
     pixels = torch.randint(0, 256, (count, channels, size, size), dtype=torch.uint8, generator=generator_for(name))
     return PackedImages(pixels, torch.arange(count) % classes if classes else None, name=f"synthetic {name}")
 
 
 def synthetic_batches(state: TrainingState, nth: int) -> Iterator[Batch]:
-    """The batches of one step, `d_steps` of the discriminator's and then one of the generator's, in the default order."""
+    """The batches of one step: `d_steps` for the discriminator, then one for the generator."""
     updates = [nth * state.recipe.d_steps + i for i in range(state.recipe.d_steps)]
     for update in updates:
         yield batch_of(state, "discriminator", update)
@@ -148,7 +148,7 @@ def synthetic_batches(state: TrainingState, nth: int) -> Iterator[Batch]:
 
 
 def batch_of(state: TrainingState, player: Player, update: int, real_update: int | None = None) -> Batch:
-    """What the library's own feed draws for an update, in torch's default memory order."""
+    """What the library's feed draws for an update, in torch's default memory order."""
     rows = {name: count for t in state.objective.terms.values() for name, count in t.rows().items()}
     (share,) = state.feed.shares(player, update, ("real", "negative", "unlabelled"), rows, real_update)
     sides = {name: (images.contiguous(), labels) for name, (images, labels) in share.sides.items()}

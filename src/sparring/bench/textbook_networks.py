@@ -1,8 +1,8 @@
-"""A network as a textbook writes it, from one of the library's: the same parameters and the same numbers to rounding.
+"""A textbook version of one of the library's networks: the same parameters and, to rounding, the same numbers.
 
 What changes: convolutions are torch's own, apart from resampling, shortcuts' 1x1 convolutions run at the higher resolution,
-blocks do nothing in place, memory is in torch's default order, and spectral norm is torch's own parametrization, which takes
-one power iteration at each pass that trains. Everything else of a network, such as attention, is as it was.
+blocks do nothing in place, memory is in torch's default order, and spectral norm is torch's parametrization, which takes one
+power iteration at each training pass. Everything else of a network, such as attention, is unchanged.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class _PlainGeneratorBlock(nn.Module):
 
 
 class _PlainDiscriminatorBlock(nn.Module):
-    """`active`, the ReLU of x, comes from outside as in the library's: the backbone computes it in either form."""
+    """`active`, the ReLU of x, comes from outside, as in the library's block: the backbone computes it in both."""
 
     def __init__(self, block: DiscriminatorBlock):
         super().__init__()
@@ -125,7 +125,7 @@ def _strip_spectral_norm(layer: nn.Module) -> SpectralNorm:
 
 
 class _ClampedSpectralNorm(nn.Module):
-    """W / max(1, sigma) with one power iteration at each pass that trains, which torch does not have."""
+    """W / max(1, sigma) with one power iteration at each training pass, which torch does not have."""
 
     def __init__(self, norm: SpectralNorm):
         super().__init__()

@@ -1,10 +1,10 @@
-"""One training step as textbooks write it: the reference that the library's step is timed against.
+"""One training step as in a textbook: the reference for timing the library's step.
 
-It is fair: fakes without a graph in the discriminator's update, the discriminator frozen in the generator's, torch's Adam
-with its default (foreach) kernels. It is plain: one pass for real and one for generated samples, networks from
-`textbook_networks`, batches that lie ready in memory. For an adversarial loss on the score, alone or with
-`gradient_penalty`, `r1` and `r2`, all of it is written out below; other objectives take their losses from the library's
-terms, judged in separate passes. Its losses are the library's to rounding, but for when spectral norm iterates.
+It is fair: fakes have no graph in the discriminator's update, the discriminator is frozen in the generator's, and Adam is
+torch's with its default (foreach) kernels. It is plain: one pass for real and one for generated samples, networks from
+`textbook_networks`, batches prepared in memory. An adversarial loss on the score, alone or with `gradient_penalty`, `r1` and
+`r2`, is written out below; other objectives take their losses from the library's terms, judged in separate passes. Its
+losses equal the library's to rounding, except for when spectral norm iterates.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ GradientPenalty, R1, R2 = map(_term, ("gradient_penalty", "r1", "r2"))
 
 @dataclass(frozen=True)
 class Batch:
-    """What one update of one player draws. uniform [B, 1, 1, 1] is where a gradient penalty looks between real and fake."""
+    """The draws of one update of one player. uniform [B, 1, 1, 1]: where a gradient penalty lies between real and fake."""
 
     latents: Tensor
     fake_labels: Tensor | None
@@ -72,7 +72,7 @@ def host_losses(host: Term) -> Losses | None:
 
 
 class SeparateRound(Round):
-    """A round in which every side has a pass of its own, where batch norm does not bind two together."""
+    """A round in which every side has its own pass, unless batch norm couples sides."""
 
     def plan(self) -> list[list[str]]:
         joint = super().plan()
@@ -103,7 +103,7 @@ class Textbook:
 
     @property
     def is_written_out(self) -> bool:
-        """Whether the losses are this file's own, rather than the terms' in separate passes."""
+        """Whether the losses are written out in this file instead of taken from the terms."""
         return self.losses is not None
 
     def step(self, batches: Iterator[Batch]) -> None:
@@ -184,7 +184,7 @@ class Textbook:
             for mean, p in zip(average.parameters(), self.generator.parameters(), strict=True):
                 mean.lerp_(p, 1 - decay)
 
-    # --- objectives whose losses are the terms' ---
+    # --- objectives that take their losses from the terms ---
     def _terms_discriminator(self, b: Batch, fake: Tensor) -> None:
         objective, optimizer = self.state.objective, self.optimizers["discriminator"]
         r = self._round("discriminator", b, fake)
@@ -221,7 +221,7 @@ class Textbook:
 
 
 def _optimizer(network: nn.Module, given: Any, step: int) -> torch.optim.Optimizer:
-    """Torch's own with its default kernels, at the recipe's settings."""
+    """Torch's optimiser with its default kernels, at the recipe's settings."""
     parameters, lr = list(network.parameters()), value_at(given.lr, step)
     common = {"lr": lr, "weight_decay": given.weight_decay, "foreach": True}
     if given.kind in ("adam", "adamw"):

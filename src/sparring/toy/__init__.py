@@ -1,11 +1,11 @@
 # ruff: noqa: F401 - the names below are for editors and type checkers
-"""Worlds on a line and in a plane, where a fight can be watched and measured exactly.
+"""Worlds on a line and in a plane, where training can be watched and measured exactly.
 
     import sparring
     result = sparring.toy.run("nat-1d", versus="non_saturating", out="runs/toy")     # the paper's Figure 5
     result.numbers["wasserstein"]
 
-`ToySession` is the same run stepped by hand. Names are imported when they are first used.
+`ToySession` is the same run, stepped manually. Names are imported when they are first used.
 """
 
 from __future__ import annotations

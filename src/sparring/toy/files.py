@@ -1,4 +1,4 @@
-"""Worlds from the user's own files: points in a table, and the dark of an image."""
+"""Worlds from the user's files: points in a table, and the dark pixels of an image."""
 
 from __future__ import annotations
 
@@ -16,23 +16,24 @@ from sparring.archives import read_npy
 from sparring.data.decode import decoding, opened_image, upright
 from sparring.errors import SparringError, one_line
 from sparring.limits import IMAGE_BYTES, TABLE_BYTES
+from sparring.messages import counted
 from sparring.parsing import read_bytes, read_text
 from sparring.randomness import generator_for
 
 if TYPE_CHECKING:
     from PIL import Image
 
-FEWEST = 10  # points: a batch is drawn from them
-LONGEST_SIDE = 512  # pixels of an image that is made a density; larger ones are shrunk to it
-SMALLEST = 1e-140  # values up to it have squares that float64 loses
-FINEST = 1e-12  # of the largest value: points that differ by less are one point and rounding
-BLANK = 1 / 255  # images whose lightest and darkest pixels are nearer than this have no shape to learn
+FEWEST = 10  # points to draw a batch from
+LONGEST_SIDE = 512  # pixels of an image that becomes a density; larger images are shrunk
+SMALLEST = 1e-140  # squares of values below it underflow in float64
+FINEST = 1e-12  # of the largest value: points that differ by less differ by rounding
+BLANK = 1 / 255  # an image whose lightest and darkest pixels differ by less is blank
 
 
 def read_points(file: Path) -> Tensor:
     """Points [N, 1] or [N, 2] float64 of a .csv or a .npy.
 
-    Of a .csv empty lines and those that begin with # are skipped, and a first one without any number: the columns' names.
+    In a .csv, empty lines, lines that begin with #, and a first line without numbers (column names) are skipped.
     Raises SparringError for text between the numbers, missing values, other shapes, values that are not finite, and fewer
     than 10 points.
     """
@@ -49,7 +50,7 @@ def read_points(file: Path) -> Tensor:
     if values.ndim != 2 or values.shape[1] not in (1, 2):
         raise SparringError(f"{file} holds an array of shape {list(values.shape)}: points are [N, 1] or [N, 2]")
     if len(values) < FEWEST:
-        raise SparringError(f"{file} has {len(values)} point(s): at least {FEWEST} are needed to learn from")
+        raise SparringError(f"{file} has {counted(len(values), 'point')}: at least {FEWEST} are needed")
     if not np.isfinite(values).all():
         row = int(np.flatnonzero(~np.isfinite(values).all(1))[0])
         raise SparringError(f"{file}: point {row + 1} is {values[row].tolist()}, and points are finite")
@@ -81,14 +82,14 @@ def _read_table(file: Path) -> np.ndarray:
 
 
 def _separator(lines: list[str]) -> str | None:
-    """What stands between the cells of most lines, so that a header with a mark of its own decides nothing; None: spaces."""
+    """The separator in most lines, so that one in a header alone does not decide; None: spaces."""
     counts = {mark: sum(mark in line for line in lines) for mark in (";", "\t", ",")}  # of two as common, the first
     mark = max(counts, key=lambda found: counts[found])
     return mark if counts[mark] else None
 
 
 def _cells(line: str, separator: str | None, where: str) -> list[str]:
-    """A line's cells without the spaces around them; no quoted cell goes over the end of its line."""
+    """The stripped cells of a line; a quoted cell cannot continue on the next line."""
     if separator is None:
         return line.split()
     try:
@@ -102,15 +103,15 @@ def _is_number(cell: str) -> bool:
         float(cell)
     except ValueError:
         return False
-    return "_" not in cell  # 1_05 is a number to Python alone
+    return "_" not in cell  # only Python reads 1_05 as a number
 
 
 def _point(cells: list[str], where: str) -> list[float]:
     for cell in cells:
         if not cell:
-            raise SparringError(f"{where}: a value is missing: fill it in, or leave the point out")
+            raise SparringError(f"{where}: a value is missing: fill it in, or remove the point")
         if not _is_number(cell):
-            cure = "write one or two numbers per line, by commas"
+            cure = "write one or two numbers per line, separated by commas"
             if _is_number(cell.replace(",", ".", 1)):
                 cure = f"write decimals with a point, {cell.replace(',', '.', 1)}"
             raise SparringError(f"{where}: '{cell[:40]}' is not a number: {cure}")
@@ -118,18 +119,18 @@ def _point(cells: list[str], where: str) -> list[float]:
 
 
 def standardised(values: Tensor, file: Path) -> Tensor:
-    """Mean 0 and root mean square 1, over both coordinates together, so that shapes stay; float32.
+    """Mean 0 and root mean square 1 over both coordinates together, which keeps shapes; float32.
 
-    Raises SparringError where all points are the same, or differ by too little or too much for float64.
+    Raises SparringError if all points are the same, or differ by too little or too much for float64.
     """
     if (values == values[0]).all():
         raise SparringError(f"{file}: all points are the same, {values[0].tolist()}: there is nothing to learn")
     centred = values - values.mean(0)
     size, largest = float(centred.square().mean().sqrt()), float(values.abs().max())
     if not math.isfinite(size):
-        raise SparringError(f"{file}: values up to {largest:.3g} are too large to compute with: scale them down")
+        raise SparringError(f"{file}: values up to {largest:.3g} are too large: scale them down")
     if largest < SMALLEST:
-        raise SparringError(f"{file}: values up to {largest:.3g} are too small to compute with: scale them up")
+        raise SparringError(f"{file}: values up to {largest:.3g} are too small: scale them up")
     if size <= FINEST * largest:
         raise SparringError(
             f"{file}: the points differ by {size:.3g} around {largest:.3g}, which is rounding: subtract an offset first"
@@ -138,10 +139,10 @@ def standardised(values: Tensor, file: Path) -> Tensor:
 
 
 def points_of_image(file: Path, count: int, seed: int) -> Tensor:
-    """Points [count, 2] drawn where the image is dark, each anywhere in its pixel; the longer side spans -2 to 2.
+    """Points [count, 2] drawn from the dark pixels of an image, uniform within each; the longer side spans -2 to 2.
 
-    A picture that is darker than middle grey on average is read as light on dark. Transparent pixels count as white, and
-    its orientation is honoured. Raises SparringError where the image cannot be read or is blank.
+    If the image is darker than middle grey on average, its light pixels are drawn instead. Transparent pixels count as
+    white, and EXIF orientation is applied. Raises SparringError if the image cannot be read or is blank.
     """
     if not file.is_file():
         raise SparringError(f"there is no image {file}")
@@ -163,7 +164,7 @@ def points_of_image(file: Path, count: int, seed: int) -> Tensor:
 
 
 def _grey(opened: Image.Image) -> Image.Image:
-    """A picture of at most `LONGEST_SIDE` in 8 bits of grey; one of 16 or 32 bits by its own darkest and lightest pixel."""
+    """The image in 8 bits of grey, at most `LONGEST_SIDE` long; 16 and 32 bits are scaled from darkest to lightest pixel."""
     from PIL import Image
 
     opened = upright(opened)

@@ -1,4 +1,4 @@
-"""Pictures in a row as a film: mp4 where an ffmpeg is there, else gif or apng by Pillow."""
+"""A sequence of pictures as a film: mp4 if ffmpeg is available, else gif or apng by Pillow."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ Kind = Literal["auto", "mp4", "gif", "apng", "none"]
 KINDS = ("auto", "mp4", "gif", "apng", "none")
 ENDINGS = {"mp4": ".mp4", "gif": ".gif", "apng": ".png"}
 FRAMES_PER_SECOND = 12
-HOLD = 18  # frames for which the last picture stays
+HOLD = 18  # frames for which the last picture is held
 COLOURS = 224  # of a gif
-ASKED = 8  # frames, over the whole film, that its palette is made for
+ASKED = 8  # frames of the film from which its palette is made
 
 
 def find_ffmpeg() -> str | None:
-    """An ffmpeg on the path, or the one that the package imageio-ffmpeg brings; None where there is neither."""
+    """The ffmpeg on the path, or that of the package imageio-ffmpeg; None if there is neither."""
     found = shutil.which("ffmpeg")
     if found is None:
         try:
@@ -58,7 +58,7 @@ def write_film(frames: list[Image.Image], path: Path, kind: str, *, rate: int = 
     content = io.BytesIO()
     durations = [round(1000 / rate)] * (len(frames) - 1) + [round(1000 / rate) * HOLD]
     if kind == "gif":
-        palette = _side_by_side(frames).quantize(COLOURS, method=Image.Quantize.MEDIANCUT)  # one for all: no flicker
+        palette = _side_by_side(frames).quantize(COLOURS, method=Image.Quantize.MEDIANCUT)  # one for all, so no flicker
         indexed = [frame.quantize(palette=palette, dither=Image.Dither.NONE) for frame in frames]
         indexed[0].save(
             content, "GIF", save_all=True, append_images=indexed[1:], duration=durations, loop=0, optimize=False
@@ -70,7 +70,7 @@ def write_film(frames: list[Image.Image], path: Path, kind: str, *, rate: int = 
 
 
 def _side_by_side(frames: list[Image.Image]) -> Image.Image:
-    """Some frames of the whole film in one picture, whose colours are all of the film's."""
+    """Some frames of the film in one picture, for a palette that suits all of it."""
     count = min(ASKED, len(frames))
     chosen = [frames[round(i * (len(frames) - 1) / max(count - 1, 1))] for i in range(count)]
     width, height = frames[0].size
@@ -81,7 +81,7 @@ def _side_by_side(frames: list[Image.Image]) -> Image.Image:
 
 
 def _mp4(frames: list[Image.Image], rate: int) -> bytes:
-    """H.264 that browsers play: even sides, 4:2:0. Raises SparringError where ffmpeg refuses."""
+    """H.264 that browsers play: even sides, 4:2:0. Raises SparringError if ffmpeg fails."""
     program = find_ffmpeg()
     assert program is not None
     width, height = (side - side % 2 for side in frames[0].size)

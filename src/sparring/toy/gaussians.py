@@ -11,7 +11,7 @@ from torch import Tensor
 from sparring.errors import SparringError
 from sparring.randomness import generator_for
 
-_HALVINGS = 200  # of an interval in a quantile's bisection: beyond float64's resolution
+_HALVINGS = 200  # in a quantile's bisection: enough to reach float64's resolution
 
 
 def standard_cdf(z: Tensor) -> Tensor:
@@ -24,7 +24,7 @@ def standard_density(z: Tensor) -> Tensor:
 
 
 def _numbers(values: object) -> Tensor:
-    """float64. Raises TypeError for true and false, of which torch makes 1 and 0."""
+    """Values as float64. Raises TypeError for true and false, which torch would convert to 1 and 0."""
     if _holds_truth(values):
         raise TypeError
     return torch.as_tensor(values, dtype=torch.float64)
@@ -46,9 +46,9 @@ class Mixture:
 
     @classmethod
     def of(cls, means: object, stds: object, weights: object = None) -> Mixture:
-        """From lists: means of numbers (a line) or pairs (a plane), one std for all or one each, weights even if None.
+        """From lists: means are numbers (a line) or pairs (a plane); one std for all or one each; equal weights if None.
 
-        Raises SparringError where they do not fit together.
+        Raises SparringError if they do not fit together.
         """
         try:
             mu, sigma = _numbers(means), _numbers(stds)

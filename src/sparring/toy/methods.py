@@ -1,7 +1,7 @@
-"""What a toy run trains with: the recipe that all of them share, and methods by name.
+"""What a toy run trains with: the recipe that all toy runs share, and methods by name.
 
-`ring-8 sdp objective.sdp.k=5 world.std=0.1`: a word without `=` is a method, `world.*` goes to the world, all else are a
-recipe's own keys.
+`ring-8 sdp objective.sdp.k=5 world.std=0.1`: a word without `=` is a method, `world.*` keys go to the world, and all
+others are keys of the recipe.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from sparring.recipe.files import agreed, merge, parse_overrides
 from sparring.recipe.gan import Recipe
 from sparring.toy.worlds import World
 
-READ = (  # keys of a recipe that a toy run follows, or that are its words about itself
+READ = (  # keys of a recipe that a toy run follows or records
     *("name", "about", "generator", "discriminator", "objective", "augment", "step", "precision"),
     *("steps", "batch_size", "d_steps", "accumulate", "seed"),
 )
 OF_THE_WORLD = ("data", "negatives", "unlabelled")
-UNREAD = (  # it takes one thread, starts anew, is measured by its yardsticks, and leaves pictures and toy.json alone
+UNREAD = (  # it has one thread, no start, its own measurements and files
     *("threads", "start_from", "evaluation", "log_every", "samples_every", "checkpoint_every", "keep_checkpoints"),
     *("paper", "run_in_full", "extends"),
 )
@@ -36,12 +36,12 @@ AS_EPS = (
 
 @dataclass(frozen=True)
 class Method:
-    """Changes to the shared recipe, and the method that it is to be compared with."""
+    """Changes to the shared recipe, and the method to compare with."""
 
     about: str
     objective: Mapping[str, Any]
     baseline: str | None = None
-    conditional: bool = False  # the generator is told the class, and the discriminator projects on it
+    conditional: bool = False  # the generator gets the class, and the discriminator projects on it
     labelled: bool = False  # needs a world with classes
     changes: Mapping[str, Any] = field(default_factory=dict)
 
@@ -81,7 +81,7 @@ METHODS: dict[str, Method] = {
 
 
 def default_method(world: World) -> str:
-    """The paper's own form where the world brings negatives of its own, else the original GAN."""
+    """NAT's toy form if the world has negatives, else the original GAN."""
     return "non_saturating" if world.negatives is None else "negatives"
 
 
@@ -98,7 +98,7 @@ def split_words(words: Iterable[str]) -> tuple[str | None, dict[str, Any], dict[
 
 
 def check_words(method: Any, changes: Mapping[str, Any]) -> tuple[str | None, dict[str, Any], dict[str, Any]]:
-    """As `split_words`, of a method's name and keys that are still mixed."""
+    """As `split_words`, for a method's name and a mapping of all keys."""
     if method is not None and (not isinstance(method, str) or method not in METHODS):
         raise SparringError(
             f"unknown method '{method}', which is not key=value either: {nearest(str(method), METHODS)}"
@@ -113,9 +113,9 @@ def toy_recipe(
 ) -> Recipe:
     """The recipe of a method on a world, with changes by dotted key laid over it.
 
-    Terms that begin late (`sdp.t`, `sdp.I_p`, `as_gan.warmup`) begin at the papers' share of the run, and `as_gan.eps` is
-    measured in the data's scale, unless the changes say otherwise. Raises SparringError where the method does not fit the
-    world, for keys that a toy run does not follow, and where the changes give other steps or another seed.
+    Terms that begin late (`sdp.t`, `sdp.I_p`, `as_gan.warmup`) begin after the papers' share of the run, and `as_gan.eps` is
+    in units of the data's scale, unless the changes say otherwise. Raises SparringError if the method does not fit the
+    world, for keys that a toy run does not follow, and if the changes give other steps or another seed.
     """
     changes = changes or {}
     _check_followed(changes)
@@ -126,7 +126,7 @@ def toy_recipe(
     if chosen.labelled and not world.data.num_classes:
         raise SparringError(
             f"{name} learns classes, and the points of '{world.name}' have none: take moons, spiral, or two or more "
-            "Gaussians, as ring-8 and grid-25 have by themselves"
+            "Gaussians, as ring-8 and grid-25 have by default"
         )
     optimizer = {"lr": 2e-3, "betas": [0.5, 0.99]}
     width, depth = (32, 2) if world.dimensions == 1 else (64, 3)
@@ -165,25 +165,23 @@ def toy_recipe(
 
 
 def _check_network(player: str, kind: str, registry: Mapping[str, str]) -> None:
-    """Networks of images would ask for a size, which points do not have."""
+    """Refuse networks for images, which need a size that points do not have."""
     if kind in registry and kind != "toy":
         raise SparringError(
-            f"{player}.network.kind={kind} is a network of images: points take 'toy', or package.module:Class of your own"
+            f"{player}.network.kind={kind} is a network for images: points take 'toy', or your own package.module:Class"
         )
 
 
 def _check_followed(changes: Mapping[str, Any]) -> None:
-    """Nothing is ignored in silence, and no recipe in toy.json says what was not so."""
+    """Refuse keys that would have no effect, so that the recipe in toy.json is what was run."""
     for key in changes:
         first = key.split(".")[0]
         if first in OF_THE_WORLD:
-            raise SparringError(f"a toy run's data are its world: {key} cannot be set, world.* can")
+            raise SparringError(f"{key} cannot be set, as a toy run takes its data from its world: set world.*")
         if first not in (*READ, *UNREAD):
             raise SparringError(f"unknown key {key}: {nearest(first, (*READ, 'world.*'))}")
         if first in UNREAD:
-            raise SparringError(
-                f"a toy run does not read {key}: it takes one thread, starts anew and keeps no log; leave it out"
-            )
+            raise SparringError(f"a toy run does not read {key}: it has one thread, no start and no log; leave it out")
 
 
 def _nested(key: str, value: Any) -> dict[str, Any]:
@@ -197,7 +195,7 @@ def _kind(name: str, term: Any) -> str | None:
 
 
 def _of_one_host(objective: Any, method: Method) -> Any:
-    """Naming another adversarial loss replaces the method's own: `objective.hinge={}` means hinge in its place."""
+    """Naming another adversarial loss replaces the method's own: `objective.hinge={}` means hinge instead."""
     from sparring.objective.term import AdversarialLoss, Term
     from sparring.plugins import find_class
     from sparring.terms import REGISTRY
@@ -216,7 +214,7 @@ def _of_one_host(objective: Any, method: Method) -> Any:
 
 
 def _timed(objective: Any, values: Mapping[str, Any], world: World) -> Any:
-    """Starts, growth and warm-up as shares of this run's length, where nothing else is said."""
+    """Default starts, growth and warm-up as shares of this run's length."""
     steps, d_steps = values["steps"], values.get("d_steps", 1)
     if not isinstance(objective, Mapping) or not isinstance(steps, int) or not isinstance(d_steps, int):
         return objective  # the recipe says what is wrong with it

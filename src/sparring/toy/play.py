@@ -1,4 +1,4 @@
-"""`sparring toy`: one run or two side by side, from one seed, with a still, a film and exact numbers."""
+"""`sparring toy`: one run, or two side by side from one seed, with a still, a film and exact numbers."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from sparring.toy.session import Look, ToySession, distance_of
 from sparring.toy.worlds import World
 from sparring.toy.worlds import world as make_world
 
-FRAMES = 40  # looks at a run, the first before it begins; closer together early on
+FRAMES = 40  # looks at a run, the first before training; closer together early on
 EARLY = 1.6  # look i is at the share (i / last) ** EARLY of the run
 SIGMOID_HOSTS = ("NonSaturating", "Minimax")
 STILL, CURVES, NUMBERS = "still.png", "curves.png", "toy.json"
@@ -36,7 +36,7 @@ STILL, CURVES, NUMBERS = "still.png", "curves.png", "toy.json"
 class ToyRun:
     """One run: its recipe, the session at its end, every look at it, and its yardsticks.
 
-    level: of the distance to the data, whose first look is then among the numbers.
+    level: a distance to the data; the step at which it was reached is then among the numbers.
     """
 
     method: str
@@ -54,7 +54,7 @@ class ToyRun:
     def numbers(self) -> dict[str, float | None]:
         """The yardsticks of the last look, how much the boundary moved between looks, and when the level was reached.
 
-        `reached` is the step of the first look at which the distance was at most the level, None where it never was.
+        `reached` is the step of the first look at which the distance was at most the level; None if it never was.
         """
         seen = [look for look in self.looks if look.step]
         moved = [yardsticks.verdicts(torch.from_numpy(k.realness), k.of_data, k.of_samples) for k in seen]
@@ -73,7 +73,7 @@ class ToyRun:
 
 @dataclass(frozen=True)
 class ToyResult:
-    """What `run` made: the runs, one or two, and where the pictures are (None where none were asked for)."""
+    """What `run` made: the runs, one or two, and the paths of the pictures (None if there are none)."""
 
     world: World
     runs: list[ToyRun]
@@ -110,11 +110,11 @@ def run(
 
     name: a world; file: for the worlds `image` and `points`. words: a method's name and `key=value` changes of the recipe,
     `world.*` of the world; or a mapping of keys. versus: the same for a second run from the same seed on the same points.
-    steps, seed: 1000 and 0, unless the words give them; where both do, they are the same.
-    level: of the distance to the data; the step of the first look that is as near is then among the numbers.
+    steps, seed: 1000 and 0 by default; they may also stand among the words, but not differ there.
+    level: a distance to the data; the step of the first look that is as near is then among the numbers.
     out: a folder for still.png, a film (auto, mp4, gif, apng, none), curves.png and toy.json; None writes nothing.
 
-    The same words and seed give the same bits. Raises SparringError for whatever does not fit.
+    The same words and seed give the same bits. Raises SparringError if something does not fit.
     """
     kind = film_kind(film) if out is not None else "none"
     _check_level(level)
@@ -130,7 +130,7 @@ def run(
         length = agreed(other_changes, "steps", steps, STEPS)
         recipe = toy_recipe(world, other, other_changes, steps=length, seed=seed)
         recipes.append((other or default_method(world), recipe))
-    sessions = [ToySession(world, recipe) for _, recipe in recipes]  # what does not fit is said before training
+    sessions = [ToySession(world, recipe) for _, recipe in recipes]  # raises before training if something does not fit
     with nullcontext() if out is None else only_writer(Path(out), work=NUMBERS):
         if out is not None:
             _check_free(Path(out), kind)
@@ -160,7 +160,7 @@ def _read(words: Iterable[str] | Mapping[str, Any]) -> tuple[str | None, dict[st
 
 
 def _split(versus: str | Iterable[str] | Mapping[str, Any]) -> list[str] | Mapping[str, Any]:
-    """The words of the second run, or its keys; none at all are a mistake and not the default method."""
+    """The words of the second run, or its keys. No words at all are a mistake, not the default method."""
     words: Any = list(versus) if isinstance(versus, Iterable) and not isinstance(versus, str | Mapping) else versus
     try:
         words = shlex.split(words) if isinstance(words, str) else words
@@ -172,14 +172,14 @@ def _split(versus: str | Iterable[str] | Mapping[str, Any]) -> list[str] | Mappi
 
 
 def _whole_seed(value: Any) -> int:
-    """A seed, before the world is drawn from it; the recipe checks its own copy later."""
+    """The seed, checked before the world is drawn from it; the recipe checks its copy later."""
     if isinstance(value, bool) or not isinstance(value, int):
         raise SparringError(f"seed takes a whole number, got {value!r}")
     return value
 
 
 def _train(label: str, session: ToySession, level: float | None, note: Callable[[str], None]) -> ToyRun:
-    """The whole run, looked at on the way."""
+    """Train the whole run, with looks along the way."""
     steps = session.recipe.steps
     at = sorted({round(steps * (i / (FRAMES - 1)) ** EARLY) for i in range(FRAMES)})
     looks = []
@@ -193,11 +193,11 @@ def _train(label: str, session: ToySession, level: float | None, note: Callable[
 
 
 def _check_free(folder: Path, kind: str) -> None:
-    """What would only be found after training: a folder in the place of a file."""
+    """Raise SparringError if a folder is where a file will be written, before training instead of after."""
     film = () if kind == "none" else (f"film{ENDINGS[kind]}",)
     for name in (STILL, CURVES, NUMBERS, *film):
         if (folder / name).is_dir():
-            raise SparringError(f"{folder / name} is a folder, and a file is to be written there; {ANOTHER_FOLDER}")
+            raise SparringError(f"{folder / name} is a folder, and a file will be written there; {ANOTHER_FOLDER}")
 
 
 def _write(world: World, runs: list[ToyRun], folder: Path, kind: str) -> ToyResult:

@@ -1,7 +1,7 @@
-"""Pictures of toy runs, one panel for each run: what the generator makes, and what the discriminator believes.
+"""Pictures of toy runs, one panel for each run: the generator's samples, and the discriminator's answers.
 
-Colours keep apart for colour-blind eyes, and mean the same everywhere: blue is data and what D takes for real, orange is
-samples and what D takes for fake, magenta is negatives.
+Colours are safe for colour-blind readers and mean the same everywhere: blue is data and what D accepts as real, orange is
+samples and what D rejects, magenta is negatives.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class Panel:
 
 
 class Scene:
-    """A figure whose panels are filled anew for each look: `scene.draw([look, ...])`."""
+    """A figure whose panels are redrawn for each look: `scene.draw([look, ...])`."""
 
     def __init__(self, panels: list[Panel]):
         from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -145,7 +145,7 @@ class Scene:
         mesh.set_label("G's grid" if panel.mesh else "_no grid")
         plane.add_collection(mesh)
         if panel.negatives is not None:
-            shown = panel.negatives[:: max(1, len(panel.negatives) // SHOWN_DATA)].T  # of all of their parts
+            shown = panel.negatives[:: max(1, len(panel.negatives) // SHOWN_DATA)].T  # from all parts of them
             plane.scatter(*shown, s=9, marker="x", linewidths=0.7, color=NEGATIVES, alpha=0.6, label="negatives")
         data = panel.world.data.points[:SHOWN_DATA].numpy().T
         plane.scatter(*data, s=6, color=DATA, linewidths=0, alpha=0.7, label="data")
@@ -206,7 +206,7 @@ def _fill_plane(panel: Panel, look: Look, artists: dict[str, Any], axes: Any) ->
 
 
 def _shades(centred: np.ndarray) -> np.ndarray:
-    """D's answers above and below the boundary, each side on a scale of its own, in [-1, 1]: one is often far steeper."""
+    """D's answers relative to the boundary, in [-1, 1]; each side has its own scale, as one is often far steeper."""
     shades = np.zeros_like(centred)
     for side in (centred > 0, centred < 0):
         if side.any():
@@ -236,7 +236,7 @@ def _density(mixture: Any, points: np.ndarray, x: np.ndarray, edges: np.ndarray)
 
 
 def _histogram(points: np.ndarray, edges: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """(middles, density); points beyond the edges count, and are not seen."""
+    """(middles, density); points beyond the edges count but are not shown."""
     count, _ = np.histogram(points[:, 0], edges)
     return (edges[1:] + edges[:-1]) / 2, count / (len(points) * np.diff(edges))
 

@@ -1,4 +1,4 @@
-"""A toy run that is stepped by hand, looked at, and made again: the same networks, terms and step that images go through."""
+"""A toy run that is stepped manually and inspected, with the same networks, terms and step as for images."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ from sparring.toy.worlds import Points, World
 from sparring.training.state import TrainingState, build
 from sparring.training.step import checked_step, step_function
 
-SAMPLES = 1000  # of each look's numbers, from the same latents throughout a run
-LINE, PLANE = 241, 48  # places at which D is read: along a line, along each side of a plane
+SAMPLES = 1000  # for each look's numbers, from the same latents throughout a run
+LINE, PLANE = 241, 48  # places at which D is read: on a line, along each side of a plane
 ARROWS = 40  # samples whose gradient is drawn
 MESH = 17  # lines of the generator's grid in each direction
-BACKGROUND = 0.25  # of the data's scale: how far from data the stand-ins for missing negatives stay
+BACKGROUND = 0.25  # of the data's scale: the least distance of drawn negatives from data
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class Look:
 
 
 class ToySession:
-    """A recipe on a world. One thread: bits depend on it, and layers this small gain nothing from more."""
+    """A recipe on a world, on one thread: bits depend on the number, and such small layers gain nothing from more."""
 
     def __init__(self, world: World, recipe: Recipe):
         self.world, self.recipe = world, recipe
@@ -65,7 +65,7 @@ class ToySession:
         self._step = checked_step(recipe, step_function(recipe))
 
     def step(self, count: int = 1) -> None:
-        """Train for some steps, and stop where a loss or a weight became infinite."""
+        """Train for some steps. Raises NonFiniteLossError if a loss or a weight is not finite."""
         with threads(1):
             for _ in range(count):
                 self._step(self.state)
@@ -73,9 +73,9 @@ class ToySession:
             self.state.term_log.tick()
 
     def look(self, *, pictures: bool = True) -> Look:
-        """The run as it stands; nothing of it changes. Without `pictures` neither arrows nor mesh are made.
+        """The run at this step; training is not affected. Without `pictures` there are no arrows and no mesh.
 
-        Raises NonFiniteLossError where a sample or an answer is not finite.
+        Raises NonFiniteLossError if a sample or an answer is not finite.
         """
         s = self.state
         with threads(1), frozen(s.discriminator), frozen(s.evaluated_generator), held(s.discriminator, iterate=False):
@@ -100,7 +100,7 @@ class ToySession:
         )
 
     def realness(self, points: Tensor) -> Tensor:
-        """How real the discriminator finds points [N, D], [N]: for the class that suits each best, where it has classes."""
+        """How real the discriminator finds points [N, D], [N]: for the most likely class of each if there are classes."""
         s, D = self.state, self.state.discriminator
         context = StepContext("generator", s.step, s.step, self.recipe.seed)
         r = Round(D, {}, context=context, active=[], host=s.objective.host(s.step), num_classes=D.num_classes)
@@ -111,13 +111,13 @@ class ToySession:
         return torch.stack(answers).amax(0)
 
     def _arrows(self, samples: Tensor) -> tuple[np.ndarray, np.ndarray]:
-        """Where the discriminator would have some samples move."""
+        """Positions of some samples, and the gradient of the realness there."""
         at = samples.detach().clone().requires_grad_()
         (gradient,) = torch.autograd.grad(self.realness(at).sum(), at)
         return at.detach().numpy(), gradient.numpy()
 
     def _mesh(self) -> np.ndarray | None:
-        """The generator's image of an even grid: only for a latent plane and no classes."""
+        """Where the generator sends an even grid; only for two latents, a plane and no classes."""
         generator = self.state.evaluated_generator
         if self.recipe.generator.latent_size != 2 or self.world.dimensions != 2 or self._takes_labels:
             return None
@@ -131,7 +131,7 @@ class ToySession:
 
 
 def _check_finite(step: int, samples: Tensor, realness: Tensor) -> None:
-    """Finite weights can still answer with infinity."""
+    """Raise NonFiniteLossError for values that are not finite, which finite weights can give."""
     for what, values in (("the generator's samples", samples), ("the discriminator's answers", realness)):
         if not torch.isfinite(values).all():
             raise NonFiniteLossError(
@@ -145,7 +145,7 @@ def distance_of(world: World) -> str:
 
 
 def numbers_of(world: World, samples: Tensor) -> dict[str, float]:
-    """All yardsticks that a world allows, of samples [N, D]."""
+    """All yardsticks that a world allows, for samples [N, D]."""
     found: dict[str, float] = {}
     if world.dimensions == 1:
         exact = world.mixture is not None
@@ -172,7 +172,7 @@ def places_of(world: World) -> Tensor:
 
 
 def background(world: World, seed: int, count: int = 2000) -> Points:
-    """Points that are no data, for a world without negatives of its own: anywhere in view but near data."""
+    """Negatives for a world that has none: anywhere in view except near data."""
     g = generator_for(seed, "world", world.name, "background")
     low = torch.tensor([limits[0] for limits in world.view])
     high = torch.tensor([limits[1] for limits in world.view])

@@ -1,6 +1,6 @@
-"""Methods x seeds on toy worlds, where claims about stability and mode collapse can be tested properly in minutes.
+"""Methods x seeds on toy worlds, where claims about stability and mode collapse can be tested in minutes.
 
-Every run is one line of a .jsonl, written as soon as it is done; a study that was cut off goes on where it was. Runs of one
+Every run is one line of a .jsonl, written as soon as it is done; a study that was interrupted continues there. Runs of one
 seed share the world's points, the initialisation and the latents, so methods are compared with their baselines in pairs.
 """
 
@@ -73,7 +73,7 @@ def bootstrap(values: Sequence[float], *, seed: int = 0, resamples: int = RESAMP
 
 
 def paired_difference(ours: Mapping[int, float], theirs: Mapping[int, float]) -> Estimate | None:
-    """The mean of ours - theirs over the seeds that both have, with its interval; None where they share none."""
+    """The mean of ours - theirs over the seeds that both have, with its interval; None if they share none."""
     shared = sorted(set(ours) & set(theirs))
     return bootstrap([ours[seed] - theirs[seed] for seed in shared]) if shared else None
 
@@ -86,9 +86,9 @@ def run_study(
     plan: Mapping[str, Sequence[str]] | None = None,
     note: Callable[[str], None] = lambda text: None,
 ) -> list[dict[str, Any]]:
-    """Make the runs that `out` does not hold yet, seed by seed; returns the lines of all that belong to this study.
+    """Make the runs that `out` does not hold yet, seed by seed; return the lines of all runs of this study.
 
-    Raises SparringError for an unknown world or method in the plan, and where the file is damaged.
+    Raises SparringError for an unknown world or method in the plan, and for a damaged file.
     """
     out, plan = Path(out), PLAN if plan is None else plan
     if seeds < 1 or steps < measure.LOOKS:
@@ -124,9 +124,9 @@ def _runs_of(
 
 
 def one_run(here: World, method: str, recipe: Recipe) -> dict[str, Any]:
-    """One line of a study: a run's yardsticks at its end and on the way.
+    """One line of a study: a run's yardsticks at its end and along the way.
 
-    A run whose loss became infinite has no numbers but `distances`, those of its looks until then.
+    A run whose loss became infinite has only `distances`, those of its looks until then.
     """
     started = time.process_time()
     found = measure.measured_run(here, recipe)
@@ -147,10 +147,10 @@ def one_run(here: World, method: str, recipe: Recipe) -> dict[str, Any]:
 def summarise(rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """One entry for each world and method: estimates by column, and differences to the baseline, paired by seed.
 
-    A run that never reached the level counts as if it had at its end; `reached_share` says how many did. Runs that failed
-    are counted in `failed` alone; where all did, the estimates and the share are None. A mean of runs that end in two ways
-    is near neither: `<column>_median` stands beside it, `distance_values` has every run, and `away` counts those that end
-    farther from the data than the data are wide; `nearer` says in how many pairs a run ends nearer than its baseline.
+    A run that never reached the level counts as reaching it at its end; `reached_share` is the share that did. Failed runs
+    count only in `failed`; if all failed, the estimates and the share are None. As a mean describes no run if runs end in
+    two groups, there are also `<column>_median`, every run in `distance_values`, in `away` the number of runs that end
+    farther from the data than the data are wide, and in `nearer` the pairs in which a run ends nearer than its baseline.
     """
     groups: dict[tuple[str, str], dict[int, Mapping[str, Any]]] = {}
     for row in rows:
@@ -180,7 +180,7 @@ def summarise(rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
 
 @cache
 def _width(world_name: str) -> float:
-    """How wide a world's data are."""
+    """The extent of a world's data."""
     points = world(world_name).data.points
     return float((points.amax(0) - points.amin(0)).max())
 
@@ -211,7 +211,7 @@ def _provenance() -> dict[str, Any]:
 
 
 def read_lines(path: Path) -> list[dict[str, Any]]:
-    """The runs in a study's file; a last line that was cut off is dropped. Raises SparringError for any other file."""
+    """The runs in a study's file, without an incomplete last line. Raises SparringError for any other file."""
     if not path.is_file():
         return []
     try:
@@ -229,15 +229,13 @@ def read_lines(path: Path) -> list[dict[str, Any]]:
         except ValueError:
             if number == cut_off:
                 continue
-            raise SparringError(
-                f"{path}, line {number} is not a run of a study: move the file away, or mend it"
-            ) from None
+            raise SparringError(f"{path}, line {number} is not a run of a study: move the file, or repair it") from None
         rows.append(row)
     return rows
 
 
 def append_line(path: Path, row: Mapping[str, Any]) -> None:
-    """Add a run, on a line of its own even where the last one was cut off."""
+    """Add a run as a line; an incomplete last line is dropped first."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a+b") as file:
         file.seek(0, 2)

@@ -1,4 +1,4 @@
-"""What toy runs and studies say in words: lines for the terminal, Markdown for docs."""
+"""Toy runs and studies as text: lines for the terminal, Markdown for docs."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ WORDS = {
     "oscillation": "oscillation",
     "reached": "steps to the level",
 }
-FEWEST = 5  # seeds, below which a bootstrap's interval is far too narrow to be shown
+FEWEST = 5  # seeds, below which a bootstrap interval is far too narrow to show
 DIGITS = {"distance": 3, "modes": 1, "high_quality": 3, "reached": 0, "oscillation": 3}
 
 
 def result_lines(result: ToyResult) -> list[str]:
-    """A run's yardsticks, or two runs' side by side, and where the pictures are."""
+    """The yardsticks of one run, or of two side by side, and the paths of the pictures."""
     names = [name for name in result.numbers if name in WORDS]
     width = max(len(run.title) for run in result.runs) + 2
     lines = [" " * 22 + "".join(f"{run.title:>{max(width, 12)}}" for run in result.runs)]
@@ -45,7 +45,7 @@ def _short(value: float | None) -> str:
 def study_markdown(summary: Iterable[Mapping[str, Any]]) -> str:
     """A table for each world: mean ± standard deviation and median over seeds, and differences with their intervals.
 
-    The distance has its least and largest, too, and how many runs ended far away.
+    The distance also has its least and largest value, and how many runs ended far away.
     """
     worlds: dict[str, list[Mapping[str, Any]]] = {}
     for entry in summary:
@@ -70,7 +70,7 @@ def _world_table(name: str, entries: list[Mapping[str, Any]]) -> str:
     for entry in entries:
         if entry["baseline"]:
             cells = [_difference(entry[f"{column}_difference"], DIGITS[column]) for column in columns]
-            if entry["away"]:  # a mean of runs that end in two ways is that of none: no interval of it decides
+            if entry["away"]:  # runs end in two groups: the interval of their mean decides nothing
                 cells[0] = f"{cells[0].strip('*')}; nearer in {entry['nearer']}"
             lines.append(f"| {entry['method']} - {entry['baseline']} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
@@ -97,7 +97,7 @@ def _cell(entry: Mapping[str, Any], column: str) -> str:
 
 
 def _difference(estimate: Estimate | None, digits: int) -> str:
-    """Bold where the interval leaves 0 out; of fewer than 5 seeds the mean alone."""
+    """Bold if the interval excludes 0; for fewer than 5 seeds only the mean."""
     if estimate is None:
         return ""
     if estimate.n < FEWEST:

@@ -1,7 +1,7 @@
-"""Worlds on a line or in a plane: points to learn, points that are known not to belong, and what is known of both.
+"""Worlds on a line or in a plane: points to learn, negatives, and what is known of both.
 
-A world is a source of batches for the same training step that images go through. Its points are drawn once, from its
-seed: `world("ring-8", seed=0)`.
+A world is a source of batches for the same training step that images use. Its points are drawn once, from its seed:
+`world("ring-8", seed=0)`.
 """
 
 from __future__ import annotations
@@ -53,9 +53,9 @@ class World:
     """What is to be learnt, and what is known about it.
 
     data        the points, with labels where the world has classes
-    negatives   points that are known not to be data, or None
-    mixture     the distribution that the data are from, where it is a mixture of Gaussians: densities, quantiles, modes
-    modes       centres [M, D] of the clusters that a good generator covers, with their standard deviations [M]; or None
+    negatives   points that do not belong to the data, or None
+    mixture     the distribution of the data, if it is a mixture of Gaussians: densities, quantiles, modes
+    modes       centres [M, D] of the clusters to cover, with their standard deviations [M]; or None
     view        the limits of each coordinate, for pictures
     """
 
@@ -84,7 +84,7 @@ def world(
 ) -> World:
     """A world by name. options: what its function takes, such as {"std": 0.1}; file: for `image` and `points`.
 
-    Raises SparringError for an unknown name or option, with the nearest, and for a file that the world does not read.
+    Raises SparringError for an unknown name or option, with the nearest, and for a file that the world cannot read.
     """
     if not isinstance(name, str) or name not in WORLDS:
         raise SparringError(f"unknown world {name!r}: {nearest(str(name), WORLDS)}")
@@ -96,9 +96,7 @@ def world(
             raise SparringError(f"the world '{name}' has no option '{option}': {allowed}")
     if name not in FILE_WORLDS:
         if file is not None:
-            raise SparringError(
-                f"the world '{name}' is made from no file, got {str(file)!r}: try {' or '.join(FILE_WORLDS)}"
-            )
+            raise SparringError(f"the world '{name}' takes no file, got {str(file)!r}: try {' or '.join(FILE_WORLDS)}")
         return make(seed=seed, **(options or {}))
     if not isinstance(file, str | PathLike):
         got = "" if file is None else f", got {file!r}"
@@ -125,7 +123,7 @@ def nat_1d(*, seed: int = 0) -> World:
 def gaussians(
     *, means: Any = (-3.0, 0.0, 3.0), stds: Any = 0.4, weights: Any = None, negatives: Any = None, seed: int = 0
 ) -> World:
-    """Any Gaussians, on a line or in a plane. negatives: a mapping of `means`, `stds` and `weights` of their own."""
+    """Any Gaussians, on a line or in a plane. negatives: a mapping with its own `means`, `stds` and `weights`."""
     mixture = Mixture.of(means, stds, weights)
     other = None
     if negatives is not None:
@@ -167,7 +165,7 @@ def nat_2d(*, seed: int = 0) -> World:
 
 
 def ring_8(*, radius: float = 2.0, std: float = 0.02, modes: int = 8, seed: int = 0) -> World:
-    """Gaussians on a circle; 8 of standard deviation 0.02 at radius 2 are those of Metz et al., Unrolled GANs, 2017."""
+    """Gaussians on a circle; by default Metz et al.'s, Unrolled GANs, 2017: 8 of standard deviation 0.02 at radius 2."""
     count = _whole(modes, "modes", 1, COUNT)
     angle = torch.arange(count, dtype=torch.float64) * 2 * math.pi / count
     means = _positive(radius, "radius") * torch.stack([angle.cos(), angle.sin()], 1)
@@ -175,7 +173,7 @@ def ring_8(*, radius: float = 2.0, std: float = 0.02, modes: int = 8, seed: int 
 
 
 def grid_25(*, side: int = 5, spacing: float = 2.0, std: float = 0.05, seed: int = 0) -> World:
-    """Gaussians on a square grid; 5x5, 2 apart, of standard deviation 0.05 are those of VEEGAN and PacGAN."""
+    """Gaussians on a square grid; by default those of VEEGAN and PacGAN: 5x5 of standard deviation 0.05, 2 apart."""
     side = _whole(side, "side", 1, math.isqrt(COUNT))
     line = (torch.arange(side, dtype=torch.float64) - (side - 1) / 2) * _positive(spacing, "spacing")
     means = torch.cartesian_prod(line, line)
@@ -215,7 +213,7 @@ def checkerboard(*, side: int = 4, seed: int = 0) -> World:
 
 
 def image(*, file: Path, seed: int = 0) -> World:
-    """An image's dark pixels as a density in the plane."""
+    """The dark pixels of an image as a density in the plane."""
     from sparring.toy.files import points_of_image
 
     return _plain("image", points_of_image(file, COUNT, seed), about=f"the dark of {file.name}")
@@ -224,7 +222,7 @@ def image(*, file: Path, seed: int = 0) -> World:
 def points(*, file: Path, seed: int = 0) -> World:
     """Points of a .csv or .npy file, [N, 1] or [N, 2], standardised: mean 0, root mean square 1.
 
-    In an order drawn from the seed: yardsticks and pictures take the first of a world's points, and a file may be sorted.
+    Their order is drawn from the seed, as yardsticks and pictures use a world's first points and a file may be sorted.
     """
     from sparring.toy.files import read_points, standardised
 
@@ -247,7 +245,7 @@ WORLDS: dict[str, Callable[..., World]] = {
 }
 
 
-# --- what they are made with ---
+# --- helpers ---
 
 
 def _of_mixture(
@@ -260,7 +258,7 @@ def _of_mixture(
     labelled: bool = True,
     about: str = "",
 ) -> World:
-    """A world of Gaussians, each of which is a mode and, where there are several, a class."""
+    """A world of Gaussians, each of which is a mode and, if there are several, a class."""
     for each in (mixture, negatives):
         if each is not None:
             _check_size(each)
@@ -283,7 +281,7 @@ def _of_mixture(
 
 
 def _check_size(mixture: Mixture) -> None:
-    """Far larger or smaller Gaussians are beyond float32, the networks and the pictures."""
+    """Raise SparringError for Gaussians too large or small for float32, the networks and the pictures."""
     low, high, far = float(mixture.stds.min()), float(mixture.stds.max()), float(mixture.means.abs().max())
     if low < SMALLEST or max(high, far) > LARGEST:
         raise SparringError(
@@ -305,7 +303,7 @@ def _circle(count: int, radius: float, noise: float, seed: int, part: str) -> Te
 
 
 def _view_of(drawn: Tensor) -> tuple[Limits, ...]:
-    """Limits with a quarter of the points' extent around them; a plane is square."""
+    """The points' limits with a margin of a quarter of their extent; square in a plane."""
     low, high = drawn.amin(0), drawn.amax(0)
     centre, reach = (low + high) / 2, float((high - low).max()) * 0.75
     return tuple((float(c) - reach, float(c) + reach) for c in centre)

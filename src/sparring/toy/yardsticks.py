@@ -1,6 +1,6 @@
-"""How near samples on a line or in a plane are to what they should be: exact numbers, where images have only estimates.
+"""How near samples on a line or in a plane are to the data: exact numbers, where images allow only estimates.
 
-All raise SparringError for samples of another shape, for none at all, and for values that are not finite.
+All raise SparringError for samples of another shape, for no samples, and for values that are not finite.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ DIRECTIONS = 64  # of the sliced distance, evenly over half a turn
 
 
 def _of_shape(values: Tensor, what: str, *shapes: str) -> Tensor:
-    """Values as float64, where they have one of some shapes such as "N" and "N, 2", are finite, and there are some."""
+    """Values as float64. Raises SparringError unless they are finite, not empty, and of a shape such as "N" or "N, 2"."""
     wanted = " or ".join(f"[{shape}]" for shape in shapes)
     fits = any(
         len(sides := shape.split(", ")) == values.ndim
@@ -36,7 +36,7 @@ def _of_shape(values: Tensor, what: str, *shapes: str) -> Tensor:
 def nearest_modes(samples: Tensor, modes: Tensor, std: float | Tensor, *, near: float = NEAR) -> tuple[Tensor, Tensor]:
     """For samples [N, D]: the nearest of modes [M, D] by number [N], and whether it is within `near` * std [N].
 
-    std: of all modes, or [M] of each; the nearest is then the one that is the fewest of its own deviations away.
+    std: of all modes, or [M] of each; the nearest mode is then the one fewest of its own deviations away.
     """
     x, centres = _of_shape(samples, "samples", "N, D"), _of_shape(modes, "modes", "M, D")
     if x.shape[1] != centres.shape[1]:
@@ -46,18 +46,18 @@ def nearest_modes(samples: Tensor, modes: Tensor, std: float | Tensor, *, near: 
         raise SparringError(f"std is one number above 0, or one for each of the {len(modes)} modes, got {std}")
     deviations = deviations.expand(len(modes))
     distance = torch.cdist(x, centres, compute_mode="donot_use_mm_for_euclid_dist")
-    mode = (distance * (deviations.min() / deviations)).argmin(1)  # times 1 exactly where all are equal
+    mode = (distance * (deviations.min() / deviations)).argmin(1)  # times exactly 1 if all are equal
     return mode, distance.gather(1, mode[:, None])[:, 0] <= near * deviations[mode]
 
 
 def modes_covered(samples: Tensor, modes: Tensor, std: float | Tensor, *, near: float = NEAR, at_least: int = 1) -> int:
-    """The modes that are nearest to `at_least` samples of high quality."""
+    """The number of modes that are nearest to at least `at_least` samples of high quality."""
     mode, good = nearest_modes(samples, modes, std, near=near)
     return int((torch.bincount(mode[good], minlength=len(modes)) >= at_least).sum())
 
 
 def high_quality_share(samples: Tensor, modes: Tensor, std: float | Tensor, *, near: float = NEAR) -> float:
-    """The share of samples within `near` standard deviations of a mode. Of a plane's own Gaussians 98.9%, a line's 99.7%."""
+    """The share of samples within `near` standard deviations of a mode: 98.9% of Gaussians in a plane, 99.7% on a line."""
     return float(nearest_modes(samples, modes, std, near=near)[1].double().mean())
 
 
@@ -125,7 +125,7 @@ def sliced_wasserstein(a: Tensor, b: Tensor, *, directions: int = DIRECTIONS) ->
 
 
 def steps_to_reach(steps: Sequence[int], values: Sequence[float], level: float, *, higher: bool = False) -> int | None:
-    """The first step at which a value is at most `level` (at least, with `higher`); None where it never is."""
+    """The first step at which a value is at most `level` (at least, with `higher`); None if it never is."""
     if len(steps) != len(values):
         raise SparringError(f"there are {len(steps)} steps and {len(values)} values: give one value for each step")
     reached = (
@@ -135,9 +135,9 @@ def steps_to_reach(steps: Sequence[int], values: Sequence[float], level: float, 
 
 
 def verdicts(realness: Tensor, of_data: float, of_samples: float) -> Tensor:
-    """Which points [G] the discriminator takes for real: nearer to how it judges data than to how it judges samples.
+    """Which points [G] the discriminator accepts as real: its answer is nearer to that for data than to that for samples.
 
-    The boundary is the middle of its mean answers to either. So every loss has one, on whatever scale its scores are.
+    The boundary is midway between its mean answers to both, so that every loss has one, whatever the scale of its scores.
     """
     _of_shape(realness, "answers", "G")
     _of_shape(torch.tensor([of_data, of_samples]), "mean answers", "2")
@@ -145,7 +145,7 @@ def verdicts(realness: Tensor, of_data: float, of_samples: float) -> Tensor:
 
 
 def oscillation(looks: Tensor) -> float:
-    """The mean share of places whose verdict changed from one look to the next, for looks [T, G] of bool, T >= 2."""
+    """The mean share of places whose verdict changes from one look to the next, for looks [T, G] of bool, T >= 2."""
     if looks.ndim != 2 or len(looks) < 2 or not looks.numel():
         raise SparringError(f"oscillation compares looks [T, G], T at least 2, got {list(looks.shape)}")
     return float((looks[1:] != looks[:-1]).double().mean())
