@@ -136,7 +136,7 @@ def test_a_checkpoint_that_is_compressed_to_grow(tmp_path):
 
 
 def test_formats_that_would_start_programs_are_not_opened():
-    with pytest.raises(ValueError, match="it is none of PNG, JPEG"):
+    with pytest.raises(ValueError, match="its format is not one of PNG, JPEG"):
         decode(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 8 8\n%%EndComments\n", None, None)
 
 

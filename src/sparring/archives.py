@@ -1,4 +1,4 @@
-"""Archives of arrays and tensors: what their headers claim is held against their size before it is believed."""
+"""Archives of arrays and tensors: what their headers claim is checked against their size before it is believed."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ class Npz:
 def open_npz(path: Path, before: str | None = None) -> Iterator[Npz]:
     """The arrays of an `.npz`. before: how errors begin, which name the file.
 
-    Raises SparringError, within the block too, for what is none, is damaged or holds Python objects.
+    Raises SparringError, also within the block, if the file is not an `.npz`, is damaged or holds Python objects.
     """
     before = f"cannot read '{path}': " if before is None else before
     try:
@@ -86,14 +86,14 @@ def open_npz(path: Path, before: str | None = None) -> Iterator[Npz]:
 
 
 def npy_header(file: IO[bytes], size: int, what: str) -> tuple[tuple[int, ...], np.dtype]:
-    """Shape and type that the `.npy` of `size` bytes in `file` claims. Raises SparringError where they are not its size,
-    or where it holds Python objects; whatever NumPy raises for a header that is none."""
+    """Shape and type in the header of a `.npy` of `size` bytes. Raises SparringError if they do not agree with its size or
+    if it holds Python objects, and whatever NumPy raises for a damaged header."""
     version = np.lib.format.read_magic(file)
     readers = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
-    # version 3 differs from 2 in the names of fields, which no array of ours has
+    # version 3 differs from 2 in the names of fields only, and our arrays have no fields
     shape, _, dtype = readers.get(version, np.lib.format.read_array_header_2_0)(file)  # type: ignore[no-untyped-call]
     if dtype.hasobject:
-        raise SparringError(f"{what} holds Python objects, never loaded")
+        raise SparringError(f"{what} holds Python objects, which are never loaded")
     if any(length < 0 for length in shape):
         raise SparringError(f"{what} is damaged: its shape is {list(shape)}")
     claimed, held = math.prod(shape) * dtype.itemsize, size - file.tell()

@@ -37,7 +37,7 @@ def write_atomically(path: Path | str, content: Any | Iterable[Any]) -> None:
     if isinstance(content, str):
         content = content.encode(
             errors="backslashreplace"
-        )  # of a path that is no UTF-8; in JSON it reads back as it was
+        )  # for a path that is not UTF-8; JSON reads it back unchanged
     chunks = [content] if isinstance(content, bytes | bytearray | memoryview) else content
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=UNFINISHED)
     try:

@@ -1,7 +1,7 @@
-"""How large what we read and make may be: every bound of the package, each with its reason.
+"""How large files and settings may be: every bound of the package, each with its reason.
 
-A bound is far above what anybody needs, and far below what stops a machine. Files of images have none by their size, since
-real ones have many gigabytes: they are bounded by what is consistent, and by the machine's memory.
+A bound is far above what anybody needs, and far below what stops a machine. Files of images have no bound on their size,
+since real ones have many gigabytes: their headers must agree with that size, and the images must fit into memory.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ BLOCKS = 1_000  # of one stage, or layers of a plain network: each is made in tu
 
 
 def whole(value: Any) -> Any:
-    """The value; raises ValueError, for a pydantic validator, where it is a whole number beyond 64 bits."""
+    """The value itself, for a pydantic validator. Raises ValueError if it is a whole number of more than 64 bits."""
     if isinstance(value, int) and abs(value) > WHOLE:
         raise ValueError(f"takes a whole number of at most 64 bits, got one of {value.bit_length()}")
     return value
@@ -135,7 +135,7 @@ def check_values(value: Any, where: str, *, nodes: int = NODES, depth: int = DEP
         part, level = pending.pop()
         count += 1
         if count > nodes:
-            raise SparringError(f"{where} holds more than {nodes:,} values: that many are no recipe or description")
+            raise SparringError(f"{where} holds more than {nodes:,} values: no recipe or description needs so many")
         if level >= depth and isinstance(part, Mapping | list | tuple):
             raise SparringError(f"{where} is nested deeper than {depth} levels, or holds itself: make it flatter")
         if isinstance(part, Mapping):

@@ -47,14 +47,14 @@ _Loader.add_implicit_resolver(
 
 
 class NotYAMLError(SparringError):
-    """Text that YAML cannot read, unlike text that it reads and that is too large."""
+    """Text that is not YAML. YAML that is too large or too deep raises SparringError."""
 
 
 def parse_yaml(text: str, where: str) -> Any:
-    """The plain values in YAML text; `where` names it in errors.
+    """The plain values in YAML text; `where` names the text in errors.
 
-    Raises NotYAMLError for what is no YAML, and SparringError for what is deeper or larger than recipes are, counted as it
-    would be with every alias written out, for aliases that hold themselves, and for values that JSON does not have.
+    Raises NotYAMLError if it is not YAML, and SparringError if it is deeper or larger than a recipe may be (counted with
+    every alias written out), if an alias contains itself, or if a value is of a type that JSON does not have.
     """
     try:
         _check_events(text, where)
@@ -69,7 +69,7 @@ def parse_yaml(text: str, where: str) -> Any:
 
 
 def _check_events(text: str, where: str) -> None:
-    """Look through YAML without building anything: its depth, and its values with each alias counted as what it names."""
+    """Check depth and size of YAML before anything is built; an alias counts as many values as what it names."""
     sizes: dict[str, int] = {}  # of finished anchors
     begun: list[tuple[str | None, int]] = []  # anchors of the open mappings and lists, and the count before them
     count = aliases = 0
@@ -78,7 +78,7 @@ def _check_events(text: str, where: str) -> None:
             aliases += 1
             if any(event.anchor == anchor for anchor, _ in begun):
                 raise SparringError(f"{where}: the alias *{event.anchor} holds itself: write the values out")
-            count += sizes.get(str(event.anchor), 1)  # an unknown one is said when the values are built
+            count += sizes.get(str(event.anchor), 1)  # an unknown alias is an error when the values are built
         elif isinstance(event, yaml.ScalarEvent):
             count += 1
             if event.anchor:
@@ -101,7 +101,7 @@ def _check_events(text: str, where: str) -> None:
 
 
 def parse_json(text: str | bytes, where: str, *, nodes: int = NODES, wrong: str = "is not valid JSON") -> Any:
-    """The values in JSON text. Raises SparringError for what is no JSON, or deeper or larger than it may be."""
+    """The values in JSON text. Raises SparringError if it is not JSON, or is deeper or larger than allowed."""
     try:
         values = json.loads(text)
     except RecursionError:
@@ -113,12 +113,12 @@ def parse_json(text: str | bytes, where: str, *, nodes: int = NODES, wrong: str 
 
 
 def read_json(path: Path, *, most: int = RECIPE_BYTES, nodes: int = NODES) -> Any:
-    """The values in a JSON file of ours. Raises SparringError where it cannot be read, is damaged, or is too large."""
-    return parse_json(read_text(path, most, what="JSON"), str(path), nodes=nodes, wrong="is damaged, no valid JSON")
+    """The values in one of our JSON files. Raises SparringError if it cannot be read, is damaged or is too large."""
+    return parse_json(read_text(path, most, what="JSON"), str(path), nodes=nodes, wrong="is damaged, not valid JSON")
 
 
 def read_text(path: Path, most: int, *, encoding: str = "utf-8", what: str = "text") -> str:
-    """The text of a file of at most that many bytes. Raises SparringError where there is none, or more."""
+    """The text of a file. Raises SparringError if it cannot be read, is not text, or has more than `most` bytes."""
     try:
         return read_bytes(path, most).decode(encoding)
     except UnicodeDecodeError as error:
@@ -126,18 +126,18 @@ def read_text(path: Path, most: int, *, encoding: str = "utf-8", what: str = "te
 
 
 def check_no_pipe(path: Path) -> None:
-    """Raise SparringError for a pipe, a device or a socket: reading it may wait for ever, or never end."""
+    """Raise SparringError for a pipe, a device or a socket: reading one may never end."""
     if os.path.exists(path) and not (path.is_file() or path.is_dir()):
         raise SparringError(f"'{path}' is a pipe or a device: give a folder or a file")
 
 
 def read_bytes(path: Path, most: int) -> bytes:
-    """The bytes of a file of at most that many. Raises SparringError where it cannot be read, is a pipe, or has more."""
+    """The bytes of a file. Raises SparringError if it cannot be read, is a pipe, or has more than `most` bytes."""
     check_no_pipe(path)
     try:
         with path.open("rb") as file:
             content = file.read(most + 1)
-    except (OSError, ValueError) as error:  # ValueError: of a name that no file can have
+    except (OSError, ValueError) as error:  # ValueError: a name that no file can have
         raise SparringError(f"cannot read {path}: {getattr(error, 'strerror', None) or error}") from None
     if len(content) > most:
         raise SparringError(f"{path} has more than {in_words(most)}: too large for what it should hold")

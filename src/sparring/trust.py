@@ -68,7 +68,7 @@ class Trust:
         return (Path.cwd(),)
 
     def also(self, values: Any, folder: Path | None) -> Trust:
-        """This trust, and that in every name among `values`, written in `folder`; None: imported already."""
+        """This trust, extended to every name in `values`. folder: of their file; None if they are imported already."""
         written = dict(self.written)
         for name in names_in(values):
             written[name] = tuple(dict.fromkeys([*([] if folder is None else [folder]), *written.get(name, ())]))
@@ -81,12 +81,12 @@ _consent: ContextVar[Trust] = ContextVar("consent", default=SHIPPED)
 
 
 def typed() -> Trust:
-    """Of what the user types, or writes in Python."""
+    """The trust in what the user types, or writes in Python."""
     return Trust(anything=True)
 
 
 def opened(file: str | os.PathLike[str], *, allow_code: bool = False) -> Trust:
-    """Of a file that may be anybody's: what the user consented to. A run of this process may name the code of its recipe."""
+    """The trust in a file that may be anybody's: what the user consented to. A run of this process may name its own code."""
     given = _consent.get().also(getattr(file, "code", ()), None)
     allowed = allow_code or given.anything or os.environ.get(ALLOW_CODE, "").lower() in ("1", "true", "yes")
     return replace(given, anything=allowed, opened=os.fspath(file))
@@ -94,7 +94,7 @@ def opened(file: str | os.PathLike[str], *, allow_code: bool = False) -> Trust:
 
 @contextmanager
 def consenting(allow_code: bool = False, *runs: Any, code: Any = ()) -> Iterator[None]:
-    """Within, opened files may name any code with `allow_code`, and otherwise that of these runs, and what `code` names.
+    """Within the block, opened files may name any code with `allow_code`, otherwise that of these runs and that in `code`.
 
     runs: those that are runs of this process count, by their attribute `code`. code: names that were imported with the right
         to it. A whole recipe is too much: its other texts, such as `about`, may name anything.
@@ -133,5 +133,5 @@ def is_script(extractor: str) -> bool:
 
 
 def is_opened(path: Path) -> bool:
-    """Whether a recipe's file is part of a run, and so not what its reader wrote: a recipe.json, by any link to it."""
+    """Whether a recipe's file is part of a run, and so not written by its reader: a recipe.json, also through a link."""
     return "recipe.json" in (path.name.lower(), path.resolve().name.lower())

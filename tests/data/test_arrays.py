@@ -214,7 +214,7 @@ def test_npz_never_unpickles(tmp_path):
     for key in ("images", "labels", "class_names"):
         arrays = {"images": RGB} | {key: np.array([Trap()], dtype=object)}
         np.savez(tmp_path / "trap.npz", **arrays)
-        with pytest.raises(SparringError, match=r"trap\.npz': '.*' holds Python objects, never loaded"):
+        with pytest.raises(SparringError, match=r"trap\.npz': '.*' holds Python objects, which are never loaded"):
             load(tmp_path / "trap.npz")
     assert not (tmp_path / "sprung").exists()
 

@@ -175,7 +175,7 @@ def test_arrays_are_converted_the_same_way():
 
 
 def test_a_failure_names_the_image_in_one_line():
-    with pytest.raises(UnreadableImageError, match=r"cannot read image 'a\.png': it is none of PNG, JPEG, "):
+    with pytest.raises(UnreadableImageError, match=r"cannot read image 'a\.png': its format is not one of PNG, JPEG, "):
         readable("a.png", lambda: decode(b"text", None, None))
     whole = encoded(Image.effect_noise((64, 64), 50))
     with pytest.raises(UnreadableImageError, match=r"'b\.png': .*truncated") as caught:

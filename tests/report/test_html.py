@@ -87,7 +87,7 @@ def test_the_report_holds_the_run(run: Path) -> None:
     page = write_report(run).read_text()
     for piece in (
         "7.25",
-        "3.5 ± 0.125",
+        "3.5 ± 0.12",
         "few samples",
         "0123456789ab",
         "75.0%",

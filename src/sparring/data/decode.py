@@ -65,7 +65,7 @@ def opened_image(data: bytes) -> Image.Image:
     except Image.DecompressionBombError:
         raise ValueError(f"too many pixels: at most {IMAGE_PIXELS:,} are decoded") from None
     except Image.UnidentifiedImageError:
-        raise ValueError(f"it is none of {', '.join(FORMATS)}") from None
+        raise ValueError(f"its format is not one of {', '.join(FORMATS)}") from None
     if math.prod(image.size) > IMAGE_PIXELS:
         raise ValueError(f"{image.width}x{image.height} are too many pixels: at most {IMAGE_PIXELS:,} are decoded")
     return image
@@ -113,7 +113,7 @@ def upright(image: Image.Image) -> Image.Image:
     image.load()  # here: a TIFF whose pixels could not be read once is black when they are asked for again
     try:
         return ImageOps.exif_transpose(image)
-    except Exception:  # a damaged EXIF block is no damaged picture; what is wrong with that shows in what follows
+    except Exception:  # damaged EXIF does not damage the picture; if that is damaged too, what follows raises
         return image
 
 

@@ -346,7 +346,7 @@ def _metrics_table(metrics: list[dict[str, Any]]) -> str:
         notes += [note for note in row.get("notes", []) if note not in notes]
         if not isinstance(row["value"], int | float):
             continue
-        value = shown(row["value"]) + (f" ± {shown(row['std'])}" if row.get("std") is not None else "")
+        value = shown(row["value"]) + (f" ± {row['std']:.2g}" if row.get("std") is not None else "")
         value += f", {row['groups']} groups" if row.get("groups") else ""
         against = f"{row.get('data', '')} {row.get('split') or ''}".strip()
         rows.append((row["metric"], value, _count(row.get("n_fake")), _count(row.get("n_real")), against))
