@@ -327,7 +327,7 @@ def test_the_command_line_trains_predicts_and_exports(cli, album, tmp_path, with
 def test_verbs_of_gans_say_that_a_run_is_a_classifiers(verb, cli, run):
     code, out, err = cli(verb, run.folder)
     assert code == 2 and out == "" and err.count("\n") == 1
-    assert f"'{run.folder}' is the run of a classifier: its numbers are in results.json" in err
+    assert f"'{run.folder}' is a classifier's run: see its results.json" in err
 
 
 def test_the_changes_that_classify_names_are_those_of_its_recipes(cli, monkeypatch):

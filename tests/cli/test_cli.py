@@ -136,8 +136,8 @@ def test_labels_that_a_recipe_needs(command, recipe, tmp_path):
 def test_unknown_recipes_and_bad_recipe_files(command, tmp_path):
     one_line(command("train", "quickstrat"), "unknown recipe 'quickstrat'", "did you mean 'quickstart'?")
     one_line(command("show", "nat/demoo"), "unknown recipe 'nat/demoo'", "did you mean 'nat/demo'?")
-    one_line(command("train", "nat/demo"), "'nat/demo' is the recipe of a classifier", "`sparring classify nat/demo`")
-    one_line(command("classify", "quickstart"), "'quickstart' is the recipe of a GAN", "`sparring train quickstart`")
+    one_line(command("train", "nat/demo"), "'nat/demo' is a classifier's recipe", "`sparring classify nat/demo`")
+    one_line(command("classify", "quickstart"), "'quickstart' is a GAN's recipe", "`sparring train quickstart`")
     one_line(command("train", "xyzzy"), "unknown recipe 'xyzzy': `sparring recipes --all` lists them.")
     one_line(command("train", "none.yaml"), "there is no recipe file none.yaml")
     (tmp_path / "empty").mkdir()

@@ -52,7 +52,7 @@ def test_a_recipe_of_the_other_kind_is_refused_with_the_command_that_trains_it(l
         "recipe": other.load(values),
         "run": tmp_path / "run",
     }[given]
-    with pytest.raises(SparringError, match=rf"is the (recipe|run) of a {kind}.*`sparring {command}") as caught:
+    with pytest.raises(SparringError, match=rf"is a {kind}'s (recipe|run): .*`sparring {command}") as caught:
         loader.load(source)
     assert "\n" not in str(caught.value)
 
@@ -62,14 +62,12 @@ def test_extending_a_recipe_of_the_other_kind_is_one_clear_line(loader, tmp_path
     base = "nat/demo" if loader is Recipe else "quickstart"
     own = {"objective": {"hinge": {}}} if loader is Recipe else {"criterion": "baseline"}
     alone = written(tmp_path, "alone", {"extends": base, "steps": 3})
-    with pytest.raises(
-        SparringError, match=r"alone.yaml' is the recipe of a .*: `sparring \w+ \S+alone.yaml` trains it"
-    ):
+    with pytest.raises(SparringError, match=r"alone.yaml' is a .*'s recipe: `sparring \w+ \S+alone.yaml` trains it"):
         loader.load(alone)
     mixed = written(tmp_path, "mixed", {"extends": base, **own})
-    with pytest.raises(SparringError, match=rf"is the recipe of a .* and extends '{base}', that of a"):
+    with pytest.raises(SparringError, match=rf"is a .*'s recipe and extends '{base}', a .*'s: extend"):
         loader.load(mixed)
-    with pytest.raises(SparringError, match=r"extends 'nat/demo', that of a classifier: extend one of a GAN"):
+    with pytest.raises(SparringError, match=r"extends 'nat/demo', a classifier's: extend only recipes of a GAN"):
         loader.load(written(tmp_path, "both", {"extends": ["quickstart", "nat/demo"]}))
 
 

@@ -5,7 +5,7 @@
     T    random brightness, saturation and contrast (`colour`), a shift (`translation`), a square set to zero (`cutout`)
 
 Zhao, Liu, Lin, Zhu and Han, "Differentiable Augmentation for Data-Efficient GAN Training", 2020, Eq. 4-6; the ranges are
-those of its authors. Images are [B, C, H, W] in [-1, 1]; zero is mid-grey, and what is shifted in is zero.
+the authors'. Images are [B, C, H, W] in [-1, 1]; pixels that are cut out or shifted in are 0, mid-grey.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def colour(x: Tensor, draw: Draw) -> Tensor:
 
 
 def translation(x: Tensor, draw: Draw, ratio: float) -> Tensor:
-    """Each image moved by a whole number of pixels, up to `ratio` of its size either way."""
+    """Shift each image by a whole number of pixels, up to `ratio` of its size in each direction."""
     rows = _shifted(x.shape[2], ratio, draw(len(x), 1))
     columns = _shifted(x.shape[3], ratio, draw(len(x), 1))
     padded = torch.nn.functional.pad(x, (1, 1, 1, 1))
@@ -46,14 +46,14 @@ def translation(x: Tensor, draw: Draw, ratio: float) -> Tensor:
 
 
 def _shifted(size: int, ratio: float, u: Tensor) -> Tensor:
-    """For each image the source index of each output pixel [B, size] in an axis padded by one zero at both ends."""
+    """For each output pixel the index of its source pixel, [B, size], along an axis padded by one zero at each end."""
     most = int(size * ratio + 0.5)
     shift = (u * (2 * most + 1)).floor().long() - most
     return (torch.arange(size, device=u.device)[None] + shift + 1).clamp(0, size + 1)
 
 
 def cutout(x: Tensor, draw: Draw, ratio: float) -> Tensor:
-    """A rectangle of `ratio` of the size set to zero; its centre lies anywhere in the image, so it may stick out."""
+    """Set a rectangle of `ratio` of the size to zero. Its centre is in the image, so a part may lie outside."""
     keep = torch.ones(len(x), 1, *x.shape[2:], dtype=torch.bool, device=x.device)
     for axis in (2, 3):
         size = x.shape[axis]
@@ -67,7 +67,7 @@ def cutout(x: Tensor, draw: Draw, ratio: float) -> Tensor:
 
 
 class DiffAugment(BaseModel, frozen=True, extra="forbid", allow_inf_nan=False):
-    """The policy of DiffAugment: which transformations, in this order."""
+    """DiffAugment: its policy is the list of transformations, in order."""
 
     policy: tuple[Literal["colour", "translation", "cutout"], ...] = Field(
         ("colour", "translation", "cutout"), min_length=1
@@ -93,8 +93,11 @@ AUGMENTATIONS = {"diffaugment": "sparring.recipe.augment:DiffAugment"}
 
 
 def make_augment(recipe: Mapping[str, Any] | None, trust: Trust = SHIPPED) -> Augment | None:
-    """The recipe's augmentation, `{kind: diffaugment, policy: [...]}`; yours is `{kind: package.module:Class, ...}`, called
-    with the images and `draw(*shape)`, which gives uniform numbers. None: none. Raises SparringError for an unknown one."""
+    """Make the recipe's augmentation, such as `{kind: diffaugment, policy: [...]}`; None makes none.
+
+    `{kind: package.module:Class, ...}` makes your own. It is called with images and `draw(*shape)`, which returns uniform
+    numbers. Raises SparringError for an unknown kind.
+    """
     if recipe is None:
         return None
     fields = dict(recipe)
@@ -102,13 +105,13 @@ def make_augment(recipe: Mapping[str, Any] | None, trust: Trust = SHIPPED) -> Au
     if kind is None:
         raise SparringError("augment needs a kind, such as {kind: diffaugment}")
     made = find(str(kind), AUGMENTATIONS, "augmentation", trust)
-    with one_line(f"augmentation '{kind}' cannot be built: ", "; see to its options"):
+    with one_line(f"augmentation '{kind}' cannot be built: ", "; check its options"):
         try:
             augment: Augment = made(**fields)
         except ValidationError as error:
             raise SparringError(explain(error, made, prefix="augment")) from None
     if not callable(augment):
         raise SparringError(
-            f"augmentation '{kind}' makes a {type(augment).__name__}, which cannot be called with images"
+            f"augmentation '{kind}' is a {type(augment).__name__}: an augmentation is called with images"
         )
     return augment

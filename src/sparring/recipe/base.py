@@ -37,14 +37,14 @@ from sparring.trust import Trust
 
 
 class Part(BaseModel):
-    """A part of a recipe: frozen, and an unknown key is an error."""
+    """A part of a recipe. It is frozen, and refuses unknown keys."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     @field_validator("*", mode="before")
     @classmethod
     def _no_booleans_for_numbers(cls, value: Any, info: ValidationInfo) -> Any:
-        """Python counts True as 1; a number of `true` in a recipe is a slip, and is refused as one."""
+        """Refuse `true` for a number, which Python would take for 1."""
         if isinstance(value, bool) and cls.model_fields[str(info.field_name)].annotation is not bool:
             raise ValueError(f"takes no true or false, got {str(value).lower()}")
         return value
@@ -56,12 +56,12 @@ class Part(BaseModel):
 
 
 def short_for(key: str) -> BeforeValidator:
-    """Lets text stand for a mapping that has this key alone: `data: FOLDER`, `network: resnet18`."""
+    """Lets text stand for a mapping with only this key: `data: FOLDER`, `network: resnet18`."""
     return BeforeValidator(lambda value: {key: value} if isinstance(value, str) else value)
 
 
 class Network(BaseModel):
-    """A network by name (`kind`) or `package.module:Class`; further keys are its constructor's options."""
+    """A network. `kind` is its name or `package.module:Class`; other keys are options of its constructor."""
 
     model_config = ConfigDict(frozen=True, extra="allow")
 
@@ -78,7 +78,7 @@ Beta = Annotated[float, Field(ge=0, lt=1)]
 
 
 def within(number: Scheduled, least: float, most: float) -> Scheduled:
-    """A number, or every value of a schedule, between two bounds."""
+    """Raise ValueError unless a number, or every value of a schedule, is within bounds."""
     values = [value for _, value in number.knots] if isinstance(number, Schedule) else [number]
     for value in values:
         if not least <= value <= most:
@@ -106,39 +106,39 @@ class Optimizer(Part):
 
 
 class BaseRecipe(Part):
-    """The fields that every recipe begins with. Its subclasses have those that `run.Loop` reads, too."""
+    """The fields that every recipe begins with. Subclasses add others, among them those that a run's `Loop` reads."""
 
     trains: ClassVar[Kind]
-    every: ClassVar[tuple[str, ...]] = ("log_every", "checkpoint_every")  # fields that are numbers of steps
+    every: ClassVar[tuple[str, ...]] = ("log_every", "checkpoint_every")  # fields that count steps
 
     name: str = Field("unnamed", min_length=1, max_length=NAME)
     about: str = ""
-    paper: dict[str, Any] | None = None  # which row of which table this is, and the number printed there
-    run_in_full: bool = False  # whether anyone has run it in full; every listing says so where nobody has
+    paper: dict[str, Any] | None = None  # which row of which table this is, and the printed numbers
+    run_in_full: bool = False  # whether anyone has; listings say so if not
 
-    if TYPE_CHECKING:  # fields of both kinds, which each has in an order of its own
+    if TYPE_CHECKING:  # fields of both kinds, each in its own order
         steps: int
         threads: int | None
 
     def to_dict(self) -> dict[str, Any]:
-        """The resolved recipe as plain JSON data; `load` reads it back to an equal recipe."""
+        """The resolved recipe as plain JSON data, which `load` reads back to an equal recipe."""
         return self.model_dump(mode="json")
 
     @property
     def code(self) -> tuple[str, ...]:
-        """Every name that this recipe was let import; its other texts are consent to nothing."""
+        """Every name that this recipe was allowed to import. Its other texts allow nothing."""
         raise NotImplementedError
 
     def image_sources(self) -> dict[str, str]:
-        """The dotted keys of the parts that name images, each with the name of these images' fingerprint."""
+        """The dotted keys of the parts that name images, each with the name of their fingerprint."""
         raise NotImplementedError
 
     def as_started(self: R, before: R) -> R:
-        """The recipe of a run that goes on: with what it was started with and this one does not say."""
+        """The recipe to continue a run with: whatever this one leaves open is taken from `before`."""
         return self
 
     def scaled(self: R, factor: float) -> R:
-        """The same recipe over `factor` times its length, all its schedules in proportion."""
+        """The recipe with `factor` times as many steps, and all its schedules scaled in proportion."""
         factor = check_scale(factor)
         return self.model_copy(
             update={key: max(1, round(getattr(self, key) * factor)) for key in ("steps", *self.every)}
@@ -153,14 +153,13 @@ class BaseRecipe(Part):
         sources: Mapping[str, str] | None = None,
         allow_code: bool = False,
     ) -> R:
-        """A recipe from a shipped name, a YAML or JSON file, a run's folder, a mapping or a recipe, with overrides.
+        """Load a recipe from a shipped name, a YAML or JSON file, a run's folder, a mapping or a recipe.
 
         overrides: `key=value` strings with dotted keys, or a mapping of dotted keys to values; `scale=0.1` shortens the
-            recipe with all its schedules. sources: what to record instead of the recipe's own sources for images that are
-            given in Python. allow_code: whether a run's recipe.json may name code that does not ship (see docs/trust.md);
-            what the user writes or types may.
+            recipe and all its schedules. sources: what to record for images that were given in Python. allow_code: whether a
+            run's recipe.json may name code that does not ship (see docs/trust.md); your own recipes and overrides may.
 
-        Raises SparringError, in one line, for anything that is wrong, with the nearest valid name for an unknown one.
+        Raises SparringError, in one line, for anything invalid; for an unknown name it suggests the nearest.
         """
         changes = parse_overrides(overrides)
         factor = changes.pop("scale", None)
@@ -176,7 +175,9 @@ class BaseRecipe(Part):
             old = values.get(name)
             old = {"source": old} if isinstance(old, str) else dict(old or {})
             if old.get("source") != named and not isinstance(source, Mapping | BaseRecipe):
-                old = {key: old[key] for key in HOW_TREATED if key in old}  # size, split, ... were the old images'
+                old = {
+                    key: old[key] for key in HOW_TREATED if key in old
+                }  # size, split and so on described the old images
             values[name] = {**old, "source": named}
         for key, value in changes.items():
             values = cls._overridden(values, nested(key, value))
@@ -198,7 +199,7 @@ R = TypeVar("R", bound=BaseRecipe)
 
 
 def differences(a: BaseRecipe, b: BaseRecipe) -> dict[str, tuple[Any, Any]]:
-    """What differs between two recipes, as dotted keys with both values; a key that one lacks is None there."""
+    """The dotted keys in which two recipes differ, each with both values. A missing key counts as None."""
     flat_a, flat_b = flat(a.to_dict()), flat(b.to_dict())
     keys = [*flat_a, *(key for key in flat_b if key not in flat_a)]
     return {key: (flat_a.get(key), flat_b.get(key)) for key in keys if flat_a.get(key) != flat_b.get(key)}

@@ -1,4 +1,4 @@
-"""What is wrong with a recipe, in one line: validation errors explained, and the options of networks checked."""
+"""Explains validation errors of recipes in one line, and checks the options of networks."""
 
 from __future__ import annotations
 
@@ -15,19 +15,14 @@ from sparring.errors import SparringError, nearest
 from sparring.limits import BLOCKS, OPTION
 from sparring.trust import CodeNotAllowedError, Trust, joined, typed
 
-GIVEN = (
-    "image_size",
-    "image_channels",
-    "latent_size",
-    "num_classes",
-    "dimensions",
-)  # what the run itself tells a network
+# Arguments of a network that the run supplies.
+GIVEN = ("image_size", "image_channels", "latent_size", "num_classes", "dimensions")
 
 SOURCES = ("data", "negatives", "unlabelled", "test")
-COMMAND_OPTIONS = ("device", "out")  # of `sparring train`, where a key is expected
+COMMAND_OPTIONS = ("device", "out")  # of `sparring train`, often given as if they were keys
 
-SHIPPED = ("sparring.", "torchvision.")  # whose options have bounds; a user's own say what they take
-REPEATED = ("blocks", "depth")  # options that say how often something is made
+SHIPPED = ("sparring.", "torchvision.")  # modules whose networks' options are bounded; others check their own
+REPEATED = ("blocks", "depth")  # options that count repeated layers
 
 _WANTED = {
     "int": "a whole number",
@@ -42,23 +37,23 @@ _WANTED = {
 }
 
 
-TRUST = "trust"  # the key of a validation's context: whose code the values may name
+TRUST = "trust"  # in a validation's context: the code that the values may name
 
 
 def trust_in(info: ValidationInfo) -> Trust:
-    """Whose code may be imported in this validation; a part of a recipe that Python makes is the user's."""
+    """The code that this validation may import: any, if a part of a recipe is made in Python."""
     return (info.context or {}).get(TRUST) or typed()
 
 
 def refused_code(error: ValidationError) -> CodeNotAllowedError | None:
-    """All code that a validation refused, as one error; None where it found other faults alone."""
+    """One error for all code that a validation refused, or None."""
     causes = [fault.get("ctx", {}).get("error") for fault in error.errors()]
     refused = [cause for cause in causes if isinstance(cause, CodeNotAllowedError)]
     return joined(refused) if refused else None
 
 
 def explain(error: ValidationError, model: type[BaseModel], prefix: str = "") -> str:
-    """The first fault of a validation, as one line with the key's dotted path and what it takes."""
+    """The first fault of a validation in one line: the dotted key, and what it takes."""
     faults = error.errors()
     fault = next((f for f in faults if f["type"] == "extra_forbidden"), faults[0])
     loc = list(fault["loc"])
@@ -69,7 +64,7 @@ def explain(error: ValidationError, model: type[BaseModel], prefix: str = "") ->
         path = [*(str(part) for part in loc[:-1] if not _of_pydantic(part)), str(loc[-1])]  # the last one is the user's
         where = ".".join([prefix, *path] if prefix else path)
         if where in COMMAND_OPTIONS:
-            return f"{where} is not a part of the recipe but an option: --{where} {fault.get('input')!s:.60}"
+            return f"{where} is an option, not a key of the recipe: --{where} {fault.get('input')!s:.60}"
         return f"unknown key {where}: {_nearest_keys(path[-1], _fields_at(model, path[:-1]))}"
     if kind == "missing":
         return f"{where} is missing"
@@ -92,12 +87,12 @@ def explain(error: ValidationError, model: type[BaseModel], prefix: str = "") ->
 
 
 def _of_pydantic(part: Any) -> bool:
-    """Whether a part of a fault's place is no key of the recipe, but names the type that was tried, such as `list[int]`."""
+    """Whether a part of a fault's location is a type that pydantic tried, such as `list[int]`, and not a key."""
     return part in ("Schedule", "float", "int", "str") or "[" in str(part)
 
 
 def _nearest_keys(name: str, keys: list[str]) -> str:
-    """As `nearest`, but both where two are about as near: `step` and `steps`."""
+    """As `nearest`, but names both of two keys that are about equally near: `step` and `steps`."""
     close = difflib.get_close_matches(name, sorted(keys), n=2, cutoff=0.75)
     return f"did you mean '{close[0]}' or '{close[1]}'?" if len(close) == 2 else nearest(name, keys)
 
@@ -108,7 +103,7 @@ def _shown(value: Any) -> str:
 
 
 def _fields_at(model: type[BaseModel], path: list[str]) -> list[str]:
-    """The fields of the model that a dotted path leads to."""
+    """The fields of the model at a path of keys."""
     current: Any = model
     for name in path:
         field = getattr(current, "model_fields", {}).get(name)
@@ -120,7 +115,7 @@ def _fields_at(model: type[BaseModel], path: list[str]) -> list[str]:
 
 
 def network_options(network: type, given: Mapping[str, Any], *, what: str) -> dict[str, Any]:
-    """The options of a network converted to its constructor's types; an unknown one is refused with the nearest."""
+    """A network's options, converted to the types of its constructor. Raises SparringError for an unknown one."""
     parameters = {
         name: parameter
         for name, parameter in inspect.signature(network).parameters.items()
@@ -159,7 +154,7 @@ def _converted(name: str, value: Any, annotation: Any, what: str) -> Any:
 
 
 def _check_size(name: str, value: Any, what: str) -> None:
-    """Raise SparringError for a width, a number of blocks or another option that is larger than networks are."""
+    """Raise SparringError for a width, a number of blocks or another option that is too large."""
     most = BLOCKS if name in REPEATED else OPTION
     for each in value if isinstance(value, list | tuple) else [value]:
         if isinstance(each, int) and abs(each) > most:
@@ -169,9 +164,9 @@ def _check_size(name: str, value: Any, what: str) -> None:
 
 
 def given_to(network: type, **facts: Any) -> dict[str, Any]:
-    """Those of the run's facts (image size, channels, ...) that a network's constructor takes."""
+    """The facts about the run (image size, channels, ...) that a network's constructor takes."""
     if network.__init__ is nn.Module.__init__:  # type: ignore[misc]
-        return {}  # a network without a constructor asks for nothing
+        return {}  # it has no constructor of its own
     parameters = inspect.signature(network).parameters
     takes_any = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
     return {name: value for name, value in facts.items() if takes_any or name in parameters}

@@ -27,34 +27,33 @@ SHORT_FORMS = {
     "criterion": "kind",
     "ema": "decay",
 }
-SOURCES_BY_NAME = ("probes",)  # each value of these mappings may be short for its source
-# Of a source of images: what is done with them, whichever they are.
+SOURCES_BY_NAME = ("probes",)  # mappings of which each value may be a source alone
+# How images are used, whatever their source: kept when the source is replaced.
 HOW_TREATED = ("flip", "labelled", "skip_unreadable", "per_batch", "placement")
 ROOT = Path(str(resources.files("sparring"))) / "recipes"
-PROTOCOL = ("title", "protocol", "checkpoint")  # of `paper`: how its numbers were made
-
+PROTOCOL = ("title", "protocol", "checkpoint")  # keys of `paper` that say how its numbers were measured
 
 Kind = Literal["GAN", "classifier"]
 COMMANDS: dict[Kind, str] = {"GAN": "train", "classifier": "classify"}
-OWN_KEYS: dict[Kind, set[str]] = {  # that recipes of the other kind do not have
+OWN_KEYS: dict[Kind, set[str]] = {  # keys that only recipes of this kind have
     "GAN": {"generator", "discriminator", "objective"},
     "classifier": {"network", "criterion", "beside", "probes", "test"},
 }
 
 
 def kind_of(values: Mapping[str, Any]) -> Kind | None:
-    """What a recipe trains, by its keys; None if they fit either kind."""
+    """What a recipe with these keys trains; None if it could be either."""
     return next((kind for kind, keys in OWN_KEYS.items() if keys & set(values)), None)
 
 
 def shipped_recipes(kind: Kind | None = None) -> dict[str, Path]:
-    """The recipes in the package by name, or those of one kind: `quickstart`, `sdp/hinge-cifar10`, `nat/demo`."""
+    """The paths of the shipped recipes, or of those of one kind, by name: `quickstart`, `sdp/hinge-cifar10`, `nat/demo`."""
     return {name: path for name, path in _shipped().items() if kind is None or _kinds()[name] == kind}
 
 
 @cache
 def _shipped() -> dict[str, Path]:
-    """Files and folders whose name starts with `_` are parts of recipes, not recipes."""
+    """Files and folders whose names begin with `_` hold parts of recipes."""
     found = {path.relative_to(ROOT).with_suffix("").as_posix(): path for path in sorted(ROOT.rglob("*.yaml"))}
     return {name: path for name, path in found.items() if not any(part.startswith("_") for part in name.split("/"))}
 
@@ -65,13 +64,13 @@ def _kinds() -> dict[str, Kind | None]:
 
 
 def quoted_rows() -> list[dict[str, Any]]:
-    """The rows of the papers' tables that their authors quote from others: listed, and no recipes."""
+    """Rows of the papers' tables that their authors took from other papers. They are listed, but are not recipes."""
     path = ROOT / "_quoted.yaml"
     return list(parse_yaml(read_text(path, RECIPE_BYTES), str(path)))
 
 
 class _Writers:
-    """Who wrote what of a recipe, noted while its files are read."""
+    """Records, while a recipe's files are read, what the user wrote."""
 
     def __init__(self) -> None:
         self.trust, self.is_user = Trust(), True
@@ -79,7 +78,7 @@ class _Writers:
 
     @contextmanager
     def reading(self, values: Any, path: Path, *, is_opened: bool = False) -> Iterator[None]:
-        """A file's values; what an opened file extends is no more the user's than the file."""
+        """Around the values of one file. Whatever an opened file extends is trusted no more than that file."""
         before = self.is_user
         self.is_user = before and not is_opened
         if self.is_user:
@@ -91,7 +90,7 @@ class _Writers:
 
 
 def read_recipe(source: Any) -> dict[str, Any]:
-    """The values of a recipe before validation, with all that it extends merged in.
+    """The values of a recipe before validation, merged with all that it extends.
 
     source: a shipped name, a YAML or JSON file, the folder of a run, or a mapping.
     """
@@ -99,9 +98,9 @@ def read_recipe(source: Any) -> dict[str, Any]:
 
 
 def read_with_trust(source: Any, *, allow_code: bool = False) -> tuple[dict[str, Any], Trust]:
-    """As `read_recipe`, and whose code the values may name: what the user's files and mappings do, from their own folders.
+    """As `read_recipe`, with the code that the values may name: any that the user's own files and mappings name.
 
-    What stands in a run's recipe.json, also where another recipe extends that, is only allowed as `sparring.trust` says.
+    A run's recipe.json, and a recipe that extends it, may name other code only as described in `sparring.trust`.
     """
     writers = _Writers()
     values = _read(source, writers)
@@ -128,7 +127,7 @@ def _read(source: Any, writers: _Writers) -> dict[str, Any]:
                 f"'{source}' is not a run (it has no recipe.json): to train on its images, put a recipe first, as in "
                 f"quickstart data={shlex.quote(str(source))}"
             )
-    elif not os.path.isfile(path):  # also where the name is too long to be one
+    elif not os.path.isfile(path):  # also False for a name that is too long
         if path.suffix in (".yaml", ".yml", ".json"):
             raise SparringError(f"there is no recipe file {source}")
         raise _unknown_recipe(str(source))
@@ -151,21 +150,21 @@ def check_kind(source: Any, values: Mapping[str, Any], wanted: Kind) -> None:
     name = source if isinstance(source, str | os.PathLike) else values.get("name", "this recipe")
     if is_run and kind == "classifier":
         raise SparringError(
-            f"'{name}' is the run of a classifier: its numbers are in results.json and report.html, `sparring predict` "
-            "uses it, and `sparring classify` trains others"
+            f"'{name}' is a classifier's run: see its results.json and report.html, or use it with `sparring predict`; "
+            "`sparring classify` trains another"
         )
     raise SparringError(
-        f"'{name}' is the {'run' if is_run else 'recipe'} of a {kind}: `sparring {COMMANDS[kind]} {name}` trains it"
+        f"'{name}' is a {kind}'s {'run' if is_run else 'recipe'}: `sparring {COMMANDS[kind]} {name}` trains it"
     )
 
 
 def _read_file(path: Path, seen: tuple[Path, ...], writers: _Writers) -> dict[str, Any]:
     if path.resolve() in seen:
-        raise SparringError(f"recipe {path} extends itself by way of {' -> '.join(p.name for p in seen)}")
+        raise SparringError(f"recipe {path} extends itself through {' -> '.join(p.name for p in seen)}")
     writers.files.append(path)
     if len(writers.files) > EXTENDED:
         raise SparringError(
-            f"{writers.files[0]} extends more than {EXTENDED} recipes, counting theirs: write its values out"
+            f"{writers.files[0]} extends more than {EXTENDED} recipes, directly or indirectly: copy the values you need"
         )
     text = read_text(path, RECIPE_BYTES, what="JSON" if path.suffix == ".json" else "YAML")
     values = (parse_json if path.suffix == ".json" else parse_yaml)(text, str(path))
@@ -183,7 +182,7 @@ def _read_file(path: Path, seen: tuple[Path, ...], writers: _Writers) -> dict[st
 
 
 def _extended(values: dict[str, Any], path: Path, seen: tuple[Path, ...], writers: _Writers) -> dict[str, Any]:
-    """The values laid over those of the recipes that they extend."""
+    """The values, merged into those of the recipes that they extend."""
     values = dict(values)
     bases = values.pop("extends", [])
     bases = [bases] if isinstance(bases, str) else bases
@@ -195,7 +194,7 @@ def _extended(values: dict[str, Any], path: Path, seen: tuple[Path, ...], writer
         kind, other = kind_of({**merged, **values}), kind_of(extended)
         if kind and other and kind != other:
             raise SparringError(
-                f"{path} is the recipe of a {kind} and extends '{base}', that of a {other}: extend one of a {kind}"
+                f"{path} is a {kind}'s recipe and extends '{base}', a {other}'s: extend only recipes of a {kind}"
             )
         merged = merge(merged, extended)
     if merged:
@@ -207,7 +206,7 @@ def _extended(values: dict[str, Any], path: Path, seen: tuple[Path, ...], writer
 
 
 def without_others_about(before: Mapping[str, Any], after: dict[str, Any]) -> dict[str, Any]:
-    """A recipe's values after overrides, without an `about` that tells of other images than theirs."""
+    """The values after overrides, without the `about` that described other images."""
     replaced = any(_source(before, part) not in (None, _source(after, part)) for part in ("data", "negatives"))
     return {**after, "about": ""} if replaced and before.get("about") == after.get("about") else after
 
@@ -218,14 +217,14 @@ def _source(values: Mapping[str, Any], part: str) -> Any:
 
 
 def _drop_row(merged: dict[str, Any], path: Path) -> None:
-    """A number belongs to the recipe that states it; what it was measured by is handed down among the paper's recipes."""
+    """A paper's number belongs to the recipe that states it. Shipped recipes inherit only how it was measured."""
     paper = merged.pop("paper", None)
     if paper and path.is_relative_to(ROOT):
         merged["paper"] = {key: value for key, value in paper.items() if key in PROTOCOL}
 
 
 def _base_path(base: str, path: Path) -> Path:
-    if os.path.isfile(path.parent / base):  # also False where the name is too long to be one
+    if os.path.isfile(path.parent / base):  # also False for a name that is too long
         return path.parent / base
     for candidate in (folder / f"{base}.yaml" for folder in (path.parent, ROOT)):
         if os.path.isfile(candidate):
@@ -235,9 +234,10 @@ def _base_path(base: str, path: Path) -> Path:
 
 
 def merge(base: Mapping[str, Any], change: Mapping[str, Any], *, of_sources: bool = False) -> dict[str, Any]:
-    """`change` laid over `base`: mappings merge key by key, all else is replaced. A new `kind` replaces its mapping.
+    """`change` merged into `base`, key by key. Anything but mappings is replaced, and so is a mapping of another `kind`.
 
-    A short form, such as data: FOLDER, is written out where a mapping refines it. of_sources: every value is a source.
+    A short form, such as data: FOLDER, becomes a mapping before another mapping refines it. of_sources: whether every value
+    is a source.
     """
     merged = dict(base)
     for key, value in change.items():
@@ -245,13 +245,9 @@ def merge(base: Mapping[str, Any], change: Mapping[str, Any], *, of_sources: boo
         if isinstance(old, Mapping) and isinstance(value, Mapping):
             other_kind = "kind" in value and "kind" in old and value["kind"] != old["kind"]
             merged[key] = dict(value) if other_kind else merge(old, value, of_sources=key in SOURCES_BY_NAME)
-        elif (
-            isinstance(old, Mapping)
-            and isinstance(value, str)
-            and ("source" in old or SHORT_FORMS.get(key) == "source")
-        ):
+        elif isinstance(old, Mapping) and isinstance(value, str) and "source" in {*old, SHORT_FORMS.get(key)}:
             kept = {name: old[name] for name in ("size", *HOW_TREATED) if name in old}
-            merged[key] = {**kept, "source": value}  # data=FOLDER drops the old source's split and classes
+            merged[key] = {**kept, "source": value}  # the split and classes were the old source's
         elif isinstance(value, Mapping) and isinstance(old, str | int | float) and (of_sources or key in SHORT_FORMS):
             merged[key] = {"source" if of_sources else SHORT_FORMS[key]: old, **value}
         else:
@@ -262,7 +258,7 @@ def merge(base: Mapping[str, Any], change: Mapping[str, Any], *, of_sources: boo
 def parse_overrides(overrides: Iterable[str] | Mapping[str, Any]) -> dict[str, Any]:
     """`key=value` strings as a mapping of dotted keys to YAML values.
 
-    Raises SparringError for what is not of that form, and for keys and values that are longer or deeper than recipes have.
+    Raises SparringError for text without a key, and for keys and values that are too long or too deep.
     """
     if isinstance(overrides, Mapping):
         check_values(overrides, "the changes", plain=False)
@@ -272,7 +268,7 @@ def parse_overrides(overrides: Iterable[str] | Mapping[str, Any]) -> dict[str, A
         for override in overrides:
             key, equals, value = str(override).partition("=")
             key = key.strip()
-            if not equals or not re.fullmatch(r"[\w/-]+(\.[^.\n]+)*", key):  # names of probes may hold spaces
+            if not equals or not re.fullmatch(r"[\w/-]+(\.[^.\n]+)*", key):  # a probe's name may contain spaces
                 raise SparringError(
                     f"'{override:.100}' is not a change: write key=value, such as steps=100 or objective.r1.weight=5"
                 )
@@ -286,14 +282,14 @@ def parse_overrides(overrides: Iterable[str] | Mapping[str, Any]) -> dict[str, A
 
 
 def nested(key: str, value: Any) -> dict[str, Any]:
-    """A dotted key's value as mappings within one another."""
+    """A dotted key and its value as nested mappings."""
     for name in reversed(key.split(".")):
         value = {name: value}
     return value
 
 
 def flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Nested mappings as one of dotted keys. An empty mapping stays, as a term without fields does."""
+    """Nested mappings as one mapping of dotted keys. An empty mapping is a value: a term without fields."""
     found: dict[str, Any] = {}
     for key, value in values.items():
         if isinstance(value, Mapping) and value:
@@ -304,7 +300,7 @@ def flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def agreed(changes: Mapping[str, Any], key: str, option: Any, default: Any = None) -> Any:
-    """What the changes or an option say, else the default. Raises SparringError where both do and differ."""
+    """The value from the changes or an option, or the default. Raises SparringError if the two differ."""
     if key not in changes:
         return default if option is None else option
     if option is not None and changes[key] != option:

@@ -1,7 +1,7 @@
-"""A recipe: everything that determines a run, validated before it starts and saved with it.
+"""A GAN's recipe: everything that determines a run. It is validated before the run starts and saved with it.
 
-YAML or Python in, resolved JSON out. Names in the objective are stable keys: for merging, overriding
-(`objective.sdp.weight=0.03`), removing (`r1: null`), logging and state. `extends` builds a recipe on others.
+The input is YAML or Python, the output resolved JSON. The names of terms in the objective are stable keys: for merging,
+overriding (`objective.sdp.weight=0.03`), removing (`r1: null`), logging and state. `extends` builds on other recipes.
 """
 
 from __future__ import annotations
@@ -38,14 +38,14 @@ from sparring.schedule import Schedule, Scheduled
 from sparring.terms import REGISTRY
 from sparring.trust import Trust, is_script
 
-# What recipe.json said of the usual step up to version 0.1, which made the recipe import the trainer.
+# Names of the default step in recipes and runs up to version 0.1. In two parts, since this module may not name the trainer.
 USUAL_STEP = ("train_step", ".".join(("sparring", "training", "step:train_step")))
 
 CONDITIONINGS = ("generator.network.conditioning", "discriminator.network.conditioning", "discriminator.conditioning")
 
 
 class EMA(Part):
-    """A moving average of the generator's parameters, taken after each step from `start` on; buffers are copied."""
+    """A moving average of the generator's parameters, updated after each step from `start` on. Buffers are copied."""
 
     decay: Scheduled = 0.999
     start: int = Field(0, ge=0)
@@ -67,9 +67,9 @@ class Generator(Part):
     latent_size: int = Field(128, ge=1, le=limits.LATENT)
     optimizer: Optimizer = Optimizer()
     ema: Annotated[EMA | None, BeforeValidator(_short_ema)] = None
-    batch_size: int | None = Field(None, ge=1, le=limits.ROWS)  # None: the recipe's
+    batch_size: int | None = Field(None, ge=1, le=limits.ROWS)  # None: the recipe's batch_size
     labels: Literal["uniform", "data"] = (
-        "uniform"  # of fakes in training: all classes as often, or in the data's shares
+        "uniform"  # classes of training fakes: equally often, or as often as in the data
     )
 
     @field_validator("network")
@@ -84,7 +84,9 @@ class Discriminator(Part):
     network: NetworkField
     conditioning: Literal["none", "projection"] = "none"
     optimizer: Optimizer = Optimizer()
-    clip_weights: float | None = Field(None, gt=0)  # after each update, to [-clip, clip] (the first Wasserstein GAN)
+    clip_weights: float | None = Field(
+        None, gt=0
+    )  # to [-clip, clip] after each update, as in the first Wasserstein GAN
 
     @field_validator("network")
     @classmethod
@@ -93,9 +95,9 @@ class Discriminator(Part):
 
 
 class Data(Part):
-    """A source of images; see `sparring.data.sources.load` for what it may be.
+    """A source of images, as `sparring.data.sources.load` takes it.
 
-    size, channels and num_classes are found in the data where they are not given; giving them lets `show` work without.
+    size, channels and num_classes default to the data's. If they are given, `show` does not need the data.
     """
 
     source: str
@@ -103,29 +105,29 @@ class Data(Part):
     size: int | None = Field(None, ge=1, le=limits.SIDE)
     channels: Literal[1, 3] | None = None
     classes: ClassesField = None
-    renumber: bool = False  # leave out classes without images, and number the others anew
+    renumber: bool = False  # drop classes without images and renumber the others
     num_classes: int | None = Field(None, ge=0, le=limits.CLASSES)
     flip: bool = False
-    labelled: float | None = Field(None, gt=0, le=1)  # share of each class's labels that is kept
+    labelled: float | None = Field(None, gt=0, le=1)  # share of each class's labels to keep
     skip_unreadable: bool = False
-    download: bool = False  # let torchvision fetch a data set of its own
+    download: bool = False  # let torchvision download its data set
 
 
 DataField = Annotated[Data, short_for("source")]
 
 
 class Evaluation(Part):
-    """When and how generated samples are measured; part of the recipe, because numbers depend on all of it."""
+    """When and how generated samples are measured. Part of the recipe, since the numbers depend on all of it."""
 
-    every: int | None = Field(None, ge=1)  # generator steps; None: at the end alone
+    every: int | None = Field(None, ge=1)  # generator steps; None: only at the end
     n: int = Field(2_000, ge=2, le=limits.MEASURED)
-    extractor: str | None = None  # None: the embedded one where it fits the data, else no features
-    metrics: tuple[str, ...] | None = None  # None: all that the extractor allows
-    split: str | None = None  # of the real images; None: the training images themselves
+    extractor: str | None = None  # None: the embedded one if it fits the data, otherwise none
+    metrics: tuple[str, ...] | None = None  # None: all that the extractor supports
+    split: str | None = None  # of the real images; None: the training images
     labels: Literal["data", "uniform"] = (
-        "data"  # of conditional generators: in the real images' shares, or all as often
+        "data"  # classes of conditional samples: as often as in the data, or equally often
     )
-    n_real: int | None = Field(None, ge=2, le=limits.MEASURED)  # that many of them, drawn by `seed`; None: all
+    n_real: int | None = Field(None, ge=2, le=limits.MEASURED)  # real images to draw with `seed`; None: all
     is_splits: int = Field(10, ge=1, le=limits.MEASURED)
     batch_size: int = Field(250, ge=1, le=limits.ROWS)
     seed: int = 0
@@ -146,7 +148,7 @@ class Evaluation(Part):
 
 
 class Recipe(BaseRecipe):
-    """A whole run of a GAN. Counts of steps are generator updates."""
+    """The recipe of a GAN's run. Steps are generator updates."""
 
     trains: ClassVar = "GAN"
     every: ClassVar = ("log_every", "samples_every", "checkpoint_every")
@@ -164,18 +166,16 @@ class Recipe(BaseRecipe):
     d_steps: int = Field(1, ge=1, le=limits.D_STEPS)
     accumulate: int = Field(1, ge=1, le=limits.ACCUMULATE)  # micro-batches per update
     seed: int = 0
-    step: str | None = None  # one generator step; None: the usual one; yours is package.module:function
+    step: str | None = None  # None: the default step; your own is package.module:function
 
-    start_from: str | None = None  # another run, whose networks and optimisers this one starts with where they fit
+    start_from: str | None = None  # a run whose networks and optimiser state this one starts with
 
     evaluation: Evaluation | None = Evaluation()
     log_every: int = Field(50, ge=1)
     samples_every: int = Field(500, ge=1)
     checkpoint_every: int = Field(1_000, ge=1)
-    keep_checkpoints: int = Field(2, ge=1)  # the last ones, beside the best; more show a run's course to `diagnose`
-    threads: int | None = Field(
-        None, ge=1, le=limits.THREADS
-    )  # part of the recipe, because bits depend on them; None: as the machine has
+    keep_checkpoints: int = Field(2, ge=1)  # the newest, besides the best; `diagnose` shows how they change
+    threads: int | None = Field(None, ge=1, le=limits.THREADS)  # bits depend on it; None: torch's default
     precision: Literal["float32", "bfloat16"] = "float32"
 
     @field_validator("step")
@@ -205,7 +205,7 @@ class Recipe(BaseRecipe):
 
     @property
     def code(self) -> tuple[str, ...]:
-        """Every name that this recipe was let import, or opens as a script; its other texts are consent to nothing."""
+        """Every name that this recipe was allowed to import, or opens as a script. Its other texts allow nothing."""
         named = [
             self.generator.network.kind,
             self.discriminator.network.kind,
@@ -229,7 +229,7 @@ class Recipe(BaseRecipe):
         return part.network.options.get("conditioning", "none") if known else "none"
 
     def without_classes(self, keys: Iterable[str] = CONDITIONINGS) -> Recipe:
-        """The recipe with those of its conditionings set to none."""
+        """The recipe with these conditionings set to none."""
         recipe = self
         for key in keys:
             player = key.split(".")[0]
@@ -243,7 +243,7 @@ class Recipe(BaseRecipe):
         return recipe
 
     def as_started(self, before: Recipe) -> Recipe:
-        """Without classes if the run was started so, and from the run that it started from."""
+        """Without classes if the run was started without, and with its `start_from` unless another is given."""
         recipe = self if self.start_from else self.model_copy(update={"start_from": before.start_from})
         return recipe.without_classes() if before.without_classes() == before else recipe
 
@@ -270,7 +270,7 @@ def _scaled_ema(ema: EMA, factor: float) -> EMA:
 
 
 def _checked_network(network: Network, registry: Mapping[str, str], what: str, trust: Trust) -> Network:
-    """The network with its options converted to the types that its constructor names."""
+    """The network, with its options converted to the types of its constructor."""
     options = network_options(
         find_class(network.kind, registry, what, nn.Module, trust), network.options, what=f"{what} '{network.kind}'"
     )

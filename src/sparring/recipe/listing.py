@@ -1,4 +1,4 @@
-"""The shipped recipes as a list, and which of them some words or a data set mean. Reads YAML alone, so that it is quick."""
+"""Lists the shipped recipes and finds them by words or data set. Only reads YAML, so it is quick."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from sparring.recipe.files import COMMANDS, kind_of, read_recipe, shipped_recipe
 
 
 def recipes(words: str | Iterable[str] = (), *, data: str | None = None) -> list[dict[str, Any]]:
-    """The shipped recipes: name, what each is, its data, the paper's row if it is one, and whether it has been run in full.
+    """List the shipped recipes: what each is, its data, its row in a paper, and whether it has been run in full.
 
     words: keep the recipes that match all of these: a group such as "as-gan", or text found in a name or description.
     data: keep the recipes on this data set, such as "cifar10".
@@ -54,7 +54,7 @@ def _all() -> list[dict[str, Any]]:
                 "run_in_full": recipe.get("run_in_full", False),
             }
         )
-    return sorted(found, key=lambda entry: entry["command"] == "classify")  # after the GANs
+    return sorted(found, key=lambda entry: entry["command"] == "classify")  # GANs first
 
 
 def _matches(entry: Mapping[str, Any], word: str, listed: list[dict[str, Any]]) -> bool:
@@ -64,13 +64,13 @@ def _matches(entry: Mapping[str, Any], word: str, listed: list[dict[str, Any]]) 
 
 
 def _on(data: str, found: list[dict[str, Any]], words: list[str]) -> list[dict[str, Any]]:
-    """The recipes on a data set: those whose data has this name, else those whose data's name begins with it."""
+    """The recipes on the data set of this name or, if there are none, on those whose names begin with it."""
     wanted = _letters(data)
     exact = [entry for entry in found if wanted in (_letters(data_name(entry)), _letters(str(entry["data"])))]
     close = exact or [entry for entry in found if wanted and _letters(data_name(entry)).startswith(wanted)]
     if not close:
         choices = ", ".join(sorted({data_name(entry) for entry in found}))
-        among = f" among those that match '{' '.join(words)}'" if words else ""
+        among = f" among those matching '{' '.join(words)}'" if words else ""
         raise SparringError(f"no recipe{among} is on '{data}': the data sets are {choices}")
     return close
 

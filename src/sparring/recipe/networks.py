@@ -22,22 +22,22 @@ if TYPE_CHECKING:
 def build_networks(
     recipe: Recipe, *, image_size: int, image_channels: int, num_classes: int, device: torch.device | str = "cpu"
 ) -> tuple[Discriminator, nn.Module]:
-    """The recipe's discriminator, with the heads that its objective asks for, and its generator.
+    """Build the recipe's discriminator, with the heads that its objective needs, and its generator.
 
-    Initialised from the recipe's seed without touching the global generators. `device="meta"` makes them without memory.
+    They are initialised from the recipe's seed; the global generators stay unchanged. `device="meta"` takes no memory.
     """
     facts = {"image_size": image_size, "image_channels": image_channels, "num_classes": num_classes}
-    facts["dimensions"] = image_channels  # of a toy world: the coordinates of a point
+    facts["dimensions"] = image_channels  # toy worlds: coordinates per point
     with torch.random.fork_rng(devices=[]), torch.device(device):
         torch.manual_seed(seed_for(recipe.seed, "initialisation"))
         generator_class = find(recipe.generator.network.kind, GENERATORS, "generator", VALIDATED)
         given = given_to(generator_class, **facts, latent_size=recipe.generator.latent_size)
-        with one_line(f"generator '{recipe.generator.network.kind}' cannot be built: ", "; see to its options"):
+        with one_line(f"generator '{recipe.generator.network.kind}' cannot be built: ", "; check its options"):
             generator = generator_class(**given, **recipe.generator.network.options)
         if not any(True for _ in generator.parameters()):
             raise SparringError(f"generator '{recipe.generator.network.kind}' has no parameters to train")
         backbone_class = find(recipe.discriminator.network.kind, BACKBONES, "backbone", VALIDATED)
-        with one_line(f"backbone '{recipe.discriminator.network.kind}' cannot be built: ", "; see to its options"):
+        with one_line(f"backbone '{recipe.discriminator.network.kind}' cannot be built: ", "; check its options"):
             backbone = backbone_class(**given_to(backbone_class, **facts), **recipe.discriminator.network.options)
         discriminator = Discriminator(
             backbone,

@@ -1,4 +1,4 @@
-"""The objective of a recipe: from a mapping of names to the terms' fields, and back."""
+"""Reads a recipe's objective from a mapping of names to terms, and writes it back."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from sparring.trust import CodeNotAllowedError, joined
 
 
 def _read_objective(value: Any, info: ValidationInfo) -> Any:
-    """Terms from a mapping of names to their fields; a name is its kind unless `kind` says otherwise."""
+    """Make terms from a mapping of names to fields. A term's kind is its name unless `kind` says otherwise."""
     if isinstance(value, Objective):
         return value
     if not isinstance(value, Mapping):
@@ -31,7 +31,9 @@ def _read_objective(value: Any, info: ValidationInfo) -> Any:
             terms[name] = given
             continue
         if not isinstance(given, Mapping):
-            raise SparringError(f"objective.{name} takes the term's fields, {{}} for its defaults; got {given!r:.60}")
+            raise SparringError(
+                f"objective.{name} takes a mapping of the term's fields ({{}} for the defaults), got {given!r:.60}"
+            )
         fields = dict(given)
         try:
             term_class = find_class(str(fields.pop("kind", name)), REGISTRY, "term", Term, trust_in(info))
