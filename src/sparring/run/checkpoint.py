@@ -1,9 +1,9 @@
-"""Checkpoints: written whole or not at all, verified when read, plain data without code.
+"""Checkpoints: plain data without code, written atomically and verified when read.
 
-A run goes on from its newest good checkpoint: one that is damaged costs the steps since the one before it, not the run.
+A run resumes from its newest good checkpoint, so a damaged one costs only the steps since the one before.
 
-`checkpoints/step-000500.pt` is a dict of tensors and plain values that loads with `weights_only=True`; it carries a hash of
-all its content. The last two are kept (or as many as the recipe says), and the best by the run's first metric.
+`checkpoints/step-000500.pt` is a dict of tensors and plain values that loads with `weights_only=True`, and contains a hash.
+A run keeps the newest two (the recipe may ask for more) and the best by its first metric.
 """
 
 from __future__ import annotations
@@ -32,11 +32,11 @@ KEPT = 2
 
 
 class DamagedCheckpointError(SparringError):
-    """A checkpoint that is truncated, altered, holds code, does not fit, or is not one at all."""
+    """A checkpoint that is truncated or altered, holds code, does not fit the run, or is another kind of file."""
 
 
 def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
-    """Write one checkpoint. Raises SparringError where it cannot be written; the older ones are intact then."""
+    """Write one checkpoint. Raises SparringError if that fails; older ones stay intact."""
     buffer = io.BytesIO()
     torch.save({"format": FORMAT, "hash": content_hash(state), "state": state}, buffer)
     try:
@@ -49,18 +49,15 @@ def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
 
 
 def load_checkpoint(path: Path) -> dict[str, Any]:
-    """The state in one checkpoint, verified.
-
-    Raises DamagedCheckpointError for a file that is cut short, altered, something else, or that holds code.
-    """
+    """Read and verify the state in one checkpoint. Raises DamagedCheckpointError if it is not intact, or holds code."""
     if not path.is_file():
         raise SparringError(f"there is no checkpoint {path}")
     try:
         path.open("rb").close()
     except OSError as error:
-        raise SparringError(f"cannot read {path}: {error.strerror}") from None  # it may well be good
+        raise SparringError(f"cannot read {path}: {error.strerror}") from None  # it may be intact
     if not zipfile.is_zipfile(path):
-        raise DamagedCheckpointError(f"{path} is damaged, or no checkpoint at all, and is not read")
+        raise DamagedCheckpointError(f"{path} is damaged, or is not a checkpoint")
     try:
         check_tensor_archive(path, str(path))
         with warnings.catch_warnings():
@@ -68,14 +65,14 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
             content = torch.load(path, map_location="cpu", weights_only=True)
         check_tensors(content, path.stat().st_size, str(path))
     except pickle.UnpicklingError as error:
-        if "nsupported" in str(error):  # a global, a class or an operation that plain data do not have
+        if "nsupported" in str(error):  # a class, a function or an operation
             raise DamagedCheckpointError(
                 f"{path} is refused: it holds more than tensors and plain values, so loading it could run code"
             ) from None
         raise DamagedCheckpointError(f"{path} is damaged: it cannot be read") from None
     except SparringError as error:
         raise DamagedCheckpointError(error) from None
-    except Exception as error:  # a flipped bit can make the reader fail in any way
+    except Exception as error:  # a flipped bit can raise anything
         reason = str(error).splitlines()[0][:100] if str(error) else type(error).__name__
         raise DamagedCheckpointError(f"{path} is damaged: {reason}") from None
     if not isinstance(content, dict) or not {"format", "hash", "state"} <= content.keys():
@@ -103,7 +100,7 @@ def taking(path: Path) -> Iterator[None]:
 
 
 class CheckpointFolder:
-    """The checkpoints of one run, of which the last `keep` stay beside the best."""
+    """The checkpoints of one run. It keeps the newest `keep` and the best."""
 
     def __init__(self, folder: Path, keep: int = KEPT):
         self.folder, self.keep = folder, keep
@@ -112,7 +109,7 @@ class CheckpointFolder:
         return self.folder / f"step-{step:06d}.pt"
 
     def steps(self) -> list[int]:
-        """The steps that have a checkpoint, in order."""
+        """The steps with a checkpoint, in ascending order."""
         if not self.folder.is_dir():
             return []
         names = (re.fullmatch(r"step-(\d{6,})\.pt", path.name) for path in self.folder.iterdir() if path.is_file())
@@ -120,13 +117,13 @@ class CheckpointFolder:
         return sorted(step for step, name in found.items() if name == self.path(step).name)
 
     def save(self, step: int, state: dict[str, Any]) -> Path:
-        """Write the checkpoint of a step, then remove those that are neither among the last ones nor the best."""
+        """Write the checkpoint of a step, then prune."""
         save_checkpoint(self.path(step), state)
         self.prune()
         return self.path(step)
 
     def prune(self) -> None:
-        """Remove all but the last ones and the best."""
+        """Remove all but the newest and the best."""
         keep = {*self.steps()[-self.keep :], self.best_step()}
         for old in self.steps():
             if old not in keep:
@@ -137,7 +134,7 @@ class CheckpointFolder:
         return None if best is None else best["step"]
 
     def best(self) -> dict[str, Any] | None:
-        """The best measurement so far: its step, metric and value. None where best.json is missing or damaged."""
+        """The best measurement so far: its step, metric and value. None if best.json is missing or damaged."""
         try:
             best = read_json(self.folder / "best.json")
         except SparringError:
@@ -145,7 +142,7 @@ class CheckpointFolder:
         return best if isinstance(best, dict) and _is_measurement(best) else None
 
     def note_best(self, step: int, metric: str, value: float, lower_is_better: bool) -> bool:
-        """Remember a measurement if it is the best yet; its step's checkpoint is then kept."""
+        """Record a measurement if it is the best so far, so that its checkpoint is kept. Returns whether it is."""
         best = self.best()
         if best is not None and best["metric"] == metric and best["step"] != step:
             better = value < best["value"] if lower_is_better else value > best["value"]
@@ -155,10 +152,10 @@ class CheckpointFolder:
         return True
 
     def forget_after(self, step: int, measured: Iterable[Mapping[str, Any]] = ()) -> None:
-        """Remove what an interrupted run left beyond the step that it resumes from, -1 for all, and what is not kept.
+        """Remove checkpoints beyond the step that a run resumes from (-1: all of them), then prune.
 
-        measured: rows of metrics.jsonl, from which best.json is written anew where it is damaged, or of beyond the step; of
-        each step the one counts that `best_of` chooses.
+        measured: rows of metrics.jsonl, from which best.json is restored if it is damaged or is of a later step. `best_of`
+        chooses among the rows of a step.
         """
         for stale in self.steps():
             if stale > step:
@@ -173,14 +170,14 @@ class CheckpointFolder:
         self.prune()
 
     def last(self) -> int | None:
-        """The step of the newest checkpoint; None where there is none."""
+        """The step of the newest checkpoint, or None."""
         return max(self.steps(), default=None)
 
     def load(self, into: Callable[[dict[str, Any]], None], step: int | None, note: Callable[[str], None]) -> int | None:
-        """Give `into` the state of the newest good checkpoint and return its step; None where there are no checkpoints.
+        """Pass the state of the newest good checkpoint to `into`. Returns its step, or None if there are no checkpoints.
 
-        step: that one's instead. note: is told of damaged ones that are passed over. Raises SparringError where none is
-        good, and for the asked one where it is damaged, with the cure.
+        step: use the checkpoint of this step instead. note: takes a line for each damaged one that is skipped. Raises
+        SparringError, with the cure, if none is good or the chosen one is damaged.
         """
         if step is not None:
             try:
@@ -203,7 +200,7 @@ class CheckpointFolder:
         return None
 
     def _give(self, into: Callable[[dict[str, Any]], None], step: int) -> None:
-        """Raises DamagedCheckpointError for a file that is damaged, and for a state that `into` cannot take."""
+        """Raises DamagedCheckpointError for a damaged file and for a state that `into` cannot take."""
         path = self.path(step)
         found = load_checkpoint(path)
         if not isinstance(found.get("step"), int) or found["step"] != step:
@@ -212,7 +209,7 @@ class CheckpointFolder:
             into(found)
 
     def others(self, bad: int) -> str:
-        """What to do about a bad checkpoint: which good one there is instead."""
+        """The cure for a bad checkpoint: a good one to use instead."""
         for step in sorted(self.steps(), key=lambda step: (step < bad, step), reverse=True):
             if step == bad:
                 continue
@@ -226,12 +223,12 @@ class CheckpointFolder:
 
 
 def best_of(records: Iterable[Mapping[str, Any]]) -> Mapping[str, Any] | None:
-    """The measurement of an evaluation that decides which checkpoint is the best: the first that says what is better."""
+    """The measurement that decides which checkpoint is best: the first of a metric that can be better or worse."""
     return next((record for record in records if record.get("better")), None)
 
 
 def _is_measurement(values: Mapping[str, Any]) -> bool:
-    """Whether it has a step, a metric and a value that can be compared."""
+    """Whether it has a step, a metric and a finite value."""
     step, value = values.get("step"), values.get("value")
     if not isinstance(values.get("metric"), str) or type(step) is not int or step < 0:
         return False

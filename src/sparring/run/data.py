@@ -20,8 +20,8 @@ FROM_PYTHON = "python:"
 class RunData:
     """The images of a run.
 
-    `real` is what the discriminator sees with labels, `whole` the training set that it is part of, all of it labelled, to
-    measure against; other splits are loaded when a metric asks for one.
+    `real` are the labelled images that the discriminator sees, `whole` the fully labelled training set that they come from,
+    to measure against. Other splits are loaded when a metric needs one.
     """
 
     real: PackedImages
@@ -42,11 +42,11 @@ class RunData:
         return self._splits[split]
 
     def trained_on(self, images: PackedImages) -> bool:
-        """Whether these are the training images, or the set that they are part of: nothing that was held out."""
+        """Whether these are the training images, or the set that they are part of."""
         return images.fingerprint in {each.fingerprint for each in (self.real, self.whole) if each is not None}
 
     def held_out(self) -> PackedImages | None:
-        """The test split, None where there is none or where it is what the run was trained on."""
+        """The test split; None if there is none, or if the run was trained on it."""
         try:
             held = self.reference("test")
         except SparringError:
@@ -54,7 +54,7 @@ class RunData:
         return None if self.trained_on(held) else held
 
     def fingerprints(self, evaluation: Evaluation | None = None) -> dict[str, str]:
-        """Of the images that the run depends on, by name; those that it is measured against where they are others."""
+        """Fingerprints of all images that the run depends on, including other images that it is measured against."""
         sets = {"data": self.real, "negatives": self.negatives, "unlabelled": self.unlabelled}
         if evaluation is not None and not self.trained_on(reference := self.reference(evaluation.split)):
             sets["evaluation"] = reference
@@ -64,7 +64,7 @@ class RunData:
 def load_run_data(
     recipe: Recipe, note: Note, *, data: Any = None, negatives: Any = None, unlabelled: Any = None
 ) -> RunData:
-    """The recipe's images, or those given in the place of its sources. Raises SparringError where they do not fit it."""
+    """Load the recipe's images, or use those given instead. Raises SparringError if they do not fit the recipe."""
     real = load_data(recipe.data, note, data)
     real.check_no_class_is_empty()
     if recipe.data.num_classes is not None and real.num_classes not in (0, recipe.data.num_classes):
@@ -74,7 +74,7 @@ def load_run_data(
         )
     whole = rest = None
     if recipe.data.labelled is not None:
-        whole = real  # with its labels: measuring may know what training may not
+        whole = real  # measuring may use labels that training may not
         real, rest = keep_share_of_labels(whole, recipe.data.labelled, recipe.seed)
     others: dict[str, PackedImages | None] = {"negatives": None, "unlabelled": rest}
     for name, given in (("negatives", negatives), ("unlabelled", unlabelled)):
@@ -86,7 +86,7 @@ def load_run_data(
 
     def load_split(split: str) -> PackedImages:
         changes: dict[str, Any] = {"split": split}
-        if recipe.data.renumber and real.class_names:  # the training images' classes, whichever of them this split has
+        if recipe.data.renumber and real.class_names:  # the training images' classes, even if this split lacks some
             changes |= {"renumber": False, "classes": list(real.class_names)}
         return load_data(recipe.data.model_copy(update=changes), note, data)
 
@@ -99,7 +99,7 @@ HOW_READ = ("split", "size", "channels", "classes", "class_order", "renumber", "
 def load_data(images: Any, note: Note, given: Any = None, *, part: str = "data", **like: Any) -> PackedImages:
     """The images of one part of a recipe, from the source that it names or from `given`.
 
-    like: size and channels of the images that they are used with, for a part that names none.
+    like: options that replace the part's own, such as the size of the images that these are used with.
     """
     if given is None and images.source.startswith(FROM_PYTHON):
         raise SparringError(
@@ -112,5 +112,5 @@ def load_data(images: Any, note: Note, given: Any = None, *, part: str = "data",
 
 
 def python_sources(**given: Any) -> dict[str, str]:
-    """What stands in a recipe for images that come from Python, such as `python:ndarray`."""
+    """What a recipe records for images given in Python, such as `python:ndarray`."""
     return {name: f"{FROM_PYTHON}{type(images).__name__}" for name, images in given.items() if images is not None}

@@ -1,4 +1,4 @@
-"""The device that a user names, found usable before any work is done on it."""
+"""Checks that a device can be used before any work is done on it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from sparring.errors import SparringError
 
 
 def usable_device(device: torch.device | str) -> torch.device:
-    """The device of that name. Raises SparringError where it does not exist, or holds no memory."""
+    """The device of that name. Raises SparringError if it does not exist, or has no memory."""
     try:
         chosen = torch.device(device)
         if chosen.type == "meta":
@@ -16,7 +16,7 @@ def usable_device(device: torch.device | str) -> torch.device:
         torch.empty(0, device=chosen)
     except (RuntimeError, AssertionError, ImportError, AttributeError, ValueError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        if reason.startswith("Expected one of"):  # all that torch was ever ported to
+        if reason.startswith("Expected one of"):  # a list of every device that torch knows
             reason = "write cpu, cuda, cuda:1 or mps"
         raise SparringError(f"cannot use device '{device}': {reason}") from None
     return chosen

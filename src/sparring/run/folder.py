@@ -1,4 +1,4 @@
-"""A run's folder and what goes into it: the resolved recipe, and the data that it names."""
+"""A run's folder: how it is chosen and checked, and recipe.json, which says what the run was started with."""
 
 from __future__ import annotations
 
@@ -38,10 +38,10 @@ READING = (
 
 
 def load_trained_on(folder: Path, recipe: Recipe, note: Note, *, data: Any = None) -> RunData:
-    """The images of a run that has been trained, to look at it with.
+    """Load the images that a finished run was trained on.
 
-    Raises SparringError as `load_run_data`, and where their classes are in another order than its generator's: folders
-    whose names are whole numbers were sorted as text once.
+    Raises SparringError as `load_run_data` does, and if the classes are in another order than the generator's: earlier
+    versions sorted folders with whole numbers as names as text.
     """
     with cure_for_moved(folder, recipe):
         found = load_run_data(recipe, note, data=data)
@@ -59,7 +59,7 @@ def load_trained_on(folder: Path, recipe: Recipe, note: Note, *, data: Any = Non
 
 @contextmanager
 def cure_for_moved(folder: Path, recipe: BaseRecipe) -> Iterator[None]:
-    """Within, the error of a run whose images are not where they were says how to tell it their new place."""
+    """Within this context, an error about images that have moved says how to give the run their new place."""
     try:
         yield
     except MissingSourceError as error:
@@ -74,9 +74,9 @@ def cure_for_moved(folder: Path, recipe: BaseRecipe) -> Iterator[None]:
 
 
 def choose_folder(name: str, source: Any, out: str | Path | None, *, resume: bool) -> Path:
-    """The folder of a run of that name; with `resume` and without `out` that of the run in `source`. Creates nothing.
+    """The folder of a run: `out`, or the run in `source` if it is resumed, or runs/NAME. Creates nothing.
 
-    Raises SparringError for a file.
+    Raises SparringError if a file is in the way.
     """
     usual = Path(source) if resume and is_run(source) else Path("runs") / name.replace("/", "-")
     folder = usual if out is None else Path(out)
@@ -88,14 +88,14 @@ def choose_folder(name: str, source: Any, out: str | Path | None, *, resume: boo
 
 
 def is_run(source: Any) -> bool:
-    """Whether a recipe is given as the folder of a run."""
+    """Whether a recipe's source is the folder of a run."""
     return isinstance(source, str | os.PathLike) and os.path.isfile(Path(source) / "recipe.json")
 
 
 def check_folder(folder: Path, *, resume: bool, verb: str, note: Note) -> None:
-    """Raise SparringError for a run's folder that holds a run, without `resume`, and for one that holds something else.
+    """Raise SparringError if the folder holds a run that is not to be resumed, or holds anything else.
 
-    verb: the command that continues such a run.
+    verb: the command that resumes such a run.
     """
     with one_line_for_disk_errors(ANOTHER_FOLDER):
         others = [path for path in folder.iterdir() if path.name != FILE and not path.name.endswith(UNFINISHED)]
@@ -110,14 +110,14 @@ def check_folder(folder: Path, *, resume: bool, verb: str, note: Note) -> None:
 
 
 def how_to_resume(verb: str, folder: Path) -> str:
-    """The cure for a run that did not end, by the verb that continues it; for messages."""
+    """How to continue an unfinished run, for messages. verb: the command that does."""
     return f"continue it with --resume (`sparring {verb} {shlex.quote(str(folder))} --resume`)"
 
 
 def resolved(recipe: R, folder: Path) -> R:
-    """The recipe with what depends on the machine written out, so that a resumed run has the same bits.
+    """The recipe with everything that depends on the machine written out, so that a resumed run has the same bits.
 
-    A run that goes on keeps its name and what is not said again. Raises SparringError where it has another recipe.
+    A resumed run keeps its name and the options that are not given again. Raises SparringError if its recipe differs.
     """
     before = _recipe_before(folder, recipe)
     if before is None:
@@ -136,7 +136,7 @@ def resolved(recipe: R, folder: Path) -> R:
 
 
 def _recipe_before(folder: Path, recipe: R) -> R | None:
-    """The recipe that a folder's run was started with; None for a new run. recipe: what it would go on with."""
+    """The recipe that the folder's run was started with; None for a new run. recipe: the one to continue with."""
     if not (folder / "recipe.json").is_file():
         return None
     try:
@@ -147,9 +147,9 @@ def _recipe_before(folder: Path, recipe: R) -> R | None:
 
 
 def _check_same_recipe(folder: Path, before: R, recipe: R) -> None:
-    """Raise SparringError where a run would go on with another recipe than it was started with, with the differences.
+    """Raise SparringError, with the differences, if a run would be resumed with another recipe.
 
-    Only `steps` may grow. Images may be read from elsewhere, since `started_on` sees whether they are the same.
+    Only `steps` may grow. Images may have moved: `started_on` checks that they are the same.
     """
     known = read_facts(folder).get("fingerprints", {})
     changed = differences(before, recipe)
@@ -170,7 +170,7 @@ def _check_same_recipe(folder: Path, before: R, recipe: R) -> None:
 
 
 def _with_unsaid(before: Any, now: Any) -> Any:
-    """A source of images that has moved, with the options that it does not repeat; how to read them only if from files."""
+    """A source with the options that are not given again, except, for images now from Python, how to read files."""
     if before is None or now is None:
         return now
     same, python = now.source == before.source, str(now.source).startswith(FROM_PYTHON)
@@ -183,9 +183,9 @@ def _with_unsaid(before: Any, now: Any) -> Any:
 
 
 def started_on(folder: Path, recipe: BaseRecipe, fingerprints: Mapping[str, str], note: Note) -> dict[str, Any]:
-    """What recipe.json says so far, after a note for each source of images that is another than it says.
+    """The facts in recipe.json so far. Notes each source of images that has moved.
 
-    fingerprints: of the images that the run goes on with. Raises SparringError where they are others than it was started on.
+    fingerprints: of the images to continue with. Raises SparringError if the run was started on others.
     """
     started = read_facts(folder)
     for name, fingerprint in started.get("fingerprints", {}).items():
@@ -201,9 +201,9 @@ def started_on(folder: Path, recipe: BaseRecipe, fingerprints: Mapping[str, str]
 def write_facts(
     folder: Path, recipe: Any, fingerprints: Mapping[str, str], command: str | None, **more: Any
 ) -> dict[str, Any]:
-    """recipe.json: the resolved recipe, with the versions, commit and command that the run was started with.
+    """Write recipe.json: the resolved recipe, and the versions, commit and command that the run was started with.
 
-    fingerprints: of its images. more: further entries; one that is None stays as it is.
+    fingerprints: of its images. more: further entries; None keeps the present value.
     """
     path = folder / "recipe.json"
     started = read_facts(folder)
@@ -222,7 +222,7 @@ def write_facts(
 
 
 def read_facts(folder: Path) -> dict[str, Any]:
-    """What recipe.json holds; empty where there is none."""
+    """The facts in recipe.json; empty if there is none."""
     path = folder / "recipe.json"
     if not path.is_file():
         return {}

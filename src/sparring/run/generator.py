@@ -1,4 +1,4 @@
-"""From a generator to pictures: in training, in evaluation, and from a lone generator file."""
+"""Images from generators: in training, in evaluation, and from a saved generator."""
 
 from __future__ import annotations
 
@@ -33,18 +33,18 @@ from sparring.version import __version__
 
 WEIGHTS, DESCRIPTION = "generator.safetensors", "generator.json"
 METADATA = "sparring"  # the key of the description in the weights' file
-BATCH_STATISTICS_ROWS = 100  # of the papers that sample with batch statistics; also a block of what is measured
-ROWS = 50  # images that sampling makes at a time, always as many, because the last bit of a sum may depend on it
+BATCH_STATISTICS_ROWS = 100  # as in the papers that sample with batch statistics; also the block size of measurements
+ROWS = 50  # images per batch in sampling; fixed, since the last bit of a sum may depend on it
 
 
 @torch.no_grad()
 def generate_uint8(
     generator: nn.Module, latents: Tensor, labels: Tensor | None, batch_size: int = 250, *, key: tuple[int, ...] = ()
 ) -> Tensor:
-    """Images uint8 [N, C, H, W] on the CPU. The generator is as it was afterwards, and so are the global generators.
+    """Generate images uint8 [N, C, H, W], on the CPU. The generator and the global random generators are left unchanged.
 
-    Batch normalisation uses its running statistics, or those of fixed batches of 100 where the network says
-    `batch_statistics`. key: seeds what the network draws itself.
+    Batch normalisation uses its running statistics, or those of batches of 100 if the network sets `batch_statistics`.
+    key: seeds the random numbers that the network draws itself.
     """
     if len(latents) == 0:
         raise SparringError("asked for 0 images: n is at least 1")
@@ -71,17 +71,17 @@ def sampler_of(
     *,
     turns: Tensor | None = None,
 ) -> Callable[[int, int], Tensor]:
-    """`generate(start, count)` for measurements: sample i depends on the seed, i and `turns` alone.
+    """Make `generate(start, count)` for measurements: sample i depends only on the seed, i and `turns`.
 
-    turns: labels [P] that are taken in turn, over and over (see `data.classes.class_turns`); None: every class in turn.
+    turns: labels [P], used cyclically (see `data.classes.class_turns`); None: the classes in order.
 
-    Samples are made in whole blocks of 100, which start at multiples of 100 whatever is asked for, and each block seeds what
-    the generator draws by itself: so batch statistics and noise layers see the same neighbours at any batch size and rank.
+    Samples are made in blocks of 100 that start at multiples of 100, and each block seeds what the generator draws itself.
+    So batch statistics and noise layers see the same neighbours for any batch size and rank.
     """
     block = BATCH_STATISTICS_ROWS
     dtype = next(generator.parameters()).dtype
     turns = torch.arange(num_classes) if turns is None else turns
-    unfinished: dict[int, Tensor] = {}  # by the index that comes next: the block that it lies in
+    unfinished: dict[int, Tensor] = {}  # the block of the next sample, by that sample's index
 
     def make(first: int) -> Tensor:
         latents = torch.stack([_latent(latent_size, seed, i) for i in range(first, first + block)]).to(device, dtype)
@@ -90,7 +90,7 @@ def sampler_of(
 
     def generate(start: int, count: int) -> Tensor:
         stop, begun = start + count, unfinished.pop(start, None)
-        unfinished.clear()  # the generator may have learnt meanwhile: only the very next samples come from the same block
+        unfinished.clear()  # the generator may have changed: only the very next samples may share a block
         firsts = range(start - start % block, stop, block)
         parts = [make(first) if begun is None or i else begun for i, first in enumerate(firsts)]
         if stop % block:
@@ -101,14 +101,14 @@ def sampler_of(
 
 
 def _whole_batches(generator: nn.Module, count: int, rows: int) -> int:
-    """How many samples are made so that `count` come from full batches."""
+    """`count`, rounded up to full batches."""
     if getattr(generator, "batch_statistics", False):
         rows = BATCH_STATISTICS_ROWS
     return -(-count // rows) * rows
 
 
 def takes_labels(generator: nn.Module, num_classes: int) -> bool:
-    """Whether labels change what the generator makes: it says so by `conditioning`, or is made with `num_classes`."""
+    """Whether the generator uses labels: its `conditioning` is not "none" or, without that, it takes `num_classes`."""
     if not num_classes:
         return False
     conditioning = getattr(generator, "conditioning", None)
@@ -123,10 +123,7 @@ def _latent(latent_size: int, seed: int, index: int) -> Tensor:
 
 @dataclass(frozen=True)
 class SavedGenerator:
-    """A trained generator from its file: all that sampling needs, no data, no training code.
-
-    Made by `sparring.load`; `description` is what stands in generator.json.
-    """
+    """A trained generator with all that sampling needs. `sparring.load` makes it; `description` is generator.json."""
 
     module: nn.Module
     description: dict[str, Any] = field(repr=False)
@@ -146,9 +143,9 @@ class SavedGenerator:
     def sample(self, n: int = 64, *, labels: Any = None, seed: int = 0) -> Tensor:
         """n images uint8 [N, C, H, W]; the first m of them are the same for any n >= m.
 
-        labels: a class for all, or a list of n; None: the classes in turn, where there are any. A class is a name or a
-            number; what equals a name is that class, also an int, else it is a position. A tensor or array of integers
-            holds positions.
+        labels: one class for all, or a list of n; None: the classes in turn, if there are any. A label that equals a
+            class's name is that class, also as an int; any other number is a position. Integer tensors and arrays hold
+            positions.
         """
         if not isinstance(n, int) or isinstance(n, bool) or n < 1:
             raise SparringError(f"n is a whole number from 1, got {n!r}")
@@ -185,7 +182,7 @@ class SavedGenerator:
 
     def _class_number(self, label: Any) -> int:
         is_data = "int" in str(getattr(label, "dtype", "")) and getattr(label, "ndim", None) == 0
-        if is_data:  # of a tensor or an array of integers: a position; an array of texts holds names
+        if is_data:  # from an integer tensor or array: a position
             return class_number(int(label), (), self.num_classes, "the generator")
         if isinstance(label, bool) or not isinstance(label, str | int):
             raise SparringError(f"a label is a class by name or number, got {label!r}")
@@ -193,7 +190,7 @@ class SavedGenerator:
 
 
 def save_generator(folder: Path, generator: nn.Module, description: dict[str, Any]) -> None:
-    """Write generator.safetensors, which holds its own description, and the same beside it as generator.json."""
+    """Write generator.safetensors, with the description inside, and generator.json beside it."""
     tensors = {name: own_copy(value) for name, value in generator.state_dict().items()}
     description = description | {"version": __version__, "content_hash": content_hash(tensors)}
     weights = save_safetensors(tensors, metadata={METADATA: json.dumps(description)})
@@ -204,14 +201,14 @@ def save_generator(folder: Path, generator: nn.Module, description: dict[str, An
 def load_generator(
     path: str | Path | os.PathLike[str], device: torch.device | str = "cpu", *, allow_code: bool = False
 ) -> SavedGenerator:
-    """A generator from a run's folder, or from a lone generator.safetensors wherever that was copied to.
+    """Load a generator from a run's folder, or from a generator.safetensors on its own.
 
-    allow_code: whether it may be of a class that does not ship, which is imported then (see docs/trust.md).
-    Raises SparringError where the file is missing, damaged or something else, and for a device that cannot be used.
+    allow_code: whether to import a class that does not ship with sparring (see docs/trust.md).
+    Raises SparringError if the file is missing, damaged or not a generator, or the device cannot be used.
     """
     trust = opened(path, allow_code=allow_code)
     path, device = Path(path), usable_device(device)
-    if not os.path.exists(path):  # also where the name is too long to be one
+    if not os.path.exists(path):  # also False for a name that is too long
         raise SparringError(f"there is no run or generator file '{path}': give a run's folder, such as runs/quickstart")
     weights = path / WEIGHTS if path.is_dir() else path.with_suffix(".safetensors") if path.suffix == ".json" else path
     if not weights.is_file():
@@ -219,16 +216,16 @@ def load_generator(
     if weights.suffix != ".safetensors":
         raise SparringError(f"'{path}' is not a generator: give a run's folder, or a generator.safetensors")
     try:
-        with weights.open("rb"):  # safe_open says of a file that may not be read that there is none
+        with weights.open("rb"):  # safe_open reports an unreadable file as missing
             pass
     except OSError as error:
         raise SparringError(f"cannot read {weights}: {error.strerror}") from None
     try:
         with safe_open(weights, framework="pt") as file:
             description = parse_json((file.metadata() or {})[METADATA], "its description", nodes=DESCRIPTION_NODES)
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - it is no dict
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
         if content_hash(tensors) != description["content_hash"]:
-            raise ValueError("its weights do not have the hash that they were written with")
+            raise ValueError("its weights do not match their hash")
         _check_description(description)
     except (SafetensorError, OSError, ValueError, TypeError) as error:
         raise SparringError(f"{weights} is damaged: {error}") from None
@@ -242,7 +239,7 @@ def load_generator(
 
 
 def _check_description(description: dict[str, Any]) -> None:
-    """Raise ValueError unless a description is what `save_generator` wrote: types, and numbers that networks have."""
+    """Raise ValueError unless the types and numbers of a description are valid."""
     network, names = description["network"], description["class_names"]
     counts = {
         "latent_size": (1, LATENT),
@@ -253,7 +250,7 @@ def _check_description(description: dict[str, Any]) -> None:
     given, needed = description["given"], ("latent_size", "num_classes")
     fits = isinstance(network, dict) and isinstance(network["kind"], str) and isinstance(network["options"], dict)
     if not (fits and isinstance(given, dict)):
-        raise ValueError("network is a mapping of kind and options, given one of what it was built with")
+        raise ValueError("network is a mapping of kind and options, given a mapping of arguments")
     for where in (description, given):
         for key, (least, most) in counts.items():
             value = where.get(key, None if key in needed and where is description else least)
@@ -261,11 +258,11 @@ def _check_description(description: dict[str, Any]) -> None:
                 raise ValueError(f"{key} is a whole number from {least} to {most:,}, got {value!r:.60}")
     named = isinstance(names, list) and all(isinstance(name, str) for name in names)
     if not named or len(names) not in (0, description["num_classes"]):
-        raise ValueError("class_names are num_classes names, or none")
+        raise ValueError("class_names is a list of num_classes names, or empty")
 
 
 def _check_claims(generator_class: type, given: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> None:
-    """Raise RuntimeError where a network of ours would have other tensors than the file, before any memory is taken."""
+    """Raise RuntimeError, before memory is allocated, if a shipped network would have other tensors than the file."""
     if not generator_class.__module__.startswith("sparring."):
         return
     with torch.device("meta"):

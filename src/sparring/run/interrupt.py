@@ -1,4 +1,4 @@
-"""Ctrl-C that waits for the end of the step, so that a run can be saved."""
+"""Delays Ctrl-C until the step has ended, so that the run can be saved."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from typing import Any, NoReturn
 
 
 class Interrupts:
-    """Within the block a first SIGINT or SIGTERM is noted; a second one of its kind does what it always does.
+    """Within this context, the first SIGINT or SIGTERM is recorded; the second of its kind acts as usual.
 
-    They count apart because torchrun passes Ctrl-C on to ranks that the terminal has already told, as SIGTERM.
+    The two are counted separately: after Ctrl-C, ranks get SIGINT from the terminal and SIGTERM from torchrun.
     """
 
     def __init__(self) -> None:
@@ -39,7 +39,7 @@ class Interrupts:
         signal.signal(number, self._before[signal.Signals(number)])
 
     def leave(self, message: str, note: Callable[[str], None]) -> NoReturn:
-        """Raise what the signal would have raised: KeyboardInterrupt with the message, or SystemExit after SIGTERM."""
+        """Raise KeyboardInterrupt with the message, or SystemExit after SIGTERM."""
         note(message)
         if self.signal is signal.SIGTERM:
             raise SystemExit(128 + signal.SIGTERM)

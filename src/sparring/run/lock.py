@@ -1,10 +1,10 @@
-"""One writer at a time: a lock on a folder, held from before the first look at it until the work ends.
+"""Allows one writer at a time: a lock on a folder, taken before the folder is first looked at and held until the end.
 
-The lock is the operating system's (`flock`; `LockFile` on Windows) on a hidden file in the folder. It ends with its process,
-however that ends, so that no lock outlives a `kill -9` or a power cut. The file stays in a folder that holds work: it says
-nothing, and removing a file that another process may be about to lock is how two processes come to hold two locks.
+The operating system locks a hidden file in the folder (`flock`; `LockFile` on Windows) and unlocks it when the process
+ends, even by `kill -9`. The file, which is empty, stays in a folder that holds work: if it were removed while another
+process is about to lock it, two processes could each hold a lock.
 
-Verbs that only read take no lock, so that a run can be measured while it goes on.
+Commands that only read take no lock, so a run can be measured while it trains.
 """
 
 from __future__ import annotations
@@ -22,21 +22,21 @@ from sparring.errors import SparringError
 from sparring.files import ANOTHER_FOLDER, check_writable, missing_folders, one_line_for_disk_errors, remove_empty
 
 FILE = ".lock"
-WITHOUT = "SPARRING_LOCK"  # set to 0: for file systems that have no locks
-TRIES = 50  # at a folder that another process is removing, a failed start of its own
-_held: list[tuple[Path, os.stat_result]] = []  # this process's locks: the file of each, as it was when it was locked
+WITHOUT = "SPARRING_LOCK"  # 0: take no lock, for file systems without them
+TRIES = 50  # while another process, whose start failed, removes the folder
+_held: list[tuple[Path, os.stat_result]] = []  # this process's locks: the file of each, and its state when locked
 
 
 @contextmanager
 def only_writer(folder: Path, *, work: str, cure: str = ANOTHER_FOLDER, name: str = FILE) -> Iterator[None]:
-    """Hold the lock of a folder, which is made if there is none.
+    """Hold the lock of a folder, which is created if necessary.
 
-    work: the file that the folder has once it holds any work, such as recipe.json. A folder made here that has none in the
-        end is removed again. cure: what else to do, for the messages. name: the lock's file; another one where the lock is
-        for the file `work` alone.
+    work: the file that shows that the folder holds work, such as recipe.json. If it is missing at the end, a folder created
+        here is removed. cure: what else the user can do, for messages. name: the lock's file, if not the folder's but only
+        the file `work` is locked.
 
-    Raises SparringError where another process, or this one, holds it, where the folder cannot be written to, and where its
-    file system has no locks.
+    Raises SparringError if this or another process holds the lock, if the folder cannot be written to, or if its file system
+    has no locks.
     """
     path = folder / name
     made = missing_folders(folder)
@@ -52,14 +52,14 @@ def only_writer(folder: Path, *, work: str, cure: str = ANOTHER_FOLDER, name: st
     finally:
         _held.remove(held)
         if not (folder / work).is_file() and _is_still(*held):
-            path.unlink()  # while it is held: whoever has opened it sees that it is gone
+            path.unlink()  # while locked, so that whoever has opened it notices
             remove_empty(made)
         if lock is not None:
             lock.release()
 
 
 def check_still_here(path: Path) -> None:
-    """Raise SparringError if a locked folder around `path` was moved or removed: by now it may be another run's."""
+    """Raise SparringError if a locked folder around `path` was moved or removed: the path may be another run's now."""
     for locked, before in _held:
         around = locked.parent in (path.absolute(), *path.absolute().parents)
         if around and not _is_still(locked, before):
@@ -79,7 +79,7 @@ def _locked(path: Path, what: Path, cure: str) -> FileLock | None:
                 path.touch()
                 return None
             with warnings.catch_warnings(), one_line_for_disk_errors(cure):
-                warnings.filterwarnings("error", message="flock not supported")  # no lock file that outlives a kill -9
+                warnings.filterwarnings("error", message="flock not supported")  # its fallback would outlive a kill -9
                 lock.acquire()
             return lock
         except Timeout:
@@ -94,7 +94,7 @@ def _locked(path: Path, what: Path, cure: str) -> FileLock | None:
                 path.unlink(missing_ok=True)
             raise SparringError(
                 f"{what} cannot be locked ({reason}), so two runs could mix their files there: {cure}, or set "
-                f"{WITHOUT}=0 and see to it that nothing else writes there"
+                f"{WITHOUT}=0 and make sure that nothing else writes there"
             ) from None
     raise AssertionError("the last try raises")
 

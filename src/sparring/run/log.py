@@ -1,4 +1,4 @@
-"""What a run writes while it trains: JSON lines always, other trackers beside them."""
+"""What a run logs while it trains: always JSON lines, and any other trackers."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from sparring.files import TIME_FIELDS, read_rows, write_atomically
 
 
 class Stopwatch:
-    """How long a run has been at work, over all of its sessions, and how quick its steps are. A clock set back stops it."""
+    """The time that a run has taken over all its sessions, and its step rate. Stands still if the clock is set back."""
 
     def __init__(self, rows: Sequence[Mapping[str, Any]], step: int):
-        """rows: of the log so far. step: from which this session goes on."""
+        """rows: of the log so far. step: where this session begins."""
         before = rows[-1].get("seconds") if rows else None
         self._total = float(before) if isinstance(before, int | float) else 0.0
         self._training = 0.0  # of this session
@@ -33,13 +33,13 @@ class Stopwatch:
 
     @contextmanager
     def aside(self) -> Iterator[None]:
-        """Around work that is not a training step, and does not count in their rate."""
+        """Around work that is not training and does not count in the step rate."""
         self._look()
         yield
         self._look(training=False)
 
     def times(self, step: int) -> dict[str, float]:
-        """The `TIME_FIELDS` at a step; the rate is that since the last call."""
+        """The `TIME_FIELDS` at a step. The rate is since the last call."""
         self._look()
         steps, seconds = step - self._since[0], self._training - self._since[1]
         self._since = (step, self._training)
@@ -48,7 +48,7 @@ class Stopwatch:
 
 
 class Tracker(Protocol):
-    """Where numbers and pictures go. Implement these four to send a run anywhere else."""
+    """Receives a run's numbers and pictures. Implement these four methods to send them anywhere."""
 
     def config(self, recipe: Mapping[str, Any]) -> None:
         """The resolved recipe, once."""
@@ -64,12 +64,12 @@ class Tracker(Protocol):
 
 
 class JsonLines:
-    """One JSON object per line, flushed as it is written. Lines beyond a step are dropped when a run resumes there."""
+    """One JSON object per line, flushed at once. When a run resumes at a step, later lines are dropped."""
 
     def __init__(
         self, path: Path, *, after: int | None = None, keep: Callable[[Mapping[str, Any]], bool] = lambda row: True
     ):
-        """after: of what is there, keep the rows up to this step that `keep` agrees to; None: start empty."""
+        """after: keep existing rows up to this step, if `keep` returns true for them; None: start empty."""
         self.path = path
         rows = [] if after is None else [row for row in read_rows(path) if row["step"] <= after and keep(row)]
         write_atomically(path, "".join(map(_line, rows)))
@@ -87,7 +87,7 @@ def _line(row: Mapping[str, Any]) -> str:
 
 
 class TensorBoard:
-    """The tracker for TensorBoard, in the run's folder; needs the extra `tensorboard`."""
+    """Writes for TensorBoard, into the run's folder. Needs the extra `tensorboard`."""
 
     def __init__(self, folder: Path, *, after: int | None = None):
         try:

@@ -1,6 +1,6 @@
-"""The loop of every run: steps, rows of the log, checkpoints, interrupts, and going on from where a run stopped.
+"""The loop of every run: steps, log, checkpoints, interrupts and resuming.
 
-What is trained is a `Job`, a GAN or a classifier. Nothing here knows which.
+It trains a `Job`, which is a GAN or a classifier; nothing here depends on which.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ from sparring.run.runtime import Runtime
 
 
 class Job(Protocol):
-    """What a run trains. The main rank alone is asked for `save`, `write_report` and `finish`, all ranks for the rest."""
+    """What a run trains. `save`, `write_report` and `finish` are called on the main rank only, the rest on all ranks."""
 
-    recipe: Any  # with steps, log_every, checkpoint_every, keep_checkpoints and to_dict()
-    ends_run: bool  # whether the run is complete with the last step
+    recipe: Any  # has steps, log_every, checkpoint_every, keep_checkpoints and to_dict()
+    ends_run: bool  # whether the run is complete after the last step
     cure: str  # how to continue the run, for messages
 
     @property
@@ -34,63 +34,63 @@ class Job(Protocol):
 
     @property
     def report_every(self) -> int | None:
-        """Steps between two reports; None: there is one only if the loop ends early."""
+        """Steps between reports; None: a report only if the loop ends early."""
 
     def train_step(self) -> None: ...
 
     def counters(self) -> dict[str, int]:
-        """What a row of the log begins with: `step`, and what else has been counted."""
+        """The first fields of a row of the log: `step` and other counts."""
 
     def means(self, *, regular: bool) -> dict[str, float]:
-        """Of the values since the last regular tick, which a regular one forgets. Raises NonFiniteLossError."""
+        """Means since the last regular tick; a regular tick resets them. Raises NonFiniteLossError."""
 
     def check_finite(self) -> None:
-        """Raise NonFiniteLossError where what would be saved is worth nothing."""
+        """Raise NonFiniteLossError if training has failed, so that nothing should be saved."""
 
     def state_dict(self) -> dict[str, Any]: ...
 
     def load_state_dict(self, state: dict[str, Any]) -> None: ...
 
     def marks(self, progress: Progress) -> Iterable[Callable[[], None]]:
-        """What is due before the first step and after each one, such as pictures and measurements."""
+        """Work due now: before the first step, and after each one. Pictures and measurements, for example."""
 
     def save(self) -> None:
-        """Write what lies beside a checkpoint."""
+        """Write the files that accompany a checkpoint."""
 
     def write_report(self, ended: str | None = None) -> None:
-        """ended: why the run is over before its last step; None while it goes on."""
+        """ended: why the run ended before its last step; None while it is running."""
 
     def finish(self) -> None:
-        """The last step is done and saved."""
+        """Called when the last step is done and saved."""
 
 
 class Loop:
-    """One process's part in training one job, in one folder: `load`, `open`, then `go`."""
+    """Trains one job in one folder, on one rank: call `load`, `open`, then `go`."""
 
     def __init__(self, job: Job, folder: Path, runtime: Runtime, trackers: Sequence[Tracker], note: Note):
         self.job, self.folder, self.runtime, self.note = job, folder, runtime, note
         self.trackers = list(trackers)
         self.checkpoints = CheckpointFolder(folder / "checkpoints", job.recipe.keep_checkpoints)
-        self.rows: list[dict[str, Any]] = []  # of the log when this session began
+        self.rows: list[dict[str, Any]] = []  # the log when this session began
         self.files: list[Any] = []  # to close in the end
         self.on_row: Callable[[dict[str, Any]], None] = lambda row: (
             None
         )  # called with each row of the log, without times
 
     def load(self, resume_from: int | None) -> int | None:
-        """Give the job the newest good checkpoint, or that of a step. Returns its step; None where there is none."""
+        """Load the newest good checkpoint, or that of a step, into the job. Returns its step, or None."""
         step = self.checkpoints.load(self.job.load_state_dict, resume_from, self.note)
         if step is not None:
             self.note(f"resuming {self.folder} at step {step} of {self.job.recipe.steps}")
         return step
 
     def open(self, step: int | None, *, tensorboard: bool = False) -> None:
-        """On the main rank: remove what an interrupted run left beyond the step, and open the log."""
+        """On the main rank: remove what an interrupted run left after the step, and open the log."""
         remove_unfinished(self.folder)
         self.checkpoints.forget_after(-1 if step is None else step, read_rows(self.folder / "metrics.jsonl"))
         every, last = self.job.recipe.log_every, self.job.recipe.steps
         path = self.folder / "log.jsonl"
-        # not a shorter run's end
+        # drop the extra row that a shorter run wrote at its last step
         self.log = JsonLines(path, after=step, keep=lambda row: row["step"] % every == 0 or row["step"] == last)
         self.files.append(self.log)
         self.rows = read_rows(path)
@@ -100,7 +100,7 @@ class Loop:
             tracker.config(self.job.recipe.to_dict())
 
     def go(self, make_progress: Callable[[int, int], Progress]) -> None:
-        """Train to the last step, or until the first interrupt."""
+        """Train to the last step or the first interrupt."""
         job, steps = self.job, self.job.recipe.steps
         self._watch = Stopwatch(self.rows, job.step)
         with self._closing(), Interrupts() as interrupts, make_progress(job.step, steps) as progress:
@@ -145,7 +145,7 @@ class Loop:
     def _tick(self) -> dict[str, float]:
         """Log the means since the last tick.
 
-        Steps after the last regular tick are logged when the run ends, and stay with the job in case the run grows.
+        At the end of a run, an extra tick logs the steps after the last regular one; the job keeps them if the run grows.
         """
         job = self.job
         values = job.means(regular=job.step % job.recipe.log_every == 0)
@@ -158,19 +158,19 @@ class Loop:
         return values
 
     def save(self) -> None:
-        """Save all of the run, after it has been found finite."""
+        """Save the run, after checking that it is finite."""
         self.job.check_finite()
         self.on_main(self.write_checkpoint)
 
     def write_checkpoint(self) -> None:
-        """On the main rank: a checkpoint of this step, unless it has one."""
+        """On the main rank: write a checkpoint of this step, unless there is one."""
         step = self.job.step
         if step not in self.checkpoints.steps():
-            self.job.save()  # before the checkpoint: a run that is resumed there has it
+            self.job.save()  # first, so that a run resumed from the checkpoint has it
             self.checkpoints.save(step, self.job.state_dict())
 
     def on_main(self, work: Callable[[], None]) -> None:
-        """Let the main rank alone do what may take long; the others wait for it, and stop if it fails."""
+        """Do long work on the main rank; the others wait, and stop if it fails."""
         with self.runtime.together():
             if self.runtime.is_main:
                 check_still_here(self.folder)
@@ -184,13 +184,13 @@ class Loop:
             job, stopped = self.job, isinstance(error, KeyboardInterrupt | SystemExit)
             complete = job.ends_run and job.step >= job.recipe.steps and stopped
             if self.runtime.is_main and not complete:
-                with suppress(OSError, SparringError):  # `error` is what people should read
+                with suppress(OSError, SparringError):  # `error` matters more
                     check_still_here(self.folder)
                     job.write_report(_why(error, job.step))
             raise
         finally:
             if self.runtime.is_main:
-                with suppress(OSError):  # a full disk has been reported already
+                with suppress(OSError):  # a full disk, which has been reported
                     for file in self.files:
                         file.close()
                 for tracker in self.trackers:
@@ -198,7 +198,7 @@ class Loop:
 
 
 def _why(error: BaseException, step: int) -> str:
-    """Why a run ended early, for its report."""
+    """Why the run ended early, for its report."""
     if isinstance(error, KeyboardInterrupt | SystemExit):
         return f"interrupted at step {step}; continue it with --resume"
     return str(error) if isinstance(error, SparringError) else f"{type(error).__name__} at step {step}"

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def make_optimizer(network: nn.Module, recipe: Optimizer) -> torch.optim.Optimizer:
-    """The recipe's optimiser over all parameters of a network, fused into one kernel where torch offers that."""
+    """Make the recipe's optimiser for all parameters of a network, with torch's fused kernel if there is one."""
     parameters: list[Tensor] = list(network.parameters())
     common: dict[str, Any] = {"lr": 0.0, "weight_decay": recipe.weight_decay}  # the rate is set before each step
     if recipe.kind in ("adam", "adamw"):
@@ -25,8 +25,8 @@ def make_optimizer(network: nn.Module, recipe: Optimizer) -> torch.optim.Optimiz
 
 
 def _keys_of(optimizer: torch.optim.Optimizer) -> set[str]:
-    """What this kind of optimiser keeps for a parameter."""
-    if isinstance(optimizer, torch.optim.Adam):  # and AdamW, which is one
+    """The keys of this optimiser's state of one parameter."""
+    if isinstance(optimizer, torch.optim.Adam):  # AdamW is a subclass
         return {"step", "exp_avg", "exp_avg_sq"}
     momentum = {"momentum_buffer"} if optimizer.param_groups[0]["momentum"] else set()
     return momentum | ({"step", "square_avg"} if isinstance(optimizer, torch.optim.RMSprop) else set())
@@ -38,16 +38,16 @@ def set_learning_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
 
 
 def state_by_name(optimizer: torch.optim.Optimizer, network: nn.Module) -> dict[str, dict[str, Any]]:
-    """The optimiser's state, such as Adam's moments, by the name of the parameter that it belongs to."""
+    """The optimiser's state, such as Adam's moments, by parameter name."""
     return {name: dict(optimizer.state[p]) for name, p in network.named_parameters() if p in optimizer.state}
 
 
 def load_state_by_name(
     optimizer: torch.optim.Optimizer, network: nn.Module, state: dict[str, dict[str, Any]]
 ) -> list[str]:
-    """Give the optimiser the state of each parameter that the network has under its old name and shape.
+    """Load the state of each parameter whose name and shape the network still has.
 
-    Returns the names whose state found no place, which is all of them where another kind of optimiser kept it.
+    Returns the names whose state was not used: all of them if another kind of optimiser saved it.
     """
     wanted = _keys_of(optimizer)
     parameters = dict(network.named_parameters())
@@ -63,13 +63,13 @@ def load_state_by_name(
 
 
 def _fits(key: str, value: Any, parameter: Tensor) -> bool:
-    """Whether it is what an optimiser keeps under that key: real numbers of the parameter's shape, or its count of steps."""
+    """Whether a value of the state fits: floats of the parameter's shape, or a scalar count of steps."""
     shape = torch.Size() if key == "step" else parameter.shape
     return isinstance(value, Tensor) and value.is_floating_point() and value.shape == shape
 
 
 def _placed(value: Tensor, parameter: Tensor, fused: bool) -> Tensor:
-    """A copy on the parameter's device, laid out in memory as the parameter is; counters stay on the CPU unless fused."""
+    """A copy on the parameter's device and in its memory format; counters stay on the CPU unless fused."""
     if not value.ndim:
         return value.to(parameter.device if fused else "cpu", copy=True)
     return torch.empty_like(parameter, dtype=value.dtype).copy_(value)

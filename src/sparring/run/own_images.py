@@ -1,4 +1,4 @@
-"""A recipe on other images than it was written for: without classes, or of another size."""
+"""Fits a recipe to images that it was not written for: without classes, or of another size."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from sparring.recipe.gan import CONDITIONINGS, Recipe
 
 
 def fitted_to(recipe: Recipe, real: PackedImages, typed: Iterable[str], note: Note) -> Recipe:
-    """The recipe for these images: images without classes train an unconditional GAN, which a note says.
+    """The recipe for these images. Images without classes train an unconditional GAN, with a note.
 
-    typed: the keys of the user's overrides; a conditioning that was asked for so is left to be refused. Raises SparringError
-    where a term of the objective needs classes, with the cure.
+    typed: the keys of the user's overrides; a conditioning among them stays, and is refused later. Raises SparringError,
+    with the cure, if a term of the objective needs classes.
     """
     typed = set(typed)
     if "data" in typed and "data.size" not in typed and recipe.data.size is not None:
@@ -33,7 +33,7 @@ def fitted_to(recipe: Recipe, real: PackedImages, typed: Iterable[str], note: No
             if name == recipe.objective.host_name:
                 without += " 'objective.hinge={}', another adversarial loss"
             raise SparringError(
-                f"objective.{name} needs class labels, and {real.name} has none: put each class in a folder of its own, or "
+                f"objective.{name} needs class labels, and {real.name} has none: put each class in its own folder, or "
                 f"train without it: {without}"
             )
     changed = [
@@ -49,5 +49,5 @@ def fitted_to(recipe: Recipe, real: PackedImages, typed: Iterable[str], note: No
 
 
 def _within(key: str, said: str) -> bool:
-    """Whether an override of `said` may have set the key."""
+    """Whether an override of `said` can have set the key."""
     return key == said or key.startswith(f"{said}.")

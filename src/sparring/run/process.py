@@ -1,4 +1,4 @@
-"""The process that a run borrows, given back as it was."""
+"""Restores what a run changes in its process."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import torch
 
 @contextmanager
 def threads(count: int | None) -> Iterator[None]:
-    """Torch's number of threads within the block, and put back after it; None leaves it as it is."""
+    """Set torch's number of threads within this context, and restore it. None keeps the number."""
     before = torch.get_num_threads()
     if count is not None:
         torch.set_num_threads(count)
@@ -24,7 +24,7 @@ def threads(count: int | None) -> Iterator[None]:
 
 @contextmanager
 def process_as_before() -> Iterator[None]:
-    """Put back the global generators, which are seeded at every update, and the number of threads."""
+    """Restore the global random generators, which every update seeds, and the number of threads."""
     python_state, numpy_state = random.getstate(), np.random.get_state()
     devices = list(range(torch.cuda.device_count()))
     with threads(None), torch.random.fork_rng(devices=devices):

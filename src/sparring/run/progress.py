@@ -1,4 +1,4 @@
-"""How far a run is, for people: step rate, time left, each term's value."""
+"""Shows the progress of a run: step rate, time left and each term's value."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ REFRESH = 0.25  # seconds between two updates of a notebook's line
 
 
 class Progress(Protocol):
-    """What the loop tells while it runs."""
+    """What the loop reports while it runs."""
 
     def __enter__(self) -> Progress: ...
 
@@ -24,13 +24,13 @@ class Progress(Protocol):
     ) -> None: ...
 
     def step(self, step: int) -> None:
-        """This many steps are done."""
+        """Called with the number of finished steps."""
 
     def values(self, values: dict[str, float]) -> None:
-        """The terms' raw values at a log tick."""
+        """Called with the terms' unweighted values at a log tick."""
 
     def measuring(self, done: int, total: int) -> None:
-        """An evaluation has seen this many images of so many."""
+        """Called with the number of images that an evaluation has processed, and the total."""
 
 
 class _NoProgress:
@@ -47,7 +47,7 @@ class _NoProgress:
 
 
 def no_progress(start: int, total: int) -> Progress:
-    """Say nothing."""
+    """Show nothing."""
     return _NoProgress()
 
 
@@ -61,7 +61,7 @@ def _shown(values: dict[str, float]) -> str:
 
 
 class RichProgress:
-    """On stderr: a bar with steps, rate and time left, and the terms' values on the line beneath."""
+    """On stderr: a bar with steps, rate and time left, and below it the terms' values."""
 
     def __init__(self, start: int, total: int):
         from rich.console import Console, Group
@@ -92,10 +92,10 @@ class RichProgress:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if isinstance(error, NonFiniteLossError) and error.step is not None:
-            self.step(error.step)  # found at a log tick, and the steps since then were worth nothing
+            self.step(error.step)  # a log tick finds it later than it happened
         self._live.stop()
         if not self._live.console.is_terminal:
-            self._live.console.line()  # what comes next, an error perhaps, gets a line of its own
+            self._live.console.line()  # so that an error starts on its own line
 
     def step(self, step: int) -> None:
         self._bar.update(self._task, completed=step)
@@ -153,7 +153,7 @@ class NotebookProgress:
 
 
 class _NotebookText:
-    """A text below a cell that changes in place, at most every `REFRESH` seconds."""
+    """Text below a cell, updated in place at most every `REFRESH` seconds."""
 
     def __init__(self) -> None:
         self._handle: Any = None
@@ -179,7 +179,7 @@ def _clock(seconds: float) -> str:
 
 
 def progress_or_default(progress: Callable[[int, int], Progress] | bool | None) -> Callable[[int, int], Progress]:
-    """The given display; True: the library's own; None: the library's own if somebody watches; False: none."""
+    """The given display. True: the library's; None: the library's in a notebook or terminal; False: none."""
     if progress is None or isinstance(progress, bool):
         if not (watched() if progress is None else progress):
             return no_progress
@@ -189,7 +189,7 @@ def progress_or_default(progress: Callable[[int, int], Progress] | bool | None) 
 
 @contextmanager
 def measuring() -> Iterator[Callable[[int, int], None]]:
-    """A function of (done, total) that shows how many images have been measured, once there is something to show."""
+    """A function of (done, total) that shows how many images have been measured."""
     if in_notebook():
         text = _NotebookText()
         yield lambda done, total: text.show(f"measuring {done:,}/{total:,}", at_once=done >= total)

@@ -1,4 +1,4 @@
-"""The machine that a run is on: device, ranks, precision. Nothing else knows about ranks.
+"""The machine of a run: device, ranks, precision. Nothing else depends on ranks.
 
 Distribution is `torch.distributed` under `torchrun`, with one flat all-reduce after each backward pass: several passes,
 double backward, lazy penalties and unused heads are then exact without further care.
@@ -23,7 +23,7 @@ from sparring.run.together import STEP_WAIT, answered, leave_together, prepare_s
 
 @dataclass(frozen=True)
 class Runtime:
-    """device: where networks and batches are. rank, world: which process of how many. precision: of the passes."""
+    """device: of networks and batches. rank, world: this process's number, and how many there are. precision: of passes."""
 
     device: torch.device = torch.device("cpu")  # noqa: RUF009 - a device is immutable
     rank: int = 0
@@ -32,9 +32,9 @@ class Runtime:
 
     @classmethod
     def start(cls, device: str | None = None, precision: Literal["float32", "bfloat16"] = "float32") -> Runtime:
-        """Join the process group where torchrun started this process; choose the accelerator where there is one.
+        """Choose the device, by default an accelerator if there is one, and join the process group under torchrun.
 
-        The group lasts as long as the process: joining one again under the same torchrun would find the old addresses.
+        The group lasts as long as the process: joining again under the same torchrun would find the old addresses.
         """
         world = int(os.environ.get("WORLD_SIZE", "1"))
         rank, local_rank = int(os.environ.get("RANK", "0")), int(os.environ.get("LOCAL_RANK", "0"))
@@ -57,34 +57,34 @@ class Runtime:
         return self.rank == 0
 
     def autocast(self, full: bool) -> AbstractContextManager[Any]:
-        """The precision of a pass; `full` is float32, for penalties that are differentiated twice."""
+        """The precision of a pass. full: float32, for penalties that are differentiated twice."""
         if self.precision == "float32":
             return nullcontext()
         return torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=not full)
 
     def together(self) -> AbstractContextManager[None]:
-        """Around work that may take long on some ranks, or fail: all ranks leave it together, or raise SparringError."""
+        """Around work that may take long, or fail, on some ranks: all ranks leave it together, or raise SparringError."""
         return leave_together(self.rank) if self.world > 1 else nullcontext()
 
     @torch.no_grad()
     def average(self, values: Tensor) -> Tensor:
-        """The mean of a tensor over the ranks, on all of them."""
+        """The mean of a tensor over all ranks, on each of them."""
         if self.world > 1:
             self._add_up(values)
             values = values / self.world
         return values
 
     def agree(self, flag: bool) -> bool:
-        """Whether any rank says so, on all of them."""
+        """Whether the flag is true on any rank."""
         if self.world == 1:
             return flag
-        votes = torch.tensor([float(flag)])  # on the CPU, so that nobody waits for the accelerator
+        votes = torch.tensor([float(flag)])  # on the CPU: no wait for the accelerator
         self._add_up(votes)
         return bool(votes.item() > 0)
 
     @torch.no_grad()
     def average_gradients(self, parameters: Iterable[Tensor]) -> None:
-        """Replace each gradient by its mean over the ranks. A missing one stays missing: on all ranks, or it raises."""
+        """Replace each gradient by its mean over the ranks. A missing one must be missing on all ranks, and stays so."""
         if self.world == 1:
             return
         parameters = list(parameters)
@@ -106,7 +106,7 @@ class Runtime:
 
     @torch.no_grad()
     def copy_from_main(self, tensors: Iterable[Tensor]) -> None:
-        """Give every rank rank 0's tensors."""
+        """Copy the tensors of rank 0 to every rank."""
         if self.world > 1:
             with answered(self.rank):
                 for tensor in tensors:

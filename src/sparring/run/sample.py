@@ -1,4 +1,4 @@
-"""Images from a trained generator, and files of them."""
+"""Samples of a trained generator, and files of them."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ def sample(
     out: str | Path | None = None,
     allow_code: bool = False,
 ) -> Tensor:
-    """n images uint8 [N, C, H, W] from a run or a lone generator file; `out` also writes them.
+    """Sample n images uint8 [N, C, H, W] from a run or a generator file, and write them if `out` is given.
 
-    out: a .png (one picture of all), an .npz (`images` [N, C, H, W]), or a folder (one PNG each).
-    allow_code: whether the file may name code that does not ship, which is imported then (see docs/trust.md).
+    out: a .png (all in one picture), an .npz (`images` [N, C, H, W]), or a folder (one PNG each).
+    allow_code: whether to import code that does not ship with sparring (see docs/trust.md).
     """
     target = None if out is None else Path(out)
     if target is not None and target.suffix not in ("", ".png", ".npz"):
@@ -42,9 +42,9 @@ def sample(
 
 
 def write_images(images: Tensor, out: Path, *, classes: int = 0) -> None:
-    """uint8 images [N, C, H, W] as one PNG, an npz, or a folder of PNGs, by the ending of `out`.
+    """Write images uint8 [N, C, H, W] as one PNG, an npz or a folder of PNGs, by the ending of `out`.
 
-    classes: so many, in turn.
+    classes: how many classes the images show, in turn.
     """
     if out.suffix == ".png":
         shown = layout(len(images), classes, rows=None)

@@ -1,4 +1,4 @@
-"""How every run begins and what it leaves, whatever it trains: consent, folder and lock, the recipe it goes on with."""
+"""How a run of either kind begins (consent, folder, lock, recipe), and what it leaves."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from sparring.trust import CodeNotAllowedError, consenting
 
 @dataclass(frozen=True)
 class Session(Generic[R]):
-    """What a run is trained with. note: takes lines for people; silent on all ranks but the main one."""
+    """What a run is trained with. note: takes lines for people, and does nothing on ranks other than the main one."""
 
     recipe: R
     folder: Path
@@ -44,10 +44,10 @@ def run_session(
     note: Note,
     allow_code: bool,
 ) -> Iterator[Session[R]]:
-    """Within, this process (with the other ranks) is the only writer of the run's folder, and trains this recipe there.
+    """Within this context, this process and its other ranks are the only writers of the run's folder.
 
-    kind: the class of the recipe, whose `load` takes source, overrides, sources and allow_code. The process's random
-        generators and number of threads are put back afterwards.
+    kind: the recipe's class, whose `load` takes source, overrides, sources and allow_code. The global random generators and
+        the number of threads are restored at the end.
 
     Raises SparringError if the folder or the recipe does not fit.
     """
@@ -64,7 +64,7 @@ def run_session(
             ) from None
 
     recipe = load()
-    cure = "the checkpoints that are there are intact: see to it and continue with --resume"
+    cure = "existing checkpoints are intact: fix this and continue with --resume"
     with process_as_before(), one_line_for_disk_errors(cure), ExitStack() as until_the_end:
         runtime = Runtime.start(device, getattr(recipe, "precision", "float32"))
         folder = choose_folder(recipe.name, source, out, resume=resume)
@@ -74,7 +74,7 @@ def run_session(
         with runtime.together():
             quiet = note if runtime.is_main else (lambda text: None)
             check_folder(folder, resume=resume, verb=verb, note=quiet)
-            if is_run(source):  # which another process may have written to before the lock
+            if is_run(source):  # it may have changed before it was locked
                 recipe = load()
             recipe = resolved(recipe, folder)
         until_the_end.enter_context(consenting(allow_code, code=recipe.code))
@@ -86,7 +86,7 @@ def run_session(
 class BaseRun(Generic[R]):
     """A run that has ended or been interrupted: its folder, its recipe, its log.
 
-    code: what the recipe that it was trained with in this process was let import: its files may name that without asking.
+    code: what this process was allowed to import for its recipe; the run's files may name it without asking.
     """
 
     kind: ClassVar[Any]  # the class of its recipe

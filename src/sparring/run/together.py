@@ -1,7 +1,7 @@
-"""Waiting for other ranks that may take long: as long as they are alive, and no longer.
+"""Waits for other ranks for as long as they are alive.
 
-A time-out must fit what is waited for. A step's all-reduce takes moments, so minutes without an answer mean a lost rank. An
-evaluation by the main rank, or decoding a large data set, may take hours: there each rank shows signs of life meanwhile.
+A step's all-reduce takes moments, so minutes without an answer mean that a rank is lost. An evaluation by the main rank, or
+decoding a large data set, may take hours: meanwhile each rank sends signs of life.
 """
 
 from __future__ import annotations
@@ -17,22 +17,22 @@ import torch.distributed as dist
 
 from sparring.errors import SparringError
 
-STEP_WAIT = timedelta(minutes=10)  # for the other ranks' part of one all-reduce
+STEP_WAIT = timedelta(minutes=10)  # for one all-reduce
 SIGN_EVERY = 20.0  # seconds between two signs of life
-SIGN_WAIT = timedelta(minutes=3)  # without one: that rank is lost
+SIGN_WAIT = timedelta(minutes=3)  # after this long without one, a rank is lost
 
-_groups: list[tuple[Any, Any]] = []  # (the default group, that of its signs of life), of this process
+_groups: list[tuple[Any, Any]] = []  # (default group, its group for signs of life)
 
 
 def prepare_signs() -> None:
-    """Make the group in which signs of life are sent. Every rank calls it, at the same point."""
+    """Create the group for signs of life. Every rank must call this at the same point."""
     if not _groups or _groups[-1][0] is not dist.group.WORLD:
         _groups[:] = [(dist.group.WORLD, dist.new_group(backend="gloo", timeout=SIGN_WAIT))]
 
 
 @contextmanager
 def answered(rank: int) -> Iterator[None]:
-    """Around a collective call: SparringError where another rank is lost."""
+    """Around a collective call: raises SparringError if another rank is lost."""
     try:
         yield
     except RuntimeError as error:  # a closed connection, or no answer for too long
@@ -41,9 +41,9 @@ def answered(rank: int) -> Iterator[None]:
 
 @contextmanager
 def leave_together(rank: int) -> Iterator[None]:
-    """Every rank enters; whoever is done waits for the others, for as long as they show signs of life.
+    """Around work on every rank: whoever is done waits for the others, for as long as they show signs of life.
 
-    Raises SparringError on all ranks where one raised anything, or was lost.
+    Raises SparringError on all ranks if one of them raised an error or was lost.
     """
     signs = _Signs()
     signs.start()
@@ -56,7 +56,7 @@ def leave_together(rank: int) -> Iterator[None]:
     if signs.lost is not None:
         raise SparringError(_lost(rank)) from signs.lost
     if signs.others_failed:
-        raise SparringError(f"rank {rank} stops because another rank of this run did: see what that one said")
+        raise SparringError(f"rank {rank} stops because another rank of this run failed: see its message")
 
 
 def _lost(rank: int) -> str:
@@ -64,7 +64,7 @@ def _lost(rank: int) -> str:
 
 
 class _Signs(threading.Thread):
-    """Sends this rank's signs of life and hears the others', until all are done or one has failed."""
+    """Sends and receives signs of life until all ranks are done or one has failed."""
 
     def __init__(self) -> None:
         super().__init__(daemon=True, name="signs of life")
