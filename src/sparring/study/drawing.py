@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 WIDTH = 4.6  # inches: words stay readable on a phone
 TOGETHER = 5  # rows of curves over one pair of axes
-LABEL = 22  # characters of a line of a row's label
+LABEL, TITLE, ENTRY = 24, 36, 60  # characters of a line of a row's label, of dots' title, and of a legend
 STEEP = 4  # largest over smallest value, from which an axis is logarithmic
 SHIFTS = (-0.2, 0.1, -0.1, 0.2, 0.0)  # of neighbouring dots, so that equal ones are seen apart
 
@@ -35,7 +35,7 @@ def dots(table: Table, figure: Figure, folder: Path) -> Drawing:
     """Every run as a dot, the median as a line, failed runs as crosses at the edge of what is worse."""
     metric, cells = _cells(table, figure)
     drawing, axes = panel(
-        title=figure.title or f"{metric}, a dot for each seed",
+        title=_wrapped(figure.title or f"{metric}, a dot for each seed", TITLE),
         xlabel=metric,
         ylabel="",
         size=(WIDTH, 0.75 + sum(max(0.32, 0.15 * (1 + _wrapped(cell.row).count("\n"))) for cell in cells)),
@@ -55,7 +55,7 @@ def dots(table: Table, figure: Figure, folder: Path) -> Drawing:
             transform = axes.get_yaxis_transform()
             axes.plot([edge] * len(at), at, "x", color=COLOURS[1], markersize=6, transform=transform, clip_on=False)
         axes.set_xlabel(f"{metric} (x: failed)", color=INK, fontsize=9)
-    axes.set_yticks(range(len(cells)), [_wrapped(cell.row) for cell in cells], fontsize=8)
+    axes.set_yticks(range(len(cells)), [_wrapped(cell.row) for cell in cells], fontsize=7.5)
     axes.set_ylim(len(cells) - 0.4, -0.6)
     return drawing
 
@@ -65,7 +65,8 @@ def curves(table: Table, figure: Figure, folder: Path) -> Drawing:
     metric, cells = _cells(table, figure)
     rows = {cell.row: table.rows[cell.row].curve(figure.metric or metric) for cell in cells}
     rows = {label: runs for label, runs in rows.items() if runs}
-    lines = -(-len(rows) // 2)
+    columns = 2 if max(map(len, rows), default=0) < ENTRY // 2 else 1
+    lines = sum(_wrapped(label, ENTRY).count("\n") + 1 for label in rows) / columns
     drawing, axes = panel(
         title=figure.title or f"{metric} over training", xlabel="step", ylabel=metric, size=(WIDTH, 2.6 + 0.18 * lines)
     )
@@ -76,9 +77,8 @@ def curves(table: Table, figure: Figure, folder: Path) -> Drawing:
         for steps, values in runs.values():
             axes.plot(steps, _finite(values), color=colour, linewidth=0.7, alpha=0.45)
         steps, values = mean_curve({s: runs[s] for s in runs if s not in table.rows[label].failed})
-        axes.plot(steps, values, color=colour, linestyle=line, linewidth=2.2, label=label)
+        axes.plot(steps, values, color=colour, linestyle=line, linewidth=2.2, label=_wrapped(label, ENTRY))
     if rows:
-        columns = 2 if max(map(len, rows)) < 28 else 1
         drawing.legend(loc="outside lower left", frameon=False, fontsize=8, labelcolor=INK, ncols=columns)
     return drawing
 
@@ -189,9 +189,9 @@ def _cells(table: Table, figure: Figure) -> tuple[str, list[Cell]]:
     return heading, [by_row[row] for row in figure.rows or by_row if row in by_row]
 
 
-def _wrapped(label: str) -> str:
-    """A row's label in up to three lines, beside or below axes that must stay wide."""
-    return "\n".join(textwrap.wrap(label, LABEL, max_lines=3, placeholder=" ..."))
+def _wrapped(label: str, width: int = LABEL) -> str:
+    """A label in up to four lines, for figures that are no wider for it."""
+    return "\n".join(textwrap.wrap(label, width, max_lines=4, placeholder=" ..."))
 
 
 def _parts(labels: Sequence[str]) -> list[tuple[str, ...]]:

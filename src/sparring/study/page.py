@@ -35,7 +35,7 @@ STYLE = """<style>
 .figures svg { width: 100%; height: auto } .figures > * { min-width: 0 }
 h3 { font-size: 1rem; margin: 1.4rem 0 .3rem } .scroll { margin-bottom: .4rem }
 .scroll th:first-child, .scroll td:first-child { position: sticky; left: 0; background: var(--paper);
-           white-space: normal; min-width: 6.5rem; max-width: 14rem }
+           white-space: normal; min-width: 6.5rem; max-width: 14rem; overflow-wrap: anywhere }
 .scroll td:last-child { white-space: normal; min-width: 11rem; font-variant-numeric: tabular-nums }
 </style>"""
 

@@ -65,7 +65,10 @@ class Table:
         found = []
         for metric, cells in self.metrics.items():
             better = f"{'lower' if lower_is_better(metric) else 'higher'} is better"
-            found.append(Section(f"{metric}, {better}", "", COLUMNS, [_cell_words(cell) for cell in cells], 3))
+            rows = [_cell_words(cell) for cell in cells]
+            used = [i for i in range(len(COLUMNS)) if any(row[i] for row in rows)]
+            columns, rows = tuple(COLUMNS[i] for i in used), [tuple(row[i] for i in used) for row in rows]
+            found.append(Section(f"{metric}, {better}", "", columns, rows, 3))
             if compared := self.differences.get(metric):
                 how = "paired by seed" if compared[0].paired else "by Welch's t"
                 remark = f"95% intervals, {how}, each on its own: not adjusted for how many there are"
