@@ -11,7 +11,7 @@ from pathlib import Path
 from sparring.files import write_atomically
 from sparring.report.plots import render
 from sparring.study.drawing import draw
-from sparring.study.page import open_study
+from sparring.study.opened import open_study
 from sparring.study.results import read
 from sparring.study.table import in_markdown, tabulate
 

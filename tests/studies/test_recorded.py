@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from sparring.study.page import open_study
+from sparring.study.opened import open_study
 from sparring.study.results import read
 from sparring.study.table import tabulate
 

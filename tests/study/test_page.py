@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from pathlib import Path
 
 import pytest
 import torch
@@ -12,7 +13,8 @@ from PIL import Image
 from sparring.errors import SparringError
 from sparring.report.plots import image_grid
 from sparring.study.drawing import KINDS, draw, figures_of, mean_curve, write_figures
-from sparring.study.page import markdown_page, open_study, write_page
+from sparring.study.opened import open_study
+from sparring.study.page import markdown_page, write_page
 from sparring.study.plan import Figure, Plan
 from sparring.study.resolve import Study
 from sparring.study.results import Result, append
@@ -33,7 +35,9 @@ def study(tmp_path):
         {"name": "a/b", "about": "AS & others", "paper": {"where": "Figure 4"}, "rows": rows, "claims": claims}
     )
     (tmp_path / "plan.json").write_text(
-        json.dumps(Study(plan, "full", plan.seeds, {}).to_dict() | {"command": "sparring study run a/b"})
+        json.dumps(
+            Study(plan, "full", plan.seeds, {}).to_dict() | {"hash": "0123abcd", "command": "sparring study run a/b"}
+        )
     )
     samples = tmp_path / "files" / "noise-0.png"
     image_grid(torch.full((8, 1, 4, 4), 9, dtype=torch.uint8), samples)
@@ -144,10 +148,10 @@ def test_a_study_that_goes_on_has_a_page_too(study):
 
 
 def test_the_same_as_markdown(study):
-    text = markdown_page(study, [("Every seed", "dots.png")])
+    text = markdown_page(study, [Path("figures/dots-fd.png")])
     order = [
         text.index(word)
-        for word in ("# AS & others", "**disagrees**", "| DCGAN | 5 |", "![Every seed](dots.png)", "abc1234")
+        for word in ("# AS & others", "**disagrees**", "| DCGAN | 5 |", "![dots fd](figures/dots-fd.png)", "abc1234")
     ]
     assert order == sorted(order)
 
@@ -160,3 +164,21 @@ def test_results_that_are_kept_with_a_plan_or_without_one(study):
     assert [each.verdict for each in open_study(study).table.verdicts()] == ["disagrees", "agrees"]
     with pytest.raises(SparringError, match="not a study"):
         open_study(study / "files")
+
+
+def test_the_verbs(study, capsys, monkeypatch):
+    from sparring.cli.main import main
+
+    def said(*words):
+        with pytest.raises(SystemExit) as ended:
+            monkeypatch.setattr("sys.argv", ["sparring", "study", *words])
+            main()
+        return ended.value.code, capsys.readouterr()
+
+    code, found = said("table", str(study))
+    assert not code and "disagrees: it is higher" in found.out
+    code, found = said("figures", str(study), "--out", str(study / "out"), "--markdown")
+    assert not code and "# AS & others" in found.out and f"({study}/out/dots-fashion-fd.png)" in found.out
+    assert (study / "out" / "dots-fashion-fd.png").is_file()
+    code, found = said("figures", str(study), "--out", "/proc/x")
+    assert code == 2 and found.err.count("\n") == 1 and "choose another folder with --out" in found.err

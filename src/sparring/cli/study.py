@@ -100,21 +100,38 @@ def table(
     as_json: AsJson = False,
 ) -> None:
     """A study's results with intervals and verdicts, or the table of runs, grouped by recipe but for the seed."""
-    from sparring.study.results import FILE, of_runs, read
+    from sparring.study.opened import is_study, open_study
+    from sparring.study.results import of_runs
     from sparring.study.table import tabulate
 
-    if len(folders) == 1 and any((folders[0] / name).is_file() for name in (FILE, "plan.json")):
-        from sparring.study.resolve import Study
-
-        found = tabulate(read(folders[0]), Study.load(folders[0]).plan)
-    else:
-        found = tabulate(of_runs(folders))
+    single = len(folders) == 1 and is_study(folders[0])
+    found = open_study(folders[0]).table if single else tabulate(of_runs(folders))
     if as_json:
         print_json(found.to_dict())
     elif markdown:
         print_lines(found.markdown())
     else:
         found.show(plain_console())
+
+
+@study.command()
+def figures(
+    folder: Folder,
+    out: Annotated[Path | None, path_option("Folder for the pictures. Default: figures in the study's folder.")] = None,
+    markdown: Annotated[
+        bool, typer.Option("--markdown", help="Also print the whole study as a page of Markdown that shows them.")
+    ] = False,
+) -> None:
+    """Draw the figures that a study's plan names, else every seed as a dot and as a curve, from its results alone."""
+    from sparring.files import ANOTHER_FOLDER, check_writable
+    from sparring.study.drawing import write_figures
+    from sparring.study.opened import open_study
+    from sparring.study.page import markdown_page
+
+    found = open_study(folder)
+    check_writable(out := out or folder / "figures", ANOTHER_FOLDER)
+    paths = write_figures(found.table, found.plan.figures if found.plan else (), folder, out)
+    print_lines(markdown_page(folder, paths)) if markdown else print_lines(*map(str, paths))
 
 
 def studies(as_json: AsJson = False) -> None:

@@ -4,26 +4,20 @@ from __future__ import annotations
 
 import html
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from sparring.errors import SparringError
 from sparring.files import write_atomically
 from sparring.messages import counted
-from sparring.parsing import read_json
 from sparring.report.html import drawn, page, section
 from sparring.report.html import table as grid
 from sparring.report.samples import strips
 from sparring.study.claims import Finding
 from sparring.study.drawing import draw, figures_of, sample_files
-from sparring.study.plan import Plan, shipped_plans
-from sparring.study.resolve import FILE as PLAN
-from sparring.study.resolve import Study
-from sparring.study.results import read
-from sparring.study.table import Table, tabulate
+from sparring.study.opened import Opened, open_study
+from sparring.study.table import Table
 
-FILE, PLAN_YAML = "index.html", "plan.yaml"
+FILE = "index.html"
 AGAIN = 30  # seconds after which a page of a study that goes on is read again
 
 STYLE = """<style>
@@ -38,46 +32,6 @@ h3 { font-size: 1rem; margin: 1.4rem 0 .3rem } .scroll { margin-bottom: .4rem }
            white-space: normal; min-width: 6.5rem; max-width: 14rem; overflow-wrap: anywhere }
 .scroll td:last-child { white-space: normal; min-width: 11rem; font-variant-numeric: tabular-nums }
 </style>"""
-
-
-@dataclass(frozen=True)
-class Published:
-    """A study's folder as a page needs it. facts: of plan.json; empty where only a plan.yaml is kept."""
-
-    folder: Path
-    plan: Plan | None
-    table: Table
-    planned: int  # runs
-    facts: dict[str, Any] = field(default_factory=dict)
-
-    @property
-    def done(self) -> int:
-        return sum(len(row.results) for row in self.table.rows.values())
-
-    @property
-    def failed(self) -> int:
-        return sum(len(row.failed) for row in self.table.rows.values())
-
-
-def open_study(folder: Path | str) -> Published:
-    """A study's results with its plan: plan.json where it was run; beside results that are kept a plan.yaml, or
-    the plan that ships under the study's name.
-
-    Raises SparringError for a folder with neither results nor a plan, and for runs that cannot be averaged.
-    """
-    folder = Path(folder)
-    results = read(folder)
-    if (folder / PLAN).is_file():
-        study, facts = Study.load(folder), read_json(folder / PLAN)
-        shown = tabulate(results, study.plan)
-        planned = len(study.rows) * len(study.seeds)
-        return Published(folder, study.plan, shown, planned, facts)
-    if not results:
-        raise SparringError(f"'{folder}' is not a study: it has no {PLAN} and no results")
-    beside, study_name = folder / PLAN_YAML, results[0].study
-    source = beside if beside.is_file() else study_name if study_name in shipped_plans() else None
-    plan = None if source is None else Plan.load(source)
-    return Published(folder, plan, tabulate(results, plan), len(results))
 
 
 def write_page(folder: Path | str) -> Path:
@@ -100,19 +54,19 @@ def write_page(folder: Path | str) -> Path:
     return path
 
 
-def markdown_page(folder: Path | str, pictures: Sequence[tuple[str, str]] = ()) -> str:
-    """The same content as Markdown. pictures: captions and addresses, such as of `drawing.write_figures`."""
+def markdown_page(folder: Path | str, pictures: Sequence[Path] = ()) -> str:
+    """The same content as Markdown. pictures: such as of `drawing.write_figures`, by addresses from the current folder."""
     found = open_study(folder)
     lines = [f"# {_title(found)}", "", *_about(found), "", found.table.markdown().rstrip(), ""]
-    lines += [line for caption, address in pictures for line in (f"![{caption}]({address})", "")]
+    lines += [line for path in pictures for line in (f"![{path.stem.replace('-', ' ')}]({path.as_posix()})", "")]
     return "\n".join([*lines, "## How it was made", "", *(f"- {line}" for line in _made(found, str))]) + "\n"
 
 
-def _title(found: Published) -> str:
+def _title(found: Opened) -> str:
     return (found.plan.about or found.plan.name) if found.plan else found.folder.name
 
 
-def _about(found: Published) -> list[str]:
+def _about(found: Opened) -> list[str]:
     plan, scale = found.plan, str(found.facts.get("scale", ""))
     lines = []
     if plan and plan.paper:
@@ -124,7 +78,7 @@ def _about(found: Published) -> list[str]:
     return lines
 
 
-def _head(found: Published) -> str:
+def _head(found: Opened) -> str:
     return f"<h1>{html.escape(_title(found))}</h1>\n" + "\n".join(
         f"<p>{html.escape(line)}</p>" for line in _about(found)
     )
@@ -159,7 +113,7 @@ def _tables(table: Table) -> str:
     return section("Numbers", "".join(parts) + note) if parts else ""
 
 
-def _figures(found: Published) -> str:
+def _figures(found: Opened) -> str:
     planned = found.plan.figures if found.plan else ()
     wanted = [each for each in figures_of(found.table, planned, found.folder) if each.kind != "samples"]
     pictures = "".join(
@@ -173,7 +127,7 @@ def _can_draw(table: Table, metric: str | None) -> bool:
     return bool(table.metrics) and (metric is None or table.heading(metric) is not None)
 
 
-def _samples(found: Published) -> str:
+def _samples(found: Opened) -> str:
     sheets = [
         f"<div><h3>{html.escape(label)}</h3>{strips(path, f'samples of {label}')}</div>"
         for label, path in sample_files(found.table, found.folder)
@@ -186,7 +140,7 @@ def _notes(table: Table) -> str:
     return section("Notes", f"<ul>{listed}</ul>") if listed else ""
 
 
-def _made(found: Published, quoted: Any) -> Iterator[str]:
+def _made(found: Opened, quoted: Any) -> Iterator[str]:
     """Command, commits, machine and time, a line each."""
     if found.facts:
         usual = f"sparring study run {found.facts.get('study')} --scale {found.facts.get('scale')}"
