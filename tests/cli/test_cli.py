@@ -242,7 +242,7 @@ def test_errors_of_evaluate_name_its_own_options(command, trained, tmp_path, mon
     one_line(command("evaluate", "nowhere/x", "--real", "small"), "no file or folder 'nowhere/x': check it")
     one_line(command("evaluate", "small", "--real", "noise:normal"), "needs a size: set --size, e.g. --size 32")
     monkeypatch.setenv("SPARRING_DATA", str(tmp_path / "none"))
-    one_line(command("evaluate", "small", "--real", "cifar10"), "or fetch it first, by sparring.load_images(NAME,")
+    one_line(command("evaluate", "small", "--real", "cifar10"), "or fetch it with sparring.load_images(NAME,")
     (tmp_path / "small" / "bad.png").write_bytes(b"no image")
     one_line(command("evaluate", "colour", "--real", "small", *extractor), "bad.png", "with --skip-unreadable")
     line = ("evaluate", "colour", "--real", "small", "--skip-unreadable", *extractor)
