@@ -88,12 +88,12 @@ def test_statistics_from_a_file_serve_where_they_were_measured_alike(tmp_path):
     for wrong, said in (({"n_real": 10}, "leave --n-real out"), ({"split": "test"}, "leave --split out")):
         with pytest.raises(SparringError, match=said):
             of(FAKES, path, **wrong)
-    with pytest.raises(SparringError, match="metric 'kd' needs the real images, not statistics"):
+    with pytest.raises(SparringError, match="metric 'kd' needs the real images, not their statistics"):
         of(FAKES, path, metrics=("kd",))
     theirs = GaussianStats(4)
     theirs.update(Corners()(REALS.images).features)
     theirs.save(tmp_path / "theirs.npz")
-    assert "does not say what it was measured with" in str(of(FAKES, tmp_path / "theirs.npz")[0]["notes"])
+    assert "does not say how it was measured" in str(of(FAKES, tmp_path / "theirs.npz")[0]["notes"])
 
 
 def test_distances_within_classes_need_classes(run):
@@ -109,15 +109,15 @@ def test_distances_within_classes_need_classes(run):
 
 def test_wrong_input_is_named(tmp_path, run):
     colour = PackedImages(noise(9, 3).expand(-1, 3, -1, -1))
-    with pytest.raises(SparringError, match="different channel counts: images has 3, reals has 1"):
+    with pytest.raises(SparringError, match="different numbers of channels: images has 3, reals has 1"):
         of(colour, REALS)
-    with pytest.raises(SparringError, match="asked for 50 images of fakes, which has 31"):
+    with pytest.raises(SparringError, match="50 images of fakes were requested, but it has 31"):
         of(FAKES, REALS, n=50)
     with pytest.raises(
         SparringError, match="n, the number of generated images to measure, must be a whole number of at least 2, got 1"
     ):
         of(run, tiny_images(), n=1)
-    with pytest.raises(SparringError, match="one has 1 image, and a distribution takes at least 2"):
+    with pytest.raises(SparringError, match="one has 1 image, but measuring needs at least 2"):
         of(PackedImages(noise(1, 3), name="one"), REALS)
     with pytest.raises(SparringError, match="batch_size must be a whole number of at least 1, got 0"):
         of(FAKES, REALS, batch_size=0)
@@ -129,17 +129,17 @@ def test_wrong_input_is_named(tmp_path, run):
         of(FAKES, REALS, n=5, metrics=("is",))
     with pytest.raises(SparringError, match="got 31 for 40 and 31"):
         of(FAKES, REALS, metrics=("fd", "prdc"), neighbours=31)
-    with pytest.raises(SparringError, match="no metric asked for"):
+    with pytest.raises(SparringError, match="no metric was given"):
         of(FAKES, REALS, metrics=())
-    with pytest.raises(SparringError, match="--is-splits are groups of the metric is, which is not asked for"):
+    with pytest.raises(SparringError, match="--is-splits only affects the metric is"):
         of(FAKES, REALS, metrics=("fd",), is_splits=3)
-    with pytest.raises(SparringError, match="--is-splits are groups of the metric is"):
+    with pytest.raises(SparringError, match="--is-splits only affects the metric is"):
         sparring.evaluate(run, metrics=("fd",), is_splits=3)
     with pytest.raises(SparringError, match="n=50 and --n 60 differ: give one of them"):
         sparring.evaluate(run, overrides=["n=50"], n=60)
     with pytest.raises(SparringError, match="unknown metric ''"):
         sparring.evaluate(run, metrics="")
-    with pytest.raises(SparringError, match="--real sets aside"):
+    with pytest.raises(SparringError, match="is not used with --real"):
         sparring.evaluate(FAKES, real=REALS, overrides=["n=5"])
 
 
@@ -189,7 +189,7 @@ def test_options_that_nothing_reads_are_refused(run):
         ({"size": 8}, "--size"),
         ({"channels": 3, "skip_unreadable": True}, "--channels, --skip-unreadable"),
     ):
-        with pytest.raises(SparringError, match=f"generators and statistics are taken as they are: leave {said} out"):
+        with pytest.raises(SparringError, match=f"generators and statistics are used as they are: leave {said} out"):
             of(run, run, n=30, n_real=30, **wrong)
     assert of(run, tiny_images(), n=30, size=8)[0]["n_fake"] == 30
 
@@ -234,7 +234,7 @@ def test_few_images_keep_their_distance_without_a_score():
     records = evaluate_pair(FAKES, REALS, extractor=Corners(), n=8, note=said.append)
     names = [r["metric"] for r in records]
     assert names[0] == "corners-FD" and "corners-IS" not in names
-    assert any("no Inception Score: 8 images cannot have 10 groups" in line for line in said)
+    assert any("no Inception Score: 8 images cannot form 10 groups" in line for line in said)
     counted = Counted()
     for wrong in (
         {"metrics": ("fd", "is"), "n": 8},

@@ -82,9 +82,9 @@ def test_samples_depend_on_their_index_alone_and_records_say_which_labels_they_h
     assert by_class["n_per_class"][0] == [14, 13, 13] or by_class["n_per_class"][1] == [14, 13, 13]
     (of_data,) = evaluate_pair(imbalanced(), imbalanced(), extractor=Levels(), metrics=("fd",))
     assert of_data["labels"] is None
-    with pytest.raises(SparringError, match="only a generator is asked for classes: leave --labels out"):
+    with pytest.raises(SparringError, match="only a generator can be given classes: leave --labels out"):
         evaluate_pair(imbalanced(), imbalanced(), labels="data", extractor=Levels())
-    with pytest.raises(SparringError, match="labels are data or uniform, got 'even'"):
+    with pytest.raises(SparringError, match="labels must be data or uniform, got 'even'"):
         evaluate_pair(run, imbalanced(), labels="even", extractor=Levels())
 
 

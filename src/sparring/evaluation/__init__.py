@@ -1,4 +1,4 @@
-"""From images, or a generator, to numbers: features by an extractor, then `sparring.metrics`."""
+"""Measures generators and images: an extractor computes features, and `sparring.metrics` computes numbers from them."""
 
 from importlib import import_module
 from typing import Any

@@ -28,12 +28,14 @@ def run_accuracies(
     device: torch.device | str = "cpu",
     note: Any = None,
 ) -> list[dict[str, Any]]:
-    """Records of a run's discriminator on n train images, n held-out ones and n of its own; seed: of draws and latents.
+    """Accuracies of a run's discriminator on n training images, n held-out ones and n generated ones.
 
-    held-out: given, or of `split`, by default of "test", where the data have it; a note says where they have not, or where
-        these are the training images. "real" is left out, with a note, for a loss without a boundary.
-    labels: of its own images, in the training images' class shares ("data") or all as often ("uniform"); None: the recipe's.
-    Reads the run's last checkpoint. Raises SparringError where the run has none, or its data no such split.
+    held_out: by default the images of `split`, or of "test" if there is such a split. A note says if there are none, or if
+        they are the training images. seed: of draws and latents.
+    labels: of the generated images, in the class shares of the training images ("data") or in equal shares ("uniform"); by
+        default as in the recipe.
+    The last checkpoint is used. "real" is left out, with a note, for a loss without a boundary. Raises SparringError if
+    the run has no checkpoint, or its data no such split.
     """
     from sparring.evaluation.image_set import of_images
     from sparring.evaluation.sources import of_generator
@@ -46,7 +48,7 @@ def run_accuracies(
     checkpoints = CheckpointFolder(folder / "checkpoints")
     step = checkpoints.last() if (folder / "recipe.json").is_file() else None
     if step is None:
-        raise SparringError(f"'{run}' holds no checkpoint, and accuracies are its discriminator's: give a run's folder")
+        raise SparringError(f"'{run}' has no checkpoint, which accuracies need: give the folder of a run")
     recipe = Recipe.load(folder)
     say = note or (lambda text: None)
     data = load_trained_on(folder, recipe, say)
@@ -59,7 +61,7 @@ def run_accuracies(
     held = _held_out(data, held_out, split, say)
     host = recipe.objective.host(step)
     if host.boundary is None and "score" in discriminator.asked:
-        say("no share of images called real: the loss has no boundary between real and generated")
+        say("the share of images called real is left out: the loss has no boundary between real and generated")
     records = []
     said = {"weights_sha256": content_hash(dict(discriminator.state_dict())), "dtype": "float32", "step": step}
     sets = {"train": of_images(data.real, min(n, len(data.real)), seed)}
@@ -70,25 +72,25 @@ def run_accuracies(
     sets["generated"] = of_generator(folder, n, seed, device, real=like, labels=asked)
     for which, images in sets.items():
         if which == "generated" and images.labels is None and (set(discriminator.asked) != {"score"}):
-            continue  # nobody asked its generator for a class
+            continue  # the generator takes no classes
         found = discriminator_accuracies(discriminator, images.take(0, images.n), images.labels, boundary=host.boundary)
         records += [_record(name, share, which, images, host.boundary) | said for name, share in found.items()]
     return records
 
 
 def _held_out(data: RunData, held: PackedImages | None, split: str | None, say: Any) -> PackedImages | None:
-    """The images given, or of the split; None, said why, where there are none or they are those of training."""
+    """The given images, or the split's; None, with a note saying why, if there are none or they were trained on."""
     if held is None:
         try:
             held = data.reference(split or "test")
         except SparringError as error:
             if split is not None:
                 raise
-            say(f"no held-out images, so train images alone: {error}")
+            say(f"no held-out images, only training images: {error}")
             return None
     if not data.trained_on(held):
         return held
-    say(f"no held-out images: those of {held.name} are the training images themselves; choose another --split")
+    say(f"no held-out images: {held.name} are the training images themselves; choose another --split")
     return None
 
 

@@ -1,4 +1,4 @@
-"""Two runs side by side, class by class: which classes did the second one improve?"""
+"""Compares two runs class by class: which classes did the second one improve?"""
 
 from __future__ import annotations
 
@@ -16,28 +16,28 @@ if TYPE_CHECKING:
 
     from sparring.metrics.base import Record
 
-SHOWN = 4  # best and worst classes in the picture of samples, and named in the scatter of many
-NAMED = 12  # so many classes are all named there
-LINES = 30  # of names over the height of the scatter
-LETTER = 0.45  # of a name's letters, in lines
-EACH = 8  # samples of a class
-ALIKE = (  # what two records must share to be compared
+SHOWN = 4  # best and worst classes in the picture of samples, and named in a large scatter plot
+NAMED = 12  # up to this number, all classes are named
+LINES = 30  # lines of names that fit into the height of the scatter plot
+LETTER = 0.45  # width of a letter, in lines
+EACH = 8  # samples per class
+ALIKE = (  # fields in which two records must agree
     *("metric", "extractor", "weights_sha256", "resize"),
     *("data", "split", "n_real", "n_fake", "real_seed", "n_per_class", "labels"),
 )
-OPTIONS = {  # of `evaluate` that a comparison class by class has no use for
+OPTIONS = {  # of `evaluate` that do not apply here
     **{"metrics": "--metrics", "is_splits": "--is-splits", "images_split": "--images-split"},
     **{"neighbours": "neighbours", "overrides": "key=value"},
 }
-WHERE_KNOWN = ("size_real", "size_fake", "data_hash")  # must be shared, too, where both say it: old records do not
-BY_CLASS = ("per_class", "class_names")  # of a record, what a comparison says in its own fields
+WHERE_KNOWN = ("size_real", "size_fake", "data_hash")  # must also agree if both records have them: old ones do not
+BY_CLASS = ("per_class", "class_names")  # of a record, what a comparison has in its own fields
 
 
 @dataclass(frozen=True)
 class ClassComparison:
-    """Distances within classes [K] of two runs, those alone that both have; `classes` are their numbers.
+    """Distances within the classes [K] for which both runs have one. `classes` are their numbers.
 
-    runs: what they are called. records: what each was measured with, and its mean over classes, as `evaluate` gives it.
+    runs: the names of the runs. records: the record of each, as from `evaluate`, with its mean over classes.
     """
 
     classes: tuple[int, ...]
@@ -53,21 +53,21 @@ class ClassComparison:
 
     @property
     def improved(self) -> int:
-        """Classes in which the second run is closer to the real images."""
+        """The number of classes in which the second run is closer to the real images."""
         return sum(b < a for a, b in zip(self.first, self.second, strict=True))
 
     @property
     def mean_change(self) -> float | None:
-        """Of the means over classes, relative to the first run's; below 0 is better. None where the first run's is 0."""
+        """Relative change of the mean over classes; negative is better. None if the first run's mean is 0."""
         return sum(self.second) / sum(self.first) - 1 if sum(self.first) else None
 
     @property
     def notes(self) -> list[str]:
-        """Those of both records, each once."""
+        """The notes of both records, each once."""
         return list(dict.fromkeys(note for record in self.records for note in record.get("notes", [])))  # type: ignore[attr-defined]
 
     def by_change(self) -> list[int]:
-        """Places in `classes`, the most improved first."""
+        """Indices into `classes`, most improved first."""
         return sorted(range(len(self.classes)), key=lambda i: self.second[i] - self.first[i])
 
     def to_dict(self) -> dict[str, Any]:
@@ -75,7 +75,7 @@ class ClassComparison:
         return vars(self) | {"metric": self.metric, "improved": self.improved, "mean_change": self.mean_change}
 
     def table(self) -> str:
-        """Markdown: what was measured, with what, and the classes, the most improved first."""
+        """Markdown with what was measured, how, and the classes, most improved first."""
         change = "from 0" if self.mean_change is None else f"{100 * self.mean_change:+.1f}%"
         head = f"{self.improved} of {len(self.classes)} classes improved, mean {self.metric} {change}"
         rows = [
@@ -88,7 +88,7 @@ class ClassComparison:
 
 
 def compare_classes(first: Record, second: Record, runs: tuple[str, str] = ("first", "second")) -> ClassComparison:
-    """Two records of the metric `intra`. Raises SparringError where they were measured differently, naming how."""
+    """Compare two records of the metric `intra`. Raises SparringError if they cannot be compared, naming the differences."""
     both = [key for key in WHERE_KNOWN if None not in (first.get(key), second.get(key))]
     differences = [
         f"{key} {first.get(key)!r} against {second.get(key)!r}"
@@ -96,9 +96,9 @@ def compare_classes(first: Record, second: Record, runs: tuple[str, str] = ("fir
         if first.get(key) != second.get(key)
     ]
     if differences:
-        raise SparringError(f"numbers measured differently cannot be compared: {'; '.join(differences)}")
+        raise SparringError(f"records that were measured differently cannot be compared: {'; '.join(differences)}")
     if "per_class" not in first:
-        raise SparringError(f"'{first['metric']}' has no values within classes: measure with the metric 'intra'")
+        raise SparringError(f"'{first['metric']}' has no values per class: use the metric 'intra'")
     a, b = (_by_class(record) for record in (first, second))
     pairs = list(zip(a, b, strict=True))
     measured = [k for k, pair in enumerate(pairs) if None not in pair]
@@ -119,7 +119,7 @@ def _by_class(record: Record) -> Sequence[Any]:
 
 
 def _measured_with(record: Record) -> str:
-    """One line of what a distance within classes depends on."""
+    """One line that says how a distance within classes was measured."""
     n = [f"{record[key]} {what} images" for key, what in (("n_fake", "generated"), ("n_real", "real")) if key in record]
     weights = str(record.get("weights_sha256") or "")[:12]
     said = {
@@ -134,12 +134,12 @@ def _measured_with(record: Record) -> str:
 def compare_runs(
     first: Any, second: Any, real: Any, out: str | Path | None, *, allow_code: bool = False, **options: Any
 ) -> ClassComparison:
-    """Measure two conditional runs with `intra` and write classes.md, classes.png (a scatter) and samples.png into `out`.
+    """Measure two conditional runs with `intra`, and write classes.md, classes.png (a scatter plot) and samples.png.
 
-    options, allow_code: those of `sparring.evaluate`; None is its default. samples.png has the most improved classes above
-    the least improved, the first run's samples above the second's. Under torchrun the ranks share the measuring, and the
-    first one writes. Raises SparringError, before anything is measured, where one of the four is missing, a run has no
-    generator with classes, the folder cannot be written, or an option could have no effect.
+    out: the folder for these files. options, allow_code: as for `sparring.evaluate`; None is the default there. samples.png
+    has the most improved classes first, and the first run's samples above the second's. Under torchrun the ranks share the
+    work, and the first one writes. Raises SparringError, before anything is measured, if an argument is missing, a run
+    has no conditional generator, the folder cannot be written to, or an option has no effect.
     """
     from sparring.evaluation.evaluate import evaluate_pair
     from sparring.files import ANOTHER_FOLDER, one_line_for_disk_errors, writable, write_atomically
@@ -149,10 +149,10 @@ def compare_runs(
 
     for name, value in (("a second run (--versus)", second), ("real images (--real)", real), ("a folder (--out)", out)):
         if value is None:
-            raise SparringError(f"comparing two runs class by class needs {name}: give it")
+            raise SparringError(f"comparing two runs class by class needs {name}")
     options = {key: value for key, value in options.items() if value is not None}
     if unused := [OPTIONS[key] for key in OPTIONS if key in options]:
-        raise SparringError(f"two runs are compared by the metric intra alone: leave {', '.join(unused)} out")
+        raise SparringError(f"comparing two runs uses the metric intra only: leave {', '.join(unused)} out")
     with consenting(allow_code, first, second, real):
         for run in (first, second):
             _check_conditional(run)
@@ -169,7 +169,7 @@ def compare_runs(
 
 
 def _called(first: str | Path, second: str | Path) -> tuple[str, str]:
-    """Short names of two runs, by which they can be told apart."""
+    """Short, distinct names of two runs."""
     short = Path(first).name, Path(second).name
     return short if short[0] != short[1] else (str(first), str(second))
 
@@ -179,14 +179,14 @@ def _check_conditional(run: Any) -> None:
     from sparring.run.generator import load_generator, takes_labels
 
     if not is_generator(run):
-        raise SparringError(f"'{run}' is neither a run nor a generator's file: two runs are compared class by class")
+        raise SparringError(f"'{run}' is neither a run nor a generator file, which comparing class by class needs")
     saved = load_generator(run)
     if not takes_labels(saved.module, saved.num_classes):
-        raise SparringError(f"the generator of '{run}' takes no classes: runs are compared class by class")
+        raise SparringError(f"the generator of '{run}' takes no classes, which comparing class by class needs")
 
 
 def class_scatter(found: ClassComparison) -> Figure:
-    """A point for each class, with its name: the first run's distance across, the second's up; below the line is better."""
+    """A point for each class: the first run's distance on x, the second's on y. Below the diagonal is better."""
     from sparring.report.plots import COLOURS, panel
 
     figure, axes = panel(
@@ -206,7 +206,7 @@ def class_scatter(found: ClassComparison) -> Figure:
 
 
 def _name_points(axes: Axes, found: ClassComparison, line: float) -> None:
-    """Names beside the points, moved down where one would cover another: away from the diagonal, if there is room."""
+    """Name the points, away from the diagonal if there is room, and move names down that would cover another."""
     from sparring.report.plots import INK
 
     shown = sorted(_shown(found.by_change(), len(found.classes) <= NAMED), key=lambda i: -found.second[i])
@@ -225,12 +225,12 @@ def _name_points(axes: Axes, found: ClassComparison, line: float) -> None:
 
 
 def _shown(order: list[int], all_of_them: bool = False) -> list[int]:
-    """Places of the most and of the least improved classes."""
+    """Indices of the most and of the least improved classes."""
     return order if all_of_them else order[:SHOWN] + [i for i in order[-SHOWN:] if i not in order[:SHOWN]]
 
 
 def _samples(found: ClassComparison, first: str | Path, second: str | Path) -> Figure:
-    """Samples of the most and of the least improved classes, the same latents in both runs, a row for each."""
+    """A row of samples for each of the most and least improved classes, from the same latents in both runs."""
     from sparring.report.plots import picture_rows
     from sparring.run.generator import load_generator
 

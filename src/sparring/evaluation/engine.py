@@ -1,7 +1,7 @@
-"""Measure a generator, or any images, against real ones: one pass of features per set serves every metric asked for.
+"""Measures generated images against real ones. One pass of features per set serves all metrics.
 
-Each number is a record that says all that it depends on (extractor, hash of its weights, resize, how many images of each
-set, split, seed, precision, version), since numbers that differ in any of these cannot be compared.
+Each number is a record with everything it depends on (extractor, hash of its weights, resize, number of images, split, seed,
+precision, version), because numbers that differ in any of these cannot be compared.
 """
 
 from __future__ import annotations
@@ -57,21 +57,21 @@ def evaluate_images(
     rank: int = 0,
     world: int = 1,
 ) -> list[Record]:
-    """Records of the metrics (see `find_metrics`) of n images from `generate(start, count)` against all of `real`.
+    """Measure n images from `generate(start, count)` against all of `real`, and return the records.
 
-    generate   called with start = 0, batch_size, ... in turn; returns uint8 [count, C, H, W]
-    labels     [n] of what is generated, for metrics within classes
-    splits     groups of the Inception Score;  neighbours: k of precision, recall, density and coverage
-    seed       of the latents behind `generate`; only recorded
-    cache      folder of reference statistics, by default below $SPARRING_CACHE or ~/.cache
-    note       called with lines for the user
-    generator_hash, drawn_labels: of what `generate` draws from, and how its labels were chosen; only recorded
-    rank       of this process among `world` of one group that share the work; each gets all records
+    generate    called with start = 0, batch_size, ... in turn; returns uint8 [count, C, H, W]
+    metrics     names, as for `find_metrics`
+    labels      [n] classes of the generated images, for metrics within classes
+    splits      number of groups of the Inception Score
+    neighbours  k of precision, recall, density and coverage
+    cache       folder for statistics of real images, by default below $SPARRING_CACHE or ~/.cache
+    note        called with messages for the user
+    seed, generator_hash, drawn_labels: of the latents, of the generator's weights, and how labels were chosen; only recorded
+    rank, world: of this process, if several processes of one group share the work; each gets all records
 
-    The real set's statistics are kept by content of the images, identity of the extractor and this package's version; only
-    where the extractor says that its hash tells all of it (`cacheable`). Raises SparringError for an unknown metric, one
-    that needs a classifier where the extractor is none, an extractor under another's name, too few images, images of the
-    wrong type, n < 2.
+    Statistics of the real images are cached by the images' content, the extractor and this package's version, if the
+    extractor is `cacheable`. Raises SparringError for an unknown metric, a metric that needs a classifier if the
+    extractor is not one, an extractor under a reserved name, too few images, or images of the wrong type.
     """
     check_whole(n, "n, the number of generated images to measure,", 2)
     own: dict[str, Any] = {"labels": labels, "drawn_labels": drawn_labels, "content_hash": generator_hash}
@@ -107,9 +107,9 @@ def evaluate_sets(
     rank: int = 0,
     world: int = 1,
 ) -> list[Record]:
-    """Records of the metrics of one set against another, or (the Frechet distance alone) against statistics from a file.
+    """Measure one set against another, or against statistics from a file.
 
-    Arguments and errors are those of `evaluate_images`.
+    The other arguments, and the errors, are those of `evaluate_images`.
     """
     check_name(extractor)
     found = find_metrics(names_of(metrics))
@@ -185,7 +185,9 @@ def _with_provenance(
     if isinstance(real, ImageSet):
         notes += stored_notes(fake.stored, real.stored)
     if isinstance(real, GaussianStats) and "extractor" not in real.provenance:
-        notes.append("the statistics' file does not say what it was measured with: make sure that it was the same")
+        notes.append(
+            "the file of statistics does not say how it was measured: make sure that it was measured in the same way"
+        )
     for record in records:
         own = record.pop("notes", [])
         record.update(common)
@@ -214,10 +216,10 @@ def _provenance_of_real(real: ImageSet | GaussianStats) -> Record:
 def usual_metrics(
     extractor: Extractor, n: int, splits: int, note: Note | None = None, *, classes: Sequence[str] = ()
 ) -> tuple[str, ...]:
-    """What is measured of n images by default: the Frechet distance, and what the extractor's predictions allow.
+    """The default metrics for n images: the Frechet distance, and those that the extractor's predictions allow.
 
-    classes: the names of the real images' classes. Shares of classes are measured only if the extractor predicts the same
-    ones: how many of ImageNet's 1,000 appear says nothing about data of three. A note says if n is too small for the groups.
+    classes: the names of the real images' classes. Class shares are measured only if the extractor predicts these classes:
+    how many of ImageNet's 1,000 classes occur says nothing about data with three. A note says if n is too small for `is`.
     """
     if extractor.class_names is None:
         return ("fd",)
@@ -225,50 +227,50 @@ def usual_metrics(
     if n >= splits:
         return names
     if note:
-        note(f"no Inception Score: {n} images cannot have {splits} groups; lower --is-splits, or measure more images")
+        note(f"no Inception Score: {n} images cannot form {splits} groups; lower --is-splits, or measure more images")
     return tuple(name for name in names if name != "is")
 
 
 def names_of(metrics: str | Iterable[str]) -> tuple[str, ...]:
-    """The metrics' names, from themselves or from one string with commas."""
+    """The names of metrics, from a sequence or from one comma-separated string."""
     return tuple(name.strip() for name in metrics.split(",")) if isinstance(metrics, str) else tuple(metrics)
 
 
 def find_metrics(names: Iterable[str], *others: str) -> dict[str, Metric]:
-    """The metrics of these names, those that ship first, in the order of `REGISTRY`.
+    """The metrics with these names. Those that ship come first, in the order of `REGISTRY`.
 
     A name is a key of `REGISTRY`, one that an installed package registers, or `package.module:Class`, which the user typed
-    or the recipe's validation allowed. others: more names, for the error. Raises SparringError for an unknown one.
+    or the validation of a recipe allowed. others: further names to suggest. Raises SparringError for an unknown name.
     """
     known = REGISTRY | {name: name for name in others}
     found = {name: find_class(name, known, "metric", Metric, VALIDATED)() for name in names}
     if not found:
-        raise SparringError(f"no metric asked for: choose some of {', '.join(known)}")
+        raise SparringError(f"no metric was given: choose one or more of {', '.join(known)}")
     return {name: found[name] for name in [*REGISTRY, *found] if name in found}
 
 
 def check_metrics(metrics: Mapping[str, Metric], c: Comparison, extractor: str) -> None:
-    """Raise SparringError, before any image is looked at, for a metric that these sets or this extractor cannot have."""
+    """Raise SparringError, before features are extracted, for a metric that these sets or this extractor do not support."""
     if isinstance(c.fake, ImageSet) and isinstance(c.real, ImageSet):
         check_channels(c.fake, c.real)
     for name, metric in metrics.items():
         of_real = any(need.startswith("real.") for need in metric.needs)
         if of_real and isinstance(c.real, GaussianStats):
-            raise SparringError(f"metric '{name}' needs the real images, not statistics from a file: give the images")
+            raise SparringError(f"metric '{name}' needs the real images, not their statistics: give the images")
         if c.class_names is None and any(need.endswith(".predictions") for need in metric.needs):
             raise SparringError(
-                f"metric '{name}' needs class predictions, which the extractor '{extractor}' does not give: leave it out, "
+                f"metric '{name}' needs class predictions, which the extractor '{extractor}' does not make: leave it out, "
                 "or choose a classifier"
             )
         metric.check(c)
 
 
 def check_channels(fake: ImageSet, real: ImageSet) -> None:
-    """Raise SparringError for a grey set beside a coloured one."""
+    """Raise SparringError if one set is greyscale and the other is in colour."""
     if fake.channels != real.channels:
         raise SparringError(
-            f"images of different channel counts: {fake.name} has {fake.channels}, {real.name} has {real.channels}; load "
-            "data with --channels 1 or 3"
+            f"different numbers of channels: {fake.name} has {fake.channels}, {real.name} has {real.channels}; load "
+            "both with --channels 1 or 3"
         )
 
 
@@ -282,13 +284,13 @@ def _settings(extractor: Extractor) -> Record:
 
 
 def _like_statistics(settings: Record, images: ImageSet) -> Record:
-    """What statistics of these images would say of how they were measured."""
+    """The settings that statistics of these images would record."""
     height, width = images.take(0, 1).shape[2:]
     return {**settings, "size": f"{height}x{width}", "channels": images.channels}
 
 
 def _place(settings: Record, extractor: Extractor, real: ImageSet | GaussianStats, cache: Path | None) -> Path | None:
-    """Where the real set's statistics are kept; None where what they depend on is not known."""
+    """Where statistics of the real set are cached; None if not everything that they depend on is known."""
     if isinstance(real, GaussianStats) or not real.fingerprint or not getattr(extractor, "cacheable", False):
         return None
     content = json.dumps([settings, real.fingerprint, __version__], sort_keys=True)
@@ -298,7 +300,7 @@ def _place(settings: Record, extractor: Extractor, real: ImageSet | GaussianStat
 
 
 def _kept(path: Path | None, settings: Record, rank: int, world: int) -> FeatureSet | None:
-    """Statistics kept earlier, or None, as rank 0 has it: ranks that disagreed would meet each other in different passes."""
+    """Cached statistics, or None. Rank 0 decides, because all ranks must take the same passes."""
     found = [_load(path, settings) if path is not None and rank == 0 else None]
     if world > 1:
         dist.broadcast_object_list(found, src=0)
@@ -306,7 +308,7 @@ def _kept(path: Path | None, settings: Record, rank: int, world: int) -> Feature
 
 
 def _load(path: Path, settings: Record) -> FeatureSet | None:
-    """Statistics kept earlier; None where there are none, or only a damaged file, which will be written anew."""
+    """Cached statistics; None if there are none, or if the file is damaged, which is then written again."""
     try:
         stats = GaussianStats.load(path)
     except SparringError:
@@ -324,4 +326,4 @@ def _save(path: Path, features: FeatureSet, real: ImageSet, note: Note | None) -
         features.stats.save(path, **said, mean_probabilities=mean)
     except SparringError as error:
         if note:
-            note(f"cannot keep the real images' statistics, going on without: {error}")
+            note(f"statistics of the real images are not cached: {error}")

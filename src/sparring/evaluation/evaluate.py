@@ -1,4 +1,4 @@
-"""`sparring evaluate`: a run by its recipe's protocol, or any two sets of images."""
+"""`sparring evaluate`: measures a run as its recipe says, or any images against any others."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from sparring.recipe.gan import Recipe
     from sparring.run.runtime import Runtime
 
-GROUPS = 10  # of the Inception Score, where nobody says
-ACCURACIES = "accuracies"  # the metric of a run's discriminator
+GROUPS = 10  # of the Inception Score, by default
+ACCURACIES = "accuracies"  # the one metric that measures a discriminator
 
 
 def evaluate_pair(
@@ -51,14 +51,14 @@ def evaluate_pair(
     progress: ProgressHook | None = None,
     note: Note | None = None,
 ) -> list[dict[str, Any]]:
-    """Records of metrics of one set of images against another; see `sparring.evaluate` for what a set may be.
+    """Measure one set of images against another; see `sparring.evaluate` for what a set can be.
 
-    metrics: see `find_metrics`; by default the Frechet distance, and what predictions allow where the extractor classifies.
-    extractor, weights, sha256: see `extractor_for`; by default the embedded one for its own garments, else none.
-    n, n_real: how many images of each; by default all, and 10,000 of a generator. seed: of latents and draws.
-    labels: of a conditional generator's samples, "data" (the default), in the class shares of the real images (of all,
-        where n_real are drawn), or "uniform".
-    split, images_split: of the real and the measured data; size in pixels, channels, skip_unreadable as in `load_images`.
+    metrics: see `find_metrics`; by default the Frechet distance, and what the predictions of a classifier allow.
+    extractor, weights, sha256: see `extractor_for`; by default the embedded extractor for the embedded images, else none.
+    n, n_real: number of images of each set; by default all, or 10,000 of a generator. seed: of latents and draws.
+    labels: of a conditional generator's samples: "data" (the default), in the class shares of the whole real set, or
+        "uniform".
+    split, images_split: of the real and the measured images. size, channels, skip_unreadable: as in `load_images`.
     Under torchrun the ranks share the work, and all return the same records.
     """
     from sparring.run.runtime import Runtime
@@ -70,7 +70,7 @@ def evaluate_pair(
     runtime = Runtime.start(device)
     say, where = note if note and runtime.is_main else _nothing, str(runtime.device)
     options |= {"note": say, "device": where}
-    with runtime.together():  # a rank that decodes may take longer than one that has decoded already
+    with runtime.together():  # one rank may have to decode what another finds in its cache
         b = _statistics(real) if is_statistics(real) else _opened(real, "--split", n=n_real, split=split, **options)
         a = _opened(images, "--images-split", n=n, split=images_split, real=b, labels=labels or "data", **options)
     if isinstance(b, ImageSet):
@@ -106,9 +106,9 @@ def evaluate_run(
     progress: ProgressHook | None = None,
     note: Note | None = None,
 ) -> list[dict[str, Any]]:
-    """Records of a run by its recipe's protocol, changed by overrides of the recipe's `evaluation`, and then by `chosen`.
+    """Measure a run by its recipe's `evaluation`, changed by overrides and then by `chosen`.
 
-    The metric `accuracies` is its discriminator's (`sparring.evaluation.accuracies`); n, split and seed hold for it, too.
+    The metric `accuracies` measures the discriminator (see `sparring.evaluation.accuracies`), also with n, split and seed.
     Under torchrun the ranks share the work, and all return the same records.
     """
     from sparring.recipe.files import agreed, parse_overrides
@@ -117,7 +117,7 @@ def evaluate_run(
     folder = Path(run)
     if not (folder / "recipe.json").is_file():
         raise SparringError(
-            f"'{run}' is not a run: give the folder that `sparring train` wrote, or say what to compare with: --real SOURCE"
+            f"'{run}' is not a run: give a folder that `sparring train` wrote, or give images to compare with, --real SOURCE"
         )
     changes = parse_overrides(overrides)
     given = {key: agreed(changes, key, chosen.get(key)) for key in {**changes, **chosen}}
@@ -147,7 +147,7 @@ def evaluate_run(
 def _of_generator(
     folder: Path, recipe: Recipe, runtime: Runtime, say: Note, progress: ProgressHook | None, **own: Any
 ) -> list[dict[str, Any]]:
-    """Records of a run's generator by its recipe's evaluation. own: weights and hash of the extractor."""
+    """Measure the generator of a run. own: weights and hash of the extractor."""
     from sparring.evaluation.protocol import measure
     from sparring.run.folder import load_trained_on
     from sparring.run.generator import load_generator
@@ -173,11 +173,11 @@ def _of_generator(
 
 
 def _nothing(text: str) -> None:
-    """What a rank says that is not the first."""
+    """Drop the messages of all ranks but the first."""
 
 
 def _changed(folder: Path, given: Mapping[str, Any]) -> Recipe:
-    """A run's recipe with changes to its evaluation, which it has then, even where it was trained without."""
+    """A run's recipe with changes to its evaluation, even if it was trained without one."""
     from sparring.recipe.gan import Recipe
 
     changes = {f"evaluation.{key}": list(v) if isinstance(v, tuple) else v for key, v in given.items()}
@@ -186,42 +186,42 @@ def _changed(folder: Path, given: Mapping[str, Any]) -> Recipe:
 
 
 def _check_unused(given: Mapping[str, Any], weights: Any, sha256: Any) -> None:
-    """Raise SparringError for options that accuracies have no use for."""
+    """Raise SparringError for options that do not affect accuracies."""
     others = {**given, "weights": weights, "sha256": sha256}
     if unused := [key for key, value in others.items() if value is not None]:
-        raise SparringError(
-            f"accuracies need no {', '.join(unused)}: they depend on n, split, seed and labels alone, so leave that out"
-        )
+        raise SparringError(f"accuracies depend on n, split, seed and labels only: leave {', '.join(unused)} out")
 
 
 def _check_used(images: Any, real: Any, n_real: Any, split: Any, options: Mapping[str, Any]) -> None:
-    """Raise SparringError for options that these two sets have no use for."""
+    """Raise SparringError for options that do not affect these two sets."""
     if is_statistics(real):
-        _refuse("statistics are of the images that they were made of", {"n_real": n_real, "split": split})
+        _refuse("statistics of real images are used as they are", {"n_real": n_real, "split": split})
     if is_generator(images) and (is_generator(real) or is_statistics(real)):
         of_data = {key: options[key] or None for key in ("size", "channels", "skip_unreadable")}
-        _refuse("generators and statistics are taken as they are", of_data)
+        _refuse("generators and statistics are used as they are", of_data)
 
 
 def _check_labels(images: Any, labels: Any) -> None:
     if labels not in (None, *get_args(Labels)):
-        raise SparringError(f"labels are {' or '.join(get_args(Labels))}, got {labels!r}")
+        raise SparringError(f"labels must be {' or '.join(get_args(Labels))}, got {labels!r}")
     if labels is not None and not is_generator(images):
-        _refuse("only a generator is asked for classes", {"labels": labels})
+        _refuse("only a generator can be given classes", {"labels": labels})
 
 
 def _of_pairs(metrics: tuple[str, ...], groups: int | None) -> tuple[str, ...]:
-    """Metrics that two sets can have, and that have a use for the groups."""
+    """The metrics, if they can be computed from two sets and use the groups."""
     if ACCURACIES in metrics:
-        raise SparringError(f"metric '{ACCURACIES}' is of a run's own discriminator on its own data: leave --real out")
+        raise SparringError(
+            f"metric '{ACCURACIES}' measures a run's discriminator on the run's own data: leave --real out"
+        )
     _check_groups_used(groups, metrics)
     return metrics
 
 
 def _check_groups_used(groups: Any, metrics: Sequence[str] | None) -> None:
-    """Raise SparringError for groups of an Inception Score that is not among the metrics asked for."""
+    """Raise SparringError if groups are given, but no Inception Score."""
     if groups is not None and metrics and "is" not in metrics:
-        raise SparringError("--is-splits are groups of the metric is, which is not asked for: leave it out")
+        raise SparringError("--is-splits only affects the metric is: leave it out, or add is to --metrics")
 
 
 def _refuse(why: str, options: Mapping[str, Any]) -> None:
@@ -250,7 +250,7 @@ def _extractor(choice: Any, images: ImageSet, device: str, **own: Any) -> Extrac
 
 
 def _example(images: ImageSet) -> Any:
-    """A few images with the set's classes, by which an extractor is chosen and tried."""
+    """A few images with the set's classes, for choosing and trying an extractor."""
     from sparring.data.packed import PackedImages
 
     return PackedImages(images.take(0, 2), class_names=images.class_names, name=images.name)
@@ -276,19 +276,19 @@ def evaluate(
     allow_code: bool = False,
     **others: Any,
 ) -> list[dict[str, Any]]:
-    """Measure a run by its recipe's protocol, or with `real` any images against any; each record carries all it depends on.
+    """Measure a run as its recipe says, or, with `real`, any images against any others. Records say all they depend on.
 
-    run, real: each a run, a generator file, a folder, a zip, an npz, a named data set, or images from Python; `real` also an
-        npz of statistics. Without `real`, `run` is a run, and its data and protocol are the recipe's.
-    overrides: `n`, `extractor`, ... of the recipe's `evaluation`, as `key=value` strings or a mapping.
-    metrics, extractor, weights, sha256, n, seed, split, labels, is_splits: `evaluate_pair` has them
-        all, with `others` of its own; where they are None, the recipe's hold, or the defaults there.
-    allow_code: whether runs, generators and extractors that are opened may name code that does not ship (see docs/trust.md).
-    progress: whether a bar is shown, by default in a notebook and if stderr is a terminal; or a function of (images done,
-        images in all). note: takes lines for people, which by default go to stderr in the same cases.
+    run, real: a run, a generator file, a folder, a zip, an npz, a named data set, or images from Python; `real` can also be
+        an npz of statistics. Without `real`, `run` must be a run, and its recipe says what is measured.
+    overrides: of the recipe's `evaluation`, as `key=value` strings or a mapping.
+    metrics, extractor, weights, sha256, n, seed, split, labels, is_splits, others: the arguments of `evaluate_pair`. For
+        None the recipe decides, or the defaults there.
+    allow_code: whether files that are opened may name code that does not ship with sparring (see docs/trust.md).
+    progress: whether to show a bar, by default in a notebook or if stderr is a terminal; or a function of (images done,
+        all images). note: called with messages for the user, which by default go to stderr in the same cases.
     """
     if "" in [each for each in (run, real) if isinstance(each, str)]:
-        raise SparringError("'' names no images: give a run, a file, a folder or a data set")
+        raise SparringError("the name of the images is empty: give a run, a file, a folder or a data set")
     given = overrides if isinstance(overrides, Mapping) else list(overrides)
     chosen: dict[str, Any] = {"extractor": extractor, "n": n, "seed": seed, "split": split, "is_splits": is_splits}
     chosen |= {"metrics": metrics, "labels": labels}
@@ -300,24 +300,19 @@ def evaluate(
         measuring() if shown is True else nullcontext(shown or None) as common["progress"],
         consenting(allow_code, *opened),
     ):
-        return _evaluate(run, real, given, chosen, common, others)
-
-
-def _evaluate(
-    run: Any,
-    real: Any,
-    given: Mapping[str, Any] | list[str],
-    chosen: dict[str, Any],
-    common: dict[str, Any],
-    others: dict[str, Any],
-) -> list[dict[str, Any]]:
-
-    if real is not None:
+        if real is None:
+            _check_alone(others)
+            return evaluate_run(run, given, chosen, **common)
         if given:
-            raise SparringError("key=value changes a recipe's evaluation, which --real sets aside: use the options")
+            raise SparringError(
+                "key=value changes the recipe's evaluation, which is not used with --real: use the options"
+            )
         return evaluate_pair(run, real, **chosen, **common, **others)
+
+
+def _check_alone(others: Mapping[str, Any]) -> None:
+    """Raise SparringError for options that only two sets of images have."""
     if others:
         options = ", ".join(f"--{key.replace('_', '-')}" for key in others)
-        cure = f"; without it, the recipe's evaluation takes n_real={others['n_real']}" if "n_real" in others else ""
-        raise SparringError(f"{options} only with --real, images to compare with{cure}")
-    return evaluate_run(run, given, chosen, **common)
+        cure = f"; without it, write n_real={others['n_real']}" if "n_real" in others else ""
+        raise SparringError(f"{options} can only be used with --real, images to compare with{cure}")

@@ -1,4 +1,4 @@
-"""One pass over a set of images: what the metrics keep of it. Moments are streamed; rows only where a metric needs them."""
+"""One pass over a set of images. Moments are streamed; single rows are kept only if a metric needs them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from sparring.evaluation.notes import digest
 from sparring.metrics.base import FeatureSet
 from sparring.metrics.moments import GaussianStats
 
-MOST_HASHED = 200_000  # images of a set that are looked at for copies
+MOST_HASHED = 200_000  # images of a set: larger ones are not searched for copies
 
 
 def extract_features(
@@ -31,9 +31,10 @@ def extract_features(
     rank: int = 0,
     world: int = 1,
 ) -> FeatureSet:
-    """One pass. rows, logits: whether to keep them. real: the other set, to take digests of where that costs no pass.
+    """Extract the features of all images. rows, logits: whether to keep these.
 
-    With several ranks each looks at a run of consecutive images, and all get everything, in the images' order.
+    real: the other set, whose digests are taken if its images are in memory. Each of several ranks extracts consecutive
+    images, and all get the results for all images, in order.
     """
     stats = GaussianStats(extractor.dimensions)
     kept_features: list[Tensor] = []
@@ -61,7 +62,7 @@ def extract_features(
         stats.all_reduce()
         summed, size, kept_features, kept_logits, digests = _gathered(summed, size, kept_features, kept_logits, digests)
     if stats.n != images.n:
-        raise SparringError(f"all ranks together looked at {stats.n} images of {images.name}, which has {images.n}")
+        raise SparringError(f"all ranks together saw {stats.n} images of {images.name}, which has {images.n}")
     others = getattr(real, "packed", None)
     return FeatureSet(
         stats=stats,
@@ -75,7 +76,7 @@ def extract_features(
 
 
 def _gathered(summed: Tensor | None, size: str | None, *lists: list[Any]) -> tuple[Any, ...]:
-    """Everything but the moments from all ranks: the sums' sum, and rows in the order of the ranks."""
+    """Everything except the moments from all ranks: the total of the sums, and rows in the order of the ranks."""
     parts: list[Any] = [None] * dist.get_world_size()
     dist.all_gather_object(parts, (summed, size, *lists))
     sums = [part[0] for part in parts if part[0] is not None]
@@ -93,6 +94,6 @@ def _batch(images: ImageSet, start: int, count: int) -> Tensor:
         )
     if batch.shape[1] != images.channels:
         raise SparringError(
-            f"generated images have {batch.shape[1]} channels and the real ones {images.channels}: compare like with like"
+            f"generated images have {batch.shape[1]} channels and the real ones {images.channels}: give both the same number"
         )
     return batch

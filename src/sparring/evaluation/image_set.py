@@ -1,7 +1,4 @@
-"""A set of images to measure: a run, a lone generator file, a folder, a zip, an npz, a named data set, or Python's own.
-
-All are the same to the metrics: how many images, image i for any i, and perhaps labels.
-"""
+"""A set of images to measure, wherever they come from: their number, image i for any i, and perhaps labels."""
 
 from __future__ import annotations
 
@@ -21,20 +18,20 @@ if TYPE_CHECKING:
     from sparring.data.packed import PackedImages
     from sparring.data.stored import Stored
 
-Labels = Literal["data", "uniform"]  # see `metrics.labels`
+Labels = Literal["data", "uniform"]  # see `evaluation.labels`
 Generate = Callable[[int, int], Tensor]  # (start, count) -> uint8 [count, C, H, W]
 
 
 @dataclass(frozen=True)
 class ImageSet:
-    """n images: `take(start, count)` gives uint8 [count, C, H, W], the same ones whenever they are asked for.
+    """n images. `take(start, count)` returns uint8 [count, C, H, W], the same images at each call.
 
     labels       int64 [n] or None; < 0: no class known
-    class_counts images of each class in the whole set that these were drawn from
-    drawn_labels how a generator's labels were chosen, "data" or "uniform" (see `metrics.labels`); None for all others
-    stored       how the files are stored that the images were decoded from
-    seed         of the latents, or of the draw from a larger set; None where nothing was drawn
-    fingerprint  of the pixels, where they are known beforehand: statistics are kept by it
+    class_counts number of images of each class in the whole set that these were drawn from
+    drawn_labels how the labels of a generator were chosen, "data" or "uniform" (see `evaluation.labels`); else None
+    stored       the format of the image files
+    seed         of the latents, or of the draw from a larger set; None if nothing was drawn
+    fingerprint  of the pixels, if they are known in advance; the key of cached statistics
     content_hash of the pixels, or of the generator's weights; for records
     """
 
@@ -56,17 +53,17 @@ class ImageSet:
 
 
 def of_images(packed: PackedImages, n: int | None = None, seed: int = 0) -> ImageSet:
-    """A data set, or n of its images drawn by the seed. Raises SparringError where it has fewer, or n is no number >= 2."""
+    """A data set, or n of its images drawn by the seed. Raises SparringError if it has fewer, or n is not a number >= 2."""
     drawn, counts = None, packed.class_counts
     if n is not None:
         check_whole(n, f"the number of images to take of {packed.name}", 2)
     if n is not None and n != len(packed):
         if n > len(packed):
-            raise SparringError(f"asked for {n} images of {packed.name}, which has {len(packed)}: lower n")
+            raise SparringError(f"{n} images of {packed.name} were requested, but it has {len(packed)}: lower n")
         order = torch.randperm(len(packed), generator=generator_for(seed, "reference"))[:n]
         packed, drawn = packed.take(order.sort().values), seed
     if len(packed) < 2:
-        raise SparringError(f"{packed.name} has {counted(len(packed), 'image')}, and a distribution takes at least 2")
+        raise SparringError(f"{packed.name} has {counted(len(packed), 'image')}, but measuring needs at least 2")
     return ImageSet(
         packed.name,
         len(packed),

@@ -1,9 +1,9 @@
-"""Which classes a conditional generator is asked for while it is measured.
+"""The classes that a conditional generator is given while it is measured.
 
-A distance compares two sets, and their class shares are part of it: against 800 images of one class and 40 of each of nine
-others, real images in equal shares are as far away as a poor generator's. So samples are measured in the reference's shares
-(`data`), unless a protocol says otherwise (`uniform`, each class as often, as the papers have it). Both are taken in turn by
-the samples' index: no draw adds noise, and with equal shares the two are the same labels.
+A distance between two sets depends on their class shares: compared with 800 images of one class and 40 of each of nine
+others, real images in equal shares are as far away as those of a poor generator. Samples are therefore generated in the
+shares of the reference (`data`), unless a protocol asks for equal shares (`uniform`, as in the papers). Labels are
+assigned by the sample's index, so no draw adds noise, and for equal shares both options give the same labels.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ def turns_for(
     wanted: Labels = "data",
     note: Callable[[str], None] = lambda line: None,
 ) -> tuple[Tensor, Labels]:
-    """Labels [P] that a generator's samples take in turn, and which of the two they are.
+    """The labels [P] that a generator's samples take in turn, and which of the two options they are.
 
-    Classes of the real images are the generator's of that name, or of that number where either has no names. Equal shares
-    stand in, with a note, where the real images do not say theirs.
+    Classes are matched by name, or by number if either side has no names. If the shares of the real images are unknown,
+    equal shares are used, with a note.
     """
     uniform = torch.arange(num_classes)
     if wanted == "uniform":
@@ -43,8 +43,8 @@ def turns_for(
         else:
             counts[number] += count
     if not sum(counts):
-        reason = "have none of the generator's classes" if known else "do not say their classes"
-        note(f"samples are drawn in equal shares of the classes: the real images {reason}")
+        reason = "have none of the generator's classes" if known else "have no class labels"
+        note(f"samples are drawn in equal shares of the classes, since the real images {reason}")
         return uniform, "uniform"
     if left_out:
         note(f"{left_out} of {sum(known.values())} real images are of classes that the generator does not have")
@@ -52,7 +52,7 @@ def turns_for(
 
 
 def _number_of(label: int, class_names: Sequence[str], real: ImageSet | GaussianStats) -> int | None:
-    """The generator's number of a class of the real images; None where it has no class of that name."""
+    """The generator's number for a class of the real images; None if it has no class of that name."""
     names = real.class_names if isinstance(real, ImageSet) else ()
     if not names or not class_names:
         return label

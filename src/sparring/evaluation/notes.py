@@ -1,4 +1,4 @@
-"""What a reader of a number should know about the two sets behind it: copies, unequal sizes."""
+"""Notes on the two sets behind a number: copies, and different sizes."""
 
 import hashlib
 from collections.abc import Sequence
@@ -12,26 +12,26 @@ def digest(image: Tensor) -> bytes:
 
 
 def copy_notes(fakes: Sequence[bytes], reals: Sequence[bytes]) -> list[str]:
-    """Notes about images that equal another one, pixel by pixel, from the digests of both sets; () where none were taken."""
+    """Notes about images that are identical, from the digests of both sets (empty if none were taken)."""
     notes = []
     known = set(reals)
     if repeated := len(fakes) - len(set(fakes)):
-        notes.append(f"{repeated} of {len(fakes)} generated images repeat another one exactly")
+        notes.append(f"{repeated} of {len(fakes)} generated images are exact copies of another one")
     if repeated := len(reals) - len(known):
-        notes.append(f"{repeated} of {len(reals)} real images repeat another one exactly")
+        notes.append(f"{repeated} of {len(reals)} real images are exact copies of another one")
     copied = sum(each in known for each in fakes)
     if copied and copied == len(fakes):
-        notes.append("every generated image is one of the real set: the set is compared with itself")
+        notes.append("every generated image is in the real set: the set is compared with itself")
     elif copied:
-        notes.append(f"{copied} of {len(fakes)} generated images equal a real one exactly")
+        notes.append(f"{copied} of {len(fakes)} generated images are exact copies of a real one")
     return notes
 
 
 def size_notes(fake: object, real: object) -> list[str]:
-    """A note where images of two sizes were compared; None is an unknown size."""
+    """A note if images of different sizes were compared; None is an unknown size."""
     if None in (fake, real) or fake == real:
         return []
     return [
-        f"generated images are {fake} and real ones {real} pixels: sharpness alone sets them apart; load data at one size "
-        "with --size"
+        f"generated images are {fake} and real ones {real} pixels: their sharpness differs; load both at one size with "
+        "--size"
     ]

@@ -1,4 +1,4 @@
-"""The recipe's evaluation of a generator, by the metrics package."""
+"""Measures a generator as its recipe says."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from sparring.messages import Note
 from sparring.metrics.base import Comparison
 from sparring.run.generator import sampler_of, takes_labels
 
-NEIGHBOURS = 5  # k of precision and recall, which recipes leave at Naeem et al.'s choice
+NEIGHBOURS = 5  # k of precision and recall, the choice of Naeem et al.; recipes cannot change it
 
 if TYPE_CHECKING:
     from sparring.recipe.gan import Evaluation
@@ -39,7 +39,7 @@ def check_evaluation(data: RunData, evaluation: Evaluation, generator: nn.Module
         return _unmeasured(error.reason, data)
     if extractor is None:
         return _unmeasured("no feature extractor is chosen for these images by default", data)
-    extractor(data.real.images[:2])  # one that cannot take these images says so now, not after training
+    extractor(data.real.images[:2])  # fail now, not after training, if it does not accept these images
     reference = reference_images(data, evaluation)
     if evaluation.metrics:
         classes = data.real.num_classes
@@ -51,7 +51,7 @@ def check_evaluation(data: RunData, evaluation: Evaluation, generator: nn.Module
 
 
 def _none_yet(start: int, count: int) -> torch.Tensor:
-    raise AssertionError("no image is looked at before training")
+    raise AssertionError("no image exists before training")
 
 
 def _unmeasured(reason: str, data: RunData) -> str:
@@ -76,12 +76,11 @@ def measure(
     rank: int = 0,
     world: int = 1,
 ) -> list[dict[str, Any]]:
-    """Records of the recipe's metrics. Raises SparringError where no extractor fits the data.
+    """Records of the recipe's metrics. Raises SparringError if no extractor fits the data.
 
-    A conditional generator is asked for classes in the shares of the real images, or for all as often, as
-    `evaluation.labels` says; see `sparring.evaluation.labels`.
-    weights, sha256: instead of the extractor's own. generator_hash: of the generator's weights, for the records.
-    rank, world: where several processes of one group share the work; each gets all records.
+    weights, sha256: replace the extractor's own weights. generator_hash: of the generator's weights, for the records.
+    rank, world: of this process, if several processes of one group share the work; each gets all records.
+    The classes of a conditional generator's samples are those of `evaluation.labels`, see `sparring.evaluation.labels`.
     """
     extractor = extractor_for(evaluation.extractor, data.real, device, weights=weights, sha256=sha256)
     if extractor is None:
@@ -116,14 +115,14 @@ def _usual_metrics(extractor: Extractor, data: RunData, evaluation: Evaluation, 
 
 
 def reference_images(data: RunData, evaluation: Evaluation) -> ImageSet:
-    """The real images that generated ones are compared with: a split, or `n_real` of it drawn by the evaluation's seed.
+    """The real images to compare with: a split, or `n_real` images of it drawn by the evaluation's seed.
 
-    Raises SparringError where there are fewer.
+    Raises SparringError if there are fewer.
     """
     images, n = data.reference(evaluation.split), evaluation.n_real
     if n is not None and n > len(images):
         raise SparringError(
-            f"evaluation.n_real is {n}, and {images.name} has {len(images)} images: lower it, or set it to "
+            f"evaluation.n_real is {n}, but {images.name} has {len(images)} images: lower it, or set it to "
             "null to compare with all of them"
         )
     return of_images(images, n, evaluation.seed)

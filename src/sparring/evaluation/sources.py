@@ -1,4 +1,4 @@
-"""Whatever can be measured, as an ImageSet: a run, a generator, a folder, a named data set, images from Python."""
+"""Opens anything that can be measured as an ImageSet: a run, a generator, a folder, a named data set, images from Python."""
 
 from __future__ import annotations
 
@@ -18,10 +18,7 @@ from sparring.metrics.features import check_whole
 if TYPE_CHECKING:
     from sparring.metrics.moments import GaussianStats
 
-
-DEFAULT_GENERATED = 10_000  # images of a generator where nobody says how many
-
-
+DEFAULT_GENERATED = 10_000  # images of a generator, unless a number is given
 NAMED = (".safetensors", ".json")
 
 
@@ -35,10 +32,10 @@ def of_generator(
     labels: Labels = "data",
     note: Callable[[str], None] = lambda line: None,
 ) -> ImageSet:
-    """n images of a run's generator, or of a generator file's.
+    """n images of the generator in a run or a generator file.
 
-    real, labels: what they are compared with, and whether classes come in its shares ("data") or all as often ("uniform");
-    without `real` all come as often. note: takes a line where real images do not say their shares.
+    real, labels: the images to compare with, and whether classes come in their shares ("data") or in equal shares
+    ("uniform", also without `real`). note: called with a message if the shares are unknown.
     """
     from sparring.evaluation.labels import turns_for
     from sparring.run.generator import load_generator, sampler_of, takes_labels
@@ -53,7 +50,9 @@ def of_generator(
     generate = sampler_of(saved.module, saved.latent_size, saved.num_classes, seed, device, turns=turns)
     example = generate(0, 1)
     if example.ndim != 4:
-        raise SparringError(f"{path} generates points {list(example.shape[1:])}, not images: they have no features")
+        raise SparringError(
+            f"{path} generates points {list(example.shape[1:])}, not images, which alone can be measured"
+        )
     return ImageSet(
         f"{Path(path).resolve().name}, step {saved.description.get('step')}",
         n,
@@ -82,11 +81,10 @@ def open_set(
     real: ImageSet | GaussianStats | None = None,
     labels: Labels = "data",
 ) -> ImageSet:
-    """Whatever `source` names. n: how many images; by default all there are, or 10,000 of a generator.
+    """Open a set of images. n: how many of them; by default all, or 10,000 of a generator.
 
-    real, labels are for generators, as in `of_generator`.
-    split, size, channels, skip_unreadable are for data, as in `sparring.load_images`. Raises SparringError for what is no
-    set of images.
+    real, labels: for generators, as in `of_generator`. split, size, channels, skip_unreadable: for data, as in
+    `sparring.load_images`. Raises SparringError if `source` is not a set of images.
     """
     if isinstance(source, ImageSet):
         return source
@@ -96,9 +94,7 @@ def open_set(
         said = note or (lambda line: None)
         return of_generator(Path(source).expanduser(), n, seed, device, real=real, labels=labels, note=said)
     if is_statistics(source):
-        raise SparringError(
-            f"'{source}' holds statistics, not images: they are what is compared with, so give them to --real"
-        )
+        raise SparringError(f"'{source}' holds statistics, not images: give it to --real")
     from sparring.data.sources import load
 
     packed = load(source, split=split, size=size, channels=channels, skip_unreadable=skip_unreadable, note=note)
@@ -106,7 +102,7 @@ def open_set(
 
 
 def is_generator(source: Any) -> bool:
-    """Whether this names a run, or a generator's file."""
+    """Whether this is the path of a run or of a generator file."""
     if not isinstance(source, str | os.PathLike):
         return False
     path = Path(source).expanduser()
@@ -115,12 +111,12 @@ def is_generator(source: Any) -> bool:
 
 
 def is_statistics(source: Any) -> bool:
-    """Whether this names an .npz of statistics, `mu` and `sigma`, as pytorch-fid and this package write them."""
+    """Whether this is the path of an .npz with the statistics `mu` and `sigma`, as pytorch-fid writes them."""
     path = Path(source).expanduser() if isinstance(source, str | Path) else None
     if path is None or path.suffix != ".npz" or not os.path.isfile(path):
         return False
     try:
         with open_npz(path) as file:
             return "mu" in file and "sigma" in file
-    except SparringError:  # its reader will say what is wrong with it
+    except SparringError:  # whoever reads it reports what is wrong
         return False
