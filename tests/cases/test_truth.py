@@ -17,7 +17,6 @@ from PIL import Image
 import sparring
 from sparring import cli
 from sparring.data.packed import PackedImages
-from sparring.files import content_hash
 from tiny import tiny_images, tiny_recipe
 
 
@@ -210,29 +209,3 @@ def test_case_13_a_run_that_nan_stops_has_a_report_that_says_so(
         sparring.train(recipe, out=tmp_path / "run", data=tiny_images())
     page = (tmp_path / "run" / "report.html").read_text()
     assert "Stopped: hinge became" in page and "the same latents at step 0" in page
-
-
-def test_case_14_a_study_shows_medians_spans_and_runs_away_beside_its_means(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """Four runs of NAT-GAN that end at 0.2 or beyond 1,000. Their mean, about 500, describes none of them."""
-    monkeypatch.setattr("sparring.toy.study.PLAN", {"ring-8": ("am_gan", "nat_gan")})
-    ends = {"am_gan": (1.0, 1.1, 1.2, 1.3), "nat_gan": (0.2, 1000.0, 0.4, 1600.0)}
-
-    def one_run(here: Any, method: str, recipe: Any) -> dict[str, Any]:
-        row = {"world": here.name, "method": method, "seed": recipe.seed, "steps": recipe.steps, "failed": False}
-        numbers = {"modes": 2, "high_quality": 0.1, "reached": None, "oscillation": 0.1, "cpu_seconds": 1.0}
-        return row | numbers | {"recipe": content_hash(recipe.to_dict())[:16], "distance": ends[method][recipe.seed]}
-
-    monkeypatch.setattr("sparring.toy.study.one_run", one_run)
-    out = tmp_path / "study.jsonl"
-    monkeypatch.setattr("sys.argv", ["sparring", "toy", "study", "--seeds", "4", "--out", str(out)])
-    with pytest.raises(SystemExit):
-        cli.main()
-    said = capsys.readouterr().out
-    row = next(line for line in said.splitlines() if line.startswith("| nat_gan |"))
-    assert "median 500.200, 0.200 to 1600.000, 2 of 4 ran away" in row
-    assert "nearer in 2 of 4" in next(line for line in said.splitlines() if line.startswith("| nat_gan - am_gan"))
-    assert "ran away" not in next(line for line in said.splitlines() if line.startswith("| am_gan |"))
-    with Image.open(out.with_suffix(".png")) as picture:
-        assert picture.width > 600

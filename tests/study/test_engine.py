@@ -121,19 +121,20 @@ def test_gans_classifiers_and_toy_worlds_stand_in_one_plan_and_nothing_is_repeat
     assert (found.runs, found.done, found.left, found.is_running) == (8, 6, 2, False)
 
 
-def test_a_row_of_a_toy_world_has_the_numbers_of_the_toy_study() -> None:
+def test_a_row_of_a_toy_world_has_the_numbers_of_a_measured_run() -> None:
+    from sparring.toy.measure import measured_run
     from sparring.toy.methods import toy_recipe
-    from sparring.toy.study import one_run
     from sparring.toy.worlds import world
 
     (hinge,) = run(plan(seeds="3-3"), executor=Here(), rows=["hinge"]).results
     here = world("nat-1d", seed=3)
-    row = one_run(here, "hinge", toy_recipe(here, "hinge", {"batch_size": 8}, steps=2, seed=3))
+    found = measured_run(here, toy_recipe(here, "hinge", {"batch_size": 8}, steps=2, seed=3))
     assert {key: hinge.value(key) for key in ("distance", "oscillation")} == {
-        key: row[key] for key in ("distance", "oscillation")
+        key: found.numbers[key] for key in ("distance", "oscillation")
     }
-    assert [round(value, 5) for _, value in hinge.curve["distance"]] == row["distances"]
-    assert (hinge.value("reached"), hinge.numbers["did_reach"]) == (row["reached"] or 2, row["reached"] is not None)
+    assert [tuple(point) for point in hinge.curve["distance"]] == found.distances
+    reached = found.numbers["reached"]
+    assert (hinge.value("reached"), hinge.numbers["did_reach"]) == (reached or 2, reached is not None)
 
 
 def test_what_workers_lose_is_tried_again_and_given_up_at_last() -> None:

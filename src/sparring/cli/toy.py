@@ -10,15 +10,14 @@ import typer
 from sparring.cli.options import AsJson, path_option
 from sparring.cli.output import note, print_json, print_lines
 
-STUDY = "study"
+STUDY = "study"  # a world once, which compared methods over seeds
 
 
 def toy(
     world: Annotated[
         str,
         typer.Argument(
-            help="nat-1d, gaussians, nat-2d, ring-8, grid-25, moons, spiral, checkerboard, image FILE, points FILE; "
-            "or study, to compare methods over seeds."
+            help="nat-1d, gaussians, nat-2d, ring-8, grid-25, moons, spiral, checkerboard, image FILE, points FILE."
         ),
     ],
     words: Annotated[
@@ -32,9 +31,7 @@ def toy(
         str | None,
         typer.Option(help='A second run to compare with, from the same seed: a METHOD or "[METHOD] key=value ...".'),
     ] = None,
-    steps: Annotated[
-        int | None, typer.Option(help="Number of generator updates. Default: 1000, or 500 in a study.")
-    ] = None,
+    steps: Annotated[int | None, typer.Option(help="Number of generator updates. Default: 1000.")] = None,
     seed: Annotated[
         int | None, typer.Option(help="The same seed gives the same result, bit for bit. Default: 0.")
     ] = None,
@@ -44,28 +41,19 @@ def toy(
     ] = None,
     out: Annotated[
         Path | None,
-        path_option("Folder for the pictures (default: runs/toy/WORLD) or, in a study, the .jsonl file."),
+        path_option("Folder for the pictures. Default: runs/toy/WORLD."),
     ] = None,
     film: Annotated[str | None, typer.Option(help="Film format: auto, mp4, gif, apng or none.")] = None,
-    seeds: Annotated[int | None, typer.Option(help="Number of seeds in a study. Default: 20.")] = None,
+    seeds: Annotated[int | None, typer.Option(hidden=True)] = None,
     as_json: AsJson = False,
 ) -> None:
     """Train on points on a line or in a plane, and film it: `sparring toy nat-1d --versus non_saturating`."""
     from sparring.errors import SparringError
 
-    if world == STUDY:
-        if seed is not None or film is not None or level is not None:
-            raise SparringError(
-                "a study takes no --seed, --film or --level: set the number of seeds with sparring toy study --seeds N"
-            )
-        if words or versus is not None:
-            raise SparringError(
-                "a study takes no methods or overrides: sparring toy study [--seeds 20] [--steps 500] [--out FILE]"
-            )
-        _study(out or Path("runs/toy/study.jsonl"), seeds, steps, as_json)
-        return
-    if seeds is not None:
-        raise SparringError("--seeds is only for a study: use --seed for a single run")
+    if world == STUDY or seeds is not None:
+        raise SparringError(
+            "methods over seeds are a study now: sparring study run toy/ring-8 --seeds 20, or toy/nat-1d, toy/grid-25"
+        )
     _run(
         world,
         list(words or []),
@@ -88,25 +76,3 @@ def _run(world: str, words: list[str], as_json: bool, *, steps: int | None, out:
     folder = out or Path("runs/toy") / world
     result = run(world, words, file=file, steps=steps, out=folder, note=note, **options)
     print_json(result.to_dict()) if as_json else print_lines(*result_lines(result))
-
-
-def _study(out: Path, seeds: int | None, steps: int | None, as_json: bool) -> None:
-    from dataclasses import asdict, is_dataclass
-
-    from sparring.files import write_atomically
-    from sparring.report.plots import render
-    from sparring.toy.study import SEEDS, STEPS, run_study, summarise
-    from sparring.toy.tables import study_markdown, study_picture
-
-    rows = run_study(out, seeds=SEEDS if seeds is None else seeds, steps=STEPS if steps is None else steps, note=note)
-    summary = summarise(rows)
-    picture = out.with_suffix(".png")
-    write_atomically(picture, render(study_picture(summary), "png"))
-
-    def plain(value: Any) -> Any:
-        return asdict(value) if is_dataclass(value) and not isinstance(value, type) else value
-
-    if as_json:
-        print_json([{key: plain(value) for key, value in entry.items()} for entry in summary])
-    else:
-        print_lines(study_markdown(summary), "", f"runs       {out}", f"picture    {picture}")

@@ -26,12 +26,16 @@ _PUBLIC = {
     "Mixture": "sparring.toy.gaussians",
     "METHODS": "sparring.toy.methods",
     "toy_recipe": "sparring.toy.methods",
-    "run_study": "sparring.toy.study",
-    "summarise": "sparring.toy.study",
+}
+_MOVED = {  # what took the place of names that were here
+    "run_study": "sparring.study('toy/ring-8')",
+    "summarise": "sparring.study.table.tabulate",
 }
 
 
 def __getattr__(name: str) -> Any:
+    if name in _MOVED:
+        raise AttributeError(f"sparring.toy.{name} is now {_MOVED[name]}")
     if name not in _PUBLIC:
         raise AttributeError(f"module 'sparring.toy' has no attribute '{name}'")
     value = getattr(importlib.import_module(_PUBLIC[name]), name)
@@ -48,5 +52,4 @@ if TYPE_CHECKING:
     from sparring.toy.methods import METHODS, toy_recipe
     from sparring.toy.play import ToyResult, ToyRun, run
     from sparring.toy.session import Look, ToySession
-    from sparring.toy.study import run_study, summarise
     from sparring.toy.worlds import WORLDS, Points, World, world
