@@ -36,3 +36,9 @@ def test_scaled_to_a_hundredth() -> None:
     assert (r.steps, r.objective.terms["as_gan"].warmup, r.evaluation and r.evaluation.every) == (1564, 3, 8)
     r = Recipe.load("sdp/hinge-sdp-cifar10", ["scale=0.01"])
     assert (r.steps, r.objective.terms["sdp"].t, r.objective.terms["sdp"].I_p) == (1000, 30, 50)
+
+
+def test_measurements_may_start_late() -> None:
+    r = Recipe.load("as-gan/as-dcgan-cifar10", ["evaluation.start=140000", "evaluation.every=7820", "scale=0.01"])
+    assert r.evaluation and [step for step in range(1, r.steps) if r.evaluation.is_due(step)] == [1404, 1482, 1560]
+    assert not any(Recipe.load("quickstart").evaluation.is_due(step) for step in range(1200))  # type: ignore[union-attr]

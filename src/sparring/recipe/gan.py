@@ -120,6 +120,7 @@ class Evaluation(Part):
     """When and how generated samples are measured. Part of the recipe, since the numbers depend on all of it."""
 
     every: int | None = Field(None, ge=1)  # generator steps; None: only at the end
+    start: int = Field(0, ge=0)  # the first step that `every` counts for
     n: int = Field(2_000, ge=2, le=limits.MEASURED)
     extractor: str | None = None  # None: the embedded one if it fits the data, otherwise none
     metrics: tuple[str, ...] | None = None  # None: all that the extractor supports
@@ -131,6 +132,10 @@ class Evaluation(Part):
     is_splits: int = Field(10, ge=1, le=limits.MEASURED)
     batch_size: int = Field(250, ge=1, le=limits.ROWS)
     seed: int = 0
+
+    def is_due(self, step: int) -> bool:
+        """Whether to measure after this step, apart from the last."""
+        return self.every is not None and step >= self.start and step % self.every == 0
 
     @field_validator("metrics")
     @classmethod
@@ -259,8 +264,11 @@ class Recipe(BaseRecipe):
                 part = part.model_copy(update={"ema": _scaled_ema(part.ema, factor)})
             changes[player] = part
         if self.evaluation is not None and self.evaluation.every is not None:
-            every = max(1, round(self.evaluation.every * factor))
-            changes["evaluation"] = self.evaluation.model_copy(update={"every": every})
+            counts = {
+                "every": max(1, round(self.evaluation.every * factor)),
+                "start": round(self.evaluation.start * factor),
+            }
+            changes["evaluation"] = self.evaluation.model_copy(update=counts)
         return scaled.model_copy(update=changes)
 
 

@@ -103,7 +103,7 @@ class GanJob:
         last = step == self.recipe.steps
         if step % self.recipe.samples_every == 0 or last:
             yield self.save_samples
-        if step > 0 and evaluation is not None and (last or (evaluation.every and step % evaluation.every == 0)):
+        if step > 0 and evaluation is not None and (last or evaluation.is_due(step)):
             yield lambda: self.evaluate(progress)
 
     def write_report(self, ended: str | None = None) -> None:

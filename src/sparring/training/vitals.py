@@ -58,8 +58,8 @@ class Vitals:
         recipe, step = self.state.recipe, row["step"]
         if "diversity" not in row and "train" not in row:  # a warning about a row of the log
             return step == recipe.steps or step % recipe.log_every == 0
-        every = [recipe.samples_every, None if recipe.evaluation is None else recipe.evaluation.every]
-        return step == recipe.steps or any(n is not None and step % n == 0 for n in every)
+        is_measured = recipe.evaluation is not None and recipe.evaluation.is_due(step)
+        return step == recipe.steps or step % recipe.samples_every == 0 or is_measured
 
     def tick(self, row: dict[str, Any]) -> None:
         """A row of the log."""
