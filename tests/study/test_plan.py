@@ -12,7 +12,7 @@ import yaml
 
 from sparring.errors import SparringError
 from sparring.study.check import check_on_data
-from sparring.study.plan import Plan, shipped_plans, varied
+from sparring.study.plan import Plan, varied
 from sparring.study.resolve import resolve
 
 SMALL = {
@@ -23,6 +23,7 @@ SMALL = {
     "batch_size": 8,
     "evaluation": {"n": 20, "metrics": ["fd"]},
 }
+SMALL_OF_ANY_LENGTH = {key: value for key, value in SMALL.items() if key != "steps"}
 
 
 def plan(**changes: Any) -> dict[str, Any]:
@@ -216,13 +217,43 @@ def test_a_recipe_that_varies_is_a_plan() -> None:
             varied("quickstart", words, {})
 
 
-@pytest.mark.parametrize("name", shipped_plans())
-def test_every_shipped_plan_is_valid_at_every_scale(name: str) -> None:
-    loaded = Plan.load(name)
-    usual = {"mini", "smoke"} if all(row.toy for row in loaded.rows.values()) else {"paper", "mini", "smoke"}
-    assert usual <= set(loaded.scales) and len(loaded.about) > 10
-    for scale in loaded.scales:
-        resolve(loaded, scale)
+def test_a_scale_shortens_recipes_with_their_schedules_and_may_change_single_rows() -> None:
+    sets = {"smoke": {"steps": 200, "set": SMALL_OF_ANY_LENGTH, "set_rows": {"two": {"batch_size": 5}}}}
+    many = {"recipe": "sdp/hinge-sdp-cifar10"}, {"recipe": "as-gan/as-dcgan-cifar10", "set": {"steps": 100}}
+    study = resolve(plan(scales=sets, claims=[], **rows(sdp=many[0], half=many[1])))
+    assert [row.steps for row in study.rows.values()] == [200, 200, 200, 100]
+    assert study.rows["sdp"].recipe["objective"]["sdp"]["t"] == 6 and study.rows["sdp"].recipe["log_every"] == 1
+    assert [row.recipe["batch_size"] for row in study.rows.values()] == [8, 5, 8, 8]
+    with pytest.raises(SparringError, match="scale smoke: there is no row 'three'"):
+        resolve(plan(scales={"smoke": {"set_rows": {"three": {}}}}))
+
+
+def test_negatives_of_a_scale_are_for_rows_that_have_some() -> None:
+    sets = {"smoke": {"set": {**SMALL, "negatives": "noise:uniform:40"}}}
+    term = {"recipe": "quickstart", "set": {"objective.negatives": {}}}
+    study = resolve(plan(scales=sets, claims=[], **rows(term=term)))
+    found = [(row.recipe["negatives"] or {}).get("source") for row in study.rows.values()]
+    assert found == [None, None, "noise:uniform:40"]
+    with pytest.raises(SparringError, match="scale smoke sets negatives, and no row has negatives"):
+        resolve(plan(scales=sets))
+    with pytest.raises(SparringError, match=r"the changes set objective.sdp.k, and no row has that term"):
+        resolve(plan(), changes=["objective.sdp.k=3"])
+
+
+def test_a_plan_may_extend_others(tmp_path: Path) -> None:
+    whole = plan(name="whole")
+    part = {"scales": {"smoke": {"set": {**SMALL, "batch_size": 4}}}, "seeds": 3}
+    (tmp_path / "part.yaml").write_text(yaml.safe_dump(part))
+    del whole["scales"], whole["seeds"]
+    whole |= {"extends": ["part"], "scales": {"smoke": {"set": {"steps": 9}}}}
+    (tmp_path / "whole.yaml").write_text(yaml.safe_dump(whole))
+    study = resolve(tmp_path / "whole.yaml")
+    assert [(row.recipe["batch_size"], row.steps) for row in study.rows.values()] == [(4, 9)] * 2
+    assert study.seeds == (0, 1, 2) and study.plan.name == "whole"
+    for extends, said in (("whole", "extends itself"), ("prt", "neither a file beside it nor a plan"), (3, "a list")):
+        (tmp_path / "whole.yaml").write_text(yaml.safe_dump(whole | {"extends": extends}))
+        with pytest.raises(SparringError, match=said):
+            Plan.load(tmp_path / "whole.yaml")
 
 
 def test_reading_plans_and_results_imports_no_torch() -> None:

@@ -19,12 +19,13 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictInt, V
 from sparring.errors import SparringError, nearest
 from sparring.limits import NAME, RECIPE_BYTES
 from sparring.parsing import parse_yaml, read_text
-from sparring.recipe.files import parse_value, shipped_recipes
+from sparring.recipe.files import merge, parse_value, shipped_recipes
 
 KINDS = ("gan", "classifier", "toy")
 CLAIMS = 6  # headline claims of a plan, over which p values are adjusted
 SEEDS = 10_000  # of one study
 USUAL_SCALE = "mini"
+ROOT = Path(str(resources.files("sparring"))) / "study" / "plans"
 AS_WRITTEN = "full"  # the only scale of a plan without a file
 
 
@@ -69,7 +70,7 @@ class Row(_Part):
     set      changes of the recipe by dotted key, on top of the scale's; "3%" is that share of the run's steps
     start    another row (`from` in a file), from whose run of the same seed this one starts
     against  another row, whose difference to this one the table shows without a claim
-    paper    the paper's numbers, by metric
+    paper    the paper's numbers, by metric; by default those that the recipe states
     """
 
     recipe: str | dict[str, Any] | None = None
@@ -91,12 +92,16 @@ class Row(_Part):
 class Scale(_Part):
     """How long and how large every row is at this scale.
 
-    set        changes of every row; keys below gan, classifier or toy are for rows of that kind, and those of a term
-               (objective.sdp.t) for rows that have it
+    steps      the length of every row, to which its recipe is shortened with all its schedules, starts and warm-ups
+    set        changes of every row; keys below gan, classifier or toy are for rows of that kind, and those of negatives or
+               of a term (objective.sdp.t) for rows that have them
+    set_rows   further changes by row, on top of the row's own
     collapsed  instead of the plan's
     """
 
+    steps: int | None = Field(None, ge=1)
     set: dict[str, Any] = {}
+    set_rows: dict[str, dict[str, Any]] = {}
     seeds: Seeds | None = None
     rows: tuple[str, ...] | None = None
     cpu_minutes: float | None = Field(None, gt=0)  # of one run, about
@@ -105,7 +110,8 @@ class Scale(_Part):
 
     def changes(self, kind: str) -> dict[str, Any]:
         common = {key: value for key, value in self.set.items() if key not in KINDS}
-        return {**common, **(self.set.get(kind) or {})}
+        length = {"steps": self.steps} if self.steps and kind == "toy" else {}
+        return {**length, **common, **(self.set.get(kind) or {})}
 
 
 class Claim(_Part):
@@ -183,7 +189,7 @@ class Plan(_Part):
         for name, scale in self.scales.items():
             if not re.fullmatch(r"[\w+-]{1,40}", name):
                 raise ValueError(f"scale '{name:.60}': a scale's name is of letters, digits, - and _")
-            for label in scale.rows or ():
+            for label in (*(scale.rows or ()), *scale.set_rows):
                 self._check_row(label, f"scale {name}")
         try:
             TopologicalSorter({label: [row.start] for label, row in self.rows.items() if row.start}).prepare()
@@ -253,9 +259,9 @@ def slug(label: str) -> str:
 
 @cache
 def shipped_plans() -> dict[str, Path]:
-    """The plans in the package by name, such as `as-gan/figure-4`."""
-    root = Path(str(resources.files("sparring"))) / "study" / "plans"
-    return {path.relative_to(root).with_suffix("").as_posix(): path for path in sorted(root.rglob("*.yaml"))}
+    """The plans in the package by name, such as `as-gan/figure-4`. Folders whose name starts with `_` hold parts of plans."""
+    found = {path.relative_to(ROOT).with_suffix("").as_posix(): path for path in sorted(ROOT.rglob("*.yaml"))}
+    return {name: path for name, path in found.items() if not name.startswith("_")}
 
 
 def _read(source: Any) -> tuple[dict[str, Any], str]:
@@ -270,16 +276,37 @@ def _read(source: Any) -> tuple[dict[str, Any], str]:
             raise SparringError(f"'{name}' is a recipe: add --vary KEY=A,B to compare settings of it over seeds")
         hint = nearest(name, shipped_plans(), otherwise="`sparring studies` lists them.")
         raise SparringError(f"unknown study '{name:.60}': {hint} Or give a YAML file")
+    values = _read_file(path, ())
+    values.setdefault("name", name if name in shipped_plans() else path.stem)
+    return values, str(path if name not in shipped_plans() else name)
+
+
+def _read_file(path: Path, seen: tuple[Path, ...]) -> dict[str, Any]:
+    """The values of a plan's file, laid over those of the files that it extends: other plans or parts of plans."""
+    if path.resolve() in seen:
+        raise SparringError(f"plan {path} extends itself by way of {' -> '.join(p.name for p in seen)}")
     values = parse_yaml(read_text(path, RECIPE_BYTES, what="YAML"), str(path))
     if not isinstance(values, dict):
         raise SparringError(f"{path} should hold a plan's keys, got {type(values).__name__}")
-    values.setdefault("name", name if name in shipped_plans() else path.stem)
     rows = values.get("rows")
     for row in rows.values() if isinstance(rows, dict) else ():
         recipe = row.get("recipe") if isinstance(row, dict) else None
         if isinstance(recipe, str) and recipe not in shipped_recipes() and os.path.exists(path.parent / recipe):
             row["recipe"] = str((path.parent / recipe).absolute())
-    return values, str(path if name not in shipped_plans() else name)
+    bases = values.pop("extends", [])
+    bases = [bases] if isinstance(bases, str) else bases
+    if not isinstance(bases, list) or not all(isinstance(base, str) for base in bases):
+        raise SparringError(f"{path}: extends takes a plan's name or a list of them, got {bases!r:.100}")
+    merged: dict[str, Any] = {}
+    for base in bases:
+        places = [folder / f"{base.removesuffix('.yaml')}.yaml" for folder in (path.parent, ROOT)]
+        found = next((place for place in places if os.path.isfile(place)), None)
+        if found is None:
+            hint = nearest(base, shipped_plans(), otherwise="`sparring studies` lists the plans that ship")
+            raise SparringError(f"{path} extends '{base:.60}', which is neither a file beside it nor a plan: {hint}")
+        merged = merge(merged, _read_file(found, (*seen, path.resolve())))
+    merged.pop("name", None)
+    return merge(merged, values)
 
 
 def varied(recipe: str, vary: Iterable[str], changes: Mapping[str, Any], seeds: Any = None) -> Plan:

@@ -8,13 +8,14 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from sparring.errors import SparringError, nearest
 from sparring.limits import DESCRIPTION_BYTES
 from sparring.parsing import read_text
-from sparring.recipe.files import kind_of, parse_overrides, read_recipe
+from sparring.recipe.files import kind_of, parse_overrides, read_recipe, shipped_recipes
 from sparring.study.plan import Plan, Row, slug
 from sparring.study.recipe_hash import digest, recipe_hash
 from sparring.study.results import HIGHER_WORDS, WORDS, metric_word
@@ -141,7 +142,10 @@ def resolve(
             ready[label] = _ready(plan, chosen, label, changes, ready)
     raise_all(faults)
     if len(ready) == len(plan.rows):
-        _check_terms(plan.scales[chosen].changes("gan"), chosen, ready)
+        _check_parts(plan.scales[chosen].changes("gan"), f"scale {chosen} sets", ready)
+    _check_parts(changes, "the changes set", ready)
+    papers = {label: plan.rows[label].model_copy(update={"paper": row.paper}) for label, row in ready.items()}
+    plan = plan.model_copy(update={"rows": {**plan.rows, **papers}})
     study = Study(plan, chosen, plan.seeds, ready)
     for label, row in ready.items():
         with kept_for(faults, label):
@@ -178,18 +182,26 @@ def _ready(plan: Plan, scale: str, label: str, changes: Mapping[str, Any], befor
     if row.start is not None and row.start not in before:
         raise SparringError(f"it starts from row '{row.start}', which is wrong itself")
     if row.toy is not None:
-        return _toy_row(row, label, {**plan.scales[scale].changes("toy"), **row.set, **changes})
+        here = plan.scales[scale]
+        return _toy_row(row, label, {**here.changes("toy"), **row.set, **here.set_rows.get(label, {}), **changes})
     from sparring.describe import load_recipe
 
     parent = before[row.start] if row.start is not None else None
-    written = read_recipe(row.recipe)
+    here = plan.scales[scale]
+    is_shipped = isinstance(row.recipe, str) and row.recipe in shipped_recipes()
+    written, whole = _read_shipped(row.recipe) if is_shipped else (read_recipe(row.recipe), row.recipe)
+    if here.steps is not None:
+        whole = load_recipe(whole)
+        whole = whole.scaled(here.steps / whole.steps)
     kind = "gan" if (kind_of(written) or "GAN") == "GAN" else "classifier"
-    sets = {**_of_its_terms(plan.scales[scale].changes(kind), row, written), **row.set, **changes}
-    recipe: Any = load_recipe(row.recipe, parse_overrides(_with_shares(sets, written.get("steps"))))
+    sets = {**_of_its_parts(here.changes(kind), row, written), **row.set, **here.set_rows.get(label, {})}
+    sets |= _of_its_parts(changes, row, written)
+    recipe: Any = load_recipe(whole, parse_overrides(_with_shares(sets, here.steps or written.get("steps"))))
     recipe = recipe.model_copy(update={"threads": recipe.threads or THREADS})
     if parent is not None and {kind, parent.kind} != {"gan"}:
         raise SparringError("only GANs start from other rows, which are GANs, too: leave out from")
     values = recipe.to_dict()
+    words = _gan_words(recipe) if kind == "gan" else _classifier_words(recipe)
     origin = parent.hash if parent is not None else str(values.get("start_from") or "")
     own_file = isinstance(row.recipe, str) and os.path.isfile(row.recipe)
     return ReadyRow(
@@ -200,26 +212,53 @@ def _ready(plan: Plan, scale: str, label: str, changes: Mapping[str, Any], befor
         recipe_hash(values, origin),
         recipe.steps,
         row.start,
-        row.paper,
+        row.paper or papers_numbers(written, words if kind == "classifier" else WORDS),
         beside=os.path.dirname(os.path.abspath(str(row.recipe))) if own_file else None,
-        words=_gan_words(recipe) if kind == "gan" else _classifier_words(recipe),
+        words=words,
     )
 
 
-def _of_its_terms(sets: Mapping[str, Any], row: Row, written: Mapping[str, Any]) -> dict[str, Any]:
-    """A scale's changes without those of terms that a row does not have: they would add the term."""
+@cache
+def _read_shipped(recipe: str) -> tuple[dict[str, Any], Any]:
+    """A recipe as it is written, and loaded; many rows share it."""
+    from sparring.describe import load_recipe
+
+    return read_recipe(recipe), load_recipe(recipe)
+
+
+def papers_numbers(recipe: Mapping[str, Any], words: Iterable[str]) -> dict[str, float]:
+    """What a recipe says that its paper measured, by those of these words. A rate may be a list, a number for each probe."""
+    paper, found = recipe.get("paper") or {}, dict[str, Any]()
+    for name, value in (paper.get("number") or {}).items():
+        rate, _, threshold = str(name).lower().partition(" ")
+        probes = zip(paper.get("columns") or (), value, strict=False) if isinstance(value, list) else ()
+        found |= {f"{rate}.{probe}.{threshold}": each for probe, each in probes} if threshold else {rate: value}
+    known = {metric_word(word) for word in words}
+    is_known = {
+        word: metric_word(word) in known or word.rpartition(".")[0].rpartition(".")[0] in known for word in found
+    }
+    return {word: float(value) for word, value in found.items() if is_known[word] and isinstance(value, int | float)}
+
+
+def _of_its_parts(sets: Mapping[str, Any], row: Row, written: Mapping[str, Any]) -> dict[str, Any]:
+    """Changes of all rows without those of negatives and terms that a row does not have: they would add them."""
     terms = {*(written.get("objective") or {})} | {key.split(".")[1] for key in row.set if key.startswith("objective.")}
-    return {key: sets[key] for key in sets if not re.match(r"objective\.[^.]+\.", key) or key.split(".")[1] in terms}
+    has_negatives = "negatives" in terms or any(key.partition(".")[0] == "negatives" for key in (*written, *row.set))
+    kept = {key: sets[key] for key in sets if not re.match(r"objective\.[^.]+\.", key) or key.split(".")[1] in terms}
+    return {key: kept[key] for key in kept if has_negatives or key.partition(".")[0] != "negatives"}
 
 
-def _check_terms(sets: Mapping[str, Any], scale: str, ready: Mapping[str, ReadyRow]) -> None:
-    """Raise SparringError for a scale's change of a term that no row has."""
+def _check_parts(sets: Mapping[str, Any], who: str, ready: Mapping[str, ReadyRow]) -> None:
+    """Raise SparringError for a change of negatives or of a term that no row has."""
     terms = {term for row in ready.values() for term in row.recipe.get("objective", {})}
+    toy = any(row.kind == "toy" for row in ready.values())  # whose objectives are not written out
     for key in sets:
-        if key.startswith("objective.") and key.split(".")[1] not in terms:
-            raise SparringError(
-                f"scale {scale} sets {key}, and no row has that term: {nearest(key.split('.')[1], terms)}"
-            )
+        first, _, rest = key.partition(".")
+        term = rest.partition(".")[0]
+        if first == "objective" and "." in rest and term not in terms and not toy:
+            raise SparringError(f"{who} {key}, and no row has that term: {nearest(term, terms)}")
+        if first == "negatives" and not any(row.recipe.get("negatives") for row in ready.values()):
+            raise SparringError(f"{who} {key}, and no row has negatives: leave it out")
 
 
 def _with_shares(sets: Mapping[str, Any], steps: Any) -> dict[str, Any]:
