@@ -213,7 +213,7 @@ def test_conditioning_where_the_paper_has_it() -> None:
         if not name.startswith("mhgan/"):
             assert conditional == ("none", "none"), name
         else:
-            expected = "none" if "no-projection" in name else "projection"
+            expected = "none" if "no-projection" in name or "k-plus-one" in name else "projection"
             assert conditional == (expected, "conditional_batch_norm"), name
 
 
@@ -338,6 +338,9 @@ COUNTS = {  # generator, discriminator with its heads
     "mhgan/sagan-imagenet64": (13_354_628, 10_111_170),
     "mhgan/acgan-imagenet64": (13_354_628, 10_111_170 + 513_000),
     "mhgan/mhshared-gan-imagenet64": (13_354_628, 10_111_170),
+    # the authors' pair for 32 pixels with 1,000 classes, from a base of 6x6; K+1 has no embedding and no score
+    "mhgan/mhgan-imagenet48": (3_249_923 + 990 * 2_688 + 256 * 20 * 129, 3_222_337 + 990 * 256 + 257_000),
+    "mhgan/k-plus-one-imagenet48": (3_249_923 + 990 * 2_688 + 256 * 20 * 129, 3_222_337 - 2_560 - 257 + 257 * 1_001),
     "quickstart": (299_904, 187_072),
     "r3gan/r3gan-cifar10": (527_136, 521_088),
 }

@@ -259,7 +259,7 @@ def slug(label: str) -> str:
 
 @cache
 def shipped_plans() -> dict[str, Path]:
-    """The plans in the package by name, such as `as-gan/figure-4`. Folders whose name starts with `_` hold parts of plans."""
+    """The plans in the package by name, such as `as-gan/figure-4`. Folders named `_...` hold parts of plans."""
     found = {path.relative_to(ROOT).with_suffix("").as_posix(): path for path in sorted(ROOT.rglob("*.yaml"))}
     return {name: path for name, path in found.items() if not name.startswith("_")}
 

@@ -188,8 +188,10 @@ def _ready(plan: Plan, scale: str, label: str, changes: Mapping[str, Any], befor
 
     parent = before[row.start] if row.start is not None else None
     here = plan.scales[scale]
-    is_shipped = isinstance(row.recipe, str) and row.recipe in shipped_recipes()
-    written, whole = _read_shipped(row.recipe) if is_shipped else (read_recipe(row.recipe), row.recipe)
+    if isinstance(row.recipe, str) and row.recipe in shipped_recipes():
+        written, whole = _read_shipped(row.recipe)
+    else:
+        written, whole = read_recipe(row.recipe), row.recipe
     if here.steps is not None:
         whole = load_recipe(whole)
         whole = whole.scaled(here.steps / whole.steps)
