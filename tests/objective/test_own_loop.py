@@ -202,3 +202,14 @@ def test_the_librarys_own_discriminator_with_spectral_norm_in_a_users_loop() -> 
     x = torch.randn(5, 1, 8, 8, dtype=torch.float64)
     ours.discriminator.eval(), lent.discriminator.eval()
     torch.testing.assert_close(ours.discriminator(x), lent.discriminator(x), rtol=0, atol=1e-10)
+
+
+def test_an_error_in_an_augmentation_names_it() -> None:
+    class Broken:
+        def __call__(self, images: Tensor, draw: Any) -> Tensor:
+            raise RuntimeError("no such policy")
+
+    D = (objective := Objective(hinge=Hinge())).attach(nn.Sequential(nn.Flatten(), nn.Linear(4, 1)))
+    images = torch.zeros(3, 1, 2, 2)
+    with pytest.raises(SparringError, match=r"^augment \S+:\S*Broken failed: no such policy$"):
+        objective.discriminator(D, images, images, step=0, augment=Broken())
