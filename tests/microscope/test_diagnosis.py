@@ -91,7 +91,7 @@ def test_what_cannot_be_drawn_is_said_with_its_cure(found) -> None:
     said = " ".join(line for lines in found.missing.values() for line in lines)
     for words in ("keep_checkpoints=20", "evaluation.every", "no split 'test'", "no sdp", "no boundary of its own"):
         assert words in said, words
-    assert "rich has the checkpoint" not in said and "plain has the checkpoint of step 6 alone" in said
+    assert "rich has only the checkpoint" not in said and "plain has only the checkpoint of step 6" in said
 
 
 def test_the_course_over_training_has_each_checkpoint(found) -> None:
@@ -147,7 +147,7 @@ def test_curves_of_a_run_that_was_never_measured_and_of_a_damaged_line(folder: P
     assert found.missing == [
         "measurements over training: rich was never measured; set evaluation.every",
         "a measurement of damaged: a line of its metrics.jsonl, of step 6, is damaged",
-        "measurements over training: damaged was measured at its end alone; set evaluation.every",
+        "measurements over training: damaged was only measured at its end; set evaluation.every",
     ]
 
 
@@ -219,7 +219,7 @@ def test_samples_that_nobody_asked_a_class_of_have_no_self_accuracy(folder: Path
     over = {name: found.numbers["conditioning"][name]["over_training"] for name in ("am", "rich")}
     assert "classifier, train" in over["am"] and "classifier, generated" not in over["am"]
     assert "projection, generated" in over["rich"]
-    assert "self-accuracy: the generator of am is not asked for classes" in found.missing["conditioning"]
+    assert "self-accuracy: the generator of am takes no classes" in found.missing["conditioning"]
 
 
 def test_every_layers_spectrum_is_in_some_figure() -> None:
@@ -235,7 +235,7 @@ def test_many_classes_are_looked_at_in_some_of_them(folder: Path, monkeypatch: p
     run, part = OpenedRun(folder / "rich", data=tiny_images()), Section("diversity")
     assert _classes(part, run, 16) == list(range(CLASSES)) and not part.missing
     monkeypatch.setattr("sparring.microscope.sections.diversity.FEWEST", 9)  # as if 16 images were few for all classes
-    assert _classes(part, run, 16) == [0] and "are of 1; give a larger --n" in part.missing[0]
+    assert _classes(part, run, 16) == [0] and "are enough for 1; use a larger --n" in part.missing[0]
     (real, fake), (few_real, few_fake) = _pairs(run, [0, 2], 8, 6)
     assert few_fake.labels.tolist() == [0, 2] * 4 and set(few_real.labels.tolist()) == {0, 2} and len(few_real) == 8
     assert torch.equal(few_fake.images[0], fake.images[0]) and fake.labels.tolist() == [i % CLASSES for i in range(8)]
@@ -307,7 +307,7 @@ def test_diagnosing_changes_nothing_of_a_run(folder: Path, found) -> None:
         (["rich"], {"out": "plain/recipe.json"}, "is a file"),
         (["rich"], {"out": "plain/recipe.json/below"}, "Not a directory; choose another folder"),
         (["rich"], {"data": None}, "came from Python"),
-        (["rich", "plain/../rich"], {}, "rich is given 2 times: give each run, or checkpoint, once"),
+        (["rich", "plain/../rich"], {}, "rich is given 2 times: give each run or checkpoint once"),
         (["rich/checkpoints/step-000004.pt"] * 2, {}, "given 2 times"),
         (["rich"], {"device": "cudaa"}, "cannot use device 'cudaa'"),
         (["rich"], {"device": "meta"}, "cannot use device 'meta'"),

@@ -1,4 +1,4 @@
-"""A diagnosis: the sections, put into one self-contained page, one JSON file, and a PNG of each figure."""
+"""Puts the sections of a diagnosis into one self-contained page, one JSON file, and a PNG per figure."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ NUMBERS = "numbers.json"
 
 
 class Diagnosis:
-    """What was found: `numbers` by section and run, `missing` by section, and the files in `folder`."""
+    """The result of a diagnosis: `numbers` by section and run, `missing` by section, and the files in `folder`."""
 
     def __init__(self, folder: Path, sections: list[Section]):
         self.folder, self.sections = folder, sections
@@ -59,22 +59,24 @@ def diagnose(
     note: Note | None = None,
     allow_code: bool = False,
 ) -> Diagnosis:
-    """Look at trained discriminators, and write report.html, numbers.json and a PNG of each figure.
+    """Diagnose trained discriminators, and write report.html, numbers.json and a PNG per figure.
 
-    runs: folders of runs, or checkpoint files, one argument each; several are drawn over one another. out: the folder,
-    `diagnosis` in the first run's by default; PNGs that an earlier diagnosis left there are removed. only: names of
-    sections, all by default. n: images that each number is of at most. data: the images of all runs, where they came from
-    Python. allow_code: whether the runs may name code that does not ship (see docs/trust.md). Nothing of the runs changes.
-    Raises SparringError for mistakes.
+    runs: folders of runs, or checkpoint files, one argument each. Several runs are drawn in the same figures.
+    out: the folder to write to, by default `diagnosis` in the first run's. PNGs of an earlier diagnosis are removed.
+    only: names of sections; by default all. n: the maximum number of images for each number.
+    data: the images of all runs, if they came from Python.
+    allow_code: whether the runs may name code that does not ship with sparring (see docs/trust.md).
+
+    The runs are left unchanged. Raises SparringError for invalid arguments.
     """
     note = note or (lambda text: None)
     chosen = _chosen(only)
-    check_whole(n, "n, the images that each number is of,", FEWEST)
+    check_whole(n, "n, the number of images for each number,", FEWEST)
     if not runs:
-        raise SparringError("nothing to diagnose: give the folder of a run")
+        raise SparringError("there is nothing to diagnose: give the folder of a run")
     for run in runs:
         if not isinstance(run, str | PathLike):
-            raise SparringError(f"a run is given by its folder, got {run!r}: write diagnose('runs/a', 'runs/b')")
+            raise SparringError(f"a run must be given by its folder, got {run!r}: write diagnose('runs/a', 'runs/b')")
     where = usable_device(device)
     with consenting(allow_code, *runs):
         opened = [OpenedRun(run, data=data, device=where, note=note) for run in runs]
@@ -85,7 +87,7 @@ def diagnose(
     found = Diagnosis(folder, [])
     with writable(folder, ANOTHER_FOLDER):
         for name in chosen or SECTIONS:
-            note(f"looking at {name}")
+            note(f"measuring {name}")
             with consenting(allow_code, *runs):
                 found.sections.append(section(name)(opened, n))
         with one_line_for_disk_errors(ANOTHER_FOLDER):
@@ -94,7 +96,7 @@ def diagnose(
 
 
 def _chosen(only: str | Iterable[str]) -> list[str]:
-    """The names of sections, each once."""
+    """The names of the sections, each once."""
     names = [only] if isinstance(only, str) else list(only) if isinstance(only, Iterable) else [only]
     for name in names:
         if not isinstance(name, str) or name not in SECTIONS:
@@ -103,15 +105,15 @@ def _chosen(only: str | Iterable[str]) -> list[str]:
 
 
 def _name_apart(runs: Sequence[OpenedRun]) -> None:
-    """A checkpoint's step is part of its name where one run is given more than once; runs still of one name get numbers.
+    """Give the runs distinct names, also as file names: with the step if a run is given twice, then with a number.
 
-    Names are apart as files', too. Raises SparringError for the same run, or the same checkpoint, given twice.
+    Raises SparringError if the same run, or the same checkpoint, is given twice.
     """
     folders = [run.folder.resolve() for run in runs]
     given = [(folder, tuple(run.steps)) for folder, run in zip(folders, runs, strict=True)]
     for run, what in zip(runs, given, strict=True):
         if given.count(what) > 1:
-            raise SparringError(f"{run.name} is given {given.count(what)} times: give each run, or checkpoint, once")
+            raise SparringError(f"{run.name} is given {given.count(what)} times: give each run or checkpoint once")
         if folders.count(what[0]) > 1:
             run.name = f"{run.name}, step {run.last}"
     names = [file_name(run.name) for run in runs]
@@ -146,7 +148,7 @@ def _write(found: Diagnosis, runs: Sequence[OpenedRun], n: int) -> None:
 
 
 def _pictures_before(folder: Path) -> set[str]:
-    """The pictures that an earlier diagnosis in this folder says it left."""
+    """The pictures of an earlier diagnosis in this folder, according to its numbers.json."""
     try:
         facts = read_json(folder / NUMBERS)
     except SparringError:
@@ -177,16 +179,16 @@ def _content(folder: Path, part: Section) -> str:
 
 
 def _inline(svg: str, caption: str) -> str:
-    """A figure inside the page; its clip paths are named by content, so that figures do not share them."""
+    """A figure as part of the page."""
     svg = re.sub(r' xmlns(:\w+)?="[^"]*"', "", svg[svg.index("<svg") :])
     return f"<figure>{svg}<figcaption>{html.escape(caption)}</figcaption></figure>"
 
 
 def picture_name(name: str) -> str:
-    """The file of a figure."""
+    """The file name of a figure."""
     return f"{file_name(name)}.png"
 
 
 def file_name(name: str) -> str:
-    """A figure's name as that of a file."""
+    """A name in the characters of a file name."""
     return re.sub(r"[^\w.+-]+", "-", name).strip("-")

@@ -52,7 +52,7 @@ def maps(gradients: Tensor) -> Tensor:
 
 
 def structure(gradients: Tensor) -> Tensor:
-    """The share [N] of each map's variance that a mean over 3 x 3 pixels leaves: about 1/9 in noise, near 1 in shapes."""
+    """The share [N] of each map's variance left after averaging 3 x 3 pixels: about 1/9 in noise, near 1 in shapes."""
     shown = maps(gradients)[:, None]
     smooth = F.avg_pool2d(shown, 3, stride=1)
     inner = shown[..., 1:-1, 1:-1]
@@ -60,7 +60,7 @@ def structure(gradients: Tensor) -> Tensor:
 
 
 def summary(gradients: Tensor) -> dict[str, float]:
-    """Means over images of what the module's head defines."""
+    """Means over the images of the quantities defined above."""
     found = {"l1": l1_norms(gradients), "l2": l2_norms(gradients), "sparsity": sparsity(gradients)}
     if gradients.ndim == 4 and min(gradients.shape[2:]) > 3:
         found["structure"] = structure(gradients)
@@ -68,14 +68,14 @@ def summary(gradients: Tensor) -> dict[str, float]:
 
 
 def common_reach(gradients: Iterable[Tensor]) -> float:
-    """A `reach` for the histograms of several runs beside one another: the widest of their own."""
+    """A common `reach` for the histograms of several runs: the widest."""
     return max(float(REACH * values.double().std(correction=0)) for values in gradients)
 
 
 def histogram(gradients: Tensor, bins: int = 101, reach: float | None = None) -> tuple[list[float], list[float]]:
-    """Centres of the bins and the share of all entries in each; entries beyond `reach` are in none.
+    """The centres of the bins and the share of entries in each. Entries beyond `reach` are in no bin.
 
-    reach: by default 4 standard deviations; give one for all to compare runs.
+    reach: by default 4 standard deviations; use a common one to compare runs.
     """
     values = gradients.flatten().double()
     reach = common_reach([values]) if reach is None else reach

@@ -1,4 +1,4 @@
-"""A run opened for diagnosis: its recipe, its images, and its networks at any step that has a checkpoint."""
+"""A run opened for diagnosis: its recipe, its images, and its networks at any checkpoint."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ from sparring.run.data import RunData
 from sparring.run.folder import load_trained_on
 from sparring.run.generator import BATCH_STATISTICS_ROWS, takes_labels
 
-AT_MOST = 24  # checkpoints that a course over training looks at
-ROWS = 100  # images that a generator makes at a time
+AT_MOST = 24  # checkpoints that are used for curves over training
+ROWS = 100  # images that are generated at a time
 
 
 @dataclass(frozen=True)
 class Batch:
-    """Float images [N, C, H, W] in [-1, 1] and their labels [N], or None where the data have no classes."""
+    """Float images [N, C, H, W] in [-1, 1] and their labels [N], or None if the data have no classes."""
 
     images: Tensor
     labels: Tensor | None
@@ -53,10 +53,10 @@ class Batch:
 
 
 class OpenedRun:
-    """A run's folder, or one of its checkpoint files, and what can be asked of it.
+    """A run, from its folder or one of its checkpoint files.
 
-    data: images in the place of those that the recipe names. Of a checkpoint's run only what was before it counts: `until`
-    is its step, None for a folder. Raises SparringError where there is no run or no checkpoint.
+    data: replaces the images that the recipe names. For a checkpoint file, `until` is its step, and anything later in the
+    run is ignored. Raises SparringError if there is no run or no checkpoint.
     """
 
     def __init__(
@@ -68,13 +68,13 @@ class OpenedRun:
         self.checkpoints = CheckpointFolder(self.folder / "checkpoints")
         if not os.path.isfile(self.folder / "recipe.json"):
             raise SparringError(
-                f"'{path}' is not a run: give a folder that `sparring train` wrote, or one of its checkpoints"
+                f"'{path}' is not a run: give a folder that `sparring train` wrote, or a checkpoint in it"
             )
         self.recipe = Recipe.load(self.folder)
         self.until = int(one[1]) if one else None
         self.steps = self.checkpoints.steps() if self.until is None else [self.until]
         if not self.steps:
-            raise SparringError(f"'{path}' has no checkpoint, and diagnosing looks at networks: train it first")
+            raise SparringError(f"'{path}' has no checkpoint to diagnose: train the run first")
         self.name, self.device, self._given, self._note = self.folder.name, device, data, note or (lambda text: None)
         self._loaded: tuple[int, Subject, nn.Module] | None = None
 
@@ -83,7 +83,7 @@ class OpenedRun:
         return self.steps[-1]
 
     def course(self) -> list[int]:
-        """The steps that have a checkpoint, thinned out evenly where there are many; the last is among them."""
+        """The steps that have a checkpoint, or an even selection if there are many. It includes the last."""
         count = min(len(self.steps), AT_MOST)
         return [self.steps[round(i * (len(self.steps) - 1) / max(count - 1, 1))] for i in range(count)]
 
@@ -96,7 +96,7 @@ class OpenedRun:
         return self._rows("metrics.jsonl")
 
     def _rows(self, name: str) -> list[dict[str, Any]]:
-        """Those up to the checkpoint, where one was given."""
+        """The rows of a log, up to the checkpoint if one was given."""
         return [row for row in read_rows(self.folder / name) if self.until is None or row["step"] <= self.until]
 
     # --- images ---
@@ -106,17 +106,17 @@ class OpenedRun:
 
     @cached_property
     def held_out(self) -> PackedImages | None:
-        """Real images that the run was not trained on; None where its data have no other split."""
+        """Real images that the run was not trained on; None if its data have no other split."""
         return self.data.held_out()
 
     def real(self, n: int, images: PackedImages | None = None) -> Batch:
-        """n real images, or all where there are fewer, drawn by a seed that all runs share."""
+        """n real images, or all if there are fewer, drawn by a seed that all runs share."""
         images = self.data.real if images is None else images
         order = torch.randperm(len(images), generator=generator_for("diagnose", "real"))[:n]
         return Batch(*images.batch(order))
 
     def real_of(self, classes: Sequence[int], n: int) -> Batch:
-        """As `real`, of some classes alone."""
+        """As `real`, but only of some classes."""
         images = self.data.real
         labels = images.require_labels("drawing images of a class")
         order = torch.randperm(len(images), generator=generator_for("diagnose", "real")).to(labels.device)
@@ -129,7 +129,7 @@ class OpenedRun:
 
     # --- networks ---
     def subject(self, step: int | None = None) -> Subject:
-        """The discriminator at a step, the last by default. The one asked for before is overwritten."""
+        """The discriminator at a step, by default the last. This replaces the one of an earlier call."""
         return self._at(step)[1]
 
     def _at(self, step: int | None) -> tuple[int, Subject, nn.Module]:
@@ -150,11 +150,11 @@ class OpenedRun:
 
     @property
     def conditional(self) -> bool:
-        """Whether a class can be asked of the generator."""
+        """Whether the generator takes classes."""
         return takes_labels(self._at(self.last)[2], self.data.real.num_classes)
 
     def _turns(self, classes: Sequence[int], uniform: bool) -> Tensor:
-        """Labels in turn: of the classes in the shares that training images have, or of all as often."""
+        """Labels to use in turn: in the class shares of the training images, or in equal shares."""
         numbers = torch.tensor(list(classes))
         evaluation, counts = self.recipe.evaluation, self.data.reference(None).class_counts
         images = [counts.get(number, 0) for number in classes]
@@ -164,10 +164,10 @@ class OpenedRun:
 
     @torch.no_grad()
     def fake(self, n: int, step: int | None = None, *, of: Sequence[int] | None = None, uniform: bool = False) -> Batch:
-        """n samples of the generator at a step, of its moving average where there is one; of all classes, or `of`.
+        """n samples of the generator (or its moving average) at a step, of all classes or only `of`.
 
-        Classes come in the shares of the recipe's evaluation; uniform: all as often.
-        They are not rounded to 8 bits: the discriminator never saw them so. Image i depends on i alone.
+        Classes come in the shares of the recipe's evaluation, or in equal shares if `uniform`. Samples are not rounded to 8
+        bits, as in training. Image i depends only on i.
         """
         generator, classes = self._at(step)[2], range(self.data.real.num_classes) if of is None else of
         rows = BATCH_STATISTICS_ROWS if getattr(generator, "batch_statistics", False) else ROWS

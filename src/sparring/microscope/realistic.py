@@ -1,11 +1,11 @@
-"""SDP's own view of a batch: the fakes called most realistic, the nearest real of each, and what lies between them.
+"""A batch as SDP sees it: the most realistic fakes, the nearest real image of each, and the gaps between them.
 
     score gap        (D(G(z')) - D(x'))^2
-    feature gap      sum_j ||D^_j(G(z')) - D^_j(x')||^2, with D^_j as the run's own `sdp` has it, or else the block's maximum
-                     over the pixels at length 1
-    slope            |D(x') - D(G(z'))| / ||x' - G(z')||_2, what Eq. 11 has before its limit
-    derivative       |grad D(x') . l|, l the unit vector from G(z') to x': the limit itself
-    gradient         ||grad D(x')||_2, the bound on it, which Eq. 14 sees explode
+    feature gap      sum_j ||D^_j(G(z')) - D^_j(x')||^2, with D^_j as in the run's own `sdp`; by default the maximum over the
+                     block's pixels, normalised to length 1
+    slope            |D(x') - D(G(z'))| / ||x' - G(z')||_2, Eq. 11 before its limit
+    derivative       |grad D(x') . l|, where l is the unit vector from G(z') to x': the limit
+    gradient         ||grad D(x')||_2, the bound that explodes in Eq. 14
 
 "Reducing Differences Between Real and Realistic Samples to Improve GANs", Eq. 3 to 14. For a linear D
 slope and derivative are equal.
@@ -28,7 +28,7 @@ Features = Callable[[Sequence[Tensor]], Sequence[Tensor]]  # of blocks
 
 @dataclass(frozen=True)
 class Pairs:
-    """k fakes, their partners, and what lies between them: [k] each; `fake` and `real` are rows of the batches."""
+    """k fakes, their partners and the gaps between them, [k] each. `fake` and `real` are indices into the batches."""
 
     fake: Tensor
     real: Tensor
@@ -42,7 +42,7 @@ class Pairs:
     gradient: Tensor
 
     def means(self) -> dict[str, float]:
-        """Means over the pairs of all but the rows."""
+        """Means over the pairs of everything except the indices."""
         return {name: float(value.float().mean()) for name, value in vars(self).items() if name not in ("fake", "real")}
 
 
@@ -55,9 +55,9 @@ def realistic_pairs(
     k: int,
     features: Features | None = None,
 ) -> Pairs:
-    """The k most realistic of fakes [B, C, H, W] and their nearest reals of [M, C, H, W], which may come again.
+    """The k most realistic of fakes [B, C, H, W] and the nearest real image of each, from [M, C, H, W].
 
-    features: each D^_j [B, C_j] of the discriminator's blocks, `SDP.features`; None: the paper's.
+    features: the D^_j [B, C_j] of the discriminator's blocks, as `SDP.features`; by default the paper's.
     """
     fake_scores = subject.realness(fake, fake_labels)
     top = fake_scores.topk(min(k, len(fake))).indices
@@ -85,6 +85,6 @@ def realistic_pairs(
 
 
 def _joined(side: Side, features: Features) -> Tensor:
-    """The features of all blocks in one row, [B, sum of C_j]; [B, 0] without blocks."""
+    """The features of all blocks, concatenated: [B, sum of C_j]; [B, 0] without blocks."""
     rows = features(side.activations.blocks)
     return torch.cat(list(rows), 1) if len(rows) else side.activations.features.new_zeros(len(side), 0)

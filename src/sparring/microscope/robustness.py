@@ -1,10 +1,10 @@
-"""How a discriminator takes small changes of an image: adversarial samples of real images, and its confidence in them.
+"""Robustness of a discriminator: adversarial samples of real images, and its confidence in them.
 
     FGSM   x - eps sign(grad D(x)):       a linear score falls by eps |w|_1
     PGD    `PGD_STEPS` such steps of eps/4, within eps of x in every pixel
 
-Both lower the realness of real images, which raises every loss that falls with it, also where a hinge is flat. eps is in
-units of the images' range [-1, 1], as in AS-GAN: 1/255 is half a grey level of 8 bits. Images are not clamped, as there.
+Both lower the realness of real images, which raises every adversarial loss, even where a hinge is flat. As in AS-GAN, eps
+is in units of the range [-1, 1], so 1/255 is half a grey level of 8 bits, and images are not clamped.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ PGD_STEPS = 10
 
 
 def attack(subject: Subject, images: Tensor, labels: Tensor | None, eps: float, kind: Attack = "fgsm") -> Tensor:
-    """Adversarial samples of images [N, C, H, W] within eps in every pixel."""
+    """Adversarial samples of images [N, C, H, W], within eps in every pixel."""
 
     def craft(x: Tensor, gradient_at: Any) -> Tensor:
         if kind == "fgsm":
@@ -35,7 +35,7 @@ def attack(subject: Subject, images: Tensor, labels: Tensor | None, eps: float, 
 def accuracy_under_attack(
     subject: Subject, images: Tensor, labels: Tensor | None, boundary: float | None = None
 ) -> list[dict[str, Any]]:
-    """The share of real images that are called real, for each attack and eps (in 1/255; 0 is no attack)."""
+    """The share of real images that are considered real, for each attack and eps (in 1/255)."""
     found = []
     for kind, levels in (("none", (0.0,)), ("fgsm", LEVELS), ("pgd", LEVELS)):
         for level in levels:

@@ -1,9 +1,9 @@
-"""Singular values of a discriminator's weights, as they are used: after spectral normalisation, where there is some.
+"""Singular values of a discriminator's weights, after spectral normalisation if there is any.
 
-A steep spectrum of the projection's class embedding says that the classes lie in a few directions: MHGAN's authors saw it
-turn from a sigmoid's shape to an exponential's while the samples lost their diversity (section 3.2).
+A steep spectrum of the projection's class embedding means that the classes lie in a few directions. In MHGAN (section
+3.2) it changed from a sigmoid shape to an exponential one while the samples lost their diversity.
 
-    effective rank   exp(entropy of s / sum s): as many equal singular values would be as even (Roy and Vetterli 2007)
+    effective rank   exp(entropy of s / sum s), the number of equal singular values with this entropy (Roy and Vetterli 2007)
     stable rank      sum s^2 / max s^2
 """
 
@@ -24,7 +24,7 @@ EMBEDDING = "embedding"
 
 
 def matrices(network: nn.Module) -> Iterator[tuple[str, Tensor, bool]]:
-    """Of each weight its name, its matrix [outputs, everything else], and whether it is spectrally normalised."""
+    """The name of each weight, its matrix [outputs, everything else], and whether it is spectrally normalised."""
     for name, module in network.named_modules():
         if isinstance(module, SpectralNorm | parametrize.ParametrizationList):
             continue
@@ -46,9 +46,9 @@ def matrices(network: nn.Module) -> Iterator[tuple[str, Tensor, bool]]:
 
 @torch.no_grad()
 def spectra(judge: Discriminator) -> dict[str, dict[str, Any]]:
-    """Of each weight its singular values, largest first, its effective and stable rank, and whether it is normalised."""
+    """For each weight its singular values, largest first, its ranks, and whether it is normalised."""
     with modes_kept(judge):
-        judge.eval()  # a trainable pass through a normalised layer would take a power iteration
+        judge.eval()  # in training mode a normalised layer would run a power iteration
         return {
             name: {"shape": list(matrix.shape), "normalised": normalised}
             | describe(torch.linalg.svdvals(matrix.double()))
@@ -57,7 +57,7 @@ def spectra(judge: Discriminator) -> dict[str, dict[str, Any]]:
 
 
 def describe(values: Tensor) -> dict[str, Any]:
-    """Singular values [r], largest first, and the ranks that they amount to: 0 of a matrix that is zero."""
+    """Singular values [r], largest first, and the effective and stable rank, which are 0 for a zero matrix."""
     found: dict[str, Any] = {"singular_values": values.tolist(), "effective_rank": 0.0, "stable_rank": 0.0}
     if values.max() > 0:
         relative = values.double() / values.double().max()

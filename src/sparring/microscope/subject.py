@@ -1,7 +1,7 @@
-"""What lies under the microscope: a discriminator at rest, judged without changing anything of it.
+"""The network under diagnosis: a discriminator whose answers can be read without changing it.
 
-Its batch normalisation, where it has some, uses the statistics of the batches that it is shown, as in training; spectral
-normalisation stays as the last update left it; nothing is drawn that depends on what was drawn before.
+Batch normalisation uses the statistics of the given batch, as in training. Spectral normalisation stays as the last update
+left it. Random numbers do not depend on earlier ones.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ Read = Callable[[Side], Tensor]  # rows of one batch: a tensor [B, ...]
 
 
 class Subject:
-    """A discriminator with the loss that it was trained by.
+    """A discriminator with the loss that it was trained with.
 
-    judge      the discriminator; it is as it was after every look
-    host       the objective's adversarial loss, its schedules resolved
-    rows       images that are judged together; where samples of a batch see each other this is part of the judgement
+    judge      the discriminator, which is left unchanged
+    host       the objective's adversarial loss, at this step
+    rows       batch size; the answers depend on it if the samples of a batch see each other
     """
 
     def __init__(self, judge: Discriminator, host: AdversarialLoss, *, rows: int = 64, step: int = 0):
@@ -43,7 +43,7 @@ class Subject:
 
     @contextmanager
     def _at_rest(self) -> Iterator[Round]:
-        """A round of no side, in which anything can be judged, while the discriminator stays as it is."""
+        """A round without sides, in which any images can be judged while the discriminator stays unchanged."""
         context = StepContext("discriminator", self.step, self.step)
         devices = [self.device] if self.device.type == "cuda" else []
         with modes_kept(self.judge):
@@ -62,7 +62,7 @@ class Subject:
             yield images[start : start + self.rows].to(self.device), y
 
     def read(self, images: Tensor, labels: Tensor | None, read: Read) -> Tensor:
-        """`read` of every image [N, C, H, W] (float, in [-1, 1]), batch by batch, on the CPU."""
+        """The result of `read` for images [N, C, H, W] (float, in [-1, 1]), batch by batch, on the CPU."""
         found = []
         with self._at_rest() as r, torch.no_grad():
             for x, y in self._batches(images, labels):
@@ -74,13 +74,13 @@ class Subject:
         return self.read(images, labels, self.host.realness)
 
     def confidence(self, realness: Tensor) -> Tensor:
-        """Realness as a number between 0 and 1: sigmoid of a score, the probability behind a log-probability."""
+        """Realness as a number in [0, 1]: the sigmoid of a score, or the probability of a log-probability."""
         return realness.exp() if self.host.categorical else realness.sigmoid()
 
     def gradients(self, images: Tensor, labels: Tensor | None = None, *, of: str = "realness") -> Tensor:
-        """The gradient [N, C, H, W] of each image's own realness, or of the host's loss of it as a real one (`of="host"`).
+        """The gradient [N, C, H, W] of each image's realness, or of its loss as a real image (`of="host"`).
 
-        Where samples of a batch see each other it is that of the batch's sum.
+        If the samples of a batch see each other, it is the gradient of the batch's sum.
         """
         found = []
         with self._at_rest() as r:
@@ -95,7 +95,7 @@ class Subject:
             return torch.autograd.grad(value.sum(), side.input)[0]
 
     def attacked(self, images: Tensor, labels: Tensor | None, craft: Callable[[Tensor, Any], Tensor]) -> Tensor:
-        """Adversarial images: `craft(x, gradient_at)` of each batch, with the gradient of -realness at any point."""
+        """Adversarial images: `craft(x, gradient_at)` per batch, where `gradient_at(x)` is the gradient of -realness."""
         found = []
         with self._at_rest() as r:
             for x, y in self._batches(images, labels):
@@ -107,10 +107,10 @@ class Subject:
         return torch.cat(found)
 
     def called_real(self, images: Tensor, labels: Tensor | None, boundary: float | None = None) -> Tensor:
-        """Which images [N] the discriminator takes for real ones.
+        """Which images [N] the discriminator considers real.
 
-        Those whose loss as a real one is below that as a fake one: a score above 0 for hinge and sigmoid losses, above 1/2
-        for least squares. `boundary` decides instead, for a loss that has none (see `boundary_between`).
+        An image is real if its loss as a real one is below its loss as a fake one: for hinge and sigmoid losses if the score
+        is above 0, for least squares above 1/2. For a loss without such a boundary give one (see `boundary_between`).
         """
         if boundary is not None:
             return self.realness(images, labels) > boundary
@@ -119,9 +119,9 @@ class Subject:
     def boundary_between(
         self, real: Tensor, real_labels: Tensor | None, fake: Tensor, fake_labels: Tensor | None
     ) -> float | None:
-        """None where the loss has a boundary of its own; else the middle between the mean scores of reals and fakes.
+        """The middle between the mean scores of reals and fakes, or None if the loss has its own boundary.
 
-        Wasserstein's score has an arbitrary origin (its losses are opposite everywhere), losses on pairs judge none alone.
+        Wasserstein scores have an arbitrary origin (the two losses add up to 0), and losses on pairs judge no single image.
         """
         if self.host.separable:
             sums = self.read(real, real_labels, lambda side: self.host.on_real(side) + self.host.on_fake(side))

@@ -1,13 +1,13 @@
-"""The parts of a diagnosis: each measures one thing in all runs and draws it.
+"""The sections of a diagnosis. Each measures one aspect of all runs and draws it.
 
-A section is a function of the opened runs and of n, how many images are looked at; it returns a `Section`. What a run cannot
-show is said in `missing`, one line each, with what would make it possible.
+A section is a function of the opened runs and the number of images n, and returns a `Section`. For whatever a run cannot
+show, `missing` has a line that says what would make it possible.
 """
 
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from sparring.microscope.opened import OpenedRun
 
-SECTIONS = {  # name: what it answers
+SECTIONS = {  # name: title
     "gradients": "Gradients with respect to images",
     "robustness": "Robustness to adversarial samples",
     "conditioning": "Conditioning and accuracy",
@@ -29,7 +29,7 @@ SECTIONS = {  # name: what it answers
 
 @dataclass
 class Section:
-    """What one part found: `numbers` are JSON data by run, figures have a file name and a caption."""
+    """The results of a section. `numbers` is JSON data by run; figures have a file name and a caption."""
 
     name: str
     numbers: dict[str, Any] = field(default_factory=dict)
@@ -56,19 +56,14 @@ def section(name: str) -> Callable[[Sequence[OpenedRun], int], Section]:
 
 
 def one_checkpoint(run: OpenedRun, what: str) -> str:
-    """Why a run has no course over training, and the cure."""
+    """The line for a run that has no curve over training."""
     return (
-        f"{what} over training: {run.name} has the checkpoint of step {run.last} alone; train with a smaller "
-        "checkpoint_every and keep_checkpoints=20 to see it"
+        f"{what} over training: {run.name} has only the checkpoint of step {run.last}; train with a smaller "
+        "checkpoint_every and keep_checkpoints=20 to see more"
     )
 
 
 def count_of(values: Iterable[int]) -> str:
-    """How many of something runs have, as `60`, or as `60 to 256` where they differ."""
+    """The number of something in all runs, such as `60`, or `60 to 256` if it differs."""
     least, most = min(numbers := list(values)), max(numbers)
     return str(most) if least == most else f"{least} to {most}"
-
-
-def by_run(values: Mapping[str, Any], key: str) -> dict[str, Any]:
-    """One key of each run's numbers."""
-    return {name: found[key] for name, found in values.items() if key in found}

@@ -22,7 +22,7 @@ MOST_CLASSES = 20  # in a histogram
 
 
 def measure(runs: Sequence[OpenedRun], n: int) -> Section:
-    """See `sparring.microscope.spectrum` and `sparring.metrics.discriminator_accuracy` for what the numbers are."""
+    """The numbers are defined in `sparring.microscope.spectrum` and `sparring.metrics.discriminator_accuracy`."""
     found = Section("conditioning")
     for run in runs:
         found.numbers[run.name] = {"step": run.last, "spectra": spectra(run.subject().judge)}
@@ -64,15 +64,15 @@ def _accuracies(found: Section, run: OpenedRun, n: int) -> dict[str, list[Any]]:
 def _without_classes(
     found: Section, run: OpenedRun, judge: Discriminator, accuracies: dict[str, float]
 ) -> dict[str, float]:
-    """Accuracies on samples that nobody asked a class of: what does not depend on labels."""
+    """The accuracies that do not depend on labels, for samples without a requested class."""
     if set(accuracies) <= {"real"} and judge.embedding is None:
         return accuracies
-    found.lack(f"self-accuracy: the generator of {run.name} is not asked for classes")
+    found.lack(f"self-accuracy: the generator of {run.name} takes no classes")
     return {name: share for name, share in accuracies.items() if name == "real" and judge.embedding is None}
 
 
 def _classes(found: Section, run: OpenedRun, n: int) -> dict[str, Any] | None:
-    """Shares of the classes that a classifier sees in the samples; the extractor's, else the discriminator's own head."""
+    """Class shares of the samples, according to the extractor, or else to the discriminator's own head."""
     extractor = extractor_for(None if run.recipe.evaluation is None else run.recipe.evaluation.extractor, run.data.real)
     fake = run.fake(n)
     if extractor is not None and extractor.class_names is not None:
@@ -121,7 +121,7 @@ def _draw_spectra(found: Section) -> None:
 
 
 def _draw_layers(found: Section, run: str, values: dict[str, list[float]]) -> None:
-    """All weights that have more than one singular value, a few in each figure."""
+    """Draw all weights with more than one singular value, a few in each figure."""
     shown = [name for name in values if name != EMBEDDING and len(values[name]) > 1]
     for start in range(0, len(shown), MOST_LAYERS):
         some = shown[start : start + MOST_LAYERS]
@@ -171,10 +171,10 @@ def _draw_classes(found: Section) -> None:
         kept = _largest(shares, MOST_CLASSES)
         drawn = {run: [values[k] for k in kept] for run, values in shares.items()}
         figure = bars([names[k] for k in kept], drawn, title="classes of the samples", ylabel="share", size=(5.2, 2.9))
-        found.draw("class-shares", figure, "Shares of the classes among the samples, as a classifier sees them")
+        found.draw("class-shares", figure, "Class shares of the samples, according to a classifier")
 
 
 def _largest(shares: dict[str, list[float]], most: int) -> list[int]:
-    """The classes to show, in their order: all, or those with the largest shares."""
+    """The classes to show, in order: all of them, or those with the largest shares."""
     total: Tensor = torch.tensor(list(shares.values())).sum(0)
     return sorted(total.topk(min(most, len(total))).indices.tolist())

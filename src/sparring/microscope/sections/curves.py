@@ -1,4 +1,4 @@
-"""Training curves of any number of runs over one another: measurements, losses, scores, gradient norms."""
+"""Training curves of all runs: measurements, losses, scores and gradient norms."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ BEST = {"lower": min, "higher": max}
 
 
 def measure(runs: Sequence[OpenedRun], n: int) -> Section:
-    """From log.jsonl and metrics.jsonl alone: nothing is computed anew. What one run lacks is drawn for the others."""
+    """Draw log.jsonl and metrics.jsonl; nothing is computed. What one run lacks is drawn for the others."""
     found = Section("curves")
     measured: dict[str, Lines] = {}
     logged: dict[str, Lines] = {}
@@ -29,7 +29,7 @@ def measure(runs: Sequence[OpenedRun], n: int) -> Section:
             found.numbers[run.name]["last"][metric], found.numbers[run.name]["best"][metric] = values[-1], best
             table.append((run.name, metric, f"{values[-1]:.4g}", f"{best:.4g}", steps[values.index(best)]))
         if not any(len(steps) > 1 for steps, _, _ in measurements.values()):
-            often = "was measured at its end alone" if measurements else "was never measured"
+            often = "was only measured at its end" if measurements else "was never measured"
             if run.until is not None:
                 often = f"was measured less than twice up to step {run.until}"
             found.lack(f"measurements over training: {run.name} {often}; set evaluation.every")
@@ -49,7 +49,7 @@ def measure(runs: Sequence[OpenedRun], n: int) -> Section:
         player, _, name = key.partition("/")
         words = f"{player}: {name.replace('_', ' ')}"
         figure = curves(lines, title=words, ylabel="score" if name.endswith("_score") else "raw value")
-        found.draw(f"curve-{key.replace('/', '-')}", figure, f"{words}, means since the log's last tick")
+        found.draw(f"curve-{key.replace('/', '-')}", figure, f"{words}, means since the last row of the log")
     return found
 
 

@@ -1,4 +1,4 @@
-"""How much samples differ from one another, overall and within a class, as a share of what real images do."""
+"""How much samples differ from each other, overall and within a class, relative to real images."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ Sides = tuple[Batch, Batch]  # real images, and samples
 KINDS = ("overall", "within_class")
 SHOWN = 12  # samples of a class in the picture
 CLASSES = 3
-FEWEST, ENOUGH = 4, 16  # images of a class: with fewer than the first in n, classes are left out for the second of each
+FEWEST, ENOUGH = 4, 16  # images per class: if n is too small for the first number, fewer classes get the second
 
 
 def measure(runs: Sequence[OpenedRun], n: int) -> Section:
-    """Mean distances between pairs (see `sparring.microscope.neighbours`); 1 is as diverse as the training images."""
+    """Mean distances between pairs (see `sparring.microscope.neighbours`), where 1 is as diverse as the training images."""
     found = Section("diversity")
     table: list[Sequence[Any]] = []
     course: dict[str, tuple[list[int], list[float]]] = {}
@@ -50,7 +50,7 @@ def measure(runs: Sequence[OpenedRun], n: int) -> Section:
         table.append((run.name, run.last, *shown, f"{numbers['recall']:.3f}", f"{numbers['coverage']:.3f}"))
         _lack_of_pairs(found, run.name, numbers)
         rows, title = _samples(run, numbers)
-        found.draw(f"samples-{run.name}", picture_rows(rows, title=title, side=0.6), "Samples, not chosen")
+        found.draw(f"samples-{run.name}", picture_rows(rows, title=title, side=0.6), "Samples, not selected")
     columns = ("run", "step", "pixels", "pixels, in a class", "features", "features, in a class", "recall", "coverage")
     found.tables.append((columns, table))
     if any(len(steps) > 1 and not all(map(math.isnan, shares)) for steps, shares in course.values()):
@@ -64,15 +64,17 @@ def measure(runs: Sequence[OpenedRun], n: int) -> Section:
 
 
 def _classes(found: Section, run: OpenedRun, n: int) -> list[int] | None:
-    """The classes within which pairs are counted: some, evenly over all, where n images are too few for all; or None."""
+    """The classes within which distances are measured: an even selection if n images are too few for all. May be None."""
     if not run.conditional:
-        found.lack(f"diversity within classes: the generator of {run.name} is not asked for classes")
+        found.lack(f"diversity within classes: the generator of {run.name} takes no classes")
         return None
     count = run.data.real.num_classes
     if n // count >= FEWEST:
         return list(range(count))
     some = _evenly(count, max(1, n // ENOUGH))
-    found.lack(f"diversity within all {count} classes of {run.name}: {n} images are of {len(some)}; give a larger --n")
+    found.lack(
+        f"diversity within all {count} classes of {run.name}: {n} images are enough for {len(some)}; use a larger --n"
+    )
     return some
 
 
@@ -81,7 +83,7 @@ def _evenly(count: int, some: int) -> list[int]:
 
 
 def _pairs(run: OpenedRun, classes: list[int] | None, n: int, step: int) -> tuple[Sides, Sides | None]:
-    """What is compared overall, and what within classes: the same where all of them are looked at."""
+    """The images to compare overall and within classes, which are the same if all classes are used."""
     overall = run.real(n), run.fake(n, step)
     if classes is None:
         return overall, None
@@ -91,7 +93,7 @@ def _pairs(run: OpenedRun, classes: list[int] | None, n: int, step: int) -> tupl
 
 
 def _ratios(see: Any, overall: Sides, within: Sides | None) -> dict[str, float | None]:
-    """Overall and within classes: None where the reals or the samples hold no pair, or the reals are all equal."""
+    """The ratios overall and within classes: None if there is no pair, or if all real images are equal."""
     of_real, of_fake = (see(side.pixels) for side in overall)
     found = {"overall": _share(mean_distance(of_fake), mean_distance(of_real))}
     if within is not None:
@@ -113,11 +115,13 @@ def _ratio(overall: Sides, within: Sides | None) -> float | None:
 
 def _lack_of_pairs(found: Section, name: str, numbers: dict[str, Any]) -> None:
     if any(numbers[space].get(kind, 1) is None for space in ("pixels", "features") for kind in KINDS):
-        found.lack(f"some shares of {name}: its real images are all equal, or there are no two of one class; give more")
+        found.lack(
+            f"some ratios of {name}: its real images are all equal, or no class has two images; give more images"
+        )
 
 
 def _samples(run: OpenedRun, numbers: dict[str, Any]) -> tuple[dict[str, Tensor], str]:
-    """Rows of samples, of some classes where there are any, and a title with the numbers beside them."""
+    """Rows of samples, one for each of some classes if there are classes, and a title with the numbers."""
     classes = run.data.real.num_classes if run.conditional else 0
     kind, what = ("within_class", "diversity in a class") if classes else ("overall", "diversity")
     shares = {space: numbers[space][kind] for space in ("pixels", "features")}

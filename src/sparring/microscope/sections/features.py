@@ -1,4 +1,4 @@
-"""The features in which images are compared: the recipe's extractor's, or those of the discriminator itself."""
+"""The features for comparing images: from the recipe's extractor, or from the discriminator itself."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from sparring.microscope.opened import OpenedRun
 
 
 class Features:
-    """Features [N, d] of uint8 images, and where they come from."""
+    """Features [N, d] of uint8 images, and the name of their source."""
 
     def __init__(self, run: OpenedRun):
         choice = None if run.recipe.evaluation is None else run.recipe.evaluation.extractor

@@ -1,4 +1,4 @@
-"""Maps of the discriminator's gradient on real images, their histogram, and their L1 norm over training."""
+"""The discriminator's gradient on real images: maps, a histogram, and its L1 norm over training."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ SHOWN = 8
 
 
 def measure(runs: Sequence[OpenedRun], n: int) -> Section:
-    """See `sparring.microscope.gradients` for what the numbers are."""
+    """The numbers are defined in `sparring.microscope.gradients`."""
     found = Section("gradients")
     rows: dict[str, Tensor] = {}
     course: dict[str, dict[str, tuple[list[int], list[float]]]] = {}
@@ -53,7 +53,7 @@ def measure(runs: Sequence[OpenedRun], n: int) -> Section:
     )  # fmt: skip
     found.draw(
         "gradient-maps",
-        picture_rows(rows, title="real images, and |gradient| of the score there"),
+        picture_rows(rows, title="real images, and the |gradient| of their scores"),
         "Gradients clipped to 3 standard deviations, the mean of their absolute values over the channels (AS-GAN, Figure 2)",
     )
     reach = common_reach(entries.values())

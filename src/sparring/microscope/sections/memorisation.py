@@ -1,4 +1,4 @@
-"""Nearest training images of samples, in pixels and in features, with the distances that real images have."""
+"""The nearest training images of samples, in pixels and in features, compared with those of real images."""
 
 from __future__ import annotations
 
@@ -15,25 +15,25 @@ from sparring.microscope.sections.features import Features
 from sparring.report.plots import curves, picture_rows
 
 SHOWN = 8
-MOST = 10_000  # training images that are searched
+MOST = 10_000  # training images to search
 CAPTION = (
-    "Samples to the left of real images are nearer to training images than new ones are: copies, or smooth or collapsed "
-    "samples; the pictures and the diversity tell them apart"
+    "Samples to the left of the real images are nearer to the training images: they are copies, smooth, or collapsed; the "
+    "pictures and the diversity tell which"
 )
 
 
 def measure(runs: Sequence[OpenedRun], n: int) -> Section:
-    """See `sparring.microscope.neighbours` for the distances. Held-out images are the yardstick where there are any."""
+    """Distances are defined in `sparring.microscope.neighbours`, and compared with held-out images if there are any."""
     found = Section("memorisation")
     table: list[Sequence[Any]] = []
     for run in runs:
         train, fake = run.real(MOST), run.fake(n)
         held = None if run.held_out is None else run.real(n, run.held_out)
         if held is None:
-            found.lack(f"{run.name} has no held-out images: other training images stand in for them")
+            found.lack(f"{run.name} has no held-out images: other training images are used instead")
         if len(train) < len(run.data.real):
             found.lack(
-                f"copies of all {len(run.data.real)} training images of {run.name}: {len(train)} of them are searched"
+                f"copies of all {len(run.data.real)} training images of {run.name}: only {len(train)} of them are searched"
             )
         features = Features(run)
         spaces: dict[str, Callable[[Tensor], Tensor]] = {"pixels": to_float, features.name: features}
@@ -59,7 +59,7 @@ def measure(runs: Sequence[OpenedRun], n: int) -> Section:
             found.draw(name, figure, CAPTION)
         picture = picture_rows(rows, title=f"{run.name}: samples and their nearest training images")
         found.draw(
-            f"nearest-{run.name}", picture, "The first samples, not chosen, and the nearest training image of each"
+            f"nearest-{run.name}", picture, "The first samples, not selected, and the nearest training image of each"
         )
     columns = ("run", "in", "median, samples", "median, reals", "smallest, samples", "share closer than 99% of reals")
     found.tables.append((columns, table))
@@ -71,7 +71,7 @@ def _yardstick(train: Tensor, held: Tensor | None, n: int) -> Nearest:
 
 
 def _shares(distances: Tensor) -> tuple[list[float], list[float]]:
-    """The distribution function of distances, at 100 of them."""
+    """The distribution function of the distances, at 100 points."""
     ordered = distances.sort().values
     at = [round(i * (len(ordered) - 1) / 99) for i in range(100)]
     return [float(ordered[i]) for i in at], [(i + 1) / len(ordered) for i in at]

@@ -1,4 +1,4 @@
-"""The fakes that were called most realistic, their partners and the gaps between them, at the end and over training."""
+"""The most realistic fakes, their partners and the gaps between them, at the end and over training."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from sparring.microscope.realistic import Features, Pairs, realistic_pairs
 from sparring.microscope.sections import Section, one_checkpoint
 from sparring.report.plots import curves, picture_rows
 
-DEFAULT_K = 5  # SDP's own, for runs without it
+DEFAULT_K = 5  # as in SDP, for runs without it
 SHOWN = 8
 
 
 def measure(runs: Sequence[OpenedRun], n: int) -> Section:
-    """See `sparring.microscope.realistic` for the numbers; k as in training, else 5 of a batch."""
+    """The numbers are defined in `sparring.microscope.realistic`; k is that of training, or 5."""
     found = Section("realistic")
     lines: dict[str, dict[str, tuple[list[int], list[float]]]] = {"slope": {}, "derivative": {}, "score_gap": {}}
     table: list[Sequence[Any]] = []
@@ -53,7 +53,7 @@ def measure(runs: Sequence[OpenedRun], n: int) -> Section:
 
 
 def _pairs(run: OpenedRun, step: int) -> Pairs:
-    """The pairs of one batch, as large as in training."""
+    """The pairs of one batch, of the size used in training."""
     size = run.recipe.batch_size
     real, fake = run.real(size), run.fake(size, step)
     sides = real.images, real.labels, fake.images, fake.labels
@@ -61,13 +61,13 @@ def _pairs(run: OpenedRun, step: int) -> Pairs:
 
 
 def _k(run: OpenedRun, step: int) -> int:
-    """The number of pairs that a term with `k_at` had at a step; the paper's first where there is none."""
+    """The number of pairs of a term with `k_at` at a step, or the paper's first if there is no such term."""
     counts = [term.k_at(step) for term in run.recipe.objective.terms.values() if hasattr(term, "k_at")]
     return int(counts[0]) if counts else DEFAULT_K
 
 
 def _features(run: OpenedRun, step: int) -> Features | None:
-    """Those of the same term, None where there is none."""
+    """The features of the same term, or None if there is no such term."""
     return next(
         (term.at(step).features for term in run.recipe.objective.terms.values() if hasattr(term, "features")), None
     )
@@ -82,16 +82,16 @@ def _draw_pairs(found: Section, run: OpenedRun, pairs: Pairs) -> None:
         "fake, score": [f"{value:.2f}" for value in pairs.fake_score[:SHOWN]],
         "nearest real, score": [f"{value:.2f}" for value in pairs.real_score[:SHOWN]],
     }
-    picture = picture_rows(rows, words, title=f"{run.name}: fakes called most realistic")
+    picture = picture_rows(rows, words, title=f"{run.name}: most realistic fakes")
     found.draw(
         f"realistic-{run.name}",
         picture,
-        "The highest scores of a batch, each beside its nearest real image of the batch",
+        "The highest scores of a batch, each with the nearest real image of the batch",
     )
 
 
 def _draw_log(found: Section, run: OpenedRun) -> None:
-    """What the term itself logged in training: k, score gap, feature gap."""
+    """Draw what the term logged in training: k, score gap, feature gap."""
     keys = sorted(
         {key for row in run.log for key in row if key.startswith("discriminator/") and key.endswith(("/k", "_gap"))}
     )

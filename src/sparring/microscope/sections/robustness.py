@@ -15,12 +15,12 @@ from sparring.microscope.sections import Section, one_checkpoint
 from sparring.microscope.subject import Subject
 from sparring.report.plots import curves, picture_rows
 
-EPS = 1.0  # in 1/255, of the pairs and of the course over training: AS-GAN's own
+EPS = 1.0  # in 1/255, for the pairs and the curves over training, as in AS-GAN
 SHOWN = 8
 
 
 def measure(runs: Sequence[OpenedRun], n: int) -> Section:
-    """See `sparring.microscope.robustness` for the attacks."""
+    """The attacks are defined in `sparring.microscope.robustness`."""
     found = Section("robustness")
     rows: dict[str, Tensor] = {}
     words: dict[str, list[str]] = {}
@@ -32,7 +32,7 @@ def measure(runs: Sequence[OpenedRun], n: int) -> Section:
         found.numbers[run.name] = {"n": len(real), "step": run.last, "boundary": boundary, "attacks": attacks}
         if boundary is not None:
             found.lack(
-                f"{run.name}: its loss has no boundary of its own, so accuracy is at the middle of the mean scores"
+                f"{run.name}: its loss has no boundary of its own, so the middle of the mean scores is used for accuracy"
             )
         _pairs(run.name, subject, real.take(SHOWN), rows, words)
         found.numbers[run.name]["over_training"] = _course(run, max(8, n // 2))
@@ -51,7 +51,7 @@ def _pairs(name: str, subject: Subject, real: Batch, rows: dict[str, Tensor], wo
 
 
 def _course(run: OpenedRun, n: int) -> dict[str, list[Any]]:
-    """Mean confidence in each kind of image at each checkpoint."""
+    """The mean confidence in each kind of image at each checkpoint."""
     found: dict[str, list[Any]] = {"step": run.course()}
     for step in run.course():
         subject, real, fake = run.subject(step), run.real(n), run.fake(n, step)
