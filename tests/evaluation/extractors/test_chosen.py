@@ -340,7 +340,7 @@ def test_an_object_of_ones_own_cannot_take_a_name_of_the_librarys(name):
 
     mine = Mine()
     mine.name = name
-    wrong = f"cannot be called '{name}', a name of the library's: call it 'own-{name}'"
+    wrong = f"cannot be called '{name}', which is a reserved name: call it 'own-{name}'"
     with pytest.raises(SparringError, match=wrong):
         extractor_for(mine, REAL)
     with pytest.raises(SparringError, match=wrong):

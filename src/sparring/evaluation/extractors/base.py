@@ -1,4 +1,4 @@
-"""What every feature extractor offers: features and perhaps class logits of uint8 images, and its own provenance."""
+"""The interface of feature extractors: features, and class logits if they classify, of uint8 images."""
 
 import hashlib
 import io
@@ -14,7 +14,7 @@ from sparring.errors import SparringError
 
 
 class ExtractorUnavailableError(SparringError):
-    """An extractor of the library whose weights or package are not on this machine. reason: that alone, without ways out."""
+    """The weights or the package of an extractor are not on this machine. reason: the message without the ways out."""
 
     def __init__(self, reason: str, ways_out: str) -> None:
         super().__init__(f"{reason}{ways_out}")
@@ -22,38 +22,37 @@ class ExtractorUnavailableError(SparringError):
 
 
 class Features(NamedTuple):
-    """What an extractor sees in N images."""
+    """What an extractor computes for N images."""
 
     features: Tensor  # [N, d] float32
-    logits: Tensor | None = None  # [N, K] float32 where the extractor classifies
+    logits: Tensor | None = None  # [N, K] float32 if the extractor is a classifier
 
 
 @runtime_checkable
 class Extractor(Protocol):
     """A frozen network that turns uint8 images [N, C, H, W] into features.
 
-    An extractor is independent of how images are batched, draws no random number, changes no global state, and says
-    exactly what it is: numbers measured through two different extractors cannot be compared. One with `cacheable = True`
-    says that its name, `weights_sha256` and `resize` tell all that its features depend on, its code too: only then are
-    statistics of real images kept.
+    Its results do not depend on how images are batched, it draws no random numbers, and it changes no global state. Numbers
+    from two different extractors cannot be compared. `cacheable = True` means that its features depend on nothing but its
+    name, `weights_sha256` and `resize`, which includes its code: only then are statistics of real images cached.
     """
 
     name: str  # e.g. "fashion"
     weights_sha256: str  # of the file the weights came from, as `sha256sum` prints it
-    resize: str  # how images reach the network's size, e.g. "none (32x32 only)"
+    resize: str  # how images are resized, e.g. "none (32x32 only)"
     dimensions: int  # d
-    class_names: tuple[str, ...] | None  # of the K logits; None where the extractor does not classify
+    class_names: tuple[str, ...] | None  # of the K logits; None if the extractor is not a classifier
 
     def __call__(self, images: Tensor) -> Features:
-        """Features of images [N, C, H, W], uint8. Raises SparringError for images that it cannot take."""
+        """Features of uint8 images [N, C, H, W]. Raises SparringError for images that it does not accept."""
         ...
 
 
 class NetworkExtractor:
-    """An extractor around a network: checks, batches, the device, and answers that must be finite.
+    """Base class of extractors with a network. It batches images, moves them to the device, and checks the results.
 
-    A subclass sets the attributes of `Extractor`, and `see`, which looks at one batch of uint8 images on the device. Where
-    `colour` is set, grey images are shown as three equal channels.
+    A subclass sets the attributes of `Extractor` and implements `see` for one batch of uint8 images on the device. With
+    `colour`, greyscale images are expanded to three channels.
     """
 
     name: str
@@ -63,7 +62,7 @@ class NetworkExtractor:
     class_names: tuple[str, ...] | None = None
     colour = True
     cacheable = False  # see `Extractor`
-    batch_size = 50  # images that the network looks at together; results do not depend on it
+    batch_size = 50  # images per pass of the network; results do not depend on it
     net: nn.Module
     device: torch.device
 
@@ -93,7 +92,7 @@ def check_images(images: Tensor, name: str) -> None:
 
 
 def check_finite(seen: Features, name: str) -> None:
-    """Raise SparringError for features or logits that are not finite, and name the first image that has them."""
+    """Raise SparringError, naming the first image, for features or logits that are not finite."""
     for what, values in (("features", seen.features), ("logits", seen.logits)):
         if values is not None and not values.isfinite().all():
             row = int((~values.isfinite()).flatten(1).any(1).nonzero()[0])
@@ -104,7 +103,7 @@ def check_finite(seen: Features, name: str) -> None:
 
 
 def read_weights(path: Path | str, sha256: str | None = None) -> tuple[bytes, str]:
-    """A weights file's bytes and their SHA-256. Raises SparringError where it is missing or has another hash than wanted."""
+    """The bytes of a weights file and their SHA-256. Raises SparringError if it is missing or has another hash."""
     path = Path(path).expanduser()
     if not path.is_file():
         raise SparringError(f"there is no weights file '{path}': check --weights")
@@ -118,12 +117,12 @@ def read_weights(path: Path | str, sha256: str | None = None) -> tuple[bytes, st
 
 
 def read_tensors(content: bytes, what: str) -> Any:
-    """What torch.save wrote, tensors alone, from a file's bytes. Raises SparringError for anything else: it is never run."""
+    """The tensors that torch.save wrote. Raises SparringError for anything else; nothing is executed."""
     try:
-        if zipfile.is_zipfile(io.BytesIO(content)):  # older files of torch.save are none
+        if zipfile.is_zipfile(io.BytesIO(content)):  # old files of torch.save are not zip files
             check_tensor_archive(content, "it")
         return torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
-    except Exception:  # torch's words are many lines long
+    except Exception:  # torch's message is many lines long
         raise SparringError(
             f"{what} as tensors: it is not a file of torch.save, or holds more than tensors, such as a whole module; save "
             "the state_dict"
@@ -131,14 +130,14 @@ def read_tensors(content: bytes, what: str) -> Any:
 
 
 def check_names(lacking: list[str], wrong: str) -> None:
-    """Raise SparringError, `wrong` and the first name, where a state lacks any that the network reads."""
+    """Raise SparringError with `wrong` and the first name if a state lacks any entries."""
     if lacking:
         more = f" and {len(lacking) - 1} more" if len(lacking) > 1 else ""
         raise SparringError(f"{wrong}: it lacks {lacking[0]}{more}")
 
 
 def sha256_of(path: Path | str) -> str:
-    """Hex SHA-256 of a file's bytes, read in pieces."""
+    """The SHA-256 of a file, in hex."""
     digest = hashlib.sha256()
     with open(path, "rb") as file:
         while piece := file.read(1 << 20):

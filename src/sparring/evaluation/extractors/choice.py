@@ -1,4 +1,4 @@
-"""Which extractor is meant by a name, a file or an object."""
+"""Makes the extractor that a name, a file or an object stands for."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,15 +27,13 @@ def extractor_for(
     weights: str | Path | None = None,
     sha256: str | None = None,
 ) -> Extractor | None:
-    """The extractor that is meant. Without a choice, the embedded one where `real` holds its garments, else None.
+    """The chosen extractor. Without a choice, the embedded one if `real` holds the embedded garments, else None.
 
-    choice: a key of `EXTRACTORS`, or one that an installed package registers, also as `NAME:WEIGHTS`, which is `weights` in
-        one word; the folder of a trained classifier; a TorchScript file; from Python an `nn.Module` or anything that is an
-        `Extractor` already.
-    weights, sha256: a file in the place of the extractor's own weights, and the hash that it must have.
+    choice: a key of `EXTRACTORS` or one that an installed package registers, also as `NAME:WEIGHTS`; the folder of a trained
+        classifier; a TorchScript file; in Python also an `nn.Module` or an `Extractor`.
+    weights, sha256: a file that replaces the extractor's own weights, and the hash that the weights must have.
 
-    Raises SparringError for an unknown name, for missing weights, for weights where there is nothing to give them to,
-    and for weights with another hash, wherever they come from.
+    Raises SparringError for an unknown name, missing weights, weights that the choice does not take, and another hash.
     """
     found = _chosen(choice, real, device, weights, sha256)
     if found is not None and sha256 is not None and found.weights_sha256 != sha256.lower():
@@ -74,9 +72,9 @@ def _are_garments(real: "PackedImages") -> bool:
 
 
 def ways_to_measure(real: "PackedImages", option: str) -> str:
-    """Which extractors can measure these images on this machine, without a download; for the end of a message.
+    """Which extractors can measure these images without a download, as the end of a message.
 
-    option: what chooses an extractor, "--extractor " or "evaluation.extractor=".
+    option: how an extractor is chosen, "--extractor " or "evaluation.extractor=".
     """
     from sparring.evaluation.extractors import efficientnet_lite0, inception
 
@@ -92,7 +90,7 @@ def ways_to_measure(real: "PackedImages", option: str) -> str:
 
 
 def no_extractor(real: "PackedImages") -> SparringError:
-    """What `sparring evaluate` says of images that no extractor measures by default."""
+    """The error for images that no extractor measures by default."""
     return SparringError(
         f"say which feature extractor measures these images: {ways_to_measure(real, '--extractor ')}; a classifier that you "
         "trained (--extractor RUN) or a TorchScript file will do, too"
@@ -123,7 +121,7 @@ def _by_name(
         from sparring.evaluation.extractors.classifier import ClassifierExtractor
 
         return ClassifierExtractor(path, device)
-    if is_script(choice) and path.is_file():  # what a recipe's trust was asked for, and no other name of the file
+    if is_script(choice) and path.is_file():  # exactly the name for which a recipe needed consent
         from sparring.evaluation.extractors.module import ModuleExtractor, torchscript
 
         net, found = torchscript(path, sha256)

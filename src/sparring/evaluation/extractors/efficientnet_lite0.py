@@ -176,5 +176,5 @@ def folded(state: Mapping[str, Tensor]) -> FoldedLite0:
 def _traced(net: nn.Module) -> nn.Module:
     example = torch.zeros(2, 3, SIZE, SIZE).contiguous(memory_format=torch.channels_last)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of newer Pythons, that scripts are on their way out
+        warnings.simplefilter("ignore")  # TorchScript is deprecated for newer Pythons
         return torch.jit.freeze(torch.jit.trace(net, example, check_trace=False))  # type: ignore[no-untyped-call]

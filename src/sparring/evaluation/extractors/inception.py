@@ -1,9 +1,9 @@
-"""The extractor of the FID that papers print: Inception of 2015-12-05, as torch-fidelity ported it from TensorFlow.
+"""The extractor for the FID of papers: Inception of 2015-12-05, as torch-fidelity ported it from TensorFlow.
 
-Features are the 2,048 of `pool3`, logits the 1,008 without bias, which is what Heusel et al. 2017 and Salimans et al. 2016
-computed. The network and TensorFlow 1's bilinear resize to 299x299 are torch-fidelity's own class, bit for bit; here the
-weights are read with their hash checked and without unpickling anything but tensors, and the global random numbers are left
-alone. The published file's name ends in the first digits of its hash.
+Features are the 2,048 of `pool3`, logits the 1,008 without bias, as in Heusel et al. 2017 and Salimans et al. 2016. The
+network and TensorFlow 1's bilinear resize to 299x299 are torch-fidelity's own class, bit for bit. Here the hash of the
+weights is checked, only tensors are unpickled, and the global random numbers are left unchanged. The name of the
+published file ends in the first digits of its hash.
 """
 
 import io
@@ -23,7 +23,7 @@ from sparring.evaluation.extractors.base import (
     read_weights,
 )
 
-PUBLISHED = "6726825d"  # how the SHA-256 of the published weights begins, by the file's name
+PUBLISHED = "6726825d"  # the SHA-256 of the published weights begins with this
 WAYS_OUT = (
     "three ways out: run it once with network access, so that the weights are downloaded and kept; or give the file with "
     "--weights FILE (weights-inception-2015-12-05-6726825d.pth of torch-fidelity's release v0.2.0); or choose another "
@@ -34,8 +34,8 @@ WAYS_OUT = (
 class InceptionExtractor(NetworkExtractor):
     """Features [N, 2048] and logits [N, 1008] of uint8 images [N, 1 or 3, H, W] of any size.
 
-    With weights other than the published ones its name is `inception-` and the first digits of their hash, and no number
-    through it is called FID. Raises SparringError where torch-fidelity or the weights are missing.
+    With weights other than the published ones it is called `inception-` and the first digits of their hash, and its numbers
+    are not called FID. Raises SparringError if torch-fidelity or the weights are missing.
     """
 
     resize = "299x299, bilinear as in TensorFlow 1 (torch-fidelity)"
@@ -58,7 +58,7 @@ class InceptionExtractor(NetworkExtractor):
 
 
 def network_class() -> Any:
-    """torch-fidelity's network, which is called with (name, features_list, feature_extractor_weights_path=file)."""
+    """torch-fidelity's network class, for arguments (name, features_list, feature_extractor_weights_path=file)."""
     try:
         from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
     except ImportError:
@@ -70,7 +70,7 @@ def network_class() -> Any:
 
 
 def published_weights() -> Path:
-    """The published weights in torch's cache, downloaded from torch-fidelity's release where they are not there yet."""
+    """The published weights in torch's cache, downloaded from torch-fidelity's release if necessary."""
     from torch_fidelity.feature_extractor_inceptionv3 import URL_INCEPTION_V3
 
     path = _kept_weights(URL_INCEPTION_V3)
@@ -79,7 +79,7 @@ def published_weights() -> Path:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         torch.hub.download_url_to_file(URL_INCEPTION_V3, str(path), hash_prefix=PUBLISHED, progress=False)
-    except Exception as error:  # no network has a dozen kinds of error
+    except Exception as error:  # a missing network has a dozen kinds of errors
         reason = (str(error) or type(error).__name__).splitlines()[0]
         raise ExtractorUnavailableError(
             f"Inception's weights are not at {path} and cannot be downloaded ({reason})", f"; {WAYS_OUT}"
@@ -109,7 +109,7 @@ def _built(network: Any, content: bytes, weights: Path | str | None) -> torch.nn
             super().load_state_dict(state)
 
     try:
-        read_tensors(content, wrong)  # these very bytes hold tensors alone
+        read_tensors(content, wrong)  # check that these bytes hold only tensors
         with torch.random.fork_rng(devices=[]):
             return Named("inception", ["2048", "logits_unbiased"], feature_extractor_weights_path=io.BytesIO(content))
     except SparringError as error:

@@ -1,8 +1,7 @@
-"""Any network of the user's as an extractor: an `nn.Module` from Python, or a TorchScript file.
+"""Uses any network as an extractor: an `nn.Module` from Python, or a TorchScript file.
 
 It is called with images [N, C, H, W], float32 in [-1, 1], and returns features, or a pair of features and class logits
-[N, K], floats all. Features of more than two dimensions are averaged over space. Numbers through it carry its own name,
-never FID's.
+[N, K], all floats. Features with more than two dimensions are averaged over space. Numbers are named after the network.
 """
 
 import io
@@ -26,16 +25,15 @@ from sparring.networks.frozen import evaluating
 
 
 class ModuleExtractor(NetworkExtractor):
-    """Features of a module, which is as it was afterwards: mode, buffers, and the global random numbers.
+    """Features of a module. Its mode, its buffers and the global random numbers are left unchanged.
 
-    name        what numbers are called after, such as "mine" in "mine-FD"
-    image_size  the side that images are resized to (bilinear, antialiased); None: as they are
-    weights_sha256  of its file; None: a hash of its state, which says nothing of its code, so that no statistics are kept
-    class_names a name for each logit; None: their numbers
-    example     images like those to come, uint8 [N, C, H, W], on which the module is tried for its sizes
+    name            the name in results, such as "mine" in "mine-FD"
+    image_size      the side to which images are resized (bilinear, antialiased); None: they are not resized
+    weights_sha256  of its file; None: a hash of its state, which does not cover its code, so that no statistics are cached
+    class_names     one name per logit; None: numbers
+    example         uint8 images [N, C, H, W] like those to measure, for finding out the sizes of the results
 
-    Raises SparringError where the module returns something else, also for a later batch, and for names that are not as many
-    as logits.
+    Raises SparringError if the module returns anything else, also for a later batch, or if `class_names` do not fit.
     """
 
     colour = False
@@ -57,7 +55,7 @@ class ModuleExtractor(NetworkExtractor):
         self.cacheable = weights_sha256 is not None
         self.weights_sha256 = weights_sha256 or content_hash(dict(net.state_dict()))
         self.resize = "none" if image_size is None else f"{image_size}x{image_size}, bilinear, antialiased"
-        self._widths: list[int] = []  # of the features, and of the logits where there are any
+        self._widths: list[int] = []  # of the features, and of the logits if there are any
         with torch.no_grad():
             self.see(example[:2].to(device))
         self.dimensions = self._widths[0]
@@ -71,8 +69,10 @@ class ModuleExtractor(NetworkExtractor):
         try:
             with evaluating(self.net), torch.random.fork_rng(devices=[]):
                 found = self.net(x)
-        except Exception as error:  # a user's code has any
-            reason = " ".join(str(error).split())[-160:] or type(error).__name__  # TorchScript says it last
+        except Exception as error:  # code of users can raise anything
+            reason = (
+                " ".join(str(error).split())[-160:] or type(error).__name__
+            )  # the end of a TorchScript error is the message
             shape = "x".join(map(str, images.shape[1:]))
             raise SparringError(f"the extractor {self.name} does not take images of {shape}: {reason}") from error
         return self._checked(found, len(images))
@@ -122,11 +122,11 @@ def torchscript(path: Path | str, sha256: str | None = None) -> tuple[nn.Module,
         if zipfile.is_zipfile(io.BytesIO(content)):
             check_tensor_archive(content, str(path))
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of newer Pythons, that scripts are on their way out
+            warnings.simplefilter("ignore")  # TorchScript is deprecated for newer Pythons
             return torch.jit.load(io.BytesIO(content), map_location="cpu"), found  # type: ignore[no-untyped-call]
     except SparringError:
         raise
-    except Exception as error:  # torch raises what it likes for damaged files
+    except Exception as error:  # torch raises many kinds of errors for damaged files
         if _is_script(content):
             reason = str(error).strip().partition("\n")[0].partition(". ")[0]
             raise SparringError(f"{path} is a TorchScript file that cannot be loaded here: {reason[:160]}") from None
