@@ -11,9 +11,10 @@ from sparring.networks.discriminator import Discriminator, Head
 from sparring.objective.objective import Objective
 from sparring.objective.term import Build
 from sparring.terms.auxiliary_classifier import AuxiliaryClassifier
+from sparring.terms.class_logits import crammer_singer
 from sparring.terms.feature_matching import FeatureMatching
 from sparring.terms.hinge import Hinge
-from sparring.terms.multi_hinge import MultiHinge, crammer_singer
+from sparring.terms.multi_hinge import MultiHinge
 from sparring.terms.nat_gan import NATGAN
 from sparring.terms.non_saturating import NonSaturating
 from sparring.terms.relativistic_pairing import RelativisticPairing

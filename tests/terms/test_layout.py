@@ -9,7 +9,7 @@ import sparring
 from sparring.terms import REGISTRY
 
 SOURCE = Path(sparring.__file__).parent
-FREE = {"attacks", "divergences", "features"}  # arithmetic that others use too; so are modules with an underscore
+FREE = {"attacks", "auxiliary", "checks", "class_logits", "divergences", "features"}  # what methods share
 
 
 def methods_imported(path):
@@ -25,7 +25,7 @@ def methods_imported(path):
             modules |= {f"{module}.{alias.name}" for alias in node.names}
     parts = [module.split(".") for module in modules if module.startswith("sparring.terms.")]
     names = {part[2] for part in parts}
-    return {name for name in names if name not in FREE and not name.startswith("_") and name != "REGISTRY"}
+    return {name for name in names if name not in FREE and name != "REGISTRY"}
 
 
 def files_that_know_methods():
@@ -51,7 +51,7 @@ def test_the_scan_sees_an_import(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("path", sorted((SOURCE / "terms").glob("*.py")), ids=lambda path: path.stem)
 def test_a_methods_file_is_short_and_reads_like_its_paper(path):
-    if path.stem in FREE or path.stem.startswith("_"):
+    if path.stem in FREE or path.stem == "__init__":
         return
     assert len(path.read_text(encoding="utf-8").splitlines()) <= 150
     assert len(ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))).splitlines()) >= 5
@@ -60,4 +60,4 @@ def test_a_methods_file_is_short_and_reads_like_its_paper(path):
 def test_every_method_file_is_registered():
     registered = {path.split(":")[0].rsplit(".", 1)[1] for path in REGISTRY.values()}
     files = {path.stem for path in (SOURCE / "terms").glob("*.py")}
-    assert {name for name in files if name not in FREE and not name.startswith("_")} == registered
+    assert files - FREE - {"__init__"} == registered

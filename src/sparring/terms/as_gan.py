@@ -15,8 +15,7 @@ craft: `realness` lowers the score of reals (raises that of fakes) instead of ra
 attack: `pgd` takes `pgd_steps` steps of `pgd_step_size` (default eps/4) within eps of the sample, with `random_start` from
     a random point there; `gaussian` is the paper's control, eps sign(N(0, I)). clamp: keep attacked images in [-1, 1].
 target: `real`; `fake` attacks the fakes, for on_fake; or `both`.
-warmup: the number of discriminator updates with eps 0, at the start of the run, or of each epoch with
-    `warmup_scope: epoch`.
+warmup: discriminator updates with eps 0 at the start of the run, or of each epoch with `warmup_scope: epoch`.
 with_fake_loss: add the host's loss of the other side, unattacked: Eq. 10 as printed. with_penalties: add the objective's
     penalties of this update. On a Wasserstein host the second update is -D(x^) alone, unbounded: add both there.
 

@@ -1,4 +1,4 @@
-"""What the hosts on class logits share: the discriminator is a classifier, and its confidence is the score.
+"""What methods on class logits share; for hosts, the discriminator is a classifier and its confidence is the score.
 
 c       real classes; `extra` more outputs stand for fakes
 p_k     softmax over all outputs of the discriminator
@@ -38,6 +38,17 @@ def dynamic_label(logits: Tensor, extra: int = 0) -> Tensor:
 def largest_log_probability(logits: Tensor, extra: int) -> Tensor:
     """max_k log p_k over the real classes [B]; the softmax runs over all outputs."""
     return logits.log_softmax(1)[:, : logits.shape[1] - extra].amax(1)
+
+
+def crammer_singer(logits: Tensor, labels: Tensor, margin: float = 1.0) -> Tensor:
+    """max(0, margin - C_y + max_{k != y} C_k) for logits C [B, K] and labels y [B]; [B].
+
+    The gradient is -1 on C_y and +1 on the first largest of the others where the margin is missed, and 0 elsewhere.
+    """
+    own = F.one_hot(labels, logits.shape[1]).bool()
+    c_y = logits.gather(1, labels[:, None])[:, 0]
+    c_not_y = logits.masked_fill(own, -float("inf")).max(1).values
+    return F.relu(margin - c_y + c_not_y)
 
 
 class ClassLogitsLoss(AdversarialLoss):

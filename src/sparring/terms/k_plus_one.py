@@ -23,9 +23,8 @@ import torch
 from torch import Tensor
 
 from sparring.objective.context import Player
-from sparring.terms.class_logits import ClassLogitsLoss, labels_of
+from sparring.terms.class_logits import ClassLogitsLoss, crammer_singer, labels_of
 from sparring.terms.features import squared_mean_distance
-from sparring.terms.multi_hinge import crammer_singer
 
 if TYPE_CHECKING:
     from sparring.objective.round import Round, Side
