@@ -66,24 +66,24 @@ def test_negatives_that_are_positives_are_found_by_their_pixels(recipe, positive
     mixed = torch.cat([pictures(10, ("bottom",), seed=2).images, positives.images[25:28], tested.images[:2]])
     notes = []
     data = load(recipe(validation=0), notes, data=positives, test=tested, negatives=PackedImages(mixed))
-    assert "3 of 15 images are training positives, too, of right" in data.warnings[0]
-    assert "2 of 15 images are test positives, too, of left" in data.warnings[1]
+    assert "3 of 15 images are also training positives, of right" in data.warnings[0]
+    assert "2 of 15 images are also test positives, of left" in data.warnings[1]
 
 
 def test_negatives_and_probes_that_are_positives_of_any_part_are_found(recipe, positives, tested, negatives):
     held = load(recipe(), data=positives, test=tested, negatives=negatives).validation
     others = torch.cat([negatives.images[:10], held.images[:2]])
-    line = "2 of 12 images are validation positives, too, of left"
+    line = "2 of 12 images are also validation positives, of left"
     data = load(recipe(), data=positives, test=tested, negatives=PackedImages(others))
     assert data.warnings == (f"negatives: {line}: they would teach it to be unsure of its own classes",)
     data = load(recipe(), data=positives, test=tested, negatives=negatives, probes={"p": PackedImages(others)})
-    assert data.warnings == (f"probe 'p': {line}: it measures what is none of the classes, so leave them out",)
+    assert data.warnings == (f"probe 'p': {line}: a probe has images of none of the classes, so leave them out",)
     twice = {"p": PackedImages(torch.cat([positives.images, tested.images[:1]]))}
     data = load(recipe(), data=positives, test=tested, negatives=negatives, probes=twice)
-    assert [line.split(", too")[0] for line in data.warnings] == [
-        "probe 'p': 48 of 61 images are training positives",
-        "probe 'p': 12 of 61 images are validation positives",
-        "probe 'p': 1 of 61 images are test positives",
+    assert [line.split(", of")[0] for line in data.warnings] == [
+        "probe 'p': 48 of 61 images are also training positives",
+        "probe 'p': 12 of 61 images are also validation positives",
+        "probe 'p': 1 of 61 images are also test positives",
     ]
 
 
@@ -193,7 +193,7 @@ def test_a_folder_with_test_split_class_order_and_chosen_classes(tmp_path):
     ("changes", "given", "words"),
     [
         ({}, {"data": PackedImages(torch.zeros(20, 3, 8, 8, dtype=torch.uint8))}, "needs labels"),
-        ({}, {"data": pictures(20, ("left",))}, "has 1 class: a classifier tells at least 2 apart"),
+        ({}, {"data": pictures(20, ("left",))}, "has 1 class: a classifier needs at least 2"),
         (
             {},
             {"data": PackedImages(pictures(9).images, pictures(9).labels.where(torch.arange(27) > 1, -1))},

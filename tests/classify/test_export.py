@@ -77,7 +77,9 @@ class Flat(nn.Module):
 def test_a_network_that_knows_the_batch_is_told_what_to_write(run, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "users_networks", sys.modules[__name__])
     module = build_classifier("users_networks:Flat", {}, image_size=8, image_channels=3, outputs=3, seed=0).eval()
-    with pytest.raises(SparringError, match=r"as \.pt2: .*; a graph holds for any batch: write x\.flatten\(1\) for"):
+    with pytest.raises(
+        SparringError, match=r"as \.pt2: .*; a graph must work for any batch: write x\.flatten\(1\) for"
+    ):
         sparring.export_classifier(SavedClassifier(module, run.classifier.description), tmp_path / "a.pt2")
 
 
@@ -132,7 +134,7 @@ def test_an_export_that_disagrees_is_not_written(run, tmp_path, monkeypatch):
     monkeypatch.setattr(
         "sparring.classify.export._write_torch_export", lambda loaded, out: lambda x: loaded.module(x) + 0.1
     )
-    with pytest.raises(SparringError, match="computes other logits than the classifier"):
+    with pytest.raises(SparringError, match="its logits differ from the classifier's"):
         sparring.export_classifier(run.folder, tmp_path / "a.pt2")
     assert not list(tmp_path.iterdir())
     with pytest.raises(SparringError, match=r"it ends in one of \.safetensors, \.pt2, \.onnx"):

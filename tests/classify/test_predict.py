@@ -238,7 +238,7 @@ def test_a_description_may_lack_names_and_threshold(run, tmp_path, pixels):
     with pytest.raises(SparringError, match="has no threshold: give one"):
         load_classifier(tmp_path).predict(pixels)
     (tmp_path / "classifier.json").write_text("[]")
-    with pytest.raises(SparringError, match="is damaged: it holds list, and no mapping"):
+    with pytest.raises(SparringError, match="is damaged: it holds list, not a mapping"):
         load_classifier(tmp_path)
 
 
@@ -266,7 +266,7 @@ def test_more_of_the_extra_class_than_is_allowed_is_said(tmp_path, without_repor
     changes = {"criterion": "extra_class", "negatives.per_batch": 12, "steps": 20, "false_alarm_rate": 0.01}
     made = train_classifier(TINY, changes, out=tmp_path / "r", note=notes.append, **alike)
     reached = made.results["extra_class"]["false_alarms_on_validation"]
-    line = f"extra_class: {reached:.1%} of the validation images are taken for none of the classes, more than the 1.0%"
+    line = f"extra_class: {reached:.1%} of the validation images are taken for negatives, more than the 1.0%"
     assert reached > 0.01 and made.classifier.threshold == 0
     assert any(note.startswith(line) for note in notes)
     assert any(w.startswith(line) for w in json.loads((made.folder / "results.json").read_text())["warnings"])

@@ -108,7 +108,7 @@ def test_the_papers_settings_are_the_defaults():
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"negatives": None}, "criterion nat needs negatives: name them"),
+        ({"negatives": None}, "criterion nat needs negatives: give them"),
         ({"negatives": None, "criterion": "extra_class"}, "criterion extra_class needs negatives"),
         ({"criterion": "nta"}, "unknown criterion 'nta': did you mean 'nat'"),
         (
@@ -121,16 +121,16 @@ def test_the_papers_settings_are_the_defaults():
         ({"network": {"kind": "resnet18", "widht": 3}}, "no option 'widht': did you mean 'width'"),
         ({"network": "torchvision:resnet19"}, "no classifier 'resnet19': did you mean 'resnet1"),
         ({"negatives.per_batch": 0}, "negatives.per_batch: takes a whole number from 1"),
-        ({"negatives.per_batch": [9, 3]}, "from its smaller number to its larger: [3, 9], got [9, 3]"),
-        ({"negatives.per_batch": "7-5"}, "from its smaller number to its larger: [5, 7], got [7, 5]"),
+        ({"negatives.per_batch": [9, 3]}, "in ascending order: [3, 9], got [9, 3]"),
+        ({"negatives.per_batch": "7-5"}, "in ascending order: [5, 7], got [7, 5]"),
         ({"negatives.per_batch": [3, 0]}, "such as"),
         (
             {"negatives.placement": "inside", "negatives.per_batch": 12},
             "inside a batch of 12 leaves no positives: at most 11",
         ),
         ({"negatives.placement": "ontop"}, "negatives.placement takes one of 'on_top' or 'inside'"),
-        ({"beside": ["baseline", "baseline"]}, "each classifier of a run has another criterion"),
-        ({"beside": [{"kind": "nat", "neg_weight": 2}]}, "each classifier of a run has another criterion"),
+        ({"beside": ["baseline", "baseline"]}, "each classifier of a run needs its own criterion"),
+        ({"beside": [{"kind": "nat", "neg_weight": 2}]}, "each classifier of a run needs its own criterion"),
         ({"negatives.per_batch": "5 to 25"}, "such as"),
         ({"negatvies": "x"}, "unknown key negatvies: did you mean 'negatives'"),
         ({"probes.a.splitt": "x"}, "unknown key probes.a.splitt"),

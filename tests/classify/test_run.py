@@ -221,10 +221,10 @@ class Fragile(nn.Module):
     [
         ({"criterion": {"kind": "nat", "neg_weight": -1}}, "neg_weight is a finite number from 0, got -1"),
         ({"network.width": 0}, "width takes a whole number of at least 1, got 0"),
-        ({"criterion": {"kind": "nat", "reduction": "none"}}, r"criterion 'nat' returns \[2\], and a loss is a scalar"),
+        ({"criterion": {"kind": "nat", "reduction": "none"}}, r"criterion 'nat' returns \[2\], not a scalar"),
         ({"criterion": "mine:NoMean"}, r"criterion 'mine:NoMean' returns \[2\]"),
         ({"criterion": "mine:WantsFeatures"}, r"fails on \(logits \[2, 3\], target \[0, -1\]\): .*missing 1 required"),
-        ({"criterion": "mine:NoGradient"}, r"returns \[\], and a loss is a scalar tensor with a gradient"),
+        ({"criterion": "mine:NoGradient"}, r"returns \[\], not a scalar tensor with a gradient"),
         ({"network": {"kind": "mine:Fragile", "deep": 9}}, "network 'mine:Fragile' cannot be built: too deep"),
         ({"criterion": {"kind": "mine:Fragile", "deep": 9}}, "criterion 'mine:Fragile' cannot be built: too deep"),
         ({"criterion": "mine:pictures"}, "criterion 'mine:pictures'"),
@@ -343,7 +343,7 @@ def test_the_changes_that_classify_names_are_those_of_its_recipes(cli, monkeypat
     [
         (["classify", "nat/dmo"], "did you mean 'nat/demo'"),
         (["classify", "nat/demo", "negatives=null"], "criterion nat needs negatives"),
-        (["classify", "nat/demo", "beside=[baseline, baseline]"], "each classifier of a run has another criterion"),
+        (["classify", "nat/demo", "beside=[baseline, baseline]"], "each classifier of a run needs its own criterion"),
         (["classify", "nat/demo", "--beside", "a=x", "--beside", "a=y"], "two classifiers are called 'a'"),
         (["classify", "nat/demo", "--beside", "baseline=x"], "trains a classifier called 'baseline' itself"),
         (["classify", "nat/demo", "--beside", "nat=x"], "give the one beside it another NAME"),

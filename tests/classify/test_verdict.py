@@ -27,7 +27,7 @@ def test_probes_seen_in_training_do_not_count() -> None:
     found["probes"]["bags"]["seen_in_training"] = 0.5
     assert "bags" not in verdict("nat", found)
     found["probes"]["boots"]["seen_in_training"] = 1.0
-    assert "name images of no class as probes" in verdict("nat", found)
+    assert "add probes" in verdict("nat", found)
 
 
 def test_without_a_threshold_predict_needs_one() -> None:

@@ -1,6 +1,6 @@
-"""Classifiers that know what they do not know: trained on negatives, too, measured on probes, and able to say "unknown".
+"""Classifiers that can answer "unknown". They are also trained on negatives, and measured on probes.
 
-`sparring.NATLoss` is the criterion for anyone's loop, `sparring.ncr` the measure; `sparring.train_classifier` trains a
-recipe, `sparring.load_classifier` and `sparring.predict` use what came of it, `sparring.export_classifier` takes it to
-other programs.
+`sparring.NATLoss` is the criterion for your own loop and `sparring.ncr` the measure. `sparring.train_classifier` trains a
+recipe; `sparring.load_classifier` and `sparring.predict` use the result, `sparring.export_classifier` writes it for other
+programs.
 """

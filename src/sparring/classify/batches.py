@@ -1,4 +1,4 @@
-"""Batches of a classifier's training, each a pure function of its step: positives first, then negatives with target -1."""
+"""A classifier's training batches: positives, then negatives with target -1. Each is a pure function of its step."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ NEGATIVE = -1
 
 
 class Batches:
-    """The batches of one classifier. `at(step)` depends on the recipe's seed, the data and the step alone."""
+    """The batches of one classifier. `at(step)` depends only on the recipe's seed, the data and the step."""
 
     def __init__(self, recipe: ClassifierRecipe, positives: PackedImages, negatives: PackedImages | None):
         self.recipe, self.positives, self.negatives = recipe, positives, negatives
@@ -23,7 +23,7 @@ class Batches:
         self._negative_rows = None if negatives is None else Stream(len(negatives), recipe.seed, "negatives")
 
     def negatives_at(self, step: int) -> int:
-        """How many negatives the batch of a step has."""
+        """The number of negatives in the batch of a step."""
         if self.negatives is None or self.recipe.negatives is None:
             return 0
         least, most = self.recipe.negatives.range
@@ -36,7 +36,7 @@ class Batches:
         recipe, n_neg = self.recipe, self.negatives_at(step)
         inside = recipe.negatives is not None and recipe.negatives.placement == "inside"
         n_pos = recipe.batch_size - (n_neg if inside else 0)
-        # every step has its own stretch of the stream, as long as the longest, so that no count of earlier draws is needed
+        # steps own equal stretches of the stream, as long as the longest batch: no need to count earlier draws
         most = recipe.most_positives if n_neg else recipe.batch_size
         images, target = self.positives.uint8_batch(self._positive_rows.rows(step * most, n_pos))
         assert target is not None
@@ -49,7 +49,7 @@ class Batches:
 
 
 def augmented(images: Tensor, augment: Augment, *key: object) -> Tensor:
-    """Random crops and mirror images of uint8 [B, C, H, W]; which ones depends on the key alone."""
+    """Crop and mirror images uint8 [B, C, H, W] at random; the result depends only on images and key."""
     count, _, height, width = images.shape
     generator = generator_for(*key, "augment")
     if augment.crop_padding:

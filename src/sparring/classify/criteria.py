@@ -1,12 +1,12 @@
-"""What a classifier is trained with: three ways to treat images that belong to none of the classes.
+"""Criteria that classifiers are trained with: three ways to treat images of none of the classes.
 
-    baseline      cross-entropy on positives; negatives are not looked at
+    baseline      cross-entropy on positives; takes no negatives
     nat           cross-entropy on positives, the uniform answer on negatives: `sparring.NATLoss`
-    extra_class   cross-entropy with negatives as one class more, which the paper reports to suffer from the imbalance
+    extra_class   cross-entropy with negatives as an extra class, which according to the paper suffers from imbalance
 
-A criterion is any module called with (logits [B, C], target [B]), where a target below 0 is a negative; one of pytorch-ood's
-losses, or your own, is `package.module:Class`. It may say `takes_negatives` (True unless it says otherwise) and
-`extra_outputs`, the logits that it wants beyond the classes' (0), and may ask its constructor for `num_classes`.
+A criterion is a module that is called with (logits [B, C], target [B]), where a target below 0 is a negative. One of
+pytorch-ood's losses, or your own, is `package.module:Class`. It may set `takes_negatives` (default True) and
+`extra_outputs`, the number of logits beyond those of the classes (default 0). Its constructor may take `num_classes`.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ CRITERIA: dict[str, str] = {
 
 
 class Baseline(nn.Module):
-    """Cross-entropy of logits [B, C] with classes [B]; it has no place for negatives and refuses them."""
+    """Cross-entropy of logits [B, C] with classes [B]. Refuses negatives."""
 
     takes_negatives = False
 
@@ -44,7 +44,7 @@ class Baseline(nn.Module):
 
 
 class ExtraClass(nn.Module):
-    """Cross-entropy of logits [B, C + 1], where every target below 0 is the last class. The given target is not changed."""
+    """Cross-entropy of logits [B, C + 1], where targets below 0 are the last class. Leaves the given target unchanged."""
 
     extra_outputs = 1
 
@@ -57,13 +57,13 @@ class ExtraClass(nn.Module):
 
 
 def criterion_class(kind: str, trust: Trust = VALIDATED) -> Any:
-    """The criterion of that name. trust: whose may be imported; VALIDATED is that of a recipe's.
+    """The criterion of that name. trust: the code that may be imported; VALIDATED for a recipe's.
 
-    Raises SparringError for what is no module's class.
+    Raises SparringError for anything that is not a class of modules.
     """
     return find_class(kind, CRITERIA, "criterion", nn.Module, trust)
 
 
 def takes_negatives(kind: str) -> bool:
-    """Whether the criterion of a recipe looks at negatives."""
+    """Whether a recipe's criterion uses negatives."""
     return bool(getattr(criterion_class(kind), "takes_negatives", True))

@@ -1,11 +1,11 @@
-"""All images of a classifier's run: positives in three parts, negatives, probes; and what is suspicious about them."""
+"""Loads the images of a classifier's run (positives in three parts, negatives, probes), and warns of suspicious ones."""
 
 from __future__ import annotations
 
 import hashlib
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -24,15 +24,15 @@ from sparring.randomness import generator_for
 from sparring.run.data import load_data
 
 ClassesByImage = Mapping[str, Mapping[bytes, str]]
-HELD_OUT = 0.1  # of the positives, for testing, where the data have no test split
+HELD_OUT = 0.1  # share of the positives for testing, if the data have no test split
 
 
 @dataclass(frozen=True)
 class Probe:
-    """Images that belong to none of the classes, to measure with.
+    """Images of none of the classes, to measure with.
 
-    images      PackedImages; or floats [N, C, H, W] that are the network's normalised input as they are (noise)
-    seen        share of the images that were negatives in training, pixel by pixel
+    images      PackedImages, or floats [N, C, H, W] that replace the network's normalised input (noise)
+    seen        share of the images that are pixel for pixel among the training's negatives
     """
 
     name: str
@@ -46,7 +46,7 @@ class Probe:
 
 @dataclass(frozen=True)
 class ClassifierData:
-    """train, validation (None: none held out) and test are positives; warnings are those that the notes said, too."""
+    """train, validation (None: none held out) and test are positives. warnings: the lines that were also notes."""
 
     train: PackedImages
     validation: PackedImages | None
@@ -54,7 +54,6 @@ class ClassifierData:
     negatives: PackedImages | None
     probes: tuple[Probe, ...]
     warnings: tuple[str, ...] = ()
-    given: tuple[str, ...] = field(default=())  # which of them came from Python
 
     def fingerprints(self) -> dict[str, str]:
         sets = {"train": self.train, "validation": self.validation, "test": self.test, "negatives": self.negatives}
@@ -71,9 +70,9 @@ def load_classifier_data(
     negatives: Any = None,
     probes: Mapping[str, Any] | None = None,
 ) -> ClassifierData:
-    """The recipe's images, or those given from Python in the place of its sources.
+    """Load the recipe's images, or use those given in Python instead.
 
-    Raises SparringError for whatever does not fit; notes what is doubtful, such as negatives that contain a positive class.
+    Raises SparringError for images that do not fit, and notes doubtful ones, such as negatives of a positive class.
     """
     warnings: list[str] = []
 
@@ -99,14 +98,14 @@ def load_classifier_data(
     measured = _load_probes(recipe, probes or {}, whole, negative, tested, warn)
     for probe in measured:
         for line in _known_images(probe.images, known):
-            warn(f"probe '{probe.name}': {line}: it measures what is none of the classes, so leave them out")
+            warn(f"probe '{probe.name}': {line}: a probe has images of none of the classes, so leave them out")
     return ClassifierData(train, validation, tested, negative, measured, tuple(warnings))
 
 
 def split_off(packed: PackedImages, share: float, seed: int, purpose: str) -> tuple[PackedImages, PackedImages]:
-    """(the rest, `share` of each class but at least one image), at seeded places.
+    """Split off `share` of each class, but at least one image, at random with the seed. Returns (the rest, the share).
 
-    Raises SparringError where a class has one image only.
+    Raises SparringError if a class has only one image.
     """
     labels = packed.require_labels("a classifier")
     taken = torch.zeros(len(packed), dtype=torch.bool)
@@ -114,7 +113,7 @@ def split_off(packed: PackedImages, share: float, seed: int, purpose: str) -> tu
         rows = (labels == label).nonzero().squeeze(1).cpu()
         if len(rows) < 2:
             name = packed.class_names[label] if packed.class_names else label
-            raise SparringError(f"class '{name}' of {packed.name} has one image: none can be held out for {purpose}")
+            raise SparringError(f"class '{name}' of {packed.name} has one image, so none can be held out for {purpose}")
         order = torch.randperm(len(rows), generator=generator_for(seed, purpose, label))
         taken[rows[order[: max(1, round(share * len(rows)))]]] = True
     return packed.take((~taken).nonzero().squeeze(1)), packed.take(taken.nonzero().squeeze(1))
@@ -126,11 +125,11 @@ def _load_positives(recipe: ClassifierRecipe, note: Note, given: Any) -> PackedI
     labels = packed.require_labels("a classifier")
     if int((labels < 0).sum()):
         raise SparringError(
-            f"{int((labels < 0).sum())} of the {len(packed)} images of {packed.name} have a label below 0: data are the "
-            "positives, each of a class from 0; images of no class go into negatives"
+            f"{int((labels < 0).sum())} of the {len(packed)} images of {packed.name} have a label below 0: images of "
+            "no class go into negatives"
         )
     if packed.num_classes < 2:
-        raise SparringError(f"{packed.name} has {packed.num_classes} class: a classifier tells at least 2 apart")
+        raise SparringError(f"{packed.name} has {packed.num_classes} class: a classifier needs at least 2")
     packed.check_no_class_is_empty()
     if recipe.data.num_classes not in (None, packed.num_classes):
         raise SparringError(
@@ -164,7 +163,7 @@ def _train_and_test(
 
 
 def _test_split(source: str) -> str | None:
-    """The split to test on that a source has; torchvision's sets are taken to have one called "test"."""
+    """The split of a source to test on. torchvision's sets are assumed to have one called "test"."""
     if source.startswith("torchvision:") or source.lower() in BARE_NAMES:
         return "test"
     found = splits_of(source)
@@ -174,7 +173,7 @@ def _test_split(source: str) -> str | None:
 def _load_others(
     recipe: ClassifierRecipe, part: str, images: Images, note: Note, given: Any, positives: PackedImages
 ) -> PackedImages:
-    """Images that fit beside the positives; without a source of their own they come from the positives' source."""
+    """Load negatives, a probe or test images in the positives' size; without a source, from the positives' source."""
     like = {"size": positives.size, "channels": positives.channels, "download": images.download or recipe.data.download}
     if images.source is not None or given is not None:
         return load_data(images, note, given, part=part, **like)
@@ -212,7 +211,7 @@ def _load_probes(
     seen = set() if negatives is None else set(image_hashes(negatives))
     for name, images in {**recipe.probes, **{name: Images() for name in given}}.items():
         if images is None:
-            continue  # `probes.digits=null` removes one
+            continue  # removed by `probes.NAME=null`
         source = images.source or ""
         if name not in given and source.startswith("noise:"):
             kind, count = parse_noise(source)
@@ -237,7 +236,7 @@ def _load_probes(
 
 
 def _silent(line: str) -> None:
-    """Which split of a probe is taken is what its recipe says."""
+    """Drop the note on which split is used, which a probe does not need."""
 
 
 def _check_negatives(
@@ -249,9 +248,7 @@ def _check_negatives(
     if len(negatives) < most:
         raise SparringError(f"{negatives.name} has {len(negatives)} negatives, fewer than the {most} of a batch")
     if most > recipe.most_positives:
-        warn(
-            f"up to {most} negatives beside {recipe.most_positives} positives in a batch: positives should be the majority"
-        )
+        warn(f"up to {most} negatives beside {recipe.most_positives} positives in a batch: most should be positives")
     for line in shared_classes(negatives, train):
         warn(f"negatives: {line}")
     for line in _known_images(negatives, known):
@@ -259,7 +256,7 @@ def _check_negatives(
 
 
 def _classes_by_image(parts: Mapping[str, PackedImages | None]) -> ClassesByImage:
-    """For each part of the positives the class of each image, by the hash of its pixels."""
+    """For each part of the positives, the class of each image by the hash of its pixels."""
     found = {}
     for what, part in parts.items():
         if part is not None:
@@ -270,19 +267,19 @@ def _classes_by_image(parts: Mapping[str, PackedImages | None]) -> ClassesByImag
 
 
 def _known_images(others: PackedImages | Tensor, known: ClassesByImage) -> list[str]:
-    """A line for each part of the positives that has some of these images, pixel by pixel; noise is in none."""
+    """A line for each part of the positives that contains some of these images. Noise is not looked for."""
     lines = []
     hashes = image_hashes(others) if isinstance(others, PackedImages) else []
     for what, among in known.items():
         shared = [among[h] for h in hashes if h in among]
         if shared:
             names = ", ".join(sorted(set(shared)))
-            lines.append(f"{len(shared)} of {len(others)} images are {what} positives, too, of {names}")
+            lines.append(f"{len(shared)} of {len(others)} images are also {what} positives, of {names}")
     return lines
 
 
 def shared_classes(others: PackedImages, positives: PackedImages) -> list[str]:
-    """Lines about classes of the others that, by their names, seem to be classes of the positives."""
+    """A line for each class of the others that, by its name, seems to be a class of the positives."""
     lines = []
     present = set() if others.labels is None else set(others.labels.unique().tolist())
     for number, name in enumerate(others.class_names):
@@ -300,19 +297,19 @@ def shared_classes(others: PackedImages, positives: PackedImages) -> list[str]:
 
 
 def _names_contain(name: str, part: str) -> bool:
-    """Whether all words of `part` are among those of `name`, singular or plural, in any case."""
+    """Whether `name` contains all words of `part`, in singular or plural and in any case."""
     wanted, words = _words(part), _words(name)
     return bool(wanted) and all(any(_singulars(w) & _singulars(word) for word in words) for w in wanted)
 
 
 def _words(name: str) -> list[str]:
-    """pickup_truck, pickup truck, PickupTruck: two words."""
+    """The words of pickup_truck, pickup truck or PickupTruck."""
     apart = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", " ", name)
     return re.findall(r"[^\W_]+", apart.lower())
 
 
 def _singulars(word: str) -> set[str]:
-    """What a word may be the plural of, and itself: buses -> buses, buse, bus."""
+    """The word, and all that it may be the plural of: buses -> buses, buse, bus."""
     found = {word}
     if len(word) > 3 and word.endswith("s") and not word.endswith("ss"):
         found.add(word[:-1])

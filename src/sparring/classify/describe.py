@@ -1,4 +1,4 @@
-"""What a classifier's recipe is and costs, without training."""
+"""Describes a classifier's recipe and what it costs, without training."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from sparring.classify.recipe import ClassifierRecipe
 
 
 def describe_classifier(recipe: ClassifierRecipe) -> dict[str, Any]:
-    """The resolved recipe, and the number of parameters where the recipe says what the images are."""
+    """The resolved recipe, and the number of parameters if the recipe gives the images' size, channels and classes."""
     data = recipe.data
     classes = len(data.classes) if isinstance(data.classes, list) and data.num_classes is None else data.num_classes
     parameters = None

@@ -1,8 +1,7 @@
-"""A classifier for other programs: safetensors, torch.export or ONNX, each checked before it is called done.
+"""Exports a classifier for other programs, as safetensors, torch.export or ONNX, and checks the written file.
 
-The graph takes float images [B, C, H, W] in [-1, 1] (x / 127.5 - 1 of 8-bit levels), any B, normalises them itself and
-returns plain logits [B, K]. Classes, threshold and the like stand in a JSON file beside it, model.onnx.json beside
-model.onnx.
+The graph takes float images [B, C, H, W] in [-1, 1] (x / 127.5 - 1 of 8-bit levels) with any B, normalises them and returns
+plain logits [B, K]. A JSON file beside it, such as model.onnx.json, has the classes, the threshold and so on.
 """
 
 from __future__ import annotations
@@ -25,17 +24,17 @@ from sparring.files import one_line_for_disk_errors, writable, write_json
 from sparring.randomness import generator_for
 from sparring.trust import consenting
 
-TOLERANCE = 1e-4  # of a logit, relative to the largest: float32 in another order of summation
-A_RUNS_OWN = ("classifier", "generator", "recipe", "results")  # what a run's JSON files are called
+TOLERANCE = 1e-4  # relative to the largest logit: float32 sums in another order
+A_RUNS_OWN = ("classifier", "generator", "recipe", "results")  # stems of a run's JSON files
 CURE = "choose another --out"
 FOR_ANY_BATCH = (
-    "; a graph holds for any batch: write x.flatten(1) for x.view(len(x), -1), and no `if` on a tensor's values"
+    "; a graph must work for any batch: write x.flatten(1) for x.view(len(x), -1), and no `if` on a tensor's values"
 )
 INPUT, OUTPUT = "images", "logits"
 
 
 class _Plain(nn.Module):
-    """The classifier with its input named as the graph's."""
+    """The classifier, with the graph's name for its input."""
 
     def __init__(self, classifier: Classifier):
         super().__init__()
@@ -48,14 +47,15 @@ class _Plain(nn.Module):
 def export_classifier(
     classifier: str | os.PathLike[str] | SavedClassifier, out: str | Path, *, allow_code: bool = False
 ) -> dict[str, Any]:
-    """Write a classifier to `out`, by its ending: .safetensors, .pt2 (torch.export) or .onnx, and a JSON file beside it:
-    NAME.json for .safetensors, which `load_classifier` reads, NAME.pt2.json and NAME.onnx.json for the others.
+    """Write a classifier to `out`, in the format of its ending: .safetensors, .pt2 (torch.export) or .onnx.
 
-    allow_code: see `load_classifier`. Returns the path, the kind, and `largest_difference`: of a logit here and as the
-    written file's own runtime computes it (onnxruntime for .onnx), in batches of 1 and 5 images, relative to the largest.
-    Raises SparringError where they disagree, for another ending or a place that cannot be written to, where an extra is not
-    installed, where the exporter does not know the network's operations, and for .safetensors that would replace a run's
-    own file.
+    Beside it, a JSON file describes it: NAME.json for .safetensors, which `load_classifier` reads, NAME.pt2.json or
+    NAME.onnx.json. allow_code: see `load_classifier`.
+
+    Returns the path, the kind, and `largest_difference`: between logits computed here and by the file's runtime (onnxruntime
+    for .onnx) for batches of 1 and 5 images, relative to the largest logit. Raises SparringError if they differ, for
+    another ending, if the file cannot be written or would replace a run's own, if an extra is not installed, and if the
+    exporter does not support the network.
     """
     loaded = (
         classifier if isinstance(classifier, SavedClassifier) else load_classifier(classifier, allow_code=allow_code)
@@ -75,7 +75,7 @@ def export_classifier(
     with writable(out.parent, CURE), one_line_for_disk_errors(CURE):
         for path in (out, _described(out)):
             if path.is_dir():
-                raise SparringError(f"{path} is a folder, and a file of that name would be written: {CURE}")
+                raise SparringError(f"{path} is a folder: {CURE}")
         with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}.") as scratch:
             written = Path(scratch) / out.name
             with one_line(f"cannot export this network as {out.suffix}: "):
@@ -83,8 +83,8 @@ def export_classifier(
                 difference = _largest_difference(loaded, run)
             if not difference <= TOLERANCE:
                 raise SparringError(
-                    f"{out.name} computes other logits than the classifier, by up to {difference:.2g} of the largest: it is "
-                    "not written"
+                    f"{out.name} is not written: its logits differ from the classifier's by up to {difference:.2g} of the "
+                    "largest"
                 )
             if out.suffix != ".safetensors":
                 write_json(_described(written), loaded.description | _interface(loaded, out))
@@ -94,12 +94,12 @@ def export_classifier(
 
 
 def _described(out: Path) -> Path:
-    """The JSON file beside it."""
+    """The JSON file beside an exported file."""
     return out.with_suffix(".json") if out.suffix == ".safetensors" else Path(f"{out}.json")
 
 
 def _interface(loaded: SavedClassifier, out: Path) -> dict[str, Any]:
-    """What goes into the graph of a file, and what comes out, by name."""
+    """The input and output of a file's graph, by name."""
     return {
         "file": out.name,
         "input": {INPUT: loaded.description["input"]},
@@ -118,7 +118,7 @@ def _write_safetensors(loaded: SavedClassifier, out: Path) -> Callable[[Tensor],
 
 def _write_torch_export(loaded: SavedClassifier, out: Path) -> Callable[[Tensor], Tensor]:
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # torch's own, about itself
+        warnings.simplefilter("ignore")  # torch's, about its own code
         with one_line(f"cannot export this network as {out.suffix}: ", FOR_ANY_BATCH):
             program = torch.export.export(
                 _Plain(loaded.module), (_images(loaded, 2),), dynamic_shapes={INPUT: {0: torch.export.Dim("batch")}}
@@ -161,7 +161,7 @@ def _largest_difference(loaded: SavedClassifier, run: Callable[[Tensor], Tensor]
                 f"the written file returns {list(there.shape)} for {count} images, not {list(here.shape)}"
             )
         differences.append(float((here - there).abs().max() / here.abs().max().clamp(min=1)))
-    return float(torch.tensor(differences).double().max())  # NaN is the largest
+    return float(torch.tensor(differences).double().max())  # NaN counts as the largest
 
 
 def _images(loaded: SavedClassifier, count: int) -> Tensor:

@@ -1,4 +1,4 @@
-"""Histograms of the largest prediction, as in the paper's Figure 4: classifiers side by side."""
+"""Histograms of the largest probability, with classifiers side by side, as in the paper's Figure 4."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ BINS = 20  # over [0, 1]
 def confidence_histogram(
     confidences: Mapping[str, Sequence[float]], path: Path | str | None = None, *, title: str = ""
 ) -> Figure:
-    """A figure of how often each classifier's largest probability falls into each twentieth of [0, 1]: bars side by side.
+    """Draw how often each classifier's largest probability falls into each twentieth of [0, 1], as bars side by side.
 
     confidences: by classifier, values in [0, 1]; heights are shares of its images. path: where to write it, .png or .svg.
     """

@@ -1,4 +1,4 @@
-"""Training one classifier: batches in, a step each, checkpoints from which it goes on to the same bits."""
+"""Trains one classifier: its steps, what is logged, and its checkpoints, from which it resumes to the same bits."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ SUMS = ("loss", "batches", "positives", "correct", "confidence on positives", "n
 
 
 class ClassifierJob:
-    """One classifier on its way: `run` trains it to the end, `classifier` is what it is by then.
+    """The training of one classifier: `run` trains it to the end, `classifier` is the result.
 
-    write_report: called with the reason if it ends before. cure: how to continue its run, for messages.
+    write_report: called with the reason if training ends early. cure: how to continue the run, for messages.
     """
 
-    ends_run, report_every = False, None  # it is measured then
+    ends_run, report_every = False, None  # measurements follow
 
     def __init__(
         self,
@@ -70,7 +70,7 @@ class ClassifierJob:
         self.first_bad = torch.full((), -1, dtype=torch.int64, device=self.device)
 
     def train_step(self) -> None:
-        """One batch, positives and negatives in one forward pass, and one optimiser step. Reads nothing back."""
+        """One forward pass of positives and negatives, and one optimiser step. Does not wait for the device."""
         recipe = self.recipe
         images, target = self.batches.at(self.step)
         seed_global_generators(recipe.seed, "modules", self.step)  # dropout, and users' modules
@@ -95,11 +95,11 @@ class ClassifierJob:
         self.first_bad = torch.where(bad, self.step, self.first_bad)
 
     def check_finite(self) -> None:
-        """Raise NonFiniteLossError if a loss since the start of this session was no number, naming the first step."""
+        """Raise NonFiniteLossError, naming the first step, if a loss of this session was not finite."""
         if int(self.first_bad) >= 0:
             raise NonFiniteLossError(
-                f"the loss was no finite number at step {int(self.first_bad)}: the run stops, and nothing from that step "
-                "on is saved. Lower optimizer.lr",
+                f"the loss was not finite at step {int(self.first_bad)}: the run stops, and nothing from that step on is "
+                "saved. Lower optimizer.lr",
                 int(self.first_bad),
             )
 
@@ -107,7 +107,7 @@ class ClassifierJob:
         return {"step": self.step}
 
     def means(self, *, regular: bool) -> dict[str, float]:
-        """Of the batches since the last regular tick; a regular one starts anew."""
+        """Means over the batches since the last regular tick; a regular tick resets them."""
         self.check_finite()
         found = dict(zip(SUMS, self.sums.tolist(), strict=True))
         if regular:
@@ -119,7 +119,7 @@ class ClassifierJob:
         return row
 
     def state_dict(self) -> dict[str, Any]:
-        """All that training depends on and that recipe and data do not give."""
+        """Everything that training depends on besides recipe and data."""
         return {
             "step": self.step,
             "modules": self._whole.state_dict(),
@@ -155,7 +155,7 @@ class ClassifierJob:
         trackers: Sequence[Tracker] = (),
         tensorboard: bool = False,
     ) -> None:
-        """Train to the last step, or until an interrupt, which is saved. Goes on from the folder's newest checkpoint."""
+        """Train from the folder's newest checkpoint to the last step, or until an interrupt, which saves the run."""
         loop = Loop(self, folder, Runtime(self.device), trackers, note)
         loop.open(loop.load(resume_from), tensorboard=tensorboard)
         self.classifier.train()
@@ -163,15 +163,15 @@ class ClassifierJob:
 
 
 def outputs_of(criterion: Network, num_classes: int) -> int:
-    """How many logits a criterion wants for so many classes."""
+    """The number of logits that a criterion needs for these classes."""
     return num_classes + int(getattr(criterion_class(criterion.kind), "extra_outputs", 0))
 
 
 def make_criterion(criterion: Network, num_classes: int) -> nn.Module:
-    """A criterion, told `num_classes` if it asks for it by that name. Raises SparringError where it cannot be built."""
+    """Build a criterion, with `num_classes` if its constructor takes it. Raises SparringError if it cannot be built."""
     found = criterion_class(criterion.kind)
     given = {"num_classes": num_classes} if "num_classes" in inspect.signature(found).parameters else {}
-    with one_line(f"criterion '{criterion.kind}' cannot be built: ", "; see to its options"):
+    with one_line(f"criterion '{criterion.kind}' cannot be built: ", "; check its options"):
         made = found(**given, **criterion.options)
     if not isinstance(made, nn.Module):
         raise SparringError(f"criterion '{criterion.kind}' is not a torch.nn.Module, but {type(made).__name__}")
@@ -179,12 +179,12 @@ def make_criterion(criterion: Network, num_classes: int) -> nn.Module:
 
 
 def check_parts(recipe: ClassifierRecipe, num_classes: int, size: int, channels: int, note: Note) -> None:
-    """Build all that the recipe's classifiers are made of, and try a step, so that a mistake stops the run before it starts.
+    """Build the recipe's classifiers and criteria and try one step, so that a mistake stops the run before it starts.
 
-    Leaves the global generators as they are. note: takes lines for people.
+    Leaves the global random generators unchanged. note: takes lines for people.
 
-    Raises SparringError for a network or criterion that cannot be built, for a network that cannot be trained on a batch's
-    first images, and for a criterion that returns no scalar to differentiate.
+    Raises SparringError if a network or criterion cannot be built, if a network cannot be trained on two images, and if a
+    criterion does not return a differentiable scalar.
     """
     with torch.random.fork_rng(devices=[]):
         for criterion in recipe.classifiers:
@@ -207,8 +207,8 @@ def check_parts(recipe: ClassifierRecipe, num_classes: int, size: int, channels:
             check_logits(logits, network.kind, len(target), outputs)
             if not logits.requires_grad:
                 raise SparringError(
-                    f"network '{network.kind}' returns logits without a gradient, so it cannot learn: let its forward do "
-                    "without detach, no_grad and argmax"
+                    f"network '{network.kind}' returns logits without a gradient, so it cannot learn: avoid detach, "
+                    "no_grad and argmax in its forward"
                 )
             loss = _tried(made, criterion.kind, logits, target)
             with one_line(f"network '{network.kind}' with criterion '{criterion.kind}' fails in the backward pass: "):
@@ -216,20 +216,20 @@ def check_parts(recipe: ClassifierRecipe, num_classes: int, size: int, channels:
 
 
 def _tried(criterion: nn.Module, kind: str, logits: Tensor, target: Tensor) -> Tensor:
-    """The criterion's loss. Raises SparringError where it is no scalar with a gradient."""
+    """The criterion's loss. Raises SparringError unless it is a scalar with a gradient."""
     with one_line(f"criterion '{kind}' fails on (logits {list(logits.shape)}, target {target.tolist()}): "):
         loss = criterion(logits, target)
     if not (isinstance(loss, Tensor) and loss.ndim == 0 and loss.requires_grad):
         shape = list(loss.shape) if isinstance(loss, Tensor) else type(loss).__name__
         raise SparringError(
-            f"criterion '{kind}' returns {shape}, and a loss is a scalar tensor with a gradient: let it reduce its "
-            "losses to their mean"
+            f"criterion '{kind}' returns {shape}, not a scalar tensor with a gradient: let it return the mean of its "
+            "losses"
         )
     return loss
 
 
 def channel_statistics(packed: PackedImages) -> dict[str, Any]:
-    """Mean and standard deviation of each channel, [C], in the units of [-1, 1]."""
+    """Mean and standard deviation of each channel, [C], of images in [-1, 1]."""
     levels = torch.arange(256, dtype=torch.float64) / 127.5 - 1
     shares = torch.stack(
         [torch.bincount(packed.images[:, c].reshape(-1).long(), minlength=256) for c in range(packed.channels)]

@@ -1,18 +1,18 @@
-"""NAT for classifiers: cross-entropy on positives, and on negatives a distance from "no class in particular".
+"""NAT for classifiers: cross-entropy on positives, and on negatives a distance from the uniform distribution.
 
     J_NAT = 1/N sum_i ( I[y_i >= 0] * -log p_i[y_i]  +  I[y_i < 0] * w * D(p_i, u) )
 
     N    samples in the batch, positives and negatives together
     p_i  softmax(logits_i) over c classes
-    u    (1/c, ..., 1/c), the answer for whatever is of none of the classes
+    u    (1/c, ..., 1/c), the target for images of none of the classes
     D    KL(u || p), or another divergence that is zero at u
     w    the weight of negatives; 1 is the paper's
 
 "Negative-Aware Training: Be Aware of Negative Samples", Eq. 1-4.
 
-Prior art, plainly: with D = KL(u || p) and w = 1 the gradient is that of the Entropic Open-Set loss (Dhamija, Guenther and
+Prior art: with D = KL(u || p) and w = 1 the gradient is that of the Entropic Open-Set loss (Dhamija, Guenther and
 Boult, "Reducing Network Agnostophobia", 2018) and of Outlier Exposure with alpha 1 (Hendrycks, Mazeika and Dietterich,
-2019, whose code averages the two parts apart: `normalize="separate"`). The values differ by the constant n_neg / N * log c.
+2019, whose code averages the two parts separately: `normalize="separate"`). The values differ by n_neg / N * log c.
 
 Deviations
     Eq. 1 prints D(p || u) and Eq. 4 KL(u || p); the latter is what the authors' code computes, and the default here.
@@ -42,7 +42,7 @@ def nat_losses(logits: Tensor, target: Tensor, neg_weight: float = 1.0, divergen
 
 
 class NATLoss(nn.Module):
-    """The criterion of negative-aware training, for anyone's training loop.
+    """The criterion of negative-aware training, for any training loop.
 
         criterion = sparring.NATLoss()
         loss = criterion(model(torch.cat([images, negatives])), torch.cat([labels, torch.full((n,), -1)]))
@@ -50,9 +50,9 @@ class NATLoss(nn.Module):
     Positives and negatives belong in one forward pass, so that batch normalisation sees them together.
 
     reduction   "mean", "sum", or "none" (None) for one loss per sample
-    neg_weight  the weight of each negative, from 0, which leaves out their loss whatever their logits
+    neg_weight  the weight of each negative; 0 drops their loss, even if it is not finite
     normalize   what "mean" divides by: "batch", all samples (Eq. 1), or "separate", the mean over positives plus the mean
-                over negatives; a part without samples counts 0. It has no say in "sum" and "none".
+                over negatives; a part without samples counts 0. "sum" and "none" ignore it.
     divergence  "kl" (the paper's), "reverse_kl", "js" or "squared_error"
 
     Raises SparringError for any other value.
@@ -88,12 +88,12 @@ class NATLoss(nn.Module):
     def forward(self, logits: Tensor, target: Tensor) -> Tensor:
         """The loss for logits [B, c] and integer target [B]: a class from 0 to c - 1, or below 0 for a negative.
 
-        Further axes after the first two, as segmentation has them, are further samples: logits [B, c, H, W] go with target
-        [B, H, W]. Half precision is computed, and returned, in float32. The result has a gradient, perhaps all zeros, also
-        where positives, negatives or both are missing. With one class, c = 1, there is nothing to be unsure of: 0 for all.
+        Axes after the first two, as in segmentation, are further samples: logits [B, c, H, W] with target [B, H, W]. Half
+        precision is computed, and returned, in float32. The result has a gradient, possibly zero, even if positives,
+        negatives or both are missing. With one class, c = 1, every loss is 0.
 
-        Raises SparringError for other shapes and types, and for classes out of range where that can be seen without
-        waiting for another device (on a GPU torch's own assertion says so).
+        Raises SparringError for other shapes and types and, on the CPU, for classes out of range; on a GPU, torch's own
+        assertion reports those.
         """
         target = checked_target(logits, target)
         if logits.dtype in (torch.float16, torch.bfloat16):

@@ -1,8 +1,8 @@
-"""Classifiers by name. Each is built with (*, image_size, image_channels, num_classes, <options>), those that it takes, and
-called with images [B, C, H, W] -> logits [B, num_classes]; a user's own is `package.module:Class`, its images contiguous.
+"""Classifiers by name. Each is built with its options and those of image_size, image_channels and num_classes that it takes,
+and maps images [B, C, H, W] to logits [B, num_classes]. Your own is `package.module:Class` and gets contiguous images.
 
-    resnet18           the form that is usual for CIFAR's 32x32: a 3x3 first convolution of stride 1 and no max-pooling;
-                       `width` and `blocks` make it smaller. He, Zhang, Ren and Sun, "Deep Residual Learning", 2015.
+    resnet18           the usual form for CIFAR's 32x32: a first 3x3 convolution of stride 1 and no max-pooling; `width` and
+                       `blocks` make it smaller. He, Zhang, Ren and Sun, "Deep Residual Learning", 2015.
     small_cnn          six 3x3 convolutions with batch normalisation
     torchvision:NAME   any of torchvision's classifiers, untrained, such as torchvision:mobilenet_v3_small
 """
@@ -35,9 +35,9 @@ TORCHVISION = "torchvision:"
 
 
 class Strided1x1(nn.Conv2d):
-    """A 1x1 convolution of each `stride`-th pixel, [B, I, H, W] -> [B, O, H / stride, W / stride] rounded up, no bias.
+    """A 1x1 convolution of every `stride`-th pixel without bias: [B, I, H, W] -> [B, O, H / stride, W / stride], rounded up.
 
-    The pixels are taken first: torch's own strided one is faulty on some CPUs (`sparring.networks.faulty_convolution`).
+    It takes the pixels first, since torch's own is faulty on some CPUs (`sparring.networks.faulty_convolution`).
     """
 
     def __init__(self, inputs: int, outputs: int, stride: int):
@@ -49,7 +49,7 @@ class Strided1x1(nn.Conv2d):
 
 
 class BasicBlock(nn.Module):
-    """3x3, norm, ReLU, 3x3, norm; plus x, brought to the same shape by a normalised 1x1; ReLU."""
+    """3x3, norm, ReLU, 3x3, norm; plus x, after a normalised 1x1 if the shape changes; ReLU."""
 
     def __init__(self, inputs: int, outputs: int, stride: int):
         super().__init__()
@@ -67,7 +67,7 @@ class BasicBlock(nn.Module):
 
 
 class ResNet(nn.Module):
-    """Stages of `blocks` with width, 2 width, 4 width, ... channels, each but the first halving; mean; linear.
+    """Stages of `blocks` with width, 2 width, 4 width, ... channels, all but the first halving the size; mean; linear.
 
     (2, 2, 2, 2) with width 64 is ResNet-18: 11,173,962 parameters for three channels and ten classes.
     """
@@ -92,7 +92,7 @@ class ResNet(nn.Module):
 
 
 class SmallCNN(nn.Module):
-    """Six 3x3 convolutions, every second one halving, with `width`, `width`, 2, 2, 4, 4 times as many channels."""
+    """Six 3x3 convolutions, every second one halving the size, with 1, 1, 2, 2, 4 and 4 times `width` channels."""
 
     def __init__(self, *, image_channels: int, num_classes: int, width: int = 16):
         super().__init__()
@@ -112,7 +112,7 @@ class SmallCNN(nn.Module):
 
 
 class OfTorchvision(nn.Module):
-    """One of torchvision's classifiers; grey images are shown to it as three equal channels."""
+    """One of torchvision's classifiers. It sees grey images as three equal channels."""
 
     def __init__(self, name: str, *, image_size: int, image_channels: int, num_classes: int, **options: Any):
         super().__init__()
@@ -121,7 +121,7 @@ class OfTorchvision(nn.Module):
             raise SparringError(f"network torchvision:{name} is trained from scratch: leave its weights out")
         if "aux_logits" in inspect.signature(builder).parameters or name in ("googlenet", "inception_v3"):
             options = {"aux_logits": False, "init_weights": True, **options}
-        if name.startswith("vit_"):  # their builders hand image_size on; it stands in no signature
+        if name.startswith("vit_"):  # their builders take image_size as a keyword that no signature shows
             options = {"image_size": image_size, **options}
         self.grey = image_channels == 1
         try:
@@ -134,7 +134,7 @@ class OfTorchvision(nn.Module):
 
 
 def torchvision_builder(name: str) -> Any:
-    """torchvision's function for a classifier by name. Raises SparringError with the nearest for an unknown one."""
+    """torchvision's function that builds a classifier. Raises SparringError, with the nearest, for an unknown name."""
     try:
         from torchvision import models
     except ImportError:
@@ -146,7 +146,7 @@ def torchvision_builder(name: str) -> Any:
 
 
 def network_class(kind: str, trust: Trust) -> Any:
-    """What builds the network of that name. Raises SparringError with the nearest name for an unknown one."""
+    """The class or function that builds a network. Raises SparringError, with the nearest, for an unknown name."""
     if kind.startswith(TORCHVISION):
         return torchvision_builder(kind.removeprefix(TORCHVISION))
     registry = {**NETWORKS, TORCHVISION + "resnet18": TORCHVISION + "resnet18"} if ":" not in kind else NETWORKS
@@ -154,11 +154,11 @@ def network_class(kind: str, trust: Trust) -> Any:
 
 
 class Classifier(nn.Module):
-    """A network and the normalisation of what it sees: images [B, C, H, W], float in [-1, 1] -> logits [B, K].
+    """A network and the normalisation of its input: images [B, C, H, W], float in [-1, 1] -> logits [B, K].
 
-    mean, std: of each channel over the training images, in the units of [-1, 1]; 0 and 1 where nothing is normalised.
-    channels_last: whether the network takes images of either memory format; one that may call `view` gets contiguous ones.
-    Logits are plain, so that detectors of pytorch-ood can wrap this module as it is.
+    mean, std: of each channel over the training images in [-1, 1]; 0 and 1 without normalisation. channels_last: whether the
+    network takes either memory format; one that may call `view` gets contiguous images. The logits are plain, so
+    pytorch-ood's detectors can wrap this module.
     """
 
     mean: Tensor
@@ -174,7 +174,7 @@ class Classifier(nn.Module):
         return self.of_normalised((images - self.mean[:, None, None]) / self.std[:, None, None])
 
     def of_normalised(self, images: Tensor) -> Tensor:
-        """Logits [B, K] of images [B, C, H, W] that are the network's normalised input as they are."""
+        """Logits [B, K] of normalised input [B, C, H, W]."""
         return self.network(images if self.channels_last else images.contiguous())
 
 
@@ -190,10 +190,10 @@ def build_classifier(
     std: Tensor | None = None,
     trust: Trust = VALIDATED,
 ) -> Classifier:
-    """A classifier with `outputs` logits, initialised from the seed without touching the global generators.
+    """Build a classifier with `outputs` logits, initialised from the seed. The global random generators stay unchanged.
 
-    trust: whose classes may be imported; VALIDATED is that of a recipe's. The library's networks, and torchvision's, run
-    channels-last; a user's own may call `view` and runs contiguous.
+    trust: the code that may be imported; VALIDATED for a recipe's. Shipped networks and torchvision's run channels-last;
+    your own may call `view`, and gets contiguous images.
     """
     facts = {"image_size": image_size, "image_channels": image_channels, "num_classes": outputs}
     with torch.random.fork_rng(devices=[]):
@@ -201,7 +201,7 @@ def build_classifier(
         found = network_class(kind, trust)
         if kind.startswith(TORCHVISION):
             found = partial(OfTorchvision, kind.removeprefix(TORCHVISION))
-        with one_line(f"network '{kind}' cannot be built: ", "; see to its options"):
+        with one_line(f"network '{kind}' cannot be built: ", "; check its options"):
             given = {**given_to(found, **facts), **options}
             if kind in NETWORKS or kind.startswith(TORCHVISION):
                 with torch.device("meta"):
@@ -222,7 +222,7 @@ def build_classifier(
 
 @torch.no_grad()
 def _check(classifier: Classifier, kind: str, size: int, channels: int, outputs: int) -> None:
-    """Try the network on two images, and change nothing of it."""
+    """Try the network on two images, without changing it."""
     taken = f"network '{kind}' does not take images {channels} x {size} x {size}: "
     with evaluating(classifier), one_line(taken, "; choose another data.size or another network"):
         logits = classifier(torch.zeros(2, channels, size, size))
@@ -230,7 +230,7 @@ def _check(classifier: Classifier, kind: str, size: int, channels: int, outputs:
 
 
 def check_logits(logits: object, kind: str, count: int, outputs: int) -> None:
-    """Raise SparringError unless these are the logits [count, outputs] of so many images."""
+    """Raise SparringError unless these are logits [count, outputs]."""
     if not isinstance(logits, Tensor) or logits.shape != (count, outputs):
         shape = list(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
         raise SparringError(

@@ -1,4 +1,4 @@
-"""Predictions for image files: what `sparring predict` does."""
+"""Predictions for image files, as `sparring predict` makes them."""
 
 from __future__ import annotations
 
@@ -30,16 +30,15 @@ def predict(
     note: Note = lambda line: None,
     allow_code: bool = False,
 ) -> list[dict[str, Any]]:
-    """For each image file its label or "unknown", its confidence, the best class, by what threshold: plain data, in order.
+    """The label or "unknown", the confidence, the best class and the threshold for each image file, in order, as plain data.
 
     classifier: a run's folder, a classifier.safetensors, or one that is loaded. images: files, folders and zips of images.
-        Each image is cropped to its central square and resized as the classifier needs it. threshold: in the place of the
-        classifier's own. skip_unreadable: an entry with an `error` for an unreadable image, rather than a stop.
-        note: takes lines for people, such as how many files of a folder are no images. allow_code: see `load_classifier`.
-    probabilities of an entry: by class, see `Prediction`.
-    threshold, false_alarm_rate and false_alarms_on_validation of an entry: see `SavedClassifier.rule`.
+        Each image is cropped to its central square and resized for the classifier. threshold: replaces the classifier's own.
+        skip_unreadable: give an unreadable image an entry with an `error` instead of stopping. note: takes lines for people,
+        such as the number of files that are not images. allow_code: see `load_classifier`.
 
-    Raises SparringError for what is missing or unreadable, naming it.
+    Each entry has the fields of a `Prediction`, and the threshold, false_alarm_rate and false_alarms_on_validation of
+    `SavedClassifier.rule`. Raises SparringError, naming the file, for anything missing or unreadable.
     """
     loaded = (
         classifier if isinstance(classifier, SavedClassifier) else load_classifier(classifier, allow_code=allow_code)
@@ -60,7 +59,7 @@ def predict(
 
     def pixels_of(read: Callable[[], bytes]) -> np.ndarray:
         with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", module=r"PIL\.")  # of damaged EXIF blocks and the like
+            warnings.filterwarnings("ignore", module=r"PIL\.")  # about damaged EXIF blocks, for example
             return decode(read(), loaded.image_channels, loaded.image_size)[0]
 
     for name, read in _files(sources, note):
@@ -92,7 +91,7 @@ def _sources(images: str | Path | Iterable[str | Path]) -> list[str | Path]:
 
 
 def _files(sources: list[str | Path], note: Note) -> Iterable[tuple[str, Callable[[], bytes]]]:
-    """Each image's name and what reads its bytes, one after the other."""
+    """The name of each image and a function that reads its bytes."""
     for source in map(Path, sources):
         if not os.path.exists(source):
             raise SparringError(f"there is no image or folder '{source}'")

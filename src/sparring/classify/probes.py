@@ -1,7 +1,7 @@
-"""Probes that come with scikit-learn, for people who have no data at hand: pictures of nothing that was trained on.
+"""Probes that come with scikit-learn, for people without data of their own.
 
 sklearn:digits     1,797 handwritten digits of 8x8 pixels, enlarged
-sklearn:patches    1,000 patches of its two photographs, a palace and a flower, at half their size
+sklearn:patches    1,000 patches of its two photographs, of a palace and a flower, at half size
 """
 
 from __future__ import annotations
@@ -39,11 +39,11 @@ def load_sklearn(source: str, size: int, channels: int) -> PackedImages:
 def _digits(size: int) -> np.ndarray:
     from sklearn.datasets import load_digits
 
-    return np.round(load_digits().images * (255 / 16)).astype(np.uint8)  # its grey levels are 0 to 16
+    return np.round(load_digits().images * (255 / 16)).astype(np.uint8)  # grey levels are 0 to 16
 
 
 def _patches(size: int) -> np.ndarray:
-    """PATCHES squares [N, size, size, 3], as many of each photograph, at seeded places."""
+    """PATCHES squares [N, size, size, 3], equally many of each photograph, at random places with a fixed seed."""
     from PIL import Image
     from sklearn.datasets import load_sample_images
 

@@ -1,8 +1,7 @@
-"""A classifier's recipe: what it learns, what it is shown as negatives, and what it is probed with afterwards.
+"""A classifier's recipe: its data, its negatives, and the probes to measure it with.
 
-The same rules as for GANs' recipes (`sparring.recipe.gan`): YAML or Python in, resolved JSON out, unknown keys refused with
-the nearest, dotted overrides, `scale=0.1` for a shorter run. `criterion` is the one line that makes it a baseline, NAT, or
-one with an extra class.
+The rules are those of all recipes (`sparring.recipe.base`). `criterion` decides whether the classifier is a baseline, is
+trained by NAT, or has an extra class.
 """
 
 from __future__ import annotations
@@ -26,25 +25,25 @@ from sparring.trust import Trust
 
 
 class Images(Part):
-    """A source of images (see `sparring.data.load`). Without `source` it is the positives', with `classes` of its own.
+    """A source of images (see `sparring.load_images`). Without `source`, these are other `classes` of the positives' source.
 
-    For probes there are also "noise:normal" and "noise:uniform", fed as the network's normalised input, and scikit-learn's
-    "sklearn:digits" and "sklearn:patches".
+    A probe may also be "noise:normal" or "noise:uniform", which replace the network's normalised input, or scikit-learn's
+    "sklearn:digits" or "sklearn:patches".
     """
 
     source: str | None = None
     split: str | None = None
     classes: ClassesField = None
-    renumber: bool = False  # leave out classes without images, and number the others anew
+    renumber: bool = False  # drop classes without images and renumber the others
     class_order: str | list[str] | None = None
     skip_unreadable: bool = False
-    download: bool = False  # let torchvision fetch a data set of its own
+    download: bool = False  # let torchvision download its data set
 
 
 class Positives(Images):
-    """The images that are classified. size and channels are found in the data where they are not given.
+    """The images of the classes. size and channels default to the data's.
 
-    `download` of these counts for test images, negatives and probes, too.
+    `download` also applies to test images, negatives and probes.
     """
 
     source: str
@@ -54,10 +53,10 @@ class Positives(Images):
 
 
 class Negatives(Images):
-    """Images that belong to none of the classes, and how they join a batch.
+    """Images of none of the classes, and how they join a batch.
 
-    per_batch   how many, or a range [5, 25] (or 5-25) from which each batch draws its number
-    placement   "on_top" of a batch's positives, or "inside" the batch, in the place of some
+    per_batch   a number, or a range [5, 25] (or 5-25) from which each batch draws one
+    placement   "on_top" of a batch's positives, or "inside" the batch, instead of some
     """
 
     per_batch: int | tuple[int, int] = (5, 25)  # the paper's, section 3.1
@@ -78,9 +77,7 @@ class Negatives(Images):
     def _in_order(cls, value: int | tuple[int, int]) -> int | tuple[int, int]:
         least, most = (value, value) if isinstance(value, int) else value
         if 1 <= most < least:
-            raise ValueError(
-                f"takes a range from its smaller number to its larger: [{most}, {least}], got [{least}, {most}]"
-            )
+            raise ValueError(f"takes a range in ascending order: [{most}, {least}], got [{least}, {most}]")
         if not 1 <= least <= most <= ROWS:
             raise ValueError(f"takes a whole number from 1 to {ROWS:,}, or a range such as [5, 25], got {value}")
         return value
@@ -91,14 +88,14 @@ class Negatives(Images):
 
 
 class Augment(Part):
-    """Crops of the image with a black border of `crop_padding` pixels, and mirror images; for positives and negatives."""
+    """Random crops after padding with `crop_padding` black pixels, and mirror images, of positives and negatives."""
 
     crop_padding: int = Field(0, ge=0, le=SIDE)
     flip: bool = False
 
 
 class Optimizer(BaseOptimizer):
-    """SGD as it is usual for CIFAR's residual networks. `decay: cosine` lets the rate fall to 0 at the last step."""
+    """By default SGD as usual for residual networks on CIFAR. `decay: cosine` decays the learning rate to 0."""
 
     kind: Literal["adam", "adamw", "rmsprop", "sgd"] = "sgd"
     lr: Schedule | float = 0.1
@@ -108,20 +105,20 @@ class Optimizer(BaseOptimizer):
     decay: Literal["none", "cosine"] = "cosine"
 
     def rate(self, step: int, steps: int) -> float:
-        """The learning rate at a step of so many."""
+        """The learning rate at a step of a run of `steps` steps."""
         rate = value_at(self.lr, step)
         return rate * (1 + math.cos(math.pi * step / steps)) / 2 if self.decay == "cosine" else rate
 
 
 class ClassifierRecipe(BaseRecipe):
-    """A whole run: one classifier, and those `beside` it that it is compared with. Steps are batches."""
+    """The recipe of a classifier's run, and of those `beside` it for comparison. Steps are batches."""
 
     trains: ClassVar = "classifier"
 
     data: Annotated[Positives, short_for("source")]
-    test: Annotated[Images | None, short_for("source")] = None  # None: the data's test split, else a tenth held out
-    validation: float = Field(0.1, ge=0, le=0.5)  # share of the training images held out to choose the threshold with
-    false_alarm_rate: float = Field(0.05, gt=0, lt=1)  # share of validation positives that the threshold calls unknown
+    test: Annotated[Images | None, short_for("source")] = None  # None: the data's test split, or a tenth held out
+    validation: float = Field(0.1, ge=0, le=0.5)  # share of the training images held out to choose the threshold
+    false_alarm_rate: float = Field(0.05, gt=0, lt=1)  # share of validation images that the threshold calls unknown
     negatives: Annotated[Negatives | None, short_for("source")] = None
     probes: Annotated[
         dict[str, Annotated[Images | None, short_for("source")]], BeforeValidator(lambda given: given or {})
@@ -165,7 +162,7 @@ class ClassifierRecipe(BaseRecipe):
         wanting = [c.kind for c in self.classifiers if takes_negatives(c.kind)]
         if wanting and self.negatives is None:
             raise ValueError(
-                f"criterion {wanting[-1]} needs negatives: name them, such as negatives=FOLDER, negatives=noise:normal or "
+                f"criterion {wanting[-1]} needs negatives: give them, such as negatives=FOLDER, negatives=noise:normal or "
                 "negatives.classes=[...] for held-out classes of the data; criterion=baseline does without"
             )
         if self.negatives is not None and self.negatives.placement == "inside":
@@ -173,17 +170,16 @@ class ClassifierRecipe(BaseRecipe):
             if most >= self.batch_size:
                 raise ValueError(
                     f"negatives.per_batch {most} inside a batch of {self.batch_size} leaves no positives: at most "
-                    f"{self.batch_size - 1}, and best a minority"
+                    f"{self.batch_size - 1}, preferably a minority"
                 )
         kinds = [c.kind for c in self.classifiers]
         if len(set(kinds)) < len(kinds):
-            raise ValueError(f"beside and criterion name {kinds}: each classifier of a run has another criterion")
+            raise ValueError(f"beside and criterion name {kinds}: each classifier of a run needs its own criterion")
         return self
 
     @property
     def classifiers(self) -> tuple[Network, ...]:
-        """The criterion of each classifier of the run, the recipe's own last: it is not trained twice where `beside` names
-        it, too, so that `criterion` alone can be changed."""
+        """The criterion of each classifier of the run, the recipe's own last. If it is also in `beside`, it counts once."""
         return (*(c for c in self.beside if c != self.criterion), self.criterion)
 
     @property

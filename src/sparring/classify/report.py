@@ -1,4 +1,4 @@
-"""The report of a classifier's run: one page, self-contained, its classifiers side by side."""
+"""The report of a classifier's run: one self-contained page with its classifiers side by side."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ def write_classifier_report(
 ) -> Path:
     """Write report.html.
 
-    facts: what recipe.json holds. evaluations: of each classifier that is trained. verdict: on the recipe's own. ended: why
-    the run is over before it has one.
+    facts: the content of recipe.json. evaluations: of each trained classifier. verdict: on the recipe's own classifier.
+    ended: why the run ended before there was a verdict.
     """
     recipe = facts.get("recipe", {})
     name = str(recipe.get("name", folder.name))
@@ -49,7 +49,7 @@ def write_classifier_report(
 
 
 def ncr_rows_of(results: Mapping[str, Mapping[str, Any]]) -> tuple[list[str], list[list[str]]]:
-    """The table of all probes: columns, and a row for each probe and classifier. results: numbers by classifier."""
+    """Columns and rows of the table of probes: a row for each probe and classifier. results: numbers by classifier."""
     thresholds: list[str] = []
     rows = []
     for probe in _probes(results):
@@ -66,7 +66,7 @@ def ncr_rows_of(results: Mapping[str, Mapping[str, Any]]) -> tuple[list[str], li
 
 
 def positive_rows_of(results: Mapping[str, Mapping[str, Any]]) -> tuple[list[str], list[list[str]]]:
-    """The table of the test images: columns, and a row for each classifier. results: numbers by classifier."""
+    """Columns and rows of the table of test images: a row for each classifier. results: numbers by classifier."""
     thresholds: list[str] = []
     rows = []
     for name, numbers in results.items():
@@ -114,7 +114,7 @@ def _head(
         f"<h1>{html.escape(name)}</h1>\n"
         + "\n".join(f"<p>{html.escape(line)}</p>" for line in lines if line)
         + (f"\n<p><strong>{html.escape(verdict)}.</strong></p>" if verdict else "")
-        + (f"<p>Mind:</p><ul>{listed}</ul>" if listed else "")
+        + (f"<p>Warnings:</p><ul>{listed}</ul>" if listed else "")
     )
 
 
@@ -204,7 +204,7 @@ def _training(folder: Path, recipe: Mapping[str, Any], evaluations: Mapping[str,
 
 
 def folder_name(criterion: str) -> str:
-    """A criterion's name as that of a folder."""
+    """The folder's name for a criterion."""
     return criterion.replace(":", "-").replace("/", "-")
 
 

@@ -1,4 +1,4 @@
-"""What a trained classifier is worth: on its test images, and on every probe."""
+"""Measures a trained classifier on its test images and on every probe."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from sparring.metrics.ncr import NCR, confidence, expected_calibration_error, th
 
 @dataclass(frozen=True)
 class Mistake:
-    """An image that was answered with confidence and wrongly: uint8 [C, H, W]."""
+    """An image with a confident wrong answer: uint8 [C, H, W]."""
 
     image: Tensor
     predicted: str
@@ -29,9 +29,9 @@ class Mistake:
 
 @dataclass(frozen=True)
 class Results:
-    """numbers are plain JSON data; confidences are for histograms; mistakes are the most confident first.
+    """numbers: plain JSON data. confidences: for histograms. mistakes: the most confident first.
 
-    Those of the test images stand apart from those of the probes, by the probe's name.
+    Those of probes are by the probe's name.
     """
 
     numbers: dict[str, Any]
@@ -50,14 +50,14 @@ def evaluate_classifier(
     mistakes: int = 12,
     saw_negatives: bool | None = True,
 ) -> Results:
-    """Accuracy, calibration and coverage on the test images; NCR, AUROC and FPR95 for each probe against them.
+    """Measure accuracy, calibration and coverage on the test images, and NCR, AUROC and FPR95 of each probe against them.
 
-    The threshold for "unknown" is chosen on the validation images, and its false alarms are then counted on the test images.
-    What an extra class takes is unknown whatever the threshold, so it is part of the false alarms that are allowed; where it
-    alone exceeds them the threshold is 0, and `false_alarms_on_validation` says what is reached.
+    The threshold for "unknown" is chosen on the validation images; its false alarms are also counted on the test images.
+    What an extra class takes is always unknown and counts as a false alarm. If that alone exceeds the allowed rate, the
+    threshold is 0, and `false_alarms_on_validation` gives the actual rate.
 
-    saw_negatives: whether it was trained on these negatives; None where nobody knows. `seen_in_training` of a probe is its
-    share of them, 0 and None respectively.
+    saw_negatives: whether the classifier was trained on these negatives; None if unknown. `seen_in_training` of a probe is
+    then the share of its images among them, 0, or None.
     """
     classes, test = data.train.num_classes, data.test
     labels = test.require_labels("testing a classifier").cpu()
@@ -67,7 +67,7 @@ def evaluate_classifier(
     threshold = reached = alarms = interval = None
     if data.validation is not None:
         held_out, answers = confidence(judge(classifier, data.validation), classes)
-        # what the extra class takes comes before every other answer: it uses up false alarms first
+        # what the extra class takes sorts first: it uses up false alarms
         threshold = max(0.0, choose_threshold(held_out.masked_fill(answers >= classes, -1), false_alarm_rate))
         unknown = is_unknown(held_out, answers, classes, threshold)
         reached, interval = _share(unknown), false_alarm_interval(int(unknown.sum()), len(unknown))
@@ -102,7 +102,7 @@ def evaluate_classifier(
 def _probe_numbers(
     probe: Probe, logits: Tensor, metric: NCR, threshold: float | None, saw_negatives: bool | None
 ) -> dict[str, Any]:
-    """What is measured of one probe. metric: has seen the test images."""
+    """The numbers of one probe. metric: already updated with the test images."""
     result = metric.update(logits, torch.full((len(probe),), -1)).compute().to_dict()
     caught = None
     if threshold is not None:
@@ -118,9 +118,9 @@ def _probe_numbers(
 
 
 def choose_threshold(confidences: Tensor, false_alarm_rate: float) -> float:
-    """The largest t so that at most `false_alarm_rate` of these confidences [N] of positives lie below t."""
+    """The largest t with at most a share of `false_alarm_rate` of the positives' confidences [N] below it."""
     ordered = confidences.double().sort().values
-    allowed = int(false_alarm_rate * len(ordered) + 1e-9)  # 0.05 * 100 is 5, whatever its last bit
+    allowed = int(false_alarm_rate * len(ordered) + 1e-9)  # so that 0.05 * 100 is 5
     return float(ordered[min(allowed, len(ordered) - 1)])
 
 

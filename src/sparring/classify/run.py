@@ -1,4 +1,4 @@
-"""A classifier's run from recipe to report: what `sparring classify` does."""
+"""Trains and measures a recipe's classifiers, as `sparring classify` does."""
 
 from __future__ import annotations
 
@@ -35,26 +35,26 @@ RESULTS = "results.json"
 
 
 class ClassifierRun(BaseRun[ClassifierRecipe]):
-    """A classifier's run that has ended: its folder, its numbers, its classifiers.
+    """A finished run of classifiers: its folder, its numbers, its classifiers.
 
-    code: what the recipe that it was trained with in this process was let import: its files may name that without asking.
+    code: what this process was allowed to import for its recipe; the run's files may name it without asking.
     """
 
     kind = ClassifierRecipe
 
     @property
     def results(self) -> dict[str, Any]:
-        """By classifier: accuracy, calibration, coverage, threshold and, by probe, NCR and its companions."""
+        """By classifier: accuracy, calibration, coverage, threshold and, by probe, NCR, AUROC and FPR95."""
         return self._results["classifiers"]
 
     @property
     def warnings(self) -> list[str]:
-        """What to mind before relying on the numbers."""
+        """What to know before relying on the numbers."""
         return self._results["warnings"]
 
     @property
     def verdict(self) -> str:
-        """One sentence: to which images the recipe's classifier answers "unknown"."""
+        """One sentence on which images the recipe's classifier calls "unknown"."""
         return self._results["verdict"]
 
     @property
@@ -87,19 +87,19 @@ def train_classifier(
     command: str | None = None,
     allow_code: bool = False,
 ) -> ClassifierRun:
-    """Train a recipe's classifier and those beside it, measure them on test images and probes, and write the report.
+    """Train a recipe's classifier and those beside it, measure them on test images and probes, and write a report.
 
-    recipe, overrides: see `ClassifierRecipe.load`. out: the run's folder, runs/NAME by default; one that exists is continued
-        with `resume`, its own classifier at the checkpoint of step `resume_from` if given, or refused. data, test,
-        negatives, probes (by name): data sets, arrays or PackedImages in the place of the recipe's sources. beside: trained
-        classifiers, by the name they get in the report, to compare with. trackers: where the own classifier's numbers go
-        besides log.jsonl; tensorboard: also those of all, into their folders. progress: whether a bar is shown, by default
-        in a notebook and if stderr is a terminal; or a display of your own. note: takes lines for people, likewise.
-        allow_code: whether a run that is trained again or continued, or one beside, may name code that does not ship (see
-        docs/trust.md); one's own recipe may.
+    recipe, overrides: see `ClassifierRecipe.load`. out: the run's folder, runs/NAME by default. resume: continue the run in
+        that folder, which is refused otherwise; resume_from: the step of the checkpoint for the recipe's own classifier.
+        data, test, negatives, probes (by name): data sets, arrays or PackedImages that replace the recipe's sources. beside:
+        trained classifiers to compare with, by their names in the report. trackers: receive the numbers of the recipe's own
+        classifier; tensorboard: write those of all for TensorBoard. progress: whether to show a bar, or a display of your
+        own; by default a bar in notebooks and terminals. note: takes lines for people; by default likewise. allow_code:
+        whether a run that is trained again, resumed or given in `beside` may name code that does not ship (see
+        docs/trust.md); your own recipe may.
 
-    Raises SparringError for anything wrong with recipe or data before training starts, NonFiniteLossError when the loss is
-    no number, and KeyboardInterrupt after Ctrl-C, once a checkpoint is saved. A resumed run ends in the same bits.
+    Raises SparringError for anything wrong with recipe or data before training starts, NonFiniteLossError if a loss is not
+    finite, and KeyboardInterrupt after Ctrl-C, once a checkpoint is saved. A resumed run ends in the same bits.
     """
     note, progress = note_or_default(note), progress_or_default(progress)
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
@@ -116,7 +116,7 @@ def train_classifier(
         allow_code=allow_code,
     ) as session:
         chosen, folder, chosen_device = session.recipe, session.folder, session.runtime.device
-        if resume_from is not None:  # its turn may come late, after those beside it
+        if resume_from is not None:  # check it now: those beside it are trained first
             CheckpointFolder(folder / "checkpoints").load(lambda state: None, resume_from, note)
         _check_names(beside or (), chosen, note)
         others = {name: load_classifier(path, allow_code=allow_code) for name, path in (beside or {}).items()}
@@ -153,7 +153,7 @@ def _write_results(
     before: tuple[str, ...],
     note: Note,
 ) -> None:
-    """results.json and the report. own: the recipe's criterion; before: the warnings that have been said already."""
+    """Write results.json and the report. own: the recipe's criterion. before: warnings that were noted already."""
     numbers = {name: evaluation.numbers for name, evaluation in evaluations.items()}
     few = [few_images(name, found) for name, found in numbers.items()]
     warnings = [*before, *_too_many_false_alarms(numbers), *filter(None, few)]
@@ -165,7 +165,7 @@ def _write_results(
 
 
 def _done_before(folder: Path, recipe: ClassifierRecipe, device: torch.device) -> SavedClassifier | None:
-    """The classifier of a folder if it is complete already."""
+    """The classifier in a folder, if it is complete."""
     saved = load_classifier(folder, device) if (folder / DESCRIPTION).is_file() else None
     return saved if saved is not None and saved.description.get("step") == recipe.steps else None
 
@@ -196,7 +196,7 @@ def _evaluate(
     criterion = saved.description.get("criterion")
     if of_this_run:
         saw_negatives: bool | None = takes_negatives(str(criterion))
-    else:  # a baseline saw none, and of the others nobody knows which
+    else:  # a baseline saw none; those of others are unknown
         saw_negatives = False if criterion == "baseline" else None
     return evaluate_classifier(
         saved.module,
@@ -208,23 +208,23 @@ def _evaluate(
 
 
 def _keep_threshold(folder: Path, saved: SavedClassifier, evaluation: Results) -> None:
-    """The chosen threshold, and what the classifier is worth, go into its description."""
+    """Add the chosen threshold, and how well the classifier did, to its description."""
     keys = ("threshold", "false_alarm_rate", "false_alarms_on_validation", "accuracy")
     write_json(folder / DESCRIPTION, saved.description | {key: evaluation.numbers[key] for key in keys})
 
 
 def _too_many_false_alarms(results: Mapping[str, dict[str, Any]]) -> list[str]:
-    """A line for each classifier whose extra class alone takes more positives than the recipe allows."""
+    """A line for each classifier whose extra class takes more positives than the recipe allows."""
     return [
-        f"{name}: {numbers['false_alarms_on_validation']:.1%} of the validation images are taken for none of the classes, "
-        f"more than the {numbers['false_alarm_rate']:.1%} of false_alarm_rate, so no threshold reaches it"
+        f"{name}: {numbers['false_alarms_on_validation']:.1%} of the validation images are taken for negatives, more than "
+        f"the {numbers['false_alarm_rate']:.1%} of false_alarm_rate, so no threshold reaches it"
         for name, numbers in results.items()
         if numbers["threshold"] is not None and numbers["false_alarms_on_validation"] > numbers["false_alarm_rate"]
     ]
 
 
 def _check_names(names: Iterable[str], recipe: ClassifierRecipe, note: Note) -> None:
-    """Raise SparringError where a classifier from elsewhere is called as one that this run trains."""
+    """Raise SparringError if a classifier from another run has the name of one that this run trains."""
     if recipe.criterion in recipe.beside:
         note(f"beside names {recipe.criterion.kind}, the recipe's own criterion: it is trained once")
     trained = [criterion.kind for criterion in recipe.classifiers]
@@ -237,7 +237,7 @@ def _check_names(names: Iterable[str], recipe: ClassifierRecipe, note: Note) -> 
 
 
 def _check_beside(others: Mapping[str, SavedClassifier], data: ClassifierData) -> None:
-    """Raise SparringError where a classifier from elsewhere takes other images than the run's."""
+    """Raise SparringError if a classifier from another run takes other images than this run's."""
     train = data.train
     wanted = (train.size, train.channels, train.num_classes)
     for name, other in others.items():
@@ -259,7 +259,7 @@ def named_classifiers(given: Iterable[str]) -> dict[str, str]:
                 f"'{word}' names no classifier: write NAME=RUN, such as baseline=runs/nat-baseline-cifar10"
             )
         if name in found:
-            raise SparringError(f"two classifiers are called '{name}': give each a NAME of its own")
+            raise SparringError(f"two classifiers are called '{name}': give each its own NAME")
         found[name] = path
     return found
 
@@ -267,12 +267,12 @@ def named_classifiers(given: Iterable[str]) -> dict[str, str]:
 def _write_facts(
     folder: Path, recipe: ClassifierRecipe, data: ClassifierData, command: str | None, note: Note
 ) -> dict[str, Any]:
-    """recipe.json; raises SparringError where the run was started on other images."""
+    """Write recipe.json. Raises SparringError if the run was started on other images."""
     now = data.fingerprints()
     before = started_on(folder, recipe, now, note).get("recipe", {}).get("steps", recipe.steps)
     if before < recipe.steps and recipe.optimizer.decay == "cosine":
         note(
-            f"the run grows from {before} to {recipe.steps} steps, and its learning rate follows their cosine from here "
-            "on: it ends otherwise than a run that had as many from the start"
+            f"the run grows from {before} to {recipe.steps} steps, and its learning rate follows the longer cosine "
+            "from here on: it ends differently from a run that had as many steps from the start"
         )
     return write_facts(folder, recipe, now, command, data=data.train.facts())

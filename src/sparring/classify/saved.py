@@ -1,4 +1,4 @@
-"""A trained classifier from its two files, and what it says about images: a label, a confidence, or "unknown"."""
+"""Saves and loads trained classifiers, which answer images with a label and a confidence, or with "unknown"."""
 
 from __future__ import annotations
 
@@ -27,18 +27,18 @@ from sparring.trust import opened
 
 WEIGHTS, DESCRIPTION = "classifier.safetensors", "classifier.json"
 RULE = ("threshold", "false_alarm_rate", "false_alarms_on_validation")
-BATCH = 500  # images judged at a time
-ROUNDING = 0.01  # beyond [-1, 1], of images in half precision or resized
+BATCH = 500  # images per forward pass
+ROUNDING = 0.01  # allowed beyond [-1, 1], for images in half precision or resized
 
 
 @dataclass(frozen=True)
 class Prediction:
-    """What a classifier says about one image.
+    """A classifier's answer for one image.
 
-    label          the class's name or number, or "unknown": below the threshold, or taken for the extra class of negatives
-    confidence     the largest probability among the classes
-    best           the class that has it, also where the label is "unknown"
-    probabilities  of each class, by its name or number; they sum to 1 less what an extra class takes
+    label          the class's name or number; "unknown" below the threshold, and for the extra class of negatives
+    confidence     the largest probability of a class
+    best           the class with that probability, even if the label is "unknown"
+    probabilities  of each class, by name or number; they sum to 1 less the probability of an extra class
     """
 
     label: str
@@ -68,8 +68,11 @@ class SavedClassifier:
 
     @property
     def threshold(self) -> float | None:
-        """Below it a prediction is "unknown"; chosen on validation data for `description["false_alarm_rate"]`, of which
-        `description["false_alarms_on_validation"]` is what was reached: more only where an extra class takes more alone."""
+        """The confidence below which a prediction is "unknown", chosen on validation data for a false-alarm rate.
+
+        `description["false_alarm_rate"]` is that rate, and `description["false_alarms_on_validation"]` the one that was
+        reached, which an extra class can make larger.
+        """
         return self.description["threshold"]
 
     @property
@@ -81,10 +84,10 @@ class SavedClassifier:
         return int(self.description["image_channels"])
 
     def rule(self, threshold: float | None = None) -> dict[str, float | None]:
-        """By what an answer is "unknown": threshold, false_alarm_rate, and false_alarms_on_validation, the share of the
-        validation images that it calls so. The latter two are None for a `threshold` in the place of its own.
+        """The rule for "unknown": threshold, false_alarm_rate and false_alarms_on_validation, the share of validation images
+        that it calls unknown. With a `threshold` that replaces the classifier's own, the last two are None.
 
-        Raises SparringError where there is no threshold at all, and for one that is no probability.
+        Raises SparringError if there is no threshold, or if it is not a probability.
         """
         if threshold is None:
             if self.threshold is None:
@@ -110,10 +113,9 @@ class SavedClassifier:
             return judge(self.module, images)
 
     def predict(self, images: PackedImages | Tensor, threshold: float | None = None) -> list[Prediction]:
-        """A prediction for each image. threshold: in the place of the classifier's own; 0 leaves nothing unknown but what
-        an extra class takes.
+        """A prediction for each image. threshold: replaces the classifier's own; with 0, only an extra class is "unknown".
 
-        Raises SparringError where there is no threshold at all, and for images that are none (see `logits`).
+        Raises SparringError if there is no threshold, and for images that `logits` refuses.
         """
         limit = self.rule(threshold)["threshold"]
         assert limit is not None
@@ -146,23 +148,23 @@ def _check_images(images: Tensor, channels: int) -> None:
     if not images.is_floating_point():
         raise SparringError(f"images are uint8, or floats in [-1, 1], got {images.dtype}")
     least, most = (float(value) for value in images.aminmax())
-    if not (least >= -1 - ROUNDING and most <= 1 + ROUNDING):  # NaN is in no range
+    if not (least >= -1 - ROUNDING and most <= 1 + ROUNDING):  # also true for NaN
         raise SparringError(
             f"float images are in [-1, 1], x / 127.5 - 1 of 8-bit levels, got {least:g} to {most:g}: uint8 images are "
-            "brought there by themselves"
+            "converted automatically"
         )
 
 
 def is_unknown(confidences: Tensor, predicted: Tensor, num_classes: int, threshold: float) -> Tensor:
-    """Which answers [N] are "unknown": not sure enough of any class, or taken for the extra class; NaN is never sure."""
+    """Which answers [N] are "unknown": below the threshold (or NaN), or of the extra class."""
     return ~(confidences >= threshold) | (predicted >= num_classes)
 
 
 @torch.no_grad()
 def judge(classifier: Classifier, images: PackedImages | Tensor, *, normalised: bool = False) -> Tensor:
-    """Logits float32 [N, K] on the CPU, in evaluation mode; the classifier is as it was afterwards.
+    """Logits float32 [N, K] on the CPU, in evaluation mode. The classifier is left unchanged.
 
-    images: PackedImages, uint8, or floats in [-1, 1], [N, C, H, W]. normalised: floats that the network gets as they are.
+    images: PackedImages, uint8, or floats in [-1, 1], [N, C, H, W]. normalised: floats are normalised already.
     """
     device = classifier.mean.device
     parts = [torch.empty(0)]
@@ -179,7 +181,7 @@ def judge(classifier: Classifier, images: PackedImages | Tensor, *, normalised: 
 
 
 def save_classifier(folder: Path, classifier: Classifier, description: dict[str, Any]) -> None:
-    """Write classifier.safetensors, and the classifier.json that says how to build and use it."""
+    """Write classifier.safetensors, and classifier.json, which says how to build and use it."""
     tensors = {name: own_copy(value) for name, value in classifier.state_dict().items()}
     weights = save_safetensors(tensors)
     write_atomically(folder / WEIGHTS, weights)
@@ -187,11 +189,11 @@ def save_classifier(folder: Path, classifier: Classifier, description: dict[str,
 
 
 def _weights_at(path: str | os.PathLike[str]) -> Path:
-    """The .safetensors that a folder, a .safetensors or the .json beside it stands for."""
+    """The .safetensors for a run's folder, a .safetensors or the .json beside it."""
     if not isinstance(path, str | os.PathLike):
         raise SparringError(f"a classifier is the folder of a run or a .safetensors, got {path!r:.100}")
     path = Path(path)
-    if not os.path.exists(path):  # also where the name is too long to be one
+    if not os.path.exists(path):  # also False for a name that is too long
         raise SparringError(f"there is no classifier '{path}': give the folder of a run of `sparring classify`")
     if path.is_dir():
         return path / WEIGHTS
@@ -207,10 +209,10 @@ def _weights_at(path: str | os.PathLike[str]) -> Path:
 
 
 def _description_in(path: Path) -> dict[str, Any]:
-    """What a classifier.json says. Raises SparringError for one that is damaged, naming the key."""
+    """Read a classifier.json. Raises SparringError, naming the key, if it is damaged."""
     found = read_json(path, most=DESCRIPTION_BYTES, nodes=DESCRIPTION_NODES)
     if not isinstance(found, dict):
-        raise SparringError(f"{path} is damaged: it holds {type(found).__name__}, and no mapping")
+        raise SparringError(f"{path} is damaged: it holds {type(found).__name__}, not a mapping")
     found = {"class_names": [], **dict.fromkeys(RULE), **found}
     for key, (fits, allowed) in _allowed(found).items():
         if not fits:
@@ -220,7 +222,7 @@ def _description_in(path: Path) -> dict[str, Any]:
 
 
 def _allowed(found: Mapping[str, Any]) -> dict[str, tuple[bool, str]]:
-    """For each key of a description whether its value fits, and what does."""
+    """For each key of a description: whether its value is valid, and what is allowed."""
     whole = {key: _at_least(1, found.get(key)) for key in ("image_size", "image_channels", "outputs")}
     network, classes, names = found.get("network"), found.get("num_classes"), found["class_names"]
     of_classes = _at_least(2, classes) and whole["outputs"] and classes <= found["outputs"]
@@ -248,10 +250,10 @@ def _is_probability(value: Any) -> bool:
 def load_classifier(
     path: str | os.PathLike[str], device: torch.device | str = "cpu", *, allow_code: bool = False
 ) -> SavedClassifier:
-    """A classifier from its run's folder, or from a lone NAME.safetensors with its NAME.json beside it; needs no data.
+    """Load a classifier from its run's folder, or from a NAME.safetensors with a NAME.json beside it. Needs no data.
 
-    allow_code: whether it may be of a class that does not ship, which is imported then (see docs/trust.md).
-    Raises SparringError for any other file, and where a file is missing, damaged or belongs to another.
+    allow_code: whether to import a class that does not ship with sparring (see docs/trust.md).
+    Raises SparringError for any other file, and if a file is missing, damaged or does not match the other.
     """
     weights = _weights_at(path)
     described = weights.with_suffix(".json")

@@ -57,7 +57,7 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
     except OSError as error:
         raise SparringError(f"cannot read {path}: {error.strerror}") from None  # it may be intact
     if not zipfile.is_zipfile(path):
-        raise DamagedCheckpointError(f"{path} is damaged, or is not a checkpoint")
+        raise DamagedCheckpointError(f"{path} is damaged, or is not a checkpoint, and is not read")
     try:
         check_tensor_archive(path, str(path))
         with warnings.catch_warnings():
