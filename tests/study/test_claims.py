@@ -66,6 +66,13 @@ def test_the_numbers_of_a_verdict():
     assert six.visible_sds == pytest.approx(2.83, rel=0.01) and "2.8 sd" in six.why
 
 
+def test_differences_have_the_digits_of_their_intervals_and_no_minus_0():
+    (found,) = verdicts([8.0, 12.0], [8.02, 12.0], LOWER)
+    assert found.comparison.in_metric == "+0.0 [-12.1, +12.1]" and found.comparison.in_sds.startswith("+0.0 [-4.3")
+    (found,) = verdicts(LOW, HIGH, LOWER)
+    assert found.comparison.in_metric == "-4.00 [-4.60, -3.40]"
+
+
 def test_the_adjustment_counts_claims_that_cannot_be_tested():
     a, b = [8.0, 8.5, 9.0, 8.2, 8.8], [8.9, 9.2, 9.6, 8.7, 9.0]
     assert said(a, b, LOWER) == ["agrees"]

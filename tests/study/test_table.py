@@ -105,7 +105,7 @@ def test_a_row_that_failed_alone_and_one_of_one_seed():
     table = tabulate([*runs("dead", [None, None]), *runs("one", [3.25])])
     dead, one = table.metrics["fashion-FD"]
     assert dead.spread is None and (one.spread.mean, one.spread.sd) == (3.25, None)
-    assert "3.25" in text_of(table) and "fewer than 5 seeds, so no verdict: dead, one" in text_of(table)
+    assert "3.25" in text_of(table) and "fewer than 5 seeds, so no verdict: dead; one" in text_of(table)
     assert tabulate([]).sections() == [] and tabulate(runs("dead", [None])).sections() == []
 
 

@@ -37,12 +37,11 @@ class Comparison:
 
     @property
     def in_metric(self) -> str:
-        digits = s.digits((self.high - self.low) / 4)
-        return f"{self.difference:+.{digits}f} [{self.low:+.{digits}f}, {self.high:+.{digits}f}]"
+        return _signed((self.difference, self.low, self.high), s.digits((self.high - self.low) / 4))
 
     @property
     def in_sds(self) -> str:
-        return "" if self.sds is None else f"{self.sds:+.1f} [{self.low_sds:+.1f}, {self.high_sds:+.1f}]"
+        return "" if self.sds is None else _signed((self.sds, self.low_sds or 0, self.high_sds or 0), 1)
 
     def __str__(self) -> str:
         return f"{self.in_metric}, in sd {self.in_sds}" if self.in_sds else self.in_metric
@@ -158,8 +157,7 @@ def _by_margin(claim: Claim, ours: Runs, theirs: Runs, paired: bool, so_far: _Ev
 
 def _against_margin(label: str, share: float, found: s.Difference) -> str:
     low, high = found.interval(1 - 2 * s.ALPHA)
-    digits = s.digits(found.error)
-    return f"against {label} {share:+.0%}: {found.mean:+.{digits}f} [90%: {low:+.{digits}f}, {high:+.{digits}f}]"
+    return f"against {label} {share:+.0%}: {_signed((found.mean, low, high), s.digits(found.error), '90%: ')}"
 
 
 def _by_failures(claim: Claim, ours: Runs, theirs: Runs, paired: bool) -> _Evidence:
@@ -206,6 +204,13 @@ def _finding(claim: Claim, found: _Evidence, verdict: s.Verdict, adjusted: float
     beyond = " beyond the margin" if found.sided == 1 else ""
     why += f"; at 80% power {seen:.3g}{in_sds}{beyond} would have been seen"
     return replace(finding, why=why, visible=seen, visible_sds=sds, visible_alone=alone)
+
+
+def _signed(values: tuple[float, float, float], digits: int, level: str = "") -> str:
+    """A difference with its interval in brackets; never -0."""
+    words = [f"{value:+.{digits}f}" for value in values]
+    middle, low, high = (word if float(word) else word.replace("-", "+") for word in words)
+    return f"{middle} [{level}{low}, {high}]"
 
 
 def _p(p: float) -> str:

@@ -321,7 +321,7 @@ def _notes(rows: Mapping[str, Runs]) -> list[str]:
             found.append(f"{counted(row.earlier, 'run')} of {label} of an earlier recipe left out")
     few = [label for label, row in rows.items() if 0 < len(row.results) < FEWEST]
     if few:
-        found.append(f"fewer than {FEWEST} seeds, so no verdict: {', '.join(few)}")
+        found.append(f"fewer than {FEWEST} seeds, so no verdict: {'; '.join(few)}")
     for key, what in (("instructions", "instruction sets"), ("threads", "numbers of threads")):
         by: dict[Any, list[str]] = {}
         for label, row in rows.items():
