@@ -149,6 +149,15 @@ def test_files_and_functions_are_short():
     assert sorted(lengths.values())[len(lengths) // 2] <= MEDIAN_FILE
 
 
+def test_nouns_agree_with_their_number():
+    """`counted` writes "1 image" and "2 images"; "image(s)" is for nobody."""
+    lazy = re.compile(r"[a-z]{2}\(e?s\)[,.;]? (?!for |in |if |else |and |or )[a-z]")
+    found = [
+        line for path in SOURCE.rglob("*.py") for line in path.read_text("utf-8").splitlines() if lazy.search(line)
+    ]
+    assert not found
+
+
 def test_regression_tests_use_only_old_names():
     """tests/cases also runs on the commit in which its faults were found, which did not have the newer folders."""
     new = re.compile(

@@ -3,7 +3,7 @@
 from sparring.cli.classify_tables import print_classifier
 from sparring.cli.diagnose import print_tables
 from sparring.cli.recipe_tables import print_recipes
-from sparring.cli.tables import print_differences, print_metrics
+from sparring.cli.tables import print_description, print_differences, print_metrics
 
 NAMES = ("old[copy]", "x[/b]", ":cat:")
 
@@ -50,3 +50,15 @@ def test_a_note_about_some_metrics_names_them(capsys):
     rows = [("x-FD", ["biased", "small"]), ("x-intra-FD", ["biased", "small"]), ("x-KD", ["small"])]
     print_metrics([{"metric": name, "value": 1.0, "notes": notes} for name, notes in rows])
     assert capsys.readouterr().out.splitlines()[-2:] == ["note on x-FD, x-intra-FD: biased", "note: small"]
+
+
+def test_a_single_pass_is_not_called_passes(capsys):
+    costs = {"discriminator": {"passes": 1.0, "rows": 1.0}, "generator": {"passes": 1.5, "rows": 12.0}}
+    facts = {"name": "x", "about": "", "run_in_full": True, "parameters": {}, "terms": [], "recipe": {}}
+    facts["images"] = {"channels": 1, "size": 8, "num_classes": 1}
+    facts["per_step"] = costs | {"optimizer_steps": {"discriminator": 1, "generator": 2}, "host_gradient": {}}
+    print_description(facts)
+    out = capsys.readouterr().out
+    assert "8 x 8, 1 class; " in out
+    assert "discriminator: 1 pass, 1 row and 1 optimiser update per step" in out
+    assert "generator: 1.5 passes, 12 rows and 2 optimiser updates per step" in out

@@ -16,6 +16,7 @@ from sparring.errors import SparringError
 from sparring.files import write_json
 from sparring.recipe.files import kind_of, read_recipe, shipped_recipes
 from sparring.recipe.gan import Recipe
+from sparring.run.folder import choose_folder
 from sparring.training.run import Run
 from tiny import tiny_recipe
 
@@ -69,6 +70,17 @@ def test_extending_a_recipe_of_the_other_kind_is_one_clear_line(loader, tmp_path
         loader.load(mixed)
     with pytest.raises(SparringError, match=r"extends 'nat/demo', a classifier's: extend only recipes of a GAN"):
         loader.load(written(tmp_path, "both", {"extends": ["quickstart", "nat/demo"]}))
+
+
+@pytest.mark.parametrize("name", [".", ".."])
+@pytest.mark.parametrize("loader", [Recipe, ClassifierRecipe])
+def test_a_name_that_would_leave_runs_is_refused(loader, name):
+    values = tiny_recipe() if loader is Recipe else SHORTEST
+    with pytest.raises(SparringError, match=rf"name.*'{name}' cannot be the name of a run's folder: use letters"):
+        loader.load({**values, "name": name})
+    for harmless in ("../..", "a/..", "...", "/tmp/a"):
+        recipe = loader.load({**values, "name": harmless})
+        assert choose_folder(recipe.name, recipe, None, resume=False).resolve().parent == Path("runs").resolve()
 
 
 def test_the_kind_is_read_from_the_values():

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import html
 import json
+import subprocess
+from shutil import which
 
 import pytest
 import torch
 from PIL import Image
 
+from sparring.report.html import STYLE, page
 from sparring.report.plots import image_grid
 from sparring.report.samples import layout, strips
 
@@ -51,6 +55,35 @@ def test_names_are_above_their_columns_and_many_classes_wrap_into_strips(tmp_pat
             assert picture.getpixel((0, 0)) == shown.cells[0]
             assert json.loads(picture.text["sparring:classes"])["width"] == shown.width
     assert "first" not in page and "class 1" in layout(64, 3).described([])
+
+
+@pytest.mark.parametrize(("classes", "turned"), [(5, False), (6, True), (16, True), (25, False), (200, True)])
+def test_a_narrow_screen_shows_the_whole_picture(tmp_path, classes, turned):
+    """A strip may be wider than the page only on a wide screen; names over narrow columns are turned."""
+    shown = layout(64, classes)
+    said = shown.described([f"a class with a long name {i}" for i in range(classes)])
+    image_grid(torch.zeros(64, 1, 8, 8, dtype=torch.uint8), tmp_path / "x.png", columns=shown.columns, classes=said)
+    page = strips(tmp_path / "x.png", "samples")
+    assert "min-width" not in page and ('class="names many"' in page) == turned
+    narrow = STYLE[STYLE.index("@media (max-width: 40rem)") :]
+    assert ".strip { min-width: 0 }" in narrow and ".names.many span { writing-mode: vertical-rl" in narrow
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not which("chromium"), reason="needs chromium")
+def test_at_400_pixels_no_picture_is_cut(tmp_path):
+    shown = layout(64, 16)
+    said = shown.described([f"a class with a long name {i}" for i in range(16)])
+    image_grid(torch.zeros(64, 1, 8, 8, dtype=torch.uint8), tmp_path / "x.png", columns=shown.columns, classes=said)
+    script = (
+        "<script>onload = () => { const right = e => e.getBoundingClientRect().right;"
+        "parent.document.body.className = Math.max(...[...document.querySelectorAll('*')].map(right)) }</script>"
+    )
+    inner = html.escape(page("x", [strips(tmp_path / "x.png", "samples"), script]))
+    (tmp_path / "x.html").write_text(f'<body><iframe width="400" height="900" srcdoc="{inner}"></iframe></body>')
+    options = ["--headless", "--no-sandbox", "--disable-gpu", "--virtual-time-budget=3000", "--dump-dom"]
+    done = subprocess.run(["chromium", *options, tmp_path / "x.html"], capture_output=True, text=True, timeout=100)
+    assert 300 < float(done.stdout.split('<body class="')[1].split('"')[0]) <= 400
 
 
 def test_a_picture_without_class_information_is_shown_whole(tmp_path):

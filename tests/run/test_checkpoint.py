@@ -110,11 +110,21 @@ def test_a_full_disk_leaves_the_checkpoints_before_it(saved, monkeypatch):
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(checkpoint, "write_atomically", full)
-    with pytest.raises(SparringError, match=r"cannot write .*step-000004.pt: No space.*intact"):
+    with pytest.raises(SparringError, match=r"cannot write .*step-000004.pt: No space.*intact. Free some space"):
         save_checkpoint(saved.with_name("step-000004.pt"), STATE)
     monkeypatch.undo()
     assert load_checkpoint(saved)["step"] == 3
     assert len(list(saved.parent.iterdir())) == 1
+
+
+def test_a_folder_in_the_place_of_a_checkpoint_is_named(saved):
+    (path := saved.with_name("step-000004.pt")).mkdir()
+    with pytest.raises(
+        SparringError, match=r"step-000004.pt: a folder is in its place.*Move the folder away"
+    ) as caught:
+        save_checkpoint(path, STATE)
+    assert "space" not in str(caught.value)
+    assert load_checkpoint(saved)["step"] == 3
 
 
 def test_the_last_two_and_the_best_are_kept(tmp_path):

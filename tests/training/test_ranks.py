@@ -123,7 +123,7 @@ def test_another_number_of_processes_is_a_note_where_nothing_couples_samples(ima
 
 def test_ranks_are_one_writer_and_stop_together(two_ranks):
     assert "another process is writing to" in (two_ranks / "locked-0").read_text()
-    assert "another rank of this run did" in (two_ranks / "locked-1").read_text()
+    assert "another rank of this run failed" in (two_ranks / "locked-1").read_text()
     assert not (two_ranks / "locked").exists()
     assert (two_ranks / "stopped-0").read_text() == "the disk is full"
     assert "rank 1 stops because another rank" in (two_ranks / "stopped-1").read_text()
@@ -132,8 +132,8 @@ def test_ranks_are_one_writer_and_stop_together(two_ranks):
 def test_what_cannot_be_shared_is_refused_on_every_rank(two_ranks):
     for rank in (0, 1):
         batch, micro = torch.load(two_ranks / f"refused-{rank}.pt")
-        assert batch == "batch_size 7 does not split evenly over 2 process(es) x 1 micro-batches"
-        assert micro == "batch_size 8 does not split evenly over 2 process(es) x 3 micro-batches"
+        assert batch == "batch_size 7 does not split evenly over 2 processes x 1 micro-batch"
+        assert micro == "batch_size 8 does not split evenly over 2 processes x 3 micro-batches"
         assert "gradient on some ranks only" in (two_ranks / f"lonely-{rank}").read_text()
 
 

@@ -28,6 +28,7 @@ from torch import Tensor, nn
 
 from sparring.data.packed import is_whole
 from sparring.errors import SparringError, nearest
+from sparring.messages import counted
 from sparring.terms.divergences import TO_UNIFORM, Divergence
 
 Reduction = Literal["mean", "sum", "none"]
@@ -122,7 +123,7 @@ def checked_target(logits: Tensor, target: Tensor, what: str = "NATLoss", extra:
         )
     if not logits.is_floating_point() or logits.ndim < 2 or logits.shape[1] <= extra:
         raise SparringError(
-            f"{what} takes logits [B, C] of floats with at least {extra + 1} column(s), got {logits.dtype} "
+            f"{what} takes logits [B, C] of floats with at least {counted(extra + 1, 'column')}, got {logits.dtype} "
             f"{list(logits.shape)}"
         )
     expected = [logits.shape[0], *logits.shape[2:]]

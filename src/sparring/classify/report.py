@@ -12,6 +12,7 @@ from typing import Any
 from sparring.classify.figures import confidence_histogram
 from sparring.classify.results import Mistake, Results
 from sparring.files import read_rows, write_atomically
+from sparring.messages import counted
 from sparring.report.html import data_line, figure, number_card, page, picture, section, table
 from sparring.report.plots import image_grid, render
 
@@ -106,7 +107,7 @@ def _rate(value: float | None) -> str:
 def _head(
     name: str, recipe: Mapping[str, Any], facts: Mapping[str, Any], warnings: Sequence[str], verdict: str, ended: str
 ) -> str:
-    parts = [f"{recipe.get('steps')} steps of {recipe.get('batch_size')} images"]
+    parts = [f"{counted(recipe['steps'], 'step')} of {counted(recipe['batch_size'], 'image')}"]
     parts += [f"{before}{facts[key]}" for key, before in (("hardware", ""), ("commit", "commit ")) if facts.get(key)]
     lines = [str(recipe.get("about", "")), data_line(facts), " · ".join(parts), f"Stopped: {ended}" if ended else ""]
     listed = "".join(f"<li>{html.escape(warning)}</li>" for warning in warnings)

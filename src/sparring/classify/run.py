@@ -21,7 +21,7 @@ from sparring.classify.saved import DESCRIPTION, SavedClassifier, load_classifie
 from sparring.classify.verdict import few_images, verdict
 from sparring.errors import SparringError
 from sparring.files import write_json
-from sparring.messages import note_or_default
+from sparring.messages import counted, note_or_default
 from sparring.recipe.base import Network
 from sparring.run.checkpoint import CheckpointFolder
 from sparring.run.data import python_sources
@@ -135,7 +135,9 @@ def train_classifier(
                 job = ClassifierJob(
                     chosen, criterion, images, chosen_device, stopped, how_to_resume("classify", folder)
                 )
-                note(f"training {criterion.kind}: {len(images.train)} positives, {chosen.steps} steps")
+                note(
+                    f"training {criterion.kind}: {counted(len(images.train), 'positive')}, {counted(chosen.steps, 'step')}"
+                )
                 only_own: dict[str, Any] = {"resume_from": resume_from, "trackers": list(trackers)} if own else {}
                 job.run(target, progress, note, tensorboard=tensorboard, **only_own)
                 saved = _saved(job, criterion, images, target)

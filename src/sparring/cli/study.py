@@ -9,6 +9,7 @@ import typer
 
 from sparring.cli.options import AsJson, Device, path_option
 from sparring.cli.output import note, plain_console, print_json, print_lines
+from sparring.messages import counted
 from sparring.version import command_line
 
 study = typer.Typer(help="Compare recipes over seeds: plans of rows, runs anywhere, tables with intervals.")
@@ -64,8 +65,9 @@ def run(
     table([done.folder], as_json=as_json)
     if done.errors:
         (row, seed), error = next(iter(done.errors.items()))
+        runs = counted(len(done.study.rows) * len(done.study.seeds), "run")
         raise SparringError(
-            f"{len(done.errors)} of {len(done.study.rows) * len(done.study.seeds)} runs could not be trained, such as "
+            f"{len(done.errors)} of {runs} could not be trained, such as "
             f"{row}, seed {seed}: {error}; the same command tries again"
         )
 
@@ -86,7 +88,7 @@ def status(folder: Folder, as_json: AsJson = False) -> None:
         ("row", "done", "failed", "running", "left"),
         [(row.row, row.done, row.failed, row.running, row.left) for row in found.rows],
     )
-    said = f"{found.study} at scale {found.scale}: {found.done} of {found.runs} runs done, {found.failed} failed"
+    said = f"{found.study} at scale {found.scale}: {found.done} of {counted(found.runs, 'run')} done, {found.failed} failed"
     if found.done < found.runs:
         said += f", {found.running} running, {found.left} left, {in_words(found.seconds_left)} to go"
         said += "" if found.is_running else "; nothing is running now"

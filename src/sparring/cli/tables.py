@@ -58,7 +58,7 @@ def print_description(description: dict[str, Any]) -> None:
         console.print("never run in full", style="yellow")
     console.print(
         f"images {images['channels']} x {images['size']} x {images['size']}, "
-        f"{images['num_classes'] or 'no'} classes; parameters: "
+        f"{counted(images['num_classes'], 'class', 'classes') if images['num_classes'] else 'no classes'}; parameters: "
         + ", ".join(f"{player} {count:,}" for player, count in description["parameters"].items())
     )
     table = Table("term", "kind", "acts on", "weight", "every", "heads", "needs", box=None, pad_edge=False)
@@ -84,12 +84,16 @@ def print_description(description: dict[str, Any]) -> None:
     for player in ("discriminator", "generator"):
         cost = per_step[player]
         console.print(
-            f"{player}: {cost['passes']:g} passes, {cost['rows']:g} rows and "
+            f"{player}: {_many(cost['passes'], 'pass', 'passes')}, {_many(cost['rows'], 'row', 'rows')} and "
             f"{counted(per_step['optimizer_steps'][player], 'optimiser update')} per step"
         )
     for side, source in per_step["host_gradient"].items():
         console.print(f"gradient on {side} samples: {source}")
     console.print(json.dumps(description["recipe"], indent=2, ensure_ascii=False), markup=False, soft_wrap=True)
+
+
+def _many(number: float, one: str, more: str) -> str:
+    return f"{number:g} {one if number == 1 else more}"
 
 
 def _weight(weight: Any) -> str:

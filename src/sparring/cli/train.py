@@ -10,6 +10,7 @@ import typer
 
 from sparring.cli.options import AllowCode, AsJson, Device, Overrides, RecipeArgument, path_option
 from sparring.cli.output import is_first_rank, note, print_json, print_lines
+from sparring.messages import counted
 from sparring.version import command_line
 
 
@@ -69,7 +70,7 @@ def train(
     tables.print_metrics(last)
     consent = "" if ships(run.recipe.generator.network.kind, GENERATORS, "generator") else " --allow-code"
     print_lines(
-        f"run        {run.folder}  ({run.recipe.steps} steps)",
+        f"run        {run.folder}  ({counted(run.recipe.steps, 'step')})",
         f"pictures   {run.folder / 'samples'}",
         f"report     {run.folder / 'report.html'}",
         f"sample it  sparring sample {shlex.quote(str(run.folder))} --n 64 --out samples.png{consent}",

@@ -14,7 +14,7 @@ import numpy as np
 from sparring.data.decode import UnreadableImageError
 from sparring.errors import SparringError
 from sparring.limits import check_memory
-from sparring.messages import Note, ProgressHook, option
+from sparring.messages import Note, ProgressHook, counted, option
 
 Allocate = Callable[[tuple[int, ...]], np.ndarray]  # an empty uint8 array of a shape
 
@@ -73,7 +73,9 @@ class Assembly:
         kept = np.setdiff1d(np.arange(self.count), failed)
         if failed and self.note:
             named = ", ".join(f"'{self.name(i)}'" for i in failed[:3]) + (", ..." if len(failed) > 3 else "")
-            self.note(f"left out {len(failed)} of {self.count} images of '{self.source}', unreadable: {named}")
+            self.note(
+                f"left out {len(failed)} of {counted(self.count, 'image')} of '{self.source}', unreadable: {named}"
+            )
         grey = self.channels is None and not colour  # decoded as RGB with equal channels: one of them says it all
         if failed or grey:
             pixels = self._compact(pixels, kept, 1 if grey else shape[2])

@@ -20,7 +20,7 @@ from sparring.data.packed import PackedImages
 from sparring.data.packing import ClassOrder, pack_files
 from sparring.data.tree import open_tree
 from sparring.errors import SparringError, nearest
-from sparring.files import one_line_for_disk_errors
+from sparring.files import ANOTHER_FOLDER, one_line_for_disk_errors
 from sparring.limits import SIDE
 from sparring.messages import Note, ProgressHook, option
 
@@ -126,7 +126,7 @@ def pack(source: Any, out: str | Path | None = None, **options: Any) -> Path:
         name = re.sub(r"[^\w.-]+", "-", Path(packed.name).stem)
         out = Path(f"{name}-{packed.split}.npz" if packed.split else f"{name}.npz")
         _check_free(out)
-    with one_line_for_disk_errors("free some space, or choose another folder with --out"):
+    with one_line_for_disk_errors(ANOTHER_FOLDER):
         write_npz(Path(out), packed)
     return Path(out)
 

@@ -105,6 +105,11 @@ class Optimizer(Part):
         return self.model_copy(update={"lr": self.lr.scaled(factor)}) if isinstance(self.lr, Schedule) else self
 
 
+def run_folder(name: str) -> str:
+    """The folder below `runs` of a recipe with this name."""
+    return name.replace("/", "-")
+
+
 class BaseRecipe(Part):
     """The fields that every recipe begins with. Subclasses add others, among them those that a run's `Loop` reads."""
 
@@ -115,6 +120,14 @@ class BaseRecipe(Part):
     about: str = ""
     paper: dict[str, Any] | None = None  # which row of which table this is, and the printed numbers
     run_in_full: bool = False  # whether anyone has; listings say so if not
+
+    @field_validator("name")
+    @classmethod
+    def _names_a_folder(cls, name: str) -> str:
+        """Refuse a name whose folder would be `runs` itself, or the one around it."""
+        if run_folder(name) in (".", ".."):
+            raise ValueError(f"'{name}' cannot be the name of a run's folder: use letters or digits")
+        return name
 
     if TYPE_CHECKING:  # fields of both kinds, each in its own order
         steps: int

@@ -59,6 +59,11 @@ img { width: 100%; image-rendering: pixelated; border-radius: .4rem; display: bl
 .names { display: grid; color: var(--soft); font-size: .72rem; line-height: 1.15; text-align: center; align-items: end;
          margin-top: .4rem }
 .names span { padding: 0 .1rem .15rem; overflow-wrap: anywhere; max-height: 3.4em; overflow: hidden }
+.strip { min-width: var(--least) }
+@media (max-width: 40rem) {
+  .strip { min-width: 0 }
+  .names.many span { writing-mode: vertical-rl; transform: rotate(180deg); justify-self: center; padding: .3rem 0;
+                      max-height: 8em; line-height: 1 } }
 .curves svg { width: 100%; height: auto }
 .scroll { overflow-x: auto } table { border-collapse: collapse; font-size: .88rem; width: 100% }
 .sources { font-size: .85rem; overflow-wrap: anywhere } .sources b { color: var(--ink); font-weight: 500 }
@@ -196,7 +201,7 @@ def _head(name: str, facts: Mapping[str, Any], log: list[dict[str, Any]], ended:
     parts = []
     if log:
         done, steps = log[-1]["step"], recipe.get("steps", 0)
-        parts.append(f"{done:,} of {steps:,} steps so far" if done < steps else f"{done:,} steps")
+        parts.append(f"{done:,} of {counted(steps, 'step')} so far" if done < steps else counted(done, "step"))
         parts.append(f"{log[-1]['images']:,} real images seen")
     if log and "seconds" in log[-1]:
         parts.append(f"{log[-1]['seconds'] / 60:.1f} minutes")
@@ -347,7 +352,7 @@ def _metrics_table(metrics: list[dict[str, Any]]) -> str:
         if not isinstance(row["value"], int | float):
             continue
         value = shown(row["value"]) + (f" ± {row['std']:.2g}" if row.get("std") is not None else "")
-        value += f", {row['groups']} groups" if row.get("groups") else ""
+        value += f", {counted(row['groups'], 'group')}" if row.get("groups") else ""
         against = f"{row.get('data', '')} {row.get('split') or ''}".strip()
         rows.append((row["metric"], value, _count(row.get("n_fake")), _count(row.get("n_real")), against))
     if not rows:

@@ -19,6 +19,7 @@ from sparring.report.plots import CLASSES_KEY, shrunk
 PLAIN_COLUMNS = 8  # of samples without classes
 MOST_COLUMNS = 16  # classes side by side; more stand in several rows
 ROWS = 8  # at most, of a picture in a run
+UPRIGHT = 5  # names of more classes are turned on a narrow screen, so that the whole picture fits
 SIDE_BY_SIDE = {1: 8, 2: 5, 3: 3}  # by the samples shown of each of many classes: how many classes to a row
 
 
@@ -96,7 +97,7 @@ def strips(path: Path, alt: str) -> str:
     of = facts.get("of", len(names))
     if len(names) < of:
         body += f"<figcaption>the first {len(names)} of {of} classes</figcaption>"
-    style = f"min-width:{least:.1f}rem;max-width:{6 * columns}rem"
+    style = f"--least:{least:.1f}rem;max-width:{6 * columns}rem"
     return f'<div class="scroll"><div class="strip" style="{style}">{body}</div></div>'
 
 
@@ -118,4 +119,5 @@ def _names(names: Sequence[str], across: int) -> str:
     if not names:
         return ""
     spans = "".join(f'<span title="{html.escape(name)}">{html.escape(name)}</span>' for name in names)
-    return f'<div class="names" style="grid-template-columns:repeat({across},1fr)">{spans}</div>'
+    many = " many" if across > UPRIGHT else ""
+    return f'<div class="names{many}" style="grid-template-columns:repeat({across},1fr)">{spans}</div>'

@@ -8,6 +8,7 @@ A run keeps the newest two (the recipe may ask for more) and the best by its fir
 
 from __future__ import annotations
 
+import errno
 import io
 import pickle
 import re
@@ -29,6 +30,7 @@ from sparring.parsing import read_json
 
 FORMAT = 1
 KEPT = 2
+FULL = (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC), errno.EFBIG)  # what more room on the disk cures
 
 
 class DamagedCheckpointError(SparringError):
@@ -42,9 +44,13 @@ def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
     try:
         write_atomically(path, buffer.getbuffer())
     except OSError as error:
+        reason, cure = error.strerror or str(error), "Fix this"
+        if path.is_dir():
+            reason, cure = "a folder is in its place", "Move the folder away"
+        elif error.errno in FULL:
+            cure = "Free some space"
         raise SparringError(
-            f"cannot write {path}: {error.strerror or error}; the checkpoints before it are intact. "
-            "Free some space and continue with --resume"
+            f"cannot write {path}: {reason}; the checkpoints before it are intact. {cure} and continue with --resume"
         ) from None
 
 

@@ -16,7 +16,7 @@ from sparring.errors import SparringError
 from sparring.files import ANOTHER_FOLDER, UNFINISHED, one_line_for_disk_errors, write_json
 from sparring.messages import Note
 from sparring.parsing import read_json
-from sparring.recipe.base import BaseRecipe, R, differences, flat
+from sparring.recipe.base import BaseRecipe, R, differences, flat, run_folder
 from sparring.recipe.files import COMMANDS
 from sparring.recipe.gan import Recipe
 from sparring.run.data import FROM_PYTHON, RunData, load_run_data
@@ -78,7 +78,7 @@ def choose_folder(name: str, source: Any, out: str | Path | None, *, resume: boo
 
     Raises SparringError if a file is in the way.
     """
-    usual = Path(source) if resume and is_run(source) else Path("runs") / name.replace("/", "-")
+    usual = Path(source) if resume and is_run(source) else Path("runs") / run_folder(name)
     folder = usual if out is None else Path(out)
     with one_line_for_disk_errors(ANOTHER_FOLDER):  # such as a name that is too long
         for part in (folder, *folder.parents):

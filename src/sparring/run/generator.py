@@ -20,6 +20,7 @@ from sparring.data.packed import to_uint8
 from sparring.errors import SparringError
 from sparring.files import content_hash, own_copy, write_atomically, write_json
 from sparring.limits import CLASSES, DESCRIPTION_NODES, LATENT, MEASURED, SIDE, check_memory
+from sparring.messages import counted
 from sparring.networks import GENERATORS
 from sparring.networks.contract import images_of
 from sparring.networks.frozen import evaluating
@@ -177,7 +178,7 @@ class SavedGenerator:
         one = isinstance(labels, str | bytes) or not isinstance(labels, Iterable) or getattr(labels, "ndim", 1) == 0
         given = [labels] * n if one else list(labels)
         if len(given) != n:
-            raise SparringError(f"{len(given)} labels for {n} images: give one, or one for each")
+            raise SparringError(f"{counted(len(given), 'label')} for {counted(n, 'image')}: give one, or one for each")
         return torch.tensor([self._class_number(label) for label in given])
 
     def _class_number(self, label: Any) -> int:

@@ -12,7 +12,7 @@ from typing import Any
 
 from sparring.errors import SparringError
 from sparring.files import ANOTHER_FOLDER, remove_unfinished, write_json
-from sparring.messages import Note, note_or_default
+from sparring.messages import Note, counted, note_or_default
 from sparring.run.interrupt import Interrupts
 from sparring.run.lock import FILE as LOCK
 from sparring.run.lock import only_writer
@@ -125,7 +125,7 @@ class _Engine:
             self._page(at_once=True)
             if interrupts.requested:
                 left = sum(key not in self.results for key in self.tasks)
-                interrupts.leave(f"interrupted with {left} runs left: the same command goes on", self.note)
+                interrupts.leave(f"interrupted with {counted(left, 'run')} left: the same command goes on", self.note)
 
     def _add_parents(self) -> None:
         """A row that starts from another one needs that one's folder: what is not there any more is trained again."""

@@ -14,6 +14,7 @@ import torch
 
 from sparring.errors import SparringError
 from sparring.files import ANOTHER_FOLDER, one_line_for_disk_errors, write_atomically, write_json
+from sparring.messages import counted
 from sparring.recipe.files import agreed
 from sparring.recipe.gan import Recipe
 from sparring.report.plots import curves, render
@@ -188,7 +189,7 @@ def _train(label: str, session: ToySession, level: float | None, note: Callable[
         looks.append(session.look())
     done = ToyRun(label, session.recipe, session, looks, level)
     known = {key: value for key, value in done.numbers.items() if value is not None}
-    note(f"{done.title}: {steps} steps, " + ", ".join(f"{key} {value:.3g}" for key, value in known.items()))
+    note(f"{done.title}: {counted(steps, 'step')}, " + ", ".join(f"{key} {value:.3g}" for key, value in known.items()))
     return done
 
 

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from sparring.errors import SparringError
+from sparring.messages import counted
 from sparring.toy.gaussians import Mixture
 
 NEAR = 3.0  # standard deviations from a mode within which a sample is of high quality (VEEGAN, Srivastava et al., 2017)
@@ -29,7 +30,10 @@ def _of_shape(values: Tensor, what: str, *shapes: str) -> Tensor:
     if not fits or not values.numel():
         raise SparringError(f"{what} are {wanted} and at least one, got {list(values.shape)}")
     if not torch.isfinite(values).all():
-        raise SparringError(f"{what} are finite, got {int((~torch.isfinite(values)).sum())} value(s) that are not")
+        wrong = int((~torch.isfinite(values)).sum())
+        raise SparringError(
+            f"{what} must be finite, got {counted(wrong, 'value')} that {'is' if wrong == 1 else 'are'} not"
+        )
     return values.double()
 
 

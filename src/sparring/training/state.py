@@ -267,11 +267,11 @@ def _networks(
 def _check_batches(recipe: Recipe, real: Source, unlabelled: Source | None, runtime: Runtime) -> None:
     """Check that batches split evenly over processes and micro-batches, and that the data fill one."""
     shares = runtime.world * recipe.accumulate
+    processes = counted(runtime.world, "process", "processes")
+    parts = f"{processes} x {counted(recipe.accumulate, 'micro-batch', 'micro-batches')}"
     for what, rows in (("batch_size", recipe.batch_size), ("generator.batch_size", recipe.generator_batch_size)):
         if rows % shares:
-            raise SparringError(
-                f"{what} {rows} does not split evenly over {runtime.world} process(es) x {recipe.accumulate} micro-batches"
-            )
+            raise SparringError(f"{what} {rows} does not split evenly over {parts}")
     for what, source in (("data", real), ("unlabelled", unlabelled)):
         if source is not None and len(source) < recipe.batch_size:
             raise SparringError(
