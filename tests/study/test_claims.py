@@ -103,6 +103,11 @@ def test_failed_runs_decide_by_their_share():
     assert said(dead, LOW, {"metric": "fd", "equal_within": "10%"}) == ["disagrees"]
     assert said(dead, dead, LOWER) == ["cannot tell"]
     assert said(dead, LOW, {"fails": "more often"}, {"fails": "less often"}) == ["agrees", "disagrees"]
+    scores = rows_of([*runs("A", HIGH, metric="fashion-IS"), *runs("B", dead)])
+    said_of_scores = findings(
+        plan({"metric": "is", "direction": "higher"}, {"metric": "is", "direction": "lower"}), scores
+    )
+    assert [each.verdict for each in said_of_scores] == ["agrees", "disagrees"]  # failing is worse, whatever the metric
     (some,) = verdicts([*LOW[:4], None], HIGH, LOWER)  # one failure decides nothing, and hides no difference
     assert some.verdict == "cannot tell" and "1 of 5 runs of A failed" in some.why and some.comparison.n == (4, 5)
     assert said(LOW, [math.nan] * 5, LOWER) == ["agrees"]  # what is not finite is a failure
