@@ -19,6 +19,7 @@ from sparring.recipe.gan import Recipe
 from sparring.run.data import RunData, load_run_data
 from sparring.run.own_images import fitted_to
 from sparring.run.runtime import Runtime
+from sparring.study.diagnosed import WORDS as DIAGNOSES
 from sparring.study.resolve import PRODUCES, ReadyRow, Study, check_words, kept_for, raise_all
 from sparring.training.state import build
 
@@ -43,7 +44,10 @@ class Checker:
     def words(self, row: ReadyRow) -> tuple[str, ...]:
         """The words of the metrics that a row will be measured by. Raises SparringError where it cannot be trained."""
         if row.kind == "gan":
-            return self._gan(Recipe.load(row.recipe))
+            return (
+                *self._gan(Recipe.load(row.recipe)),
+                *(word for word in row.words if word.partition(".")[0] in DIAGNOSES),
+            )
         if row.kind == "classifier":
             recipe = ClassifierRecipe.load(row.recipe)
             parts = [row.recipe[key] for key in ("data", "test", "negatives", "probes", "validation")]

@@ -166,6 +166,7 @@ class Plan(_Part):
     rows: dict[str, Row] = Field(min_length=1)
     claims: tuple[Claim, ...] = Field((), max_length=CLAIMS)
     metrics: tuple[str, ...] = ()  # of the table, in this order; none: all that were measured
+    diagnose: tuple[Literal["robustness", "gradients"], ...] = ()  # what is kept of every GAN's discriminator
     figures: tuple[Figure, ...] = ()  # none: dots, curves and samples of everything
 
     @model_validator(mode="after")

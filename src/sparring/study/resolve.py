@@ -16,6 +16,8 @@ from sparring.errors import SparringError, nearest
 from sparring.limits import DESCRIPTION_BYTES
 from sparring.parsing import read_text
 from sparring.recipe.files import kind_of, parse_overrides, read_recipe, shipped_recipes
+from sparring.study.diagnosed import WORDS as DIAGNOSES
+from sparring.study.diagnosed import words_of
 from sparring.study.plan import Plan, Row, slug
 from sparring.study.recipe_hash import digest, recipe_hash
 from sparring.study.results import HIGHER_WORDS, WORDS, metric_word
@@ -203,7 +205,7 @@ def _ready(plan: Plan, scale: str, label: str, changes: Mapping[str, Any], befor
     if parent is not None and {kind, parent.kind} != {"gan"}:
         raise SparringError("only GANs start from other rows, which are GANs, too: leave out from")
     values = recipe.to_dict()
-    words = _gan_words(recipe) if kind == "gan" else _classifier_words(recipe)
+    words = (*_gan_words(recipe), *words_of(plan.diagnose)) if kind == "gan" else _classifier_words(recipe)
     origin = parent.hash if parent is not None else str(values.get("start_from") or "")
     own_file = isinstance(row.recipe, str) and os.path.isfile(row.recipe)
     return ReadyRow(
@@ -234,6 +236,8 @@ def papers_numbers(recipe: Mapping[str, Any], words: Iterable[str]) -> dict[str,
     for name, value in (paper.get("number") or {}).items():
         rate, _, threshold = str(name).lower().partition(" ")
         probes = zip(paper.get("columns") or (), value, strict=False) if isinstance(value, list) else ()
+        if rate == "accuracy":
+            value = round(value / 100, 4)  # papers print per cent
         found |= {f"{rate}.{probe}.{threshold}": each for probe, each in probes} if threshold else {rate: value}
     known = {metric_word(word) for word in words}
     is_known = {
@@ -309,7 +313,7 @@ def check_words(study: Study, words: tuple[str, ...], label: str) -> None:
     plan = study.plan
     asked = {claim.metric: "a claim" for claim in plan.claims if claim.metric and label in (claim.row, claim.against)}
     asked |= {word: "collapsed" for word in study.collapsed if word not in asked}
-    known = (*WORDS, *TOY_WORDS, *CLASSIFIER_WORDS, *OF_PROBES)
+    known = (*WORDS, *TOY_WORDS, *CLASSIFIER_WORDS, *OF_PROBES, *DIAGNOSES)
     for word, where in asked.items():
         short = metric_word(word)
         if not any(each in words for each in (short, word)) and not _within_a_probe(word, words):

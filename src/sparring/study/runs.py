@@ -69,6 +69,7 @@ class Task:
                 "steps": self.row.steps,
                 "threads": self.threads,
                 "device": device,
+                "diagnose": study.plan.diagnose,
                 "cwd": os.getcwd(),
                 "beside": self.row.beside,
                 "run": str(self.run.absolute()),

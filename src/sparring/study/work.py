@@ -22,6 +22,7 @@ from sparring.errors import NonFiniteLossError, SparringError, is_out_of_memory
 from sparring.files import read_rows, write_json
 from sparring.parsing import read_json
 from sparring.run.lock import only_writer
+from sparring.study.diagnosed import diagnose
 from sparring.study.results import of_classifier, of_records
 
 THREADS = (
@@ -149,7 +150,16 @@ def _gan(task: Mapping[str, Any]) -> dict[str, Any]:
         files["samples"] = f"{target.parent.name}/{target.name}"
     steps = log[-1]["step"] if log else 0
     seconds = {"seconds": log[-1]["seconds"]} if log else {}
-    return {"failed": failed, "steps": steps, **found, "files": files, "device": str(device), **seconds}
+    numbers = {} if failed else diagnose(run, task["diagnose"], device)
+    return {
+        "failed": failed,
+        "steps": steps,
+        **found,
+        "numbers": numbers,
+        "files": files,
+        "device": str(device),
+        **seconds,
+    }
 
 
 def _classifier(task: Mapping[str, Any]) -> dict[str, Any]:

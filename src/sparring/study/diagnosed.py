@@ -1,0 +1,42 @@
+"""What a study keeps of a trained discriminator, when its run ends: run folders may be lost."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import torch
+
+IMAGES = 500  # real ones
+LEVELS = ("0.5", "1", "2", "4", "8")  # of attacks, in 1/255
+WORDS = {  # by diagnosis: `robustness.fgsm-1` is the share of real images still called real after a step of 1/255
+    "robustness": ("none", *(f"{attack}-{level}" for attack in ("fgsm", "pgd") for level in LEVELS)),
+    "gradients": ("l1", "l2", "sparsity", "structure"),
+}
+
+
+def words_of(diagnoses: Iterable[str]) -> tuple[str, ...]:
+    """The words for the numbers of these diagnoses in plans and claims."""
+    return tuple(f"{name}.{word}" for name in diagnoses for word in WORDS[name])
+
+
+def diagnose(run: Path, diagnoses: Collection[str], device: torch.device | str) -> dict[str, dict[str, float]]:
+    """The numbers of a finished run, by diagnosis and word; see `sparring.microscope`."""
+    if not diagnoses:
+        return {}
+    from sparring.microscope.gradients import summary
+    from sparring.microscope.opened import OpenedRun
+    from sparring.microscope.robustness import accuracy_under_attack
+
+    opened = OpenedRun(run, device=device)
+    subject, real, fake, found = opened.subject(), opened.real(IMAGES), opened.fake(IMAGES), {}
+    if "gradients" in diagnoses:
+        found["gradients"] = summary(subject.gradients(real.images, real.labels))
+    if "robustness" in diagnoses:
+        boundary = subject.boundary_between(real.images, real.labels, fake.images, fake.labels)
+        attacks = accuracy_under_attack(subject, real.images, real.labels, boundary)
+        names = ["none" if a["attack"] == "none" else f"{a['attack']}-{a['eps_255']:g}" for a in attacks]
+        found["robustness"] = {name: a["accuracy"] for name, a in zip(names, attacks, strict=True)}
+    return found

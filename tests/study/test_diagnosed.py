@@ -1,0 +1,51 @@
+"""What a study keeps of a discriminator: the words of its numbers, in plans and in results."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+import sparring
+from sparring.errors import SparringError
+from sparring.microscope import robustness
+from sparring.study import diagnosed
+from sparring.study.diagnosed import WORDS, diagnose, words_of
+from sparring.study.resolve import resolve
+from sparring.study.results import Result
+
+SMALL = {
+    "generator.network.width": 4,
+    "discriminator.network.width": 4,
+    "steps": 2,
+    "batch_size": 8,
+    "evaluation": {"n": 20, "metrics": ["fd"]},
+}
+
+
+def test_a_run_leaves_a_number_for_every_word(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(diagnosed, "IMAGES", 20)
+    run = sparring.train(
+        "quickstart", {**SMALL, "evaluation": None, "threads": 1}, out=tmp_path / "run", progress=False
+    )
+    found = diagnose(run.folder, tuple(WORDS), "cpu")
+    assert {f"{name}.{word}" for name in found for word in found[name]} == set(words_of(WORDS))
+    assert tuple(f"{level:g}" for level in robustness.LEVELS) == diagnosed.LEVELS
+    result = Result("one", 0, "gan", "", numbers=found)
+    for word in words_of(WORDS):
+        assert result.value(word) == found[word.partition(".")[0]][word.partition(".")[2]], word
+    assert found["robustness"]["pgd-8"] <= found["robustness"]["none"] and found["gradients"]["l1"] > 0
+
+
+def test_a_claim_may_be_about_what_is_kept() -> None:
+    claim = {"says": "", "row": "two", "against": "one", "metric": "robustness.fgsm-1", "direction": "higher"}
+    two = {"recipe": "quickstart", "set": {"objective.r1.weight": 2}}
+    plan = {
+        "scales": {"smoke": {"set": SMALL}},
+        "rows": {"one": {"recipe": "quickstart"}, "two": two},
+        "claims": [claim],
+    }
+    study = resolve({**plan, "diagnose": ["robustness"]})
+    assert "robustness.fgsm-1" in study.rows["one"].words
+    with pytest.raises(SparringError, match=r"'robustness.fgsm-1', which the row cannot have"):
+        resolve(plan)
