@@ -74,6 +74,14 @@ def test_every_block_names_its_language() -> None:
         assert bare is None, f"{page}: put {bare and bare[0].strip()!r} into a fenced block"
 
 
+def test_each_change_is_one_short_line_in_the_changelog() -> None:
+    unreleased = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8").split("\n## ")[1]
+    sections = re.findall(r"^### (.*)", unreleased, re.M)
+    assert sections == ["Added", "Changed", "Fixed", "Changes numbers"]
+    lines = [" ".join(found.split()) for found in re.findall(r"^- (.*(?:\n  .*)*)", unreleased, re.M)]
+    assert len(lines) > 50 and not [line for line in lines if len(line.split()) >= 25]
+
+
 def pages_with(language: str) -> list[Path]:
     return [page for page in PAGES if page not in RUN_ELSEWHERE and blocks(page, language=language)]
 
