@@ -3,7 +3,7 @@
 - `python`: the blocks of a page run in order and in one namespace. SHORTER lists what is shortened.
 - `bash` and `console`: the real command line parses every command, and resolves its recipe with the overrides. No command
   runs here. Those of the README run in test_readme.py.
-- `yaml` is loaded as a recipe, `json` and `toml` are parsed, `text` is for equations and layouts.
+- `yaml` is loaded as a recipe or a study's plan, `json` and `toml` are parsed, `text` is for equations and layouts.
 - Any other block follows a line `<!-- fragment: why -->`.
 """
 
@@ -229,6 +229,11 @@ def test_data_blocks_are_valid(block: Block, folder: Path) -> None:
         json.loads(block.text)
     elif block.language == "toml":
         pytest.importorskip("tomllib").loads(block.text)  # new in Python 3.11
+    elif "rows" in yaml.safe_load(block.text):
+        from sparring.study.resolve import resolve
+
+        (folder / "plan.yaml").write_text(block.text)
+        resolve(folder / "plan.yaml")
     else:
         my_networks(folder)
         (folder / "mine.yaml").write_text(block.text)

@@ -12,6 +12,7 @@ import pytest
 
 from sparring.describe import load_recipe
 from sparring.recipe.files import flat
+from sparring.study.check import check_on_data
 from sparring.study.plan import Plan, shipped_plans
 from sparring.study.resolve import Study, resolve
 
@@ -82,6 +83,13 @@ def test_a_plan_is_valid_at_every_scale(name: str) -> None:
         assert row.steps <= 40
         sources = {value for key, value in flat(row.recipe).items() if key.rpartition(".")[2] == "source" and value}
         assert all(source.startswith(("fashion-mnist-10k", "noise:")) for source in sources)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", shipped_plans())
+def test_a_smoke_test_fits_its_data(name: str) -> None:
+    study = resolved(name, "smoke")
+    check_on_data(study, study.rows, lambda text: None)
 
 
 @pytest.mark.parametrize("name", [name for name in shipped_plans() if not name.startswith(("toy/", "new/"))])
