@@ -141,6 +141,7 @@ def test_different_protocols_are_not_compared_and_never_averaged():
     with pytest.raises(SparringError, match=r"n_fake is 1000 \(seeds 0, 1, 2\) and 500 \(seeds 3, 4\)"):
         findings(plan(LOWER), mixed)
     seeds = rows_of([*runs("A", LOW, seed=0)[:3], *runs("A", LOW, seed=1)[3:]])
+    assert rows_of(runs("A", LOW, seed=0))["A"].protocol("fd") == {"metric": "fashion-FD"}
     assert seeds["A"].protocol("fd") == {"metric": "fashion-FD"}  # draws may differ from run to run
 
 

@@ -84,7 +84,7 @@ def test_contradictions_come_first():
 def test_runs_that_end_in_two_ways_show_every_point():
     table = tabulate(runs("NAT", [0.21, 0.91, 0.98, 1.00, 0.33], metric="distance"))
     words = text_of(table)
-    assert "two groups" in words and "2 at 0.21, 0.33 and 3 at 0.91, 0.98, 1:" in words and "0.91" in words
+    assert "two groups (0.69 ± 0.38)" in words and "2 at 0.21, 0.33 and 3 at 0.91, 0.98, 1:" in words
 
 
 def test_all_metrics_side_by_side():
