@@ -111,6 +111,28 @@ def test_headline_claims(name: str) -> None:
     assert found == HEADLINES[name]
 
 
+@pytest.mark.parametrize(
+    ("name", "source", "classes"),
+    [
+        ("as-gan/figure-4", "fashion-mnist-10k", None),
+        ("as-gan/figure-4-cifar10", "folder:cifar10", None),
+        ("as-gan/table-1-celeba", "folder:celeba", None),
+        ("mhgan/table-2", "folder:tiny-imagenet-32", "0-19"),
+        ("nat-gan/table-4-tiny-imagenet", "folder:tiny-imagenet-32", 100),
+        ("sdp/table-1-cifar100", "torchvision:CIFAR100", None),
+        ("sdp/table-2", "folder:tiny-imagenet-32", None),
+    ],
+)
+def test_mini_takes_these_images(name: str, source: str, classes: str | int | None) -> None:
+    for row in resolved(name, "mini").rows.values():
+        data = row.recipe["data"]
+        found = data["classes"] if isinstance(classes, str | None) else len(data["classes"])
+        assert (data["source"], data["size"], found) == (source, 32, classes)
+        assert row.recipe["evaluation"]["extractor"] == (
+            "fashion" if source.startswith("fashion") else "efficientnet-lite0"
+        )
+
+
 def test_the_papers_numbers_stand_beside_the_rows() -> None:
     assert resolved("as-gan/figure-4", "mini").plan.rows["AS, 1/255"].paper == {"is": 7.21, "fid": 25.5}
     assert resolved("nat-gan/table-4", "mini").plan.rows["NAT-GAN_1"].paper == {"is": 9.21, "am": 0.034, "fid": 15.12}
