@@ -36,6 +36,9 @@ GROUPS = {  # of entry points, by what their objects are
     "network": "sparring.classifiers",
     "criterion": "sparring.criteria",
 }
+MOVED = {
+    "sparring.metrics.extractors.densenet:DenseNetBC": "sparring.classify.densenet:DenseNetBC"
+}  # after version 0.1
 _folders: list[str] = []  # of users' recipes, on sys.path since a module of theirs was imported
 
 
@@ -108,6 +111,7 @@ def name_of(found: type, registry: Mapping[str, str], what: str) -> str:
 
 def _shipped(kind: str, registry: Mapping[str, str], what: str) -> str | None:
     """`module:Name` of what ships or is registered under this name; None for another that could be a user's own."""
+    kind = MOVED.get(kind, kind)
     if kind in registry or kind in registry.values():
         return registry.get(kind, kind)
     of_packages = registered(what)

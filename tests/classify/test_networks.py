@@ -4,12 +4,15 @@ import sys
 
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import nn
 
+from sparring.classify.densenet import DenseNetBC
 from sparring.classify.job import channel_statistics
-from sparring.classify.networks import Classifier, build_classifier
+from sparring.classify.networks import NETWORKS, Classifier, build_classifier
 from sparring.data.packed import PackedImages, to_float
 from sparring.errors import SparringError
+from sparring.plugins import ships
 
 
 def build(kind, outputs=10, size=32, channels=3, seed=0, **options):
@@ -126,3 +129,27 @@ def test_a_network_that_does_not_fit_is_named(monkeypatch):
         build("users_networks:Asserts")
     with pytest.raises(SparringError, match="width takes a whole number of at least 1, got 0"):
         build("small_cnn", width=0)
+
+
+def test_densenet_has_the_papers_size_and_shape():
+    count = sum(p.numel() for p in DenseNetBC(depth=100, growth=12).parameters())
+    assert count == 769_162
+    net = DenseNetBC(depth=10, growth=4).eval()
+    x = torch.randn(2, 3, 16, 16)
+    h = net.features[0](x)
+    assert [type(layer).__name__ for layer in net.features][1:6] == [
+        "DenseLayer", "Transition", "DenseLayer", "Transition", "DenseLayer",
+    ]  # fmt: skip
+    dense = net.features[1]
+    new = dense.conv2(F.relu(dense.norm2(dense.conv1(F.relu(dense.norm1(h))))))
+    torch.testing.assert_close(dense(h), torch.cat([h, new], 1))
+    assert net(x).shape == (2, 10)
+    with pytest.raises(SparringError, match="6 n \\+ 4"):
+        DenseNetBC(depth=41)
+
+
+def test_densenet_also_answers_to_the_name_that_it_had_before():
+    before = build("sparring.metrics.extractors.densenet:DenseNetBC", depth=10, growth=4)
+    now = build("densenet", depth=10, growth=4)
+    torch.testing.assert_close(dict(before.named_parameters()), dict(now.named_parameters()), rtol=0, atol=0)
+    assert ships("sparring.metrics.extractors.densenet:DenseNetBC", NETWORKS, "network")

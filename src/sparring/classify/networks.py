@@ -3,6 +3,7 @@ and maps images [B, C, H, W] to logits [B, num_classes]. Your own is `package.mo
 
     resnet18           the usual form for CIFAR's 32x32: a first 3x3 convolution of stride 1 and no max-pooling; `width` and
                        `blocks` make it smaller. He, Zhang, Ren and Sun, "Deep Residual Learning", 2015.
+    densenet           DenseNet-BC for 32x32 images; `depth` and `growth` make it smaller. `sparring.classify.densenet`.
     small_cnn          six 3x3 convolutions with batch normalisation
     torchvision:NAME   any of torchvision's classifiers, untrained, such as torchvision:mobilenet_v3_small
 """
@@ -29,6 +30,7 @@ from sparring.trust import VALIDATED, Trust
 
 NETWORKS: dict[str, str] = {
     "resnet18": "sparring.classify.networks:ResNet",
+    "densenet": "sparring.classify.densenet:DenseNetBC",
     "small_cnn": "sparring.classify.networks:SmallCNN",
 }
 TORCHVISION = "torchvision:"

@@ -15,7 +15,6 @@ from sparring.errors import SparringError
 from sparring.evaluation.engine import evaluate_images
 from sparring.evaluation.extractors import efficientnet_lite0, extractor_for, inception
 from sparring.evaluation.extractors.base import Features
-from sparring.evaluation.extractors.densenet import DenseNetBC
 from sparring.evaluation.extractors.module import ModuleExtractor
 from sparring.metrics.base import metric_name
 
@@ -414,20 +413,3 @@ class Nans(nn.Module):
         if len(x) > 2:
             features[2, 1] = float("nan")
         return features
-
-
-def test_densenet_has_the_papers_size_and_shape():
-    count = sum(p.numel() for p in DenseNetBC(depth=100, growth=12).parameters())
-    assert count == 769_162
-    net = DenseNetBC(depth=10, growth=4).eval()
-    x = torch.randn(2, 3, 16, 16)
-    h = net.features[0](x)
-    assert [type(layer).__name__ for layer in net.features][1:6] == [
-        "DenseLayer", "Transition", "DenseLayer", "Transition", "DenseLayer",
-    ]  # fmt: skip
-    dense = net.features[1]
-    new = dense.conv2(F.relu(dense.norm2(dense.conv1(F.relu(dense.norm1(h))))))
-    torch.testing.assert_close(dense(h), torch.cat([h, new], 1))
-    assert net(x).shape == (2, 10)
-    with pytest.raises(SparringError, match="6 n \\+ 4"):
-        DenseNetBC(depth=41)

@@ -2,7 +2,7 @@
 
 Huang, Liu, van der Maaten and Weinberger 2017 (arXiv 1608.06993), section 3: three dense blocks for 32x32 images, 1x1
 bottlenecks of 4 growths, transitions that halve the channels, 2 growths of channels at the start. Train it as a classifier,
-`network: sparring.evaluation.extractors.densenet:DenseNetBC`, and give its run's folder as the extractor.
+`network: densenet`, and give its run's folder as the extractor.
 """
 
 import torch
