@@ -55,7 +55,7 @@ def say(monkeypatch, capsys, tmp_path):
         ),
         ("train quickstart data=pictures", ("data has 1 image, fewer than a batch of 32",)),
         ("classify gan.yaml", ("a GAN's recipe", "sparring train")),
-        ("classify nat/demo data=pictures", ("put each class in a folder of its own",)),
+        ("classify nat/demo data=pictures", ("put each class in its own folder",)),
         ("sample notes.txt --out x.png", ("'notes.txt' is not a generator", "a run's folder")),
         ("sample quickstart --out x.png", ("'quickstart'", "runs/quickstart")),
     ],

@@ -48,7 +48,7 @@ def test_the_error_for_mixed_sizes_says_what_to_do(source_of):
     with pytest.raises(SparringError) as caught:
         load(source)
     assert str(caught.value) == (
-        f"images of '{source}' differ in size: '0.png' is 6x4 and '2.png' is 5x8; choose one size for all of them, "
+        f"images of '{source}' differ in size: '0.png' is 6x4 and '2.png' is 5x8; set one size for all of them, "
         "e.g. size=4"
     )
     data = load(source, size=4)

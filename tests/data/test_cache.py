@@ -227,7 +227,7 @@ def test_a_cache_that_cannot_be_written_is_not_used(source_of, tmp_path, notes):
     source = source_of({"0.png": 1})
     data = load(source, cache=tmp_path / "file", note=notes.append)
     assert levels(data) == [1]
-    assert len(notes) == 1 and "cannot keep the decoded images in" in notes[0] and "going on without" in notes[0]
+    assert len(notes) == 1 and "cannot cache the decoded images in" in notes[0] and "going on without" in notes[0]
 
 
 def test_a_killed_writer_leaves_no_valid_entry(tmp_path, monkeypatch, decodings):

@@ -38,7 +38,7 @@ def test_choices(classes, expected):
 
 def test_without_names_there_are_numbers():
     assert choose_classes("7,2-3,8:", [], 10, "digits") == [7, 2, 3, 8, 9]
-    with pytest.raises(SparringError, match="'digits' has no class 'cat': its classes have numbers only, 0 to 9"):
+    with pytest.raises(SparringError, match="'digits' has no class 'cat': its classes are only numbered, 0 to 9"):
         choose_classes("cat", [], 10, "digits")
 
 

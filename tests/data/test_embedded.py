@@ -46,8 +46,8 @@ def test_two_black_pixels_are_added_on_each_side():
 
 def test_train_is_the_default_and_a_note_says_so(notes):
     assert len(load("fashion-mnist-10k", note=notes.append, classes="bag, sandal")) == 1600
-    assert notes == ["'fashion-mnist-10k' has splits: taking 'train' (there is test, too)"]
-    with pytest.raises(SparringError, match="'fashion-mnist-10k' has no split 'val': there is train, test"):
+    assert notes == ["'fashion-mnist-10k' has splits: taking 'train' (it also has test)"]
+    with pytest.raises(SparringError, match="'fashion-mnist-10k' has no split 'val', only train, test"):
         load("fashion-mnist-10k", split="val")
 
 

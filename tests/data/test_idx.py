@@ -70,12 +70,12 @@ def test_a_folder_of_the_official_files_is_a_source(tmp_path, notes, gz):
     data = load(folder, note=notes.append)
     assert data.images.flatten().tolist() == list(range(12)) and data.images.shape == (2, 1, 2, 3)
     assert (data.labels.tolist(), data.split, data.name) == ([7, 0], "train", "digits")
-    assert notes == [f"'{folder}' has splits: taking 'train' (there is test, too)"]
+    assert notes == [f"'{folder}' has splits: taking 'train' (it also has test)"]
     test = load(folder, split="test", note=notes.append)
     assert (test.images.flatten().tolist(), test.labels.tolist()) == (list(range(100, 112)), [7, 2])
     assert splits_of(folder) == ("train", "test") and len(notes) == 1
     assert load(folder, split="test", classes="7", size=2, channels=3).images.shape == (1, 3, 2, 2)
-    with pytest.raises(SparringError, match=r"has no split 'val': there is train, test"):
+    with pytest.raises(SparringError, match=r"has no split 'val', only train, test"):
         load(folder, split="val")
 
 
@@ -89,5 +89,7 @@ def test_a_folder_with_one_split(tmp_path):
 def test_images_and_labels_that_do_not_match(tmp_path):
     folder = write_official(tmp_path / "digits")
     (folder / "train-labels-idx1-ubyte").write_bytes(bytes([0, 0, 8, 1, 0, 0, 0, 3, 1, 2, 3]))
-    with pytest.raises(SparringError, match=r"labels of 'digits' are integers \[2\], one for each image, got .* \[3\]"):
+    with pytest.raises(
+        SparringError, match=r"labels of 'digits' must be integers \[2\], one for each image, got .* \[3\]"
+    ):
         load(folder)

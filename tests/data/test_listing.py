@@ -47,7 +47,7 @@ def test_train_is_the_default_and_a_note_says_so(source_of, notes):
     source = source_of(SPLITS)
     data = load(source, note=notes.append)
     assert (levels(data), data.labels.tolist(), data.split) == ([1, 2, 3], [0, 1, 1], "train")
-    assert notes == [f"'{source}' has splits: taking 'train' (there is test, val, too)"]
+    assert notes == [f"'{source}' has splits: taking 'train' (it also has test, val)"]
     assert splits_of(source) == ("test", "train", "val")
 
 
@@ -69,7 +69,7 @@ def test_a_requested_split_is_used_without_a_note(source_of, notes, split, expec
 
 def test_a_missing_split_names_those_that_exist(source_of):
     source = source_of({name: level for name, level in SPLITS.items() if not name.startswith("val")})
-    with pytest.raises(SparringError, match=rf"'{source}' has no split 'val': there is test, train"):
+    with pytest.raises(SparringError, match=rf"'{source}' has no split 'val', only test, train"):
         load(source, split="val")
 
 
@@ -131,7 +131,7 @@ def test_a_single_split_is_a_split(source_of):
     source = source_of({"train/a/0.png": 1, "train/b/0.png": 2})
     data = load(source)
     assert (data.split, data.class_names) == ("train", ("a", "b"))
-    with pytest.raises(SparringError, match="has no split 'test': there is train"):
+    with pytest.raises(SparringError, match="has no split 'test', only train"):
         load(source, split="test")
 
 
@@ -216,7 +216,7 @@ def test_classes_of_dataset_json_have_numbers(source_of):
         (labels_file(["00000/img00000000.png", [0, 1]]), "each label is"),
         (b'{"labels": 3}', "each label is"),
         (labels_file(["00000/img00000000.png", 1]), r"no label for '00000/img00000001\.png': label all images, or set"),
-        (labels_file(*([name, 0] for name in (*STYLEGAN, "gone.png"))), r"names 'gone\.png', which is not there"),
+        (labels_file(*([name, 0] for name in (*STYLEGAN, "gone.png"))), r"names 'gone\.png', which does not exist"),
     ],
 )
 def test_a_dataset_json_that_does_not_fit(source_of, content, message):
@@ -242,7 +242,7 @@ def test_chosen_classes_that_do_not_exist(source_of):
 
 def test_classes_of_flat_images(source_of):
     with pytest.raises(
-        SparringError, match="has no classes to choose 'cat' from: its images are not in folders by class"
+        SparringError, match="has no classes to choose 'cat' from: put the images of each class in a folder"
     ):
         load(source_of({"0.png": 1}), classes="cat")
 

@@ -43,7 +43,7 @@ def test_noise_as_a_data_set_has_8_bits(kind):
 
 
 def test_unknown_kinds_of_noise():
-    with pytest.raises(SparringError, match=r"no noise is called 'pink': choose one of normal, uniform"):
+    with pytest.raises(SparringError, match=r"there is no noise 'pink': choose one of normal, uniform"):
         noise_batch("pink", 1, 1, 2)
     with pytest.raises(SparringError, match="noise needs at least one image, got 0"):
         noise_images("normal", 0, 1, 2)

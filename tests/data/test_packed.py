@@ -69,7 +69,9 @@ def test_a_batch_holds_the_requested_rows_in_order(channels):
 def test_without_labels_there_are_none_in_a_batch():
     data = packed(labels=None)
     assert data.batch(torch.tensor([0]))[1] is None
-    with pytest.raises(SparringError, match=r"the margin needs labels and 'images' has none: put each class in a fold"):
+    with pytest.raises(
+        SparringError, match=r"the margin needs labels, but 'images' has none: put each class in its own fold"
+    ):
         data.require_labels("the margin")
 
 
@@ -123,7 +125,7 @@ def test_a_fingerprint_of_several_chunks_sees_each_of_them(monkeypatch):
         ({"images": torch.zeros(6, 3, 2, 2)}, r"uint8 \[N, C, H, W\] with C 1 or 3, got torch\.float32 \[6, 3, 2, 2\]"),
         ({"images": numbered(channels=2)}, r"with C 1 or 3, got torch\.uint8 \[6, 2, 2, 3\]"),
         ({"images": numbered()[0]}, r"got torch\.uint8 \[3, 2, 3\]"),
-        ({"labels": torch.zeros(5, dtype=torch.int64)}, r"labels of 'images' are integers \[6\], .* got .* \[5\]"),
+        ({"labels": torch.zeros(5, dtype=torch.int64)}, r"labels of 'images' must be integers \[6\], .* got .* \[5\]"),
         ({"labels": torch.zeros(6)}, r"got torch\.float32 \[6\]"),
         ({"labels": torch.zeros(6, 3, dtype=torch.int64)}, "take their argmax"),
         ({"class_names": ("a", "b")}, "label 2 of 'images' has no name: 2 class names allow labels up to 1"),

@@ -70,13 +70,13 @@ def test_keeping_a_share_does_both_at_once():
 
 @pytest.mark.parametrize("share", [0, -0.1, 1.01, float("nan")])
 def test_impossible_shares(share):
-    with pytest.raises(SparringError, match="the share of labels kept is above 0 and at most 1, got"):
+    with pytest.raises(SparringError, match="the share of labels kept must be above 0 and at most 1, got"):
         remove_labels(LABELS, share)
 
 
 def test_data_without_labels():
     bare = PackedImages(torch.zeros(2, 1, 2, 2, dtype=torch.uint8), name="bare")
-    with pytest.raises(SparringError, match="semi-supervised training needs labels and 'bare' has none"):
+    with pytest.raises(SparringError, match="semi-supervised training needs labels, but 'bare' has none"):
         keep_share_of_labels(bare, 0.5)
     unknown = PackedImages(bare.images, torch.tensor([-1, -1]), name="bare")
     with pytest.raises(SparringError, match="'bare' has no labelled images: all labels are below 0"):

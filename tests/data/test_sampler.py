@@ -72,8 +72,8 @@ def test_the_epoch_of_a_row():
     ("size", "start", "count", "message"),
     [
         (0, 0, 1, "a stream needs at least one image, got 0"),
-        (3, -1, 1, "got start -1 and count 1"),
-        (3, 0, -2, "got start 0 and count -2"),
+        (3, -1, 1, "from 0, got -1 and 1"),
+        (3, 0, -2, "from 0, got 0 and -2"),
     ],
 )
 def test_impossible_arguments_are_refused(size, start, count, message):

@@ -24,7 +24,7 @@ SPLITS = {"train/a/0.png": 1, "train/b/0.png": 2, "test/a/0.png": 3}
         (Path("gone"), "there is no file or folder 'gone', nor a data set of that name"),
         ("cifar", r"nor a data set of that name: did you mean 'cifar10+'\?"),
         ("fashion-mnist-10", r"did you mean 'fashion-mnist-10k'\?"),
-        ("noise:norml", r"no noise is called 'noise:norml': did you mean 'normal'\?"),
+        ("noise:norml", r"there is no noise 'noise:norml': did you mean 'normal'\?"),
         ("noise:normal:many", "'noise:normal:many' does not end in a number of images: write 'noise:normal:10000'"),
         ("noise:normal:0", "does not end in a number of images"),
         ("", "the name of the images is empty: give a folder, a file or a data set"),

@@ -67,5 +67,5 @@ def test_the_cache_and_packed_files_keep_it(tmp_path):
     np.savez(tmp_path / "bad.npz", **bad)
     with pytest.raises(SparringError, match="damaged"):
         load(tmp_path / "bad.npz")
-    with pytest.raises(ValueError, match="formats"):
+    with pytest.raises(ValueError, match="does not describe how images are stored"):
         Stored({"PNG": "x"}, 0.0, None, 1)

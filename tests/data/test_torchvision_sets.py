@@ -66,7 +66,7 @@ def test_cifar10s_test_split_and_options(cifar, notes):
     assert load("cifar10", root=cifar, split="test").images[:, 0, 0, 0].tolist() == [100, 101, 102]
     data = load("cifar10", root=cifar, split="test", classes="bird", size=16, channels=1, note=notes.append)
     assert data.images.shape == (1, 1, 16, 16) and data.labels.tolist() == [0] and notes == []
-    with pytest.raises(SparringError, match="torchvision's CIFAR10 has no split 'val': there is train, test"):
+    with pytest.raises(SparringError, match="torchvision's CIFAR10 has no split 'val', only train, test"):
         load("cifar10", root=cifar, split="val")
 
 

@@ -54,7 +54,7 @@ def test_a_zip_with_a_damaged_entry_names_it(tmp_path, notes, skip):
 @pytest.mark.parametrize("name", ["../0.png", "/etc/0.png", "a/../../0.png", "C:/0.png", "c:0.png"])
 def test_a_path_that_leads_outside(tmp_path, name):
     path = write_zip(tmp_path / "a.zip", {**FILES, name: 3})
-    with pytest.raises(SparringError, match=r"holds a path that leads outside of it, '.*0\.png': not a data set"):
+    with pytest.raises(SparringError, match=r"holds a path that leads outside it, '.*0\.png': it is not a data set"):
         load(path)
 
 

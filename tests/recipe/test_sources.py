@@ -78,7 +78,7 @@ def test_the_reference_is_as_many_images_as_the_protocol_says() -> None:
     assert pixels() == images.images.flatten().tolist()
     drawn = pixels(n_real=5)
     assert len(set(drawn)) == 5 and drawn == pixels(n_real=5) != pixels(n_real=5, seed=1)
-    with pytest.raises(SparringError, match="n_real is 13, and numbers has 12"):
+    with pytest.raises(SparringError, match="n_real is 13, but numbers has 12"):
         reference_images(data, Evaluation(n_real=13))
 
 

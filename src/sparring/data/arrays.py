@@ -27,7 +27,7 @@ _LABEL_KEYS = ("labels", "y", "arr_1")
 
 @dataclass(frozen=True)
 class Conversion:
-    """What is asked of images whatever their source: see `sparring.data.decode`."""
+    """How images of any source are converted: see `sparring.data.decode`."""
 
     size: int | None = None
     channels: int | None = None
@@ -48,7 +48,7 @@ def pack_array(
 ) -> PackedImages:
     """uint8 images [N, H, W], [N, H, W, C] or [N, C, H, W] with C = 1, 3 or 4 (RGBA), and labels [N] or None.
 
-    Where both the second and the last axis could be the channels, a NumPy array is [N, H, W, C] and a tensor
+    If both the second and the last axis could be the channels, a NumPy array is [N, H, W, C] and a tensor
     [N, C, H, W]. Raises SparringError for other shapes, and for floats, whose range could only be guessed.
     """
     conversion = conversion or Conversion()
@@ -92,9 +92,7 @@ def pack_dataset(dataset: Any, *, name: str, split: str | None = None, conversio
         image = item = readable(f"{name}[{i}]", lambda: dataset[i])
         if isinstance(item, tuple | list):
             if len(item) != 2:
-                raise SparringError(
-                    f"item {i} of '{name}' has {len(item)} parts: an image, or (image, label), is needed"
-                )
+                raise SparringError(f"item {i} of '{name}' has {len(item)} parts: return an image, or (image, label)")
             image = item[0]
             found[i] = int(_label_tensor([item[1]], f"{name}[{i}]")[0])
         if isinstance(image, Image.Image):
@@ -109,7 +107,7 @@ def pack_dataset(dataset: Any, *, name: str, split: str | None = None, conversio
         name=lambda i: f"{name}[{i}]",
         channels=conversion.channels,
         skip_unreadable=conversion.skip_unreadable,
-        threads=1,  # people's data sets are seldom made for several
+        threads=1,  # few data sets may be read from several
         note=conversion.note,
         progress=conversion.progress,
     )
@@ -118,7 +116,7 @@ def pack_dataset(dataset: Any, *, name: str, split: str | None = None, conversio
     if found:
         without = next((i for i in kept.tolist() if i not in found), None)
         if without is not None:
-            raise SparringError(f"item {without} of '{name}' has no label, others have: give all of them one, or none")
+            raise SparringError(f"item {without} of '{name}' has no label, but others have: label all of them, or none")
         labels = [found[i] for i in kept.tolist()]
     names = getattr(dataset, "classes", ())
     names = tuple(names) if labels is not None and isinstance(names, list | tuple) else ()
@@ -129,7 +127,7 @@ def read_npz(path: Path, conversion: Conversion) -> PackedImages:
     """An `.npz` with `images` (or `x`, `arr_0`) and perhaps `labels` (or `y`, `arr_1`) and `class_names`.
 
     Shapes and types as for `pack_array`. Files of `sparring pack` are checked against their fingerprint. Pickled
-    objects are refused, as they may run code.
+    objects are refused, because they can run code.
     """
     with open_npz(path) as file:
         image_key = next((key for key in _IMAGE_KEYS if key in file), None)
@@ -154,14 +152,14 @@ def read_npz(path: Path, conversion: Conversion) -> PackedImages:
 
 def _names(path: Path, names: np.ndarray) -> tuple[str, ...]:
     if names.ndim != 1 or names.dtype.kind not in "US":
-        raise SparringError(f"'{path}': class_names are a list of names, got {names.dtype} {list(names.shape)}")
+        raise SparringError(f"'{path}': class_names must be a list of names, got {names.dtype} {list(names.shape)}")
     return tuple(map(str, names))
 
 
 def write_npz(path: Path, packed: PackedImages) -> None:
     """Write one uncompressed `.npz`, images as [N, H, W, C], that `read_npz` reads back identically.
 
-    The file appears when it is complete. Raises OSError where it cannot be written; nothing is left behind then.
+    The file appears only once it is complete. Raises OSError if it cannot be written, and leaves nothing behind.
     """
     arrays: dict[str, np.ndarray] = {
         "images": packed.images.permute(0, 2, 3, 1).cpu().numpy(),
@@ -184,7 +182,7 @@ def _channels_last(images: object, name: str) -> np.ndarray:
     if array.dtype != np.uint8:
         cure = {
             "f": "for values in [-1, 1] use sparring.data.to_uint8(images), for [0, 1] (images * 255).round(); "
-            "a data set's ToTensor() can be left out",
+            "leave out a data set's ToTensor()",
             "u": "divide 16-bit levels by 257",
         }.get(array.dtype.kind, "convert levels 0..255 to uint8")
         raise SparringError(f"images of '{name}' must be uint8, got {array.dtype}: {cure}")
@@ -208,8 +206,9 @@ def _label_tensor(labels: object, name: str) -> Tensor:
         array = array[:, 0]
     if array.dtype.kind not in "iu" or array.ndim != 1:
         raise SparringError(
-            f"labels of '{name}' are integers [N], got {array.dtype} {list(array.shape)}; for one-hot rows take their argmax"
+            f"labels of '{name}' must be integers [N], got {array.dtype} {list(array.shape)}; "
+            "for one-hot rows take their argmax"
         )
-    if len(array) and int(array.max()) > WHOLE:  # of uint64: int64 would make it negative, which is no class
+    if len(array) and int(array.max()) > WHOLE:  # a uint64, which int64 would make negative
         raise SparringError(f"label {int(array.max())} of '{name}' has more than 64 bits: number the classes from 0")
     return torch.from_numpy(array.astype(np.int64))

@@ -1,4 +1,4 @@
-"""Many images into one array, decoded by a few threads, with errors that name the image."""
+"""Decode many images into one array, in a few threads. Errors name the image."""
 
 import math
 import os
@@ -18,14 +18,14 @@ from sparring.messages import Note, ProgressHook, counted, option
 
 Allocate = Callable[[tuple[int, ...]], np.ndarray]  # an empty uint8 array of a shape
 
-_CHUNK = 64  # images that a thread decodes between two looks at the queue
+_CHUNK = 64  # images that a thread decodes per task
 _COPY_CHUNK = 4096  # images copied at a time, so that a mapped array never has to fit in memory
 
 
 def empty_in_memory(shape: tuple[int, ...]) -> np.ndarray:
-    """An uninitialised uint8 array. Raises SparringError where it would not fit into memory."""
+    """An uninitialised uint8 array. Raises SparringError if it would not fit into memory."""
     cure = f"choose a smaller {option('size')}, or fewer images"
-    check_memory(math.prod(shape), f"{shape[0]:,} images of {shape[1:]}", cure)
+    check_memory(math.prod(shape), f"{counted(shape[0], 'image')} of {shape[1:]}", cure)
     return np.empty(shape, dtype=np.uint8)
 
 
@@ -50,9 +50,9 @@ class Assembly:
     def run(self) -> tuple[np.ndarray, np.ndarray]:
         """The pixels uint8 [N, H, W, C] and the numbers int64 [N] of the images that could be read.
 
-        Raises SparringError for the first unreadable image (unless skipped), for two sizes, and if nothing is left.
+        Raises SparringError for the first unreadable image (unless they are skipped), for mixed sizes, and if none is left.
         """
-        with warnings.catch_warnings():  # here, once, since this cannot be done within threads
+        with warnings.catch_warnings():  # set here, since threads share it
             warnings.filterwarnings("ignore", module=r"PIL\.")  # of damaged EXIF blocks and the like
             try:
                 return self._run()
@@ -76,7 +76,7 @@ class Assembly:
             self.note(
                 f"left out {len(failed)} of {counted(self.count, 'image')} of '{self.source}', unreadable: {named}"
             )
-        grey = self.channels is None and not colour  # decoded as RGB with equal channels: one of them says it all
+        grey = self.channels is None and not colour  # RGB with equal channels: keep one of them
         if failed or grey:
             pixels = self._compact(pixels, kept, 1 if grey else shape[2])
         return pixels, kept
@@ -88,7 +88,7 @@ class Assembly:
             except UnreadableImageError:
                 if not self.skip_unreadable:
                     raise
-        raise SparringError(f"none of the {self.count} images of '{self.source}' can be read")
+        raise SparringError(f"none of the {counted(self.count, 'image')} of '{self.source}' can be read")
 
     def _decoded(
         self, first: int, shape: tuple[int, ...], pixels: np.ndarray
@@ -110,16 +110,11 @@ class Assembly:
             return failed, any_colour
 
         starts = range(first, self.count, _CHUNK)
-        if self.threads < 2:
-            results: Iterable[tuple[list[int], bool]] = map(work, starts)
-            yield from (
-                (min(start + _CHUNK, self.count), result) for start, result in zip(starts, results, strict=True)
-            )
-            return
-        contexts = [copy_context() for _ in starts]  # threads start without one, and errors need its `option`
+        contexts = [copy_context() for _ in starts]  # a thread has none of its own, and errors need its `option`
         pool = ThreadPoolExecutor(self.threads)
+        mapped = pool.map if self.threads > 1 else map
         try:
-            for start, result in zip(starts, pool.map(Context.run, contexts, repeat(work), starts), strict=True):
+            for start, result in zip(starts, mapped(Context.run, contexts, repeat(work), starts), strict=True):
                 yield min(start + _CHUNK, self.count), result
         finally:
             pool.shutdown(cancel_futures=True)
@@ -128,7 +123,7 @@ class Assembly:
         smaller = min(*one[:2], *other[:2])
         return SparringError(
             f"images of '{self.source}' differ in size: '{self.name(i)}' is {one[1]}x{one[0]} and '{self.name(j)}' is "
-            f"{other[1]}x{other[0]}; choose one size for all of them, e.g. {option('size', smaller)}"
+            f"{other[1]}x{other[0]}; set one size for all of them, e.g. {option('size', smaller)}"
         )
 
     def _compact(self, pixels: np.ndarray, kept: np.ndarray, channels: int) -> np.ndarray:

@@ -1,9 +1,9 @@
-"""Packed images on disk, so that decoding happens once.
+"""Packed images on disk, so that they are decoded only once.
 
 An entry is `<slot>.bin`, the pixels [N, H, W, C] followed by the labels (int64, little-endian) if there are any, and
 `<slot>.json`, which says what the bytes mean, what they were made from (`key`), what they hash to, and what the user
 was told while they were made (`notes`). A slot belongs to one source with one set of options: when the source changes,
-its key does, and the entry is written anew. An entry whose key, length or hash is not as it should be counts as absent.
+its key does, and the entry is rewritten. An entry with a wrong key, length or hash counts as absent.
 """
 
 import contextlib
@@ -24,7 +24,7 @@ from sparring.data.packed import PackedImages
 from sparring.data.stored import Stored
 from sparring.files import cache_folder, write_atomically, write_json
 
-FORMAT = 3  # raise it when decoding or this layout changes: older entries are then made again
+FORMAT = 3  # raise it when decoding or this layout changes: older entries are then remade
 MAP_ABOVE = 256 * 2**20  # bytes; larger arrays stay on disk and are mapped into memory
 
 
@@ -59,11 +59,11 @@ def read_entry(folder: Path, slot: str, key: str) -> tuple[PackedImages, list[st
         notes = [str(line) for line in meta["notes"]]
         return (packed, notes) if packed.fingerprint == meta["fingerprint"] else None
     except (OSError, ValueError, KeyError, TypeError, RuntimeError, OverflowError):
-        return None  # whatever is wrong with it, it can be made again
+        return None  # whatever is wrong with it, it can be remade
 
 
 def write_entry(folder: Path, slot: str, key: str, packed: PackedImages, notes: Sequence[str] = ()) -> None:
-    """Write the entry so that a crash at any point leaves the old one, the new one, or one that is found damaged.
+    """Write the entry so that a crash at any point leaves the old one, the new one, or one that is recognised as damaged.
 
     Raises OSError if the folder cannot be written to.
     """
@@ -85,19 +85,19 @@ def write_entry(folder: Path, slot: str, key: str, packed: PackedImages, notes: 
     write_json(folder / f"{slot}.json", meta)
 
 
-def map_file(path: Path, offset: int = 0, length: int | None = None) -> torch.Tensor:
-    """Bytes of a file, uint8 [length], read as they are needed. Read-only: writing to them ends the process."""
-    mapped = np.memmap(path, dtype=np.uint8, mode="r", offset=offset, shape=length)
+def map_file(path: Path) -> torch.Tensor:
+    """The bytes of a file, uint8 [N], read as they are needed. Read-only: writing to them crashes the process."""
+    mapped = np.memmap(path, dtype=np.uint8, mode="r")
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # torch says that it cannot mark tensors as read-only; nothing here writes
+        warnings.simplefilter("ignore")  # torch warns that it cannot mark tensors as read-only; nothing here writes
         return torch.from_numpy(mapped)
 
 
 def scratch_array(folder: Path, shape: tuple[int, ...]) -> np.ndarray:
     """An empty uint8 array: in memory, or in a nameless file in `folder`, gone with the array, if it is large.
 
-    A large one is in memory, too, where the folder has no room for it: a full disk under a mapped array would end the
-    process without a word, so the room is taken in advance.
+    A full disk under a mapped array would end the process without a message, so the space is reserved first. If the folder
+    does not have it, the array is in memory.
     """
     if (size := int(np.prod(shape))) > MAP_ABOVE:
         with contextlib.suppress(OSError):

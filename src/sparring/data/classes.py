@@ -1,8 +1,8 @@
 """Classes: their order, choosing them by name, number or range, and labels in their shares.
 
-One rule says which class a label means, wherever one is given: a label that equals a class's name is that class, and a
-number that equals no name is a position, counted from 0. An int from Python is read as its digits are. Tensors and
-arrays of labels are data, not choices: they hold positions.
+A label means the same class wherever it is given: a label that equals a class's name is that class, and a number that
+equals no name is a position, counted from 0. An int from Python is read like its digits. Tensors and arrays of labels
+are data, not choices: they hold positions.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from sparring.errors import SparringError, nearest
+from sparring.messages import counted
 
 _SLICE = re.compile(r"(-?\d+)?:(-?\d+)?", re.ASCII)
 _RANGE = re.compile(r"(\d+)-(\d+)", re.ASCII)
@@ -41,7 +42,7 @@ def _from_bytes(name: str) -> bool:
 
 
 def in_order(names: Iterable[str]) -> list[str]:
-    """Class names in the order of their numbers: as numbers where all of them are whole numbers, else alphabetically."""
+    """Class names sorted as numbers if all of them are whole numbers, else alphabetically."""
     names = list(names)
     if all(_WHOLE.fullmatch(name) for name in names):
         return sorted(names, key=lambda name: (int(name), name))
@@ -49,7 +50,7 @@ def in_order(names: Iterable[str]) -> list[str]:
 
 
 def class_number(label: str | int, names: Sequence[str], num_classes: int, source: str) -> int:
-    """The number of the class that a label means, by the rule above. `source` is how errors name the data.
+    """The number of the class that a label means, by the rule above. Errors call the data `source`.
 
     Raises SparringError for a label that is neither a name nor a number, with the nearest name, or is out of range.
     """
@@ -59,12 +60,12 @@ def class_number(label: str | int, names: Sequence[str], num_classes: int, sourc
     if text in names:
         return names.index(text)
     if not _WHOLE.fullmatch(text):
-        hint = nearest(text, names) if names else f"its classes have numbers only, 0 to {num_classes - 1}"
+        hint = nearest(text, names) if names else f"its classes are only numbered, 0 to {num_classes - 1}"
         raise SparringError(f"{source} has no class '{text}': {hint}")
     if not 0 <= int(text) < num_classes:
         named = f", '{names[0]}' to '{names[-1]}'" if names else ""
         raise SparringError(
-            f"{source} has no class {text}: its {num_classes} classes are 0 to {num_classes - 1}{named}"
+            f"{source} has no class {text}: its {counted(num_classes, 'class', 'classes')} are 0 to {num_classes - 1}{named}"
         )
     return int(text)
 
@@ -74,9 +75,9 @@ def choose_classes(classes: Classes, names: Sequence[str], num_classes: int, sou
 
     `classes` is a name, a number, `"3-7"` (both ends included, each a name or a number), a Python slice of positions such
     as `"0:100"` or `"-20:"`, or a list of those, also as text with commas. A name takes precedence over an identical
-    number, range or list. `source` is how errors name the data.
+    number, range or list. Errors call the data `source`.
 
-    Raises SparringError for unknown names (with the nearest), numbers out of range, doubles and an empty choice.
+    Raises SparringError for unknown names (with the nearest), numbers out of range, duplicates and an empty choice.
     """
     items = [classes] if isinstance(classes, str | int) else list(classes)
     chosen: list[int] = []
@@ -110,7 +111,7 @@ def _one_item(item: str | int, names: list[str], num_classes: int, source: str) 
 
 
 def classes_without_images(labels: Tensor, num_classes: int) -> tuple[int, list[int]]:
-    """How many of the classes no label [N] names, and the first three of them. Needs no memory for the classes."""
+    """How many classes have no label among these [N], and the first three of them. Uses no memory per class."""
     present = set(labels[labels >= 0].unique().tolist())
     first: list[int] = []
     number = 0
@@ -122,15 +123,15 @@ def classes_without_images(labels: Tensor, num_classes: int) -> tuple[int, list[
 
 
 def class_turns(counts: Sequence[int]) -> Tensor:
-    """Labels int64 [P] to be taken in turn, over and over: at every point each class has its share of those so far.
+    """A cycle of labels, int64 [P], in which each class has its share from the beginning.
 
-    counts: the images of each of K classes; P is their sum over their greatest common divisor. Image j of class k stands at
-    (j + (k + 1/2) / K) / counts[k] of the way, so the first n labels have the shares of the counts but for about one image
-    of a class, for any n. Equal counts give 0, 1, ..., K - 1. Raises SparringError where there are no images.
+    counts: the number of images of each of K classes; P is their sum over their greatest common divisor. Image j of class k
+    is placed at (j + (k + 1/2) / K) / counts[k] of the cycle, so for any n the first n labels have the shares of the counts
+    to within about one image per class. Equal counts give 0, 1, ..., K - 1. Raises SparringError if there are no images.
     """
     common = reduce(gcd, counts, 0)
     if common < 1:
-        raise SparringError("shares of classes need at least one image of a class")
+        raise SparringError("class shares need at least one image of a class")
     reduced = torch.tensor([count // common for count in counts])
     labels = torch.arange(len(reduced)).repeat_interleave(reduced)
     nth = torch.arange(len(labels)) - (reduced.cumsum(0) - reduced)[labels]
@@ -139,5 +140,5 @@ def class_turns(counts: Sequence[int]) -> Tensor:
 
 
 def turns_at(turns: Tensor, start: int, count: int) -> Tensor:
-    """Labels start .. start + count - 1 [count] of `turns`, taken in turn."""
+    """Labels start .. start + count - 1 [count] of the endlessly repeated cycle `turns`."""
     return turns[torch.arange(start, start + count) % len(turns)]

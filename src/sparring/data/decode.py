@@ -1,15 +1,15 @@
-"""One documented way from any image to uint8 pixels [H, W, C]. In this order:
+"""How any image becomes uint8 pixels [H, W, C], in this order:
 
-1. EXIF orientation is honoured: pictures stand as viewers show them. A damaged EXIF block is passed over. Of an
-   animation the first frame counts.
+1. EXIF orientation is applied, so images are turned as viewers show them. A damaged EXIF block is ignored. Of an
+   animation, the first frame is taken.
 2. The colour mode becomes grey (1 channel) or RGB (3 channels), by what is stored, not by what is seen:
      grey, black and white, grey with alpha, 16-bit grey -> grey;   RGB, RGBA, palette, CMYK, YCbCr, ... -> RGB.
-   Transparent images are laid over white. 16-bit grey v becomes round(v / 257), so that 65535 is 255; of 16-bit
+   Transparent images are placed on white. 16-bit grey v becomes round(v / 257), so that 65535 is 255; of 16-bit
    colour Pillow reads the high byte, which differs by one level at most. Colour profiles are not applied.
 3. If one channel is asked for, RGB becomes the ITU-R 601 luma (299 R + 587 G + 114 B) / 1000; if three are, grey is
    repeated.
 4. If a size is asked for and the image has another, the largest central square is cut out and resized with Pillow's
-   Lanczos filter, which is antialiased. An image that has the size already keeps its exact pixels.
+   Lanczos filter, which is antialiased. An image that already has the size keeps its exact pixels.
 """
 
 import io
@@ -29,11 +29,9 @@ from sparring.limits import IMAGE_PIXELS
 _GREY_MODES = {"1", "L", "LA", "La"}
 _SIXTEEN_BIT_MODES = {"I", "I;16", "I;16B", "I;16L", "I;16N"}  # Pillow reads 16-bit grey PNG as I or I;16, by version
 _ORIENTED = {"exif", "Raw profile type exif", "xmp", "XML:com.adobe.xmp"}
-_BACKGROUND = 255  # white, on which transparent pictures are usually meant to be seen
-
-
-FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "PPM", "TIFF")  # Pillow's names of what `tree.IMAGE_SUFFIXES` promises
-_AT_ONCE = 2**24  # pixels; of larger images one at a time is decoded, as several would fill a memory
+_BACKGROUND = 255  # white, on which transparent images are usually meant to be seen
+FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "PPM", "TIFF")  # Pillow's names of the formats in `tree.IMAGE_SUFFIXES`
+_AT_ONCE = 2**24  # pixels; larger images are decoded one at a time, since several could fill the memory
 _ONE_AT_A_TIME = threading.Lock()
 
 Item = TypeVar("Item")
@@ -46,7 +44,7 @@ class UnreadableImageError(SparringError):
 def decode(data: bytes, channels: int | None, size: int | None) -> tuple[np.ndarray, bool]:
     """The pixels uint8 [H, W, C] of an image file's bytes, and whether it is stored in colour.
 
-    `channels` None gives RGB for every image, grey repeated. Raises whatever Pillow does for damaged files.
+    `channels` None gives RGB for every image, grey repeated. Raises whatever Pillow raises for damaged files.
     """
     with opened_image(data) as image, decoding(image):
         if image.format == "TIFF" or _ORIENTED & image.info.keys():
@@ -55,10 +53,10 @@ def decode(data: bytes, channels: int | None, size: int | None) -> tuple[np.ndar
 
 
 def opened_image(data: bytes) -> Image.Image:
-    """An image file opened, its pixels not decoded yet.
+    """Open an image file without decoding its pixels.
 
-    Raises ValueError for more pixels than are decoded, and what Pillow does for damaged files and for formats other than
-    those of `FORMATS`: some of the others start programs.
+    Raises ValueError for too many pixels and for formats other than `FORMATS` (some of the others start programs), and
+    whatever Pillow raises for damaged files.
     """
     try:
         image = Image.open(io.BytesIO(data), formats=FORMATS)
@@ -73,9 +71,9 @@ def opened_image(data: bytes) -> Image.Image:
 
 @contextmanager
 def decoding(image: Image.Image) -> Iterator[None]:
-    """Around what reads an opened image's pixels: large ones one at a time, and TIFFs without libtiff's own words.
+    """Within this context an opened image's pixels may be read: large images one at a time, and libtiff silenced.
 
-    libtiff writes to the process's standard error by itself, beside the error that Pillow raises; it is silenced there.
+    libtiff writes to the process's standard error, besides the error that Pillow raises.
     """
     is_tiff = image.format == "TIFF"
     with _ONE_AT_A_TIME if is_tiff or math.prod(image.size) > _AT_ONCE else nullcontext():
@@ -102,18 +100,18 @@ def convert(image: Image.Image, channels: int | None, size: int | None) -> tuple
     if size is not None and image.size != (size, size):
         side = min(image.size)
         left, top = (image.width - side) // 2, (image.height - side) // 2
-        image = image.crop((left, top, left + side, top + side))  # resize's own box would let its surroundings in
+        image = image.crop((left, top, left + side, top + side))  # resize's own box would blend in its surroundings
         image = image.resize((size, size), Image.Resampling.LANCZOS)
     pixels = np.asarray(image)
     return (pixels[:, :, None] if pixels.ndim == 2 else pixels), colour
 
 
 def upright(image: Image.Image) -> Image.Image:
-    """The image as viewers show it, by its EXIF orientation. Raises what Pillow does where its pixels are damaged."""
-    image.load()  # here: a TIFF whose pixels could not be read once is black when they are asked for again
+    """The image as viewers show it, by its EXIF orientation. Raises whatever Pillow raises if the pixels are damaged."""
+    image.load()  # now: a TIFF whose pixels could not be read is black when they are read again
     try:
         return ImageOps.exif_transpose(image)
-    except Exception:  # damaged EXIF does not damage the picture; if that is damaged too, what follows raises
+    except Exception:  # damaged EXIF does not damage the picture
         return image
 
 
@@ -128,7 +126,7 @@ def _grey_or_rgb(image: Image.Image) -> Image.Image:
     if image.mode == "F":
         raise ValueError("floating-point pixels have no known range; store it with 8 or 16 bits")
     target = "L" if image.mode in _GREY_MODES else "RGB"
-    if image.mode == "La":  # Pillow knows one way out of it
+    if image.mode == "La":  # the only conversion that Pillow has
         image = image.convert("LA")
     if image.mode.upper() in ("LA", "PA", "RGBA") or "transparency" in image.info:
         image = image.convert("RGBA")
@@ -144,10 +142,7 @@ def from_array(pixels: np.ndarray, channels: int | None, size: int | None) -> tu
 
 
 def readable(name: str, work: Callable[[], Item]) -> Item:
-    """`work()`, whose failure becomes an UnreadableImageError that names the image.
-
-    Damaged files make Pillow raise nearly any exception, so all of them count.
-    """
+    """Call `work()`. Any exception becomes an UnreadableImageError that names the image: Pillow raises nearly all kinds."""
     try:
         return work()
     except MemoryError:

@@ -35,8 +35,8 @@ def read_idx(path: str | Path) -> np.ndarray:
             stored = path.stat().st_size
             if packed:
                 check_inflation(size, stored, f"idx file '{path}'")
-                check_memory(size, f"idx file '{path}'", "take a part of it")
-            values = file.read((size if packed else min(size, stored)) + 1)  # one more tells that there are more
+                check_memory(size, f"idx file '{path}'", "use a part of it")
+            values = file.read((size if packed else min(size, stored)) + 1)  # one more shows whether there are more
     if not shape or len(values) != size:
         held = f"more than {size}" if len(values) > size else len(values)
         raise SparringError(f"idx file '{path}' is damaged: {held} values for shape {list(shape)}")

@@ -1,4 +1,4 @@
-"""Which images of a folder or zip file are meant, and which class each belongs to.
+"""Which images a folder or zip file contains, and the class of each.
 
 images/*.png                          flat: no labels
 images/<class>/**/*.png               classes, in the order of `classes.in_order`
@@ -26,7 +26,7 @@ ClassOrder = Sequence[tuple[str, str]]  # folder's name, readable name
 
 @dataclass(frozen=True)
 class Listing:
-    """Images by path, with their labels.
+    """The paths of images, with their labels.
 
     paths, labels    one label for each path, or None
     class_names      in the order of the labels; () if classes have numbers only
@@ -43,7 +43,7 @@ class Listing:
         """The images of some classes only, their labels numbered in the order given."""
         if self.labels is None:
             raise SparringError(
-                f"'{self.source}' has no classes to choose {classes!r} from: its images are not in folders by class"
+                f"'{self.source}' has no classes to choose {classes!r} from: put the images of each class in a folder"
             )
         count = len(self.class_names) or max(self.labels) + 1
         chosen = choose_classes(classes, self.class_names, count, self.source)
@@ -54,20 +54,10 @@ class Listing:
         names = tuple(self.class_names[old] for old in chosen) if self.class_names else ()
         return replace(self, paths=[path for path, _ in pairs], labels=[label for _, label in pairs], class_names=names)
 
-    def without_empty_classes(self) -> "Listing":
-        """As `PackedImages.without_empty_classes`."""
-        if self.labels is None or len(present := sorted(set(self.labels))) == (
-            len(self.class_names) or present[-1] + 1
-        ):
-            return self
-        number = {old: new for new, old in enumerate(present)}
-        names = tuple(self.class_names[old] if self.class_names else str(old) for old in present)
-        return replace(self, labels=[number[label] for label in self.labels], class_names=names)
-
     def in_order(self, order: ClassOrder) -> "Listing":
-        """The same images with classes numbered, and named, as `order` says."""
+        """The same images with classes numbered and named by `order`."""
         if self.labels is None or not self.class_names:
-            raise SparringError(f"'{self.source}' has no named classes to bring into order")
+            raise SparringError(f"'{self.source}' has no named classes, which class_order needs")
         position = {folder: number for number, (folder, _) in enumerate(order)}
         if len(position) < len(order):
             twice = next(folder for i, (folder, _) in enumerate(order) if folder in [name for name, _ in order[:i]])
@@ -84,7 +74,7 @@ class Listing:
 def list_images(tree: Tree, split: str | None, note: Note) -> Listing:
     """The images of one split (None: train, if there are splits), with labels where the layout gives any.
 
-    Raises SparringError where there are no images, no such split, or images beside class folders.
+    Raises SparringError if there are no images, no such split, or images beside class folders.
     """
     images = tree.images()
     if not images:
@@ -99,7 +89,7 @@ def list_images(tree: Tree, split: str | None, note: Note) -> Listing:
             raise SparringError(f"'{tree.name}' has no splits, so no '{split}': leave {option('split')} out")
         return _labelled(tree, root, root, images, None, note)
     chosen = choose_split(tree.name, splits, split, note)
-    left_out = {path[len(root) :].split("/")[0] for path in images if not _inside_any(path, root, splits)}
+    left_out = {_top(path, root) for path in images} - set(splits.values())
     if left_out:
         note(f"'{tree.name}': folders beside its splits are left out: {', '.join(sorted(left_out))}")
     prefix = root + splits[chosen] + "/"
@@ -113,12 +103,14 @@ def list_images(tree: Tree, split: str | None, note: Note) -> Listing:
 
 
 def split_folders(tree: Tree, root: str, images: list[str]) -> dict[str, str]:
-    """Split -> its folder under `root`; {} if there are none. A class may be called 'train', too: so either all
-    folders are splits, or at least two of them."""
+    """Split -> its folder under `root`; {} if there are none.
+
+    A class may also be called 'train', so either all folders are splits, or at least two of them.
+    """
     if any("/" not in path[len(root) :] for path in images if path.startswith(root)):
         return {}
-    tops = {folder[len(root) :].split("/")[0] for folder in tree.folders if folder.startswith(root)}
-    with_images = {path[len(root) :].split("/")[0] for path in images}
+    tops = {_top(folder, root) for folder in tree.folders if folder.startswith(root)}
+    with_images = {_top(path, root) for path in images}
     splits = {top.lower(): top for top in sorted(tops) if top.lower() in SPLIT_NAMES}
     if not splits or (len(splits) < 2 and with_images - set(splits.values())):
         return {}
@@ -136,7 +128,7 @@ def _enclosing_folder(tree: Tree, images: list[str]) -> str:
 
     In a folder (not a zip) a single subfolder with nothing but images is a class.
     """
-    tops = {path.split("/")[0] for path in images}
+    tops = {_top(path, "") for path in images}
     if len(tops) > 1 or "/" not in images[0] or "dataset.json" in tree.stamps:
         return ""
     (top,) = tops
@@ -146,12 +138,13 @@ def _enclosing_folder(tree: Tree, images: list[str]) -> str:
     return f"{top}/" if nested or tree.is_archive or f"{top}/dataset.json" in tree.stamps else ""
 
 
-def _inside_any(path: str, root: str, splits: dict[str, str]) -> bool:
-    return path[len(root) :].split("/")[0] in splits.values()
+def _top(path: str, root: str) -> str:
+    """The first part of a path below `root`, which ends in a slash or is empty."""
+    return path[len(root) :].split("/")[0]
 
 
 def choose_split(source: str, splits: Collection[str], split: str | None, note: Note) -> str:
-    """The name of the split to take: train, with a note, if none is asked for. Raises SparringError if there is no such."""
+    """The name of the split to take: train, with a note, if none is asked for. Raises SparringError if it does not exist."""
     if split is None:
         if "train" not in splits:
             raise SparringError(
@@ -159,7 +152,7 @@ def choose_split(source: str, splits: Collection[str], split: str | None, note: 
                 f"choose one, e.g. {option('split', next(iter(splits)))}"
             )
         others = [name for name in splits if name != "train"]
-        note(f"'{source}' has splits: taking 'train'" + (f" (there is {', '.join(others)}, too)" if others else ""))
+        note(f"'{source}' has splits: taking 'train'" + (f" (it also has {', '.join(others)})" if others else ""))
         return "train"
     wanted = split.lower()
     if wanted in splits:
@@ -167,7 +160,7 @@ def choose_split(source: str, splits: Collection[str], split: str | None, note: 
     for name in splits:
         if {wanted, name} <= _VALIDATION:
             return name
-    raise SparringError(f"'{source}' has no split '{split}': there is {', '.join(splits)}")
+    raise SparringError(f"'{source}' has no split '{split}', only {', '.join(splits)}")
 
 
 def _labelled(tree: Tree, prefix: str, root: str, images: list[str], split: str | None, note: Note) -> Listing:
@@ -185,7 +178,7 @@ def _labelled(tree: Tree, prefix: str, root: str, images: list[str], split: str 
         )
     names = _class_folders(tree, prefix)
     number = {name: label for label, name in enumerate(names)}
-    labels = [number[printable(path[len(prefix) :].split("/")[0])] for path in images]
+    labels = [number[printable(_top(path, prefix))] for path in images]
     empty = sorted(set(range(len(names))) - set(labels))
     if empty:
         note(f"'{tree.name}': class folders without images: {', '.join(names[label] for label in empty)}")
@@ -193,8 +186,8 @@ def _labelled(tree: Tree, prefix: str, root: str, images: list[str], split: str 
 
 
 def _class_folders(tree: Tree, prefix: str) -> list[str]:
-    """The names of the class folders as they are shown, in order. Raises SparringError for two that are shown alike."""
-    folders = {folder[len(prefix) :].split("/")[0] for folder in tree.folders if folder.startswith(prefix)}
+    """The printable names of the class folders, in order. Raises SparringError if two of them are the same."""
+    folders = {_top(folder, prefix) for folder in tree.folders if folder.startswith(prefix)}
     names = in_order(map(printable, folders))
     if len(set(names)) < len(names):
         twice = next(name for name in names if names.count(name) > 1)
@@ -203,7 +196,7 @@ def _class_folders(tree: Tree, prefix: str) -> list[str]:
 
 
 def _with_classes_of_train(tree: Tree, train: str, listing: Listing) -> Listing:
-    """A test split that lacks a class, or has more, must not number the others differently."""
+    """The listing with the class numbers of train: a split that lacks a class must not number the others differently."""
     names = _class_folders(tree, train)
     if not names:
         return listing
@@ -241,5 +234,5 @@ def _labels_of_json(tree: Tree, base: str, images: list[str]) -> list[int] | Non
     known = set(tree.stamps)
     missing = next((path for path in by_path if path not in known), None)
     if missing is not None:
-        raise SparringError(f"{where} names '{missing}', which is not there")
+        raise SparringError(f"{where} names '{missing}', which does not exist")
     return [by_path[path] for path in images]

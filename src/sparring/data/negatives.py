@@ -1,8 +1,8 @@
-"""Noise as data: what is certainly not in the data, for negatives and for probing a classifier.
+"""Noise images, which are certainly not in the data: as negatives, and to probe a classifier.
 
 `normal` draws from N(0, 1) and `uniform` from U(-1, 1) in the network's own units, where images lie in [-1, 1].
 As a data set noise is clipped to [-1, 1] and rounded to 8 bits like any image, which puts 32% of the normal pixels
-at black or white; `noise_batch` gives the numbers as they are drawn (the probe of the NAT paper).
+at black or white; `noise_batch` returns the numbers as drawn (the probe of the NAT paper).
 """
 
 import torch
@@ -11,11 +11,12 @@ from torch import Tensor
 from sparring.data.packed import PackedImages, to_uint8
 from sparring.errors import SparringError, nearest
 from sparring.limits import check_memory
+from sparring.messages import counted
 from sparring.randomness import generator_for
 
 KINDS = ("normal", "uniform")
 DEFAULT_COUNT = 10_000
-_CHUNK = 1024  # images drawn at a time, and the unit of seeding: image i is the same for every count
+_CHUNK = 1024  # images drawn at a time, each chunk with its own seed: image i is the same for every count
 
 
 def noise_batch(kind: str, count: int, channels: int, size: int, *key: object) -> Tensor:
@@ -24,7 +25,7 @@ def noise_batch(kind: str, count: int, channels: int, size: int, *key: object) -
     Raises SparringError for an unknown kind.
     """
     if kind not in KINDS:
-        raise SparringError(f"no noise is called '{kind}': {nearest(kind, KINDS)}")
+        raise SparringError(f"there is no noise '{kind}': {nearest(kind, KINDS)}")
     parts = [_chunk(kind, chunk, channels, size, key) for chunk in range((count + _CHUNK - 1) // _CHUNK)]
     return torch.cat([torch.empty(0, channels, size, size), *parts])[:count]
 
@@ -34,7 +35,7 @@ def noise_images(kind: str, count: int, channels: int, size: int, seed: int = 0)
     if count < 1:
         raise SparringError(f"noise needs at least one image, got {count}")
     held = 4 * count * channels * size * size
-    check_memory(3 * held, f"{count:,} images of noise as numbers of 32 bits", "ask for fewer or smaller ones")
+    check_memory(3 * held, f"{counted(count, 'image')} of noise in float32", "ask for fewer or smaller ones")
     noise = noise_batch(kind, count, channels, size, seed)
     return PackedImages(to_uint8(noise), name=f"noise:{kind}")
 
@@ -43,7 +44,7 @@ def parse_noise(source: str) -> tuple[str, int]:
     """`noise:normal` or `noise:normal:5000` as (kind, count). Raises SparringError for anything else."""
     _, kind, *rest = source.split(":")
     if kind not in KINDS:
-        raise SparringError(f"no noise is called '{source}': {nearest(kind, KINDS)}, as in 'noise:normal'")
+        raise SparringError(f"there is no noise '{source}': {nearest(kind, KINDS)}, as in 'noise:normal'")
     if len(rest) > 1 or (rest and not rest[0].isdecimal()) or rest == ["0"] or len("".join(rest)) > 18:
         raise SparringError(f"'{source}' does not end in a number of images: write 'noise:{kind}:10000'")
     return kind, int(rest[0]) if rest else DEFAULT_COUNT

@@ -5,7 +5,7 @@ Between the data and the metrics an image is float32 in [-1, 1]; at both ends it
     float = uint8 / 127.5 - 1                    0 -> -1, 255 -> 1
     uint8 = round((float + 1) * 127.5)           clamped to 0..255, halves to even; the inverse of the first
 
-Pixels lie channels-last in memory, which is how convolutions want them, so a batch needs no reordering.
+Pixels are channels-last in memory, as convolutions want them, so a batch needs no reordering.
 """
 
 import hashlib
@@ -22,6 +22,7 @@ from torch import Tensor
 from sparring.data.classes import choose_classes, classes_without_images, printable
 from sparring.data.stored import Stored
 from sparring.errors import SparringError
+from sparring.messages import counted
 
 _HASH_CHUNK = 16 * 2**20  # bytes hashed by one thread at a time
 
@@ -44,7 +45,7 @@ def to_float(images: Tensor) -> Tensor:
 
 
 def is_whole(values: Tensor) -> bool:
-    """Whether a tensor is of integers, as labels are: of no floats, no complex numbers, and no bools."""
+    """Whether a tensor has an integer type, as labels do; bool is none."""
     return not (values.is_floating_point() or values.is_complex() or values.dtype == torch.bool)
 
 
@@ -56,7 +57,7 @@ class PackedImages:
     labels        int64 [N] or None: >= 0 a class, < 0 no class known
     class_names   a name for each class, or () if classes are numbered only
     name, split   where the images come from, for logs and reports; `split` is None where the source has none
-    stored        how the files are stored that the images were decoded from; None where there were none
+    stored        how the decoded files were stored; None if there were no files
     """
 
     images: Tensor
@@ -68,7 +69,7 @@ class PackedImages:
     _rows: Tensor = field(init=False, repr=False)  # [N, H * W * C], the same memory: gathering rows is a plain copy
 
     def facts(self) -> dict[str, Any]:
-        """What the images are, for reports."""
+        """A description of the images, for reports."""
         return {
             "name": self.name,
             "split": self.split,
@@ -83,7 +84,7 @@ class PackedImages:
         images, labels = self.images, self.labels
         if images.dtype != torch.uint8 or images.ndim != 4 or images.shape[1] not in (1, 3):
             raise SparringError(
-                f"packed images are uint8 [N, C, H, W] with C 1 or 3, got {images.dtype} {list(images.shape)}: "
+                f"packed images must be uint8 [N, C, H, W] with C 1 or 3, got {images.dtype} {list(images.shape)}: "
                 "convert floats in [-1, 1] with sparring.data.to_uint8"
             )
         pixels = images.permute(0, 2, 3, 1).contiguous()
@@ -103,14 +104,14 @@ class PackedImages:
     def _checked_labels(self, labels: Tensor, names: tuple[str, ...]) -> Tensor:
         if not is_whole(labels) or labels.shape != (len(self.images),):
             raise SparringError(
-                f"labels of '{self.name}' are integers [{len(self.images)}], one for each image, "
+                f"labels of '{self.name}' must be integers [{len(self.images)}], one for each image, "
                 f"got {labels.dtype} {list(labels.shape)}; for one-hot rows take their argmax"
             )
         labels = labels.to(device=self.images.device, dtype=torch.int64)
         if names and len(labels) and int(labels.max()) >= len(names):
             raise SparringError(
-                f"label {int(labels.max())} of '{self.name}' has no name: {len(names)} class names allow labels up to "
-                f"{len(names) - 1}; name every class, or none"
+                f"label {int(labels.max())} of '{self.name}' has no name: {counted(len(names), 'class name')} allow labels "
+                f"up to {len(names) - 1}; name every class, or none"
             )
         return labels
 
@@ -131,7 +132,7 @@ class PackedImages:
 
     @property
     def size(self) -> int:
-        """The side of square images in pixels. Raises SparringError where they are not square."""
+        """The side of square images in pixels. Raises SparringError if they are not square."""
         if self.height != self.width:
             raise SparringError(
                 f"'{self.name}' has images of {self.height}x{self.width} pixels, not square: crop them with data.size"
@@ -147,7 +148,7 @@ class PackedImages:
 
     @cached_property
     def class_counts(self) -> dict[int, int]:
-        """How many images each class has, of those that have any; images without a known class count nowhere."""
+        """The number of images of each class that has any; images without a class are not counted."""
         if self.labels is None:
             return {}
         labels, counts = self.labels[self.labels >= 0].unique(return_counts=True)
@@ -155,7 +156,7 @@ class PackedImages:
 
     @cached_property
     def fingerprint(self) -> str:
-        """A hash of the content: pixels, labels, class names and the shape, but not name, split or where it is."""
+        """A hash of the content: pixels, labels, class names and the shape, but not name, split or device."""
         pixels = self._rows.reshape(-1).cpu().numpy()
         starts = range(0, len(pixels), _HASH_CHUNK)
         with ThreadPoolExecutor() as pool:  # hashing releases Python's lock
@@ -167,11 +168,9 @@ class PackedImages:
         return digest.hexdigest()
 
     def require_labels(self, reason: str) -> Tensor:
-        """The labels [N]. Raises SparringError, saying that `reason` needs them, where there are none."""
+        """The labels [N]. Raises SparringError, which says that `reason` needs them, if there are none."""
         if self.labels is None:
-            raise SparringError(
-                f"{reason} needs labels and '{self.name}' has none: put each class in a folder of its own"
-            )
+            raise SparringError(f"{reason} needs labels, but '{self.name}' has none: put each class in its own folder")
         return self.labels
 
     def uint8_batch(self, index: Tensor, device: torch.device | str | None = None) -> tuple[Tensor, Tensor | None]:
@@ -188,7 +187,7 @@ class PackedImages:
     def batch(self, index: Tensor, device: torch.device | str | None = None) -> tuple[Tensor, Tensor | None]:
         """Images float32 [B, C, H, W] in [-1, 1], channels-last, and labels [B] or None, at the rows `index`.
 
-        Bytes travel to `device` (default: where the images are) and become floats there.
+        Images move to `device` (default: where they are) as bytes, and become floats there.
         """
         images, labels = self.uint8_batch(index, device)
         return to_float(images), labels
@@ -204,10 +203,10 @@ class PackedImages:
         return replace(self, images=images, labels=labels)
 
     def select_classes(self, classes: str | int | Sequence[str | int]) -> "PackedImages":
-        """The images of some classes, in their old order; labels are numbered anew in the order given.
+        """The images of some classes, in their old order; labels are renumbered in the given order.
 
         `classes`: names, numbers, `"0-9"` (both ends included), `"0:10"` (as Python slices), or a list of those.
-        Raises SparringError for unknown classes, naming the nearest, and where there are no labels.
+        Raises SparringError for unknown classes, naming the nearest, and if there are no labels.
         """
         labels = self.require_labels("a choice of classes")
         chosen = choose_classes(classes, self.class_names, self.num_classes, self.name)
@@ -218,9 +217,9 @@ class PackedImages:
         return replace(self, images=images, labels=renumbered[kept], class_names=names)
 
     def without_empty_classes(self) -> "PackedImages":
-        """The same images, their classes numbered anew in the same order without those that have none.
+        """The same images without the classes that have none; the other classes are renumbered in order.
 
-        Classes that had numbers only are named by these from then on.
+        Classes without names are then named by their old numbers.
         """
         if self.labels is None or not classes_without_images(self.labels, self.num_classes)[0]:
             return self
@@ -230,7 +229,7 @@ class PackedImages:
         return replace(self, labels=labels, class_names=names)
 
     def check_no_class_is_empty(self) -> None:
-        """Raise SparringError where a class has no image to train on: it would be asked of the networks all the same."""
+        """Raise SparringError if a class has no image to train on, since the networks would be asked for it all the same."""
         if self.labels is None:
             return
         count, first = classes_without_images(self.labels, self.num_classes)
@@ -238,14 +237,15 @@ class PackedImages:
             return
         few = ", ".join(self.class_names[number] if self.class_names else str(number) for number in first)
         raise SparringError(
-            f"{count} of the {self.num_classes} classes of {self.name} {'has' if count == 1 else 'have'} no image to train "
-            f"on ({few}{', ...' if count > len(first) else ''}): leave such classes out and number the others anew with "
-            "data.renumber=true, or choose some with data.classes=..."
+            f"{count} of the {counted(self.num_classes, 'class', 'classes')} of {self.name} "
+            f"{'has' if count == 1 else 'have'} no image to train on ({few}{', ...' if count > len(first) else ''}): drop "
+            "such classes and renumber the others with "
+            "data.renumber=true, or choose classes with data.classes=..."
         )
 
 
 def _renumbered(labels: Tensor, number: Mapping[int, int]) -> Tensor:
-    """Labels by their new numbers, -1 where they have none. Needs no memory for numbers that no label has."""
+    """Labels with their new numbers, -1 for those without one. Uses no memory for numbers that no label has."""
     values, places = labels.unique(return_inverse=True)
     new = torch.tensor([number.get(old, -1) for old in values.tolist()], dtype=torch.int64, device=labels.device)
     return new[places]

@@ -1,4 +1,4 @@
-"""Folders and zip files of images, decoded once: from their second use on they come from the cache."""
+"""Folders and zip files of images, decoded once and then read from the cache."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,7 +13,7 @@ from sparring.data.classes import Classes, printable
 from sparring.data.decode import decode, readable
 from sparring.data.listing import Listing, list_images
 from sparring.data.packed import PackedImages
-from sparring.data.stored import Stored, look_at_files
+from sparring.data.stored import look_at_files
 from sparring.data.tree import Tree, open_tree, zip_stamp
 from sparring.limits import TABLE_BYTES
 from sparring.parsing import read_text
@@ -31,10 +31,10 @@ def pack_files(
     cache: Path | None,
     conversion: Conversion,
 ) -> PackedImages:
-    """The images of a folder or zip file; `cache` is the folder of the cache, or None for none.
+    """The images of a folder or zip file. cache: the folder of the cache, or None for none.
 
-    The cache knows a zip by its table of contents, which has a checksum for each file, and a folder by the sizes and times
-    of all its files. What the user was told while the images were decoded is told again when they come from the cache.
+    The cache recognises a zip by its table of contents, which has a checksum for each file, and a folder by the sizes and
+    times of all its files. Notes about the decoding are repeated when the images come from the cache.
     Raises SparringError as `sparring.data.load` says.
     """
     order = None if class_order is None else _read_order(class_order)
@@ -54,10 +54,8 @@ def pack_files(
             listing = listing.in_order(order)
         if classes is not None:
             listing = listing.select_classes(classes)
-        if renumber:
-            listing = listing.without_empty_classes()
-        stored = look_at_files(listing.paths, tree.read)
-        return _decode_listing(tree, listing, path, cache, conversion, note, stored)
+        packed = _decode_listing(tree, listing, path, cache, conversion, note)
+        return packed.without_empty_classes() if renumber else packed
 
     if cache is None:
         with open_tree(path) as tree:
@@ -66,7 +64,7 @@ def pack_files(
     slot = f"{_name(path)[:60]}-{disk.key_of(place, options)[:16]}"
     stamp = None if path.is_dir() else zip_stamp(path)
     if stamp is not None and (found := _cached(cache, slot, disk.key_of(place, stamp, options), conversion.note)):
-        return found  # without a look at the list of files, which takes a second for 50,000 of them
+        return found  # without listing the files, which takes a second for 50,000 of them
     with open_tree(path) as tree:
         key = disk.key_of(place, stamp or (sorted(tree.stamps.items()), sorted(tree.folders)), options)
         if stamp is None and (found := _cached(cache, slot, key, conversion.note)):
@@ -75,7 +73,7 @@ def pack_files(
     try:
         disk.write_entry(cache, slot, key, packed, told)
     except OSError as error:
-        note(f"cannot keep the decoded images in '{cache}' ({error.strerror or error}): going on without")
+        note(f"cannot cache the decoded images in '{cache}' ({error.strerror or error}): going on without")
         return packed
     return _cached(cache, slot, key, None) or packed
 
@@ -98,9 +96,9 @@ def _decode_listing(
     cache: Path | None,
     conversion: Conversion,
     note: Note,
-    stored: Stored | None,
 ) -> PackedImages:
     paths = listing.paths
+    stored = look_at_files(paths, tree.read)
 
     def read(i: int) -> tuple[np.ndarray, bool]:
         return readable(paths[i], lambda: decode(tree.read(paths[i]), conversion.channels, conversion.size))

@@ -19,7 +19,7 @@ def remove_labels(labels: Tensor, share_kept: float, seed: int = 0) -> Tensor:
     that a smaller one keeps. Raises SparringError for a share outside of (0, 1].
     """
     if not 0 < share_kept <= 1:
-        raise SparringError(f"the share of labels kept is above 0 and at most 1, got {share_kept}")
+        raise SparringError(f"the share of labels kept must be above 0 and at most 1, got {share_kept}")
     kept = torch.full_like(labels, UNLABELLED)
     for label in labels[labels >= 0].unique().tolist():
         rows = (labels == label).nonzero().squeeze(1)
@@ -30,9 +30,9 @@ def remove_labels(labels: Tensor, share_kept: float, seed: int = 0) -> Tensor:
 
 
 def split_labelled(packed: PackedImages) -> tuple[PackedImages, PackedImages]:
-    """The labelled images alone, and the whole set with its labels put away, as the semi-supervised loss takes them.
+    """The labelled images, and all images without their labels, as the semi-supervised loss takes them.
 
-    The whole shares its pixels with `packed`. Raises SparringError if no image has a label.
+    The second set shares its pixels with `packed`. Raises SparringError if no image has a label.
     """
     labels = packed.require_labels("semi-supervised training")
     rows = (labels >= 0).nonzero().squeeze(1)

@@ -8,14 +8,14 @@ from torch import Tensor
 from sparring.errors import SparringError
 from sparring.randomness import generator_for
 
-_EPOCHS_KEPT = 3  # a batch seldom touches more; older ones are drawn again if somebody asks
+_EPOCHS_KEPT = 3  # a batch rarely needs more; older ones are drawn again when needed
 
 
 class Stream:
     """An endless sequence of row numbers 0..size-1: all of them, shuffled, once in each epoch.
 
-    Row n is entry n % size of epoch n // size's permutation, which is seeded by (*key, epoch) alone. So where a run
-    goes on after a stop depends on one counter, and a batch may cross from one epoch into the next.
+    Row n is entry n % size of epoch n // size's permutation, which is seeded by (*key, epoch) alone. So a run
+    continues from one counter, and a batch may span two epochs.
     Memory: three permutations of `size` int64.
     """
 
@@ -33,7 +33,7 @@ class Stream:
     def rows(self, start: int, count: int) -> Tensor:
         """int64 [count]: entries start .. start + count - 1 of the sequence."""
         if start < 0 or count < 0:
-            raise SparringError(f"a stream goes forwards from 0, got start {start} and count {count}")
+            raise SparringError(f"a stream takes a start and a count from 0, got {start} and {count}")
         parts = [torch.empty(0, dtype=torch.int64)]
         while count > 0:
             epoch, offset = divmod(start, self.size)

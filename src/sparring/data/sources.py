@@ -1,4 +1,4 @@
-"""Any source of images as PackedImages: one function, `load`, and `pack`, which writes them into one file."""
+"""`load` reads images from any source as PackedImages; `pack` writes them into one file."""
 
 import os
 import re
@@ -26,7 +26,7 @@ from sparring.messages import Note, ProgressHook, option
 
 
 class MissingSourceError(SparringError):
-    """There is no such file, folder or data set. `source` is what was asked for, `said` the error without its cure."""
+    """There is no such file, folder or data set. `source` is what was asked for, `said` the message without its cure."""
 
     def __init__(self, source: str):
         self.source, self.said = source, f"there is no file or folder '{source}'"
@@ -76,16 +76,16 @@ def load(
         package), "torchvision:CIFAR10" or plainly "cifar10", "noise:normal"; or from Python a map-style data set, an
         array or tensor, a pair (images, labels), or PackedImages.
     split: "train" (taken, with a note, if None is given and there are splits), "test", ...
-    size: the side in pixels; other images are centre-cropped and resized. None: all must agree already.
+    size: the side in pixels; other images are centre-cropped and resized. None: all must have one size already.
     channels: 1 or 3; None: 3 if any image is stored in colour, else 1. `sparring.data.decode` has the conversions.
-    classes: names, numbers, "0-9", "0:10", or a list of those; labels are numbered in that order. What equals a class's name
-        is that class, also an int from Python; numbers are positions only where no name is equal.
+    classes: names, numbers, "0-9", "0:10", or a list of those; labels are numbered in that order. A value that equals
+        a class's name is that class, even an int from Python; other numbers are positions.
     class_order: the order of folders' classes: names, or a text file with one on each line, optionally with a tab and a
-        readable name after it. By default they are sorted as numbers where all are whole numbers, else alphabetically.
-    renumber: leave out classes without images, and number the others anew in their order.
+        readable name after it. By default they are sorted as numbers if all are whole numbers, else alphabetically.
+    renumber: leave out classes without images, and renumber the others in order.
     skip_unreadable: leave damaged images out and count them, rather than stop at the first.
     cache: the folder for decoded folders and zips; None for $SPARRING_CACHE or ~/.cache/sparring; False for none.
-    note, progress: called with lines for the user, and with (images done, images in all).
+    note, progress: called with lines for the user, and with (images done, number of images).
     root, download: for torchvision's data sets: where they are, and whether to fetch them.
 
     Raises SparringError, in one line that names the file, for everything that is wrong with the source.
@@ -93,8 +93,8 @@ def load(
     _check_options(size, channels)
     if renumber and classes is not None:
         raise SparringError(
-            f"{option('renumber', True)} takes all classes that have images, and {option('classes')} names some: give one "
-            "of them, and name classes that have images"
+            f"{option('renumber', True)} takes all classes that have images, and {option('classes')} names some: give only "
+            "one of the two"
         )
     request = _Request(
         split=split,
@@ -109,14 +109,14 @@ def load(
     if isinstance(source, str | Path):
         return _from_name_or_path(source, request)
     if class_order is not None:
-        raise SparringError("class_order is for folders and zip files: number other labels as you like them yourself")
+        raise SparringError("class_order is for folders and zip files: renumber the labels of other data yourself")
     return _selected(_from_object(source, request), request)
 
 
 def pack(source: Any, out: str | Path | None = None, **options: Any) -> Path:
     """Decode `source` (options as for `load`) into one portable `.npz` file that `load` reads back identically.
 
-    `out` is `<name>[-<split>].npz` in the current folder if None. Returns the path. The file appears only when it is
+    out: `<name>[-<split>].npz` in the current folder by default. Returns the path. The file appears only once it is
     complete; an existing one is not overwritten.
     """
     if out is not None:
@@ -132,7 +132,7 @@ def pack(source: Any, out: str | Path | None = None, **options: Any) -> Path:
 
 
 def splits_of(source: Any) -> tuple[str, ...]:
-    """The splits that a folder, zip, idx folder or embedded set has; () where there are none or nobody can tell."""
+    """The splits of a folder, zip, idx folder or embedded set; () if there are none, or they are unknown."""
     if source == embedded.NAME:
         return embedded.SPLITS
     if not isinstance(source, str | Path):
@@ -170,7 +170,7 @@ def _cache_folder(cache: str | Path | bool | None) -> Path | None:
 
 def _from_name_or_path(source: str | Path, request: _Request) -> PackedImages:
     text = str(source)
-    if not text.strip():  # a path of no characters is the current folder, which nobody means
+    if not text.strip():  # an empty path is the current folder, which nobody means
         raise SparringError("the name of the images is empty: give a folder, a file or a data set")
     path = _place(source, request.root)
     if path is None:
@@ -180,7 +180,7 @@ def _from_name_or_path(source: str | Path, request: _Request) -> PackedImages:
         if named is not None:
             return _selected(named, request)
         raise MissingSourceError(text)
-    if not os.path.exists(path):  # also where the name is too long to be one
+    if not os.path.exists(path):  # also if the name is too long for one
         raise MissingSourceError(text)
     if path.is_dir() and idx_splits(path):
         return _selected(_from_idx(path, request), request)
@@ -206,9 +206,8 @@ def _from_name_or_path(source: str | Path, request: _Request) -> PackedImages:
 
 def _by_name(name: str, request: _Request) -> PackedImages | None:
     if name == embedded.NAME:
-        if request.split is None:
-            request.note(f"'{name}' has splits: taking 'train' (there is test, too)")
-        return _converted(embedded.load_embedded(request.split or "train"), request)
+        split = choose_split(name, embedded.SPLITS, request.split, request.note)
+        return _converted(embedded.load_embedded(split), request)
     if name.startswith("noise:"):
         kind, count = parse_noise(name)
         conversion = request.conversion
@@ -231,8 +230,10 @@ def _by_name(name: str, request: _Request) -> PackedImages | None:
 
 
 def _place(source: str | Path, root: Path | None) -> Path | None:
-    """Where a source is, if it is a file or folder. "folder:NAME" lies below `root`, where torchvision's files are looked
-    for, too: it is for data that no program can fetch. None if there is no folder, .zip or .npz of that name."""
+    """The path of a source that is a file or folder; None if there is none.
+
+    "folder:NAME" is a folder, .zip or .npz below `root`, beside torchvision's files: for data that no program can fetch.
+    """
     if not str(source).startswith("folder:"):
         return Path(source).expanduser()
     root, name = root or torchvision_sets.default_root(), str(source).removeprefix("folder:")
@@ -243,7 +244,7 @@ def _place(source: str | Path, root: Path | None) -> Path | None:
 def _no_such_folder(text: str, root: Path | None) -> str:
     return (
         f"'{text}' is a folder, .zip or .npz of images called '{text.removeprefix('folder:')}' in "
-        f"'{root or torchvision_sets.default_root()}' (SPARRING_DATA says where), and it is not there: put it there, or "
+        f"'{root or torchvision_sets.default_root()}' (SPARRING_DATA says where), and there is none: put it there, or "
         f"give {option('source', 'PATH')}"
     )
 

@@ -1,7 +1,7 @@
-"""How a source's image files are stored: lossless, or in a lossy format and of about which quality.
+"""How a source's image files are stored: lossless or lossy, and at about which quality.
 
-Blocks and ringing of JPEG set two sets of images apart as much as their content does: pictures of Fashion-MNIST stored with
-quality 50 lie at a fashion-FD of 1.6 from the same pictures as PNG. A sample of the files is looked at, their headers only.
+JPEG's blocks and ringing can set two sets of images apart as much as their content does: images of Fashion-MNIST stored with
+quality 50 are at a fashion-FD of 1.6 from the same images as PNG. Only the headers of a sample of the files are read.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ _LOSSY = ("JPEG", "MPO", "JPEG2000", "AVIF")
 
 @dataclass(frozen=True)
 class Stored:
-    """What a sample of a source's files says of all of them.
+    """How a source's files are stored, judged by a sample of them.
 
     formats      name -> share of the files; "WebP, lossy" and "PNG, palette" count as formats, too
     lossy        share of the files whose format changes pixels
     quality      median quality of the JPEG files on libjpeg's scale, 1 to 100; None without JPEG files
     looked_at    how many files were looked at
-    size         "64x48", width x height before any resizing, where all of them agree; else None
+    size         "64x48", width x height before any resizing, if all of them agree; else None
     """
 
     formats: dict[str, float]
@@ -38,11 +38,11 @@ class Stored:
     size: str | None = None
 
     def __post_init__(self) -> None:
-        """Raise ValueError for what no file holds that this package wrote."""
+        """Raise ValueError for values that this package never writes."""
         shares = self.formats.values() if isinstance(self.formats, dict) else [None]
         numbers = [*shares, self.lossy, self.looked_at, self.quality or 0]
         if not all(isinstance(number, int | float) for number in numbers) or not isinstance(self.size, str | None):
-            raise ValueError("formats, shares and numbers of how images are stored are not as they are written")
+            raise ValueError("'stored' does not describe how images are stored")
 
     def __str__(self) -> str:
         quality = "" if self.quality is None else f" of quality {self.quality}"
@@ -53,7 +53,7 @@ class Stored:
 
 
 def look_at_files(paths: Sequence[str], read: Callable[[str], bytes]) -> Stored | None:
-    """How the files are stored, from a sample of them; None where none of these can be opened."""
+    """How the files are stored, from a sample of them; None if none of these can be opened."""
     count = min(LOOKED_AT, len(paths))
     formats: Counter[str] = Counter()
     sizes, qualities, lossy = set(), [], 0
@@ -82,7 +82,7 @@ def look_at_files(paths: Sequence[str], read: Callable[[str], bytes]) -> Stored 
 
 
 def _format_of(image: Image.Image, data: bytes) -> tuple[str, bool]:
-    """An image's format in words, and whether storing it so changes its pixels."""
+    """An image's format in words, and whether that format changes pixels."""
     name = image.format or "unknown"
     if name == "WEBP":
         is_lossless = b"VP8L" in data[:64]
@@ -109,7 +109,7 @@ def _table(quality: int) -> list[int]:
 
 
 def stored_notes(fake: Stored | None, real: Stored | None) -> list[str]:
-    """A note where two sets of files differ in what storing did to their pixels; None is a set of no files."""
+    """A note if storing changed the pixels of two sets of files differently; None is a set without files."""
     if fake is None or real is None:
         return []
     alike = abs(fake.lossy - real.lossy) <= NOTED_SHARE

@@ -1,4 +1,4 @@
-"""torchvision's data sets by name. torchvision is an extra: it is imported here alone, and only when asked for."""
+"""torchvision's data sets by name. torchvision is an extra: only this file imports it, and only when it is needed."""
 
 import inspect
 import os
@@ -42,7 +42,7 @@ def load_torchvision(
     taken = split or "train"
     if "train" in parameters:
         if taken not in ("train", "test"):
-            raise SparringError(f"torchvision's {name} has no split '{taken}': there is train, test")
+            raise SparringError(f"torchvision's {name} has no split '{taken}', only train, test")
         options["train"] = taken == "train"
     elif "split" in parameters:
         options["split"] = taken
@@ -52,12 +52,12 @@ def load_torchvision(
         dataset = constructor(**options)
     except (RuntimeError, OSError) as error:
         raise SparringError(
-            f"torchvision finds no {name} under '{root}' ({_line(error)}): set SPARRING_DATA to the folder where it is, or "
+            f"torchvision finds no {name} under '{root}' ({_line(error)}): set SPARRING_DATA to the folder that has it, or "
             f"fetch it with {option('download', True)}"
         ) from error
-    except ImportError as error:  # some of its data sets need one more package to read their files
+    except ImportError as error:  # some data sets need one more package to read their files
         raise SparringError(f"torchvision's {name} needs {error.name or error}: pip install {error.name}") from error
-    except (ValueError, TypeError) as error:  # an unknown split, or a data set that wants options of its own
+    except (ValueError, TypeError) as error:  # an unknown split, or a data set that needs other options
         raise SparringError(f"torchvision refuses {name} with split '{taken}': {_line(error)}") from error
     if split is None and {"train", "split"} & parameters.keys():
         note(f"torchvision's {name} has splits: taking '{taken}'")

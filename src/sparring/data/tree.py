@@ -1,4 +1,4 @@
-"""Folders and zip files alike: a list of files that can be read, each with a stamp that changes when it does."""
+"""Folders and zip files alike: files to read, each with a stamp that changes when the file does."""
 
 import hashlib
 import os
@@ -11,33 +11,13 @@ from pathlib import Path
 
 from sparring.data.classes import printable
 from sparring.errors import SparringError
-from sparring.limits import (
-    IMAGE_BYTES,
-    LISTING_BYTES,
-    PATH_CHARACTERS,
-    PATH_FOLDERS,
-    check_inflation,
-    in_words,
-)
+from sparring.limits import IMAGE_BYTES, LISTING_BYTES, PATH_CHARACTERS, PATH_FOLDERS, check_inflation, in_words
 from sparring.messages import counted
 from sparring.parsing import check_no_pipe, read_bytes
 
-IMAGE_SUFFIXES = (
-    ".png",
-    ".jpg",
-    ".jpeg",
-    ".jpe",
-    ".jfif",
-    ".bmp",
-    ".gif",
-    ".ppm",
-    ".pgm",
-    ".pbm",
-    ".pnm",
-    ".tif",
-    ".tiff",
-    ".webp",
-)  # what counts as an image, in any case
+_PIXMAPS = (".ppm", ".pgm", ".pbm", ".pnm")
+# What counts as an image, in any case.
+IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".bmp", ".gif", *_PIXMAPS, ".tif", ".tiff", ".webp")
 _JUNK = {"__macosx", "thumbs.db", "desktop.ini"}
 _TAIL = 16 * 2**20  # bytes; the table of contents of 150,000 files
 
@@ -64,7 +44,7 @@ class Tree:
 
 
 def is_image(path: str) -> bool:
-    """Whether a file's name ends as an image's does."""
+    """Whether a file's name ends like an image's."""
     return path.lower().endswith(IMAGE_SUFFIXES)  # a path object for each would cost seconds on large archives
 
 
@@ -77,7 +57,7 @@ def note_other_files(tree: Tree, note: Callable[[str], None]) -> None:
 
 
 def is_junk(path: str) -> bool:
-    """Hidden files and what operating systems leave behind: never part of a data set."""
+    """Whether a path is hidden or left behind by an operating system, and so never part of a data set."""
     if "/" not in path:
         return path[:1] == "." or path.lower() in _JUNK
     return any(part.startswith(".") or part.lower() in _JUNK for part in path.split("/"))
@@ -101,7 +81,7 @@ def zip_stamp(path: Path) -> str:
 
 @contextmanager
 def open_tree(path: Path) -> Iterator[Tree]:
-    """The folder or zip file at `path` as a Tree. Raises SparringError for what is neither, or damaged."""
+    """The folder or zip file at `path` as a Tree. Raises SparringError if it is neither, or is damaged."""
     if path.is_dir():
         yield _folder(path)
         return
@@ -145,39 +125,38 @@ def _folder(root: Path) -> Tree:
                 status = entry.stat()
             except OSError as error:
                 raise SparringError(f"cannot read '{root / path}': {error.strerror} (a broken link?)") from error
-            if stat.S_ISREG(status.st_mode):  # a pipe or a device would be read for ever
+            if stat.S_ISREG(status.st_mode):  # a pipe or a device would be read forever
                 stamps[path] = (status.st_size, status.st_mtime_ns, status.st_ctime_ns)
-    return Tree(printable(str(root)), stamps, frozenset(folders), lambda path: _read_file(root / path))
+    return Tree(
+        printable(str(root)), stamps, frozenset(folders), lambda path: read_bytes(root / path, _most_bytes(path))
+    )
 
 
-def _read_file(path: Path) -> bytes:
-    return read_bytes(path, most_bytes(path.name))
-
-
-def most_bytes(path: str) -> int:
-    """The bytes that a file of a data set may have: of an image, else of its list of labels."""
+def _most_bytes(path: str) -> int:
+    """The bytes that a file of a data set may have: an image, or else a list of labels."""
     return IMAGE_BYTES if is_image(path) else LISTING_BYTES
 
 
 def _zip(path: Path, archive: zipfile.ZipFile) -> Tree:
     infos: dict[str, zipfile.ZipInfo] = {}
     folders: set[str] = set()
-    junk: dict[str, bool] = {"": False}  # folder -> whether to leave it out: looked at once, not for each of its files
+    junk: dict[str, bool] = {"": False}  # folder -> whether to leave it out: found once, not for each of its files
     for info in archive.infolist():
         name = info.filename.removeprefix("./").rstrip("/")
         folder, _, file = name.rpartition("/")
         absolute = name[:1] in ("/", "\\") or (name[1:2] == ":" and name[0].isalpha())
         if absolute or file == ".." or (folder not in junk and ".." in folder.split("/")):
-            raise SparringError(f"'{path}' holds a path that leads outside of it, '{info.filename}': not a data set")
+            raise SparringError(f"'{path}' holds a path that leads outside it, '{info.filename}': it is not a data set")
         if len(name) > PATH_CHARACTERS or name.count("/") > PATH_FOLDERS:
             raise SparringError(
-                f"'{path}' holds a path of {len(name)} characters and {name.count('/')} folders, '{name[:40]}...': at most "
-                f"{PATH_CHARACTERS} and {PATH_FOLDERS}"
+                f"'{path}' holds a path of {counted(len(name), 'character')} and {counted(name.count('/'), 'folder')}, "
+                f"'{name[:40]}...': at most {PATH_CHARACTERS:,} and {PATH_FOLDERS} are allowed"
             )
         if folder not in junk:
             junk[folder] = is_junk(folder)
             if not junk[folder]:
-                folders.update(_with_parents(folder))
+                parts = folder.split("/")
+                folders.update("/".join(parts[:depth]) for depth in range(1, len(parts) + 1))
         if not name or junk[folder] or is_junk(file):
             continue
         if info.is_dir():
@@ -192,15 +171,10 @@ def _zip(path: Path, archive: zipfile.ZipFile) -> Tree:
 
 
 def _read_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> bytes:
-    """A file of a zip. Raises SparringError where it is larger than it may be, and what zipfile does where it is damaged."""
-    most = most_bytes(info.filename)
+    """A file of a zip. Raises SparringError if it is too large, and whatever zipfile raises if it is damaged."""
+    most = _most_bytes(info.filename)
     if info.file_size > most:
         raise SparringError(
             f"'{info.filename[:100]}' has {in_words(info.file_size)}: at most {in_words(most)} are read"
         )
     return archive.read(info)
-
-
-def _with_parents(folder: str) -> list[str]:
-    parts = folder.split("/")
-    return ["/".join(parts[:depth]) for depth in range(1, len(parts) + 1)]

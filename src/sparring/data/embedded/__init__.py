@@ -1,8 +1,8 @@
 """The images that ship with the package: Fashion-MNIST's 10,000 test images (MIT licence, see THIRD_PARTY.md).
 
 28x28 grey, padded with zeros to 32x32, ten classes of 1,000. The split into 8,000 for training and 2,000 for testing
-is this library's own, 800 and 200 of each class, and never changes. Whoever compares with numbers on Fashion-MNIST's
-own 60,000 / 10,000 split should not train on these images.
+is this library's own, 800 and 200 of each class, and never changes. To compare with numbers on Fashion-MNIST's own
+60,000 / 10,000 split, do not train on these images.
 """
 
 from pathlib import Path
@@ -30,7 +30,7 @@ def pad_to_32(images: np.ndarray) -> Tensor:
 
 
 def split_rows(labels: Tensor) -> dict[str, Tensor]:
-    """Rows of the 10,000 in each split, ascending: of each class 800 for training, the rest for testing.
+    """The rows of each split, in ascending order: 800 of each class for training, the rest for testing.
 
     A row's place is a hash of its number, so that no library's random generator can ever move it.
     """
@@ -46,10 +46,10 @@ def split_rows(labels: Tensor) -> dict[str, Tensor]:
 def load_embedded(split: str = "train", folder: Path = FOLDER) -> PackedImages:
     """One split of the embedded images: uint8 [8000 or 2000, 1, 32, 32] with labels and class names.
 
-    `folder` holds the two files. Raises SparringError for another split, and where a file is missing or damaged.
+    `folder` holds the two files. Raises SparringError for another split, or if a file is missing or damaged.
     """
     if split not in SPLITS:
-        raise SparringError(f"'{NAME}' has no split '{split}': there is {', '.join(SPLITS)}")
+        raise SparringError(f"'{NAME}' has no split '{split}', only {', '.join(SPLITS)}")
     images = pad_to_32(read_idx(folder / "t10k-images-idx3-ubyte.gz"))
     labels = torch.from_numpy(read_idx(folder / "t10k-labels-idx1-ubyte.gz")).long()
     return PackedImages(images, labels, CLASS_NAMES, NAME, split).take(split_rows(labels)[split])
