@@ -11,13 +11,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from here import Here
 
 from sparring.data.arrays import write_npz
 from sparring.errors import NonFiniteLossError, SparringError
 from sparring.files import write_json
 from sparring.study import engine, work
 from sparring.study.engine import run
-from sparring.study.executors import Work, make_executor
+from sparring.study.executors import make_executor
 from sparring.study.resolve import FILE, resolve
 from sparring.study.results import Result, append, read
 from sparring.study.runs import StudyFolder
@@ -34,29 +35,6 @@ SMALL = {
     "evaluation": {"n": 20, "n_real": 20, "metrics": ["fd"], "every": 1},
 }
 TIMES = ("seconds", "cpu_seconds", "date", "attempts")
-
-
-class Here:
-    """Trains each run in this process when it is polled. lose: names of runs whose worker is lost that often."""
-
-    slots = 2
-
-    def __init__(self, lose: dict[str, int] | None = None):
-        self.trained: list[str] = []
-        self.lose = dict(lose or {})
-
-    def submit(self, work: Work) -> Work:
-        self.trained.append(work.name)
-        return work
-
-    def poll(self, handle: Work) -> bool:
-        if self.lose.get(handle.name, 0) > 0:
-            self.lose[handle.name] -= 1
-        else:
-            work.run_task(handle.file)
-        return True
-
-    def cancel(self, handle: Work) -> None: ...
 
 
 @pytest.fixture(autouse=True)

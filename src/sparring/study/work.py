@@ -14,7 +14,7 @@ import threading
 import time
 import traceback
 from collections.abc import Callable, Mapping
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, redirect_stderr, suppress
 from pathlib import Path
 from typing import Any
 
@@ -75,6 +75,13 @@ def run_task(file: str | Path) -> None:
     with _alone(Path(file)):
         if not ended.is_file():
             write_json(ended, _ended_with(task))
+
+
+def run_task_with_log(file: str, log: str) -> None:
+    """`run_task` for executors whose own logs lie elsewhere: what it says goes to the run's log."""
+    Path(log).parent.mkdir(parents=True, exist_ok=True)
+    with open(log, "a", encoding="utf-8") as out, redirect_stderr(out):
+        run_task(file)
 
 
 def _alone(file: Path) -> ExitStack:
