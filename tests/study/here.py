@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from sparring.study import work
-from sparring.study.executors import Work
+from sparring.study.executors.base import Work
 
 
 class Here:

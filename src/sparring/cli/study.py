@@ -42,6 +42,7 @@ def run(
     ] = "local",
     out: Annotated[Path | None, path_option("The study's folder. Default: runs/studies/NAME-SCALE.")] = None,
     device: Device = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what it would cost, and train nothing.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Train every row for every seed, and go on where it stopped: `sparring study run as-gan/figure-4 --scale smoke`."""
@@ -49,6 +50,12 @@ def run(
 
     chosen: Any = None if seeds is None else int(seeds) if seeds.isdecimal() else seeds
     options: dict[str, Any] = {"scale": scale, "seeds": chosen, "rows": rows or None, "vary": vary or ()}
+    if dry_run:
+        from sparring.study.cost import cost_of
+
+        planned = cost_of(plan, changes or [], note=note, **options)
+        print_json(planned) if as_json else _print_costs(planned)
+        return
     from sparring.study.engine import run as run_study
 
     done = run_study(
@@ -147,6 +154,29 @@ def studies(as_json: AsJson = False) -> None:
     _print_table(
         ("study", "what", "rows", "seeds", "scales"),
         [(name, p.about, len(p.rows), len(p.seeds), ", ".join(p.scales)) for name, p in plans.items()],
+    )
+
+
+def _print_costs(planned: dict[str, Any]) -> None:
+    def shown(value: float | None, digits: str) -> str:
+        return "" if value is None else format(value, digits)
+
+    _print_table(
+        ("row", "parameters", "steps", "operations a step", "hours"),
+        [
+            (
+                label,
+                shown(row["parameters"], ",d"),
+                f"{row['steps']:,}",
+                shown(row["operations"], ".3g"),
+                shown(row["hours"], ".3g"),
+            )
+            for label, row in planned["rows"].items()
+        ],
+    )
+    print_lines(
+        f"{planned['study']} at scale {planned['scale']}: {planned['hours']:.3g} hours for {planned['seeds']} seeds at "
+        f"{planned['operations_per_second'] / 1e12:.0f} TFLOP/s, without measuring; nothing was trained"
     )
 
 

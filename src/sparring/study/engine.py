@@ -13,11 +13,13 @@ from typing import Any
 from sparring.errors import SparringError
 from sparring.files import ANOTHER_FOLDER, remove_unfinished, write_json
 from sparring.messages import Note, counted, note_or_default
+from sparring.recipe.files import parse_overrides
 from sparring.run.interrupt import Interrupts
 from sparring.run.lock import FILE as LOCK
 from sparring.run.lock import only_writer
-from sparring.study.executors import Executor, make_executor
-from sparring.study.plan import Plan, varied
+from sparring.study.executors import make_executor
+from sparring.study.executors.base import Executor
+from sparring.study.plan import varied
 from sparring.study.resolve import FILE, Study, resolve
 from sparring.study.results import Result, append, find, judged, latest, read
 from sparring.study.runs import Key, StudyFolder, Task, tasks_of
@@ -71,12 +73,7 @@ def run(
     not be trained, as without its data, is in `errors`, and is tried again next time.
     """
     note = note_or_default(note)
-    vary = list(vary)
-    if vary:
-        plan, changes = varied(str(source), vary, _parsed(changes), seeds), ()
-    else:
-        plan = Plan.load(source)
-    study = resolve(plan, scale, seeds=seeds, rows=rows, changes=changes)
+    study = study_of(source, changes, scale=scale, seeds=seeds, rows=rows, vary=vary)
     if jobs is not None and jobs < 1:
         raise SparringError(f"--jobs takes 1 or more, got {jobs}")
     folder = StudyFolder(Path(out) if out is not None else Path("runs") / "studies" / study.folder_name)
@@ -86,6 +83,15 @@ def run(
         engine = _Engine(whole, folder, chosen, jobs, device, note)
         engine.go(tasks_of(study, folder))
     return StudyRun(folder.path, whole, engine.errors)
+
+
+def study_of(
+    source: Any, changes: Any, *, scale: str | None, seeds: Any, rows: Iterable[str] | None, vary: Iterable[str]
+) -> Study:
+    """What `run` is asked to train; the arguments are its."""
+    if vary := list(vary):
+        source, changes = varied(str(source), vary, parse_overrides(changes), seeds), ()
+    return resolve(source, scale, seeds=seeds, rows=rows, changes=changes)
 
 
 class _Engine:
@@ -254,12 +260,6 @@ class _Engine:
             write_page(self.folder.path)
         except (ImportError, SparringError) as error:
             self.note(f"index.html is not written: {error}")
-
-
-def _parsed(changes: Iterable[str] | Mapping[str, Any]) -> dict[str, Any]:
-    from sparring.recipe.files import parse_overrides
-
-    return parse_overrides(changes)
 
 
 def _prepared(study: Study, folder: StudyFolder, note: Note, command: str | None) -> Study:

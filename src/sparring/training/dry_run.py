@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.utils.flop_counter import FlopCounterMode
 
 from sparring.limits import PASSES
 from sparring.objective.context import Player
@@ -112,7 +113,7 @@ def _term_table(state: TrainingState) -> list[dict[str, Any]]:
 
 
 def _costs(state: TrainingState) -> dict[str, Any]:
-    """Passes and rows per step, counted over one cycle of real steps on networks without memory."""
+    """Passes, rows and operations per step, counted over one cycle of real steps on networks without memory."""
     recipe, terms = state.recipe, state.objective.terms.values()
     cycle = period(terms)
     passes = recipe.d_steps * recipe.accumulate
@@ -133,7 +134,7 @@ def _costs(state: TrainingState) -> dict[str, Any]:
     state.discriminator.extract = counting("discriminator", state.discriminator.extract)  # type: ignore[method-assign]
     state.generator.forward = counting("generator", state.generator.forward)  # type: ignore[method-assign]
     step = checked_step(recipe, train_step)
-    with process_as_before():
+    with process_as_before(), FlopCounterMode(display=False) as operations:
         for _ in range(cycle):
             step(state)
     free = {True: "free, from the first backward pass", False: "one more gradient with respect to the images"}
@@ -142,5 +143,6 @@ def _costs(state: TrainingState) -> dict[str, Any]:
             "discriminator": recipe.d_steps * (1 + sum(t.has_second_update for t in terms)),
             "generator": 1,
         },
+        "operations": round(operations.get_total_flops() / cycle),
         "host_gradient": {side: free[sources[side]] for side in SIDES if side in sources},
     }

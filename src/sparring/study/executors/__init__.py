@@ -1,55 +1,21 @@
 """Where the runs of a study are trained: on this machine, by Ray, by SLURM, or by an executor of one's own.
 
-An executor is a class with three functions, see `Executor`; one file each.
+An executor is a class with three functions, see `base.Executor`; one file each.
 """
 
 from __future__ import annotations
 
 import importlib
-from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from sparring.errors import SparringError, nearest, one_line
+from sparring.study.executors.base import Executor
 
 EXECUTORS = {
     "local": "sparring.study.executors.local:Local",
     "ray": "sparring.study.executors.ray:Ray",
     "slurm": "sparring.study.executors.slurm:Slurm",
 }
-
-
-class Work(Protocol):
-    """What an executor needs of a run: the file for `sparring.study.work.run_task`, a log, a name, and threads."""
-
-    @property
-    def file(self) -> Path: ...
-
-    @property
-    def log(self) -> Path: ...
-
-    @property
-    def name(self) -> str: ...
-
-    @property
-    def threads(self) -> int: ...
-
-
-class Executor(Protocol):
-    """Trains runs elsewhere. Whether a run has a result is seen in its folder; a run that ended without is submitted again.
-
-    The constructor takes the executor's options, as text by name: those after its name in `--executor slurm:time=60`.
-    """
-
-    slots: int  # how many runs are given to it at once, unless --jobs says so
-
-    def submit(self, work: Work) -> Any:
-        """Have `run_task(work.file)` called by a process of its own, soon. Returns a handle for the other two."""
-
-    def poll(self, handle: Any) -> bool:
-        """Whether that process has ended, however it did."""
-
-    def cancel(self, handle: Any) -> None:
-        """Ask it to end; it saves its run first. Called again: end it at once."""
 
 
 def make_executor(choice: Any) -> Executor:

@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 
-from sparring.study.executors import Work
+from sparring.study.executors.base import Work
 from sparring.study.work import PARENT
 
 

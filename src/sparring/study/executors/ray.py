@@ -11,7 +11,7 @@ import sys
 from typing import Any
 
 from sparring.errors import SparringError, one_line
-from sparring.study.executors import Work
+from sparring.study.executors.base import Work
 
 RETRIES = 3  # of a task whose worker died
 

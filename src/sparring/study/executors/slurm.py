@@ -10,7 +10,7 @@ import tempfile
 from typing import Any
 
 from sparring.errors import SparringError, one_line
-from sparring.study.executors import Work
+from sparring.study.executors.base import Work
 
 SLOTS = 1000  # jobs in the queue at once
 
