@@ -52,19 +52,19 @@ class Trust:
 
     written    the names that the user wrote, each with the folders of the files that hold it: their modules may lie there
     anything   whether every name is allowed; modules may lie in the current folder
-    opened     the file that names everything else, for the error
+    file       the one that names everything else, for the error
     """
 
     written: Mapping[str, tuple[Path, ...]] = field(default_factory=dict)
     anything: bool = False
-    opened: str = ""
+    file: str = ""
 
     def folders(self, name: str, what: str) -> tuple[Path, ...]:
         """Where to look for the module of `name`, besides the installed ones. Raises CodeNotAllowedError."""
         if name in self.written:
             return self.written[name]
         if not self.anything:
-            raise CodeNotAllowedError(self.opened, [(name, what)])
+            raise CodeNotAllowedError(self.file, [(name, what)])
         return (Path.cwd(),)
 
     def also(self, values: Any, folder: Path | None) -> Trust:
@@ -75,29 +75,25 @@ class Trust:
         return replace(self, written=written)
 
 
-SHIPPED = Trust(opened="a file")  # nothing else
+SHIPPED = Trust(file="a file")  # nothing else
+USERS_OWN = Trust(anything=True)  # of what the user types, or writes in Python
 VALIDATED = Trust(anything=True)  # of names in a Recipe, which could not be made without the right to them
 _consent: ContextVar[Trust] = ContextVar("consent", default=SHIPPED)
 
 
-def typed() -> Trust:
-    """The trust in what the user types, or writes in Python."""
-    return Trust(anything=True)
-
-
-def opened(file: str | os.PathLike[str], *, allow_code: bool = False) -> Trust:
+def trust_in_file(file: str | os.PathLike[str], *, allow_code: bool = False) -> Trust:
     """The trust in a file that may be anybody's: what the user consented to. A run of this process may name its own code."""
     given = _consent.get().also(getattr(file, "code", ()), None)
     allowed = allow_code or given.anything or os.environ.get(ALLOW_CODE, "").lower() in ("1", "true", "yes")
-    return replace(given, anything=allowed, opened=os.fspath(file))
+    return replace(given, anything=allowed, file=os.fspath(file))
 
 
 @contextmanager
 def consenting(allow_code: bool = False, *runs: Any, code: Any = ()) -> Iterator[None]:
     """Within the block, opened files may name any code with `allow_code`, otherwise that of these runs and that in `code`.
 
-    runs: those that are runs of this process count, by their attribute `code`. code: names that were imported with the right
-        to it. A whole recipe is too much: its other texts, such as `about`, may name anything.
+    runs: paths are passed over; a run of this process brings its attribute `code`. code: names that this process was allowed
+        to import. Do not pass a whole recipe: its other texts, such as `about`, may name anything.
     """
     given = _consent.get()
     trust = replace(given, anything=given.anything or allow_code)
@@ -132,6 +128,6 @@ def is_script(extractor: str) -> bool:
     return Path(extractor).suffix.lower() in SCRIPTS and not WITH_WEIGHTS.match(extractor)
 
 
-def is_opened(path: Path) -> bool:
+def is_run_recipe(path: Path) -> bool:
     """Whether a recipe's file is part of a run, and so not written by its reader: a recipe.json, also through a link."""
     return "recipe.json" in (path.name.lower(), path.resolve().name.lower())

@@ -9,9 +9,10 @@ from sparring.errors import SparringError
 from sparring.objective.objective import Objective
 from sparring.objective.term import Build
 from sparring.terms.am_gan import AMGAN
+from sparring.terms.features import pooled_unit_features
 from sparring.terms.hinge import Hinge
 from sparring.terms.nat_gan import NATGAN
-from sparring.terms.sdp import SDP, attention, nearest_real
+from sparring.terms.sdp import SDP, nearest_real
 from sparring.testing import round_of
 
 OPTIONS = [{}, {"aggregate": "average"}, {"squared_norm": True}, {"aggregate": "average", "squared_norm": True}]
@@ -150,22 +151,22 @@ def test_before_t_it_does_not_act():
 
 def test_blocks_may_have_any_number_of_dimensions():
     block = draw(2, 3, 4, seed=0)  # [B, C, L]
-    torch.testing.assert_close(attention(block, "max", False), attention(block[..., None], "max", False))
+    torch.testing.assert_close(pooled_unit_features(block), pooled_unit_features(block[..., None]))
     largest = block.max(2).values
-    torch.testing.assert_close(attention(block, "max", False), attention(largest, "max", False))
-    torch.testing.assert_close(attention(block), largest / largest.square().sum(1, keepdim=True).sqrt())
+    torch.testing.assert_close(pooled_unit_features(block, "max", False), pooled_unit_features(largest, "max", False))
+    torch.testing.assert_close(pooled_unit_features(block), largest / largest.square().sum(1, keepdim=True).sqrt())
 
 
 def test_normalised_features_are_bounded_and_zeros_stay_zero():
     block = draw(20, 6, 3, 3, seed=3)
-    seen = attention(block, "max", False)
+    seen = pooled_unit_features(block, "max", False)
     torch.testing.assert_close(seen.square().sum(1), torch.ones(20, dtype=torch.float64))
     assert (seen[:10] - seen[10:]).square().sum(1).max() <= 4
-    positive = attention(block.relu() + 1e-6, "max", False)
+    positive = pooled_unit_features(block.relu() + 1e-6, "max", False)
     assert (positive[:10] - positive[10:]).square().sum(1).max() <= 2
     dead = torch.zeros(2, 3, 2, 2, requires_grad=True)
     for squared_norm in (False, True):
-        found = attention(dead, "max", squared_norm)
+        found = pooled_unit_features(dead, "max", squared_norm)
         found.sum().backward()
         assert found.abs().sum() == 0
         assert torch.isfinite(dead.grad).all()

@@ -88,10 +88,10 @@ class Hand:
         return score
 
     def batch(
-        self, player: str, update: int, real_update: int | None = None, rows: dict[str, int] | None = None
+        self, player: str, update: int, data_update: int | None = None, rows: dict[str, int] | None = None
     ) -> Any:
         everything = ("real", "negative", "unlabelled")
-        (share,) = self.s.feed.shares(player, update, everything, rows or {}, real_update)  # type: ignore[arg-type]
+        (share,) = self.s.feed.shares(player, update, everything, rows or {}, data_update)  # type: ignore[arg-type]
         return share
 
     def fake(self, share: Any, graph: bool) -> Tensor:

@@ -24,8 +24,8 @@ from sparring.randomness import generator_for
 from sparring.recipe.gan import Recipe
 from sparring.run.process import threads
 from sparring.run.runtime import Runtime
+from sparring.training.own_step import step_function
 from sparring.training.state import TrainingState, build
-from sparring.training.step import step_function
 
 LONGEST_CYCLE = 64  # most steps of one measurement, if terms act periodically
 SIZE, CHANNELS, CLASSES = 32, 3, 10  # if the recipe does not say
@@ -147,10 +147,10 @@ def synthetic_batches(state: TrainingState, nth: int) -> Iterator[Batch]:
     yield batch_of(state, "generator", nth, updates[-1])
 
 
-def batch_of(state: TrainingState, player: Player, update: int, real_update: int | None = None) -> Batch:
+def batch_of(state: TrainingState, player: Player, update: int, data_update: int | None = None) -> Batch:
     """What the library's feed draws for an update, in torch's default memory order."""
     rows = {name: count for t in state.objective.terms.values() for name, count in t.rows().items()}
-    (share,) = state.feed.shares(player, update, ("real", "negative", "unlabelled"), rows, real_update)
+    (share,) = state.feed.shares(player, update, ("real", "negative", "unlabelled"), rows, data_update)
     sides = {name: (images.contiguous(), labels) for name, (images, labels) in share.sides.items()}
     generator = generator_for(state.recipe.seed, player, update, False, "gradient_penalty", 0)
     uniform = torch.rand(len(share.latents), *[1] * (sides["real"][0].ndim - 1), generator=generator)

@@ -134,10 +134,10 @@ class ClassifierJob:
             raise ValueError(f"the optimiser has another state for {left[0]}")
         self.sums = state["sums"].reshape(self.sums.shape).to(self.sums)
 
-    def marks(self, progress: Progress) -> Iterable[Callable[[], None]]:
+    def due_work(self, progress: Progress) -> Iterable[Callable[[], None]]:
         return ()
 
-    def save(self) -> None: ...
+    def save_companions(self) -> None: ...
 
     def write_report(self, ended: str | None = None) -> None:
         self._write_report(ended or "")

@@ -23,7 +23,7 @@ from sparring.files import own_copy, write_atomically, write_json
 from sparring.limits import DESCRIPTION_BYTES, DESCRIPTION_NODES
 from sparring.networks.frozen import evaluating
 from sparring.parsing import read_json
-from sparring.trust import opened
+from sparring.trust import trust_in_file
 
 WEIGHTS, DESCRIPTION = "classifier.safetensors", "classifier.json"
 RULE = ("threshold", "false_alarm_rate", "false_alarms_on_validation")
@@ -275,7 +275,7 @@ def load_classifier(
         image_channels=description["image_channels"],
         outputs=description["outputs"],
         seed=0,
-        trust=replace(opened(path, allow_code=allow_code), opened=str(described)),
+        trust=replace(trust_in_file(path, allow_code=allow_code), file=str(described)),
     )
     try:
         module.load_state_dict(load_safetensors(content))

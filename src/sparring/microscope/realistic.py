@@ -21,7 +21,7 @@ from torch import Tensor
 
 from sparring.microscope.subject import Subject
 from sparring.objective.side import Side
-from sparring.terms.features import attention
+from sparring.terms.features import pooled_unit_features
 
 Features = Callable[[Sequence[Tensor]], Sequence[Tensor]]  # of blocks
 
@@ -65,7 +65,7 @@ def realistic_pairs(
     distance, partner = flat.min(1)
     real_scores = subject.realness(real, real_labels)[partner]
     gap = fake_scores[top] - real_scores
-    rows = features or (lambda blocks: [attention(block) for block in blocks])
+    rows = features or (lambda blocks: [pooled_unit_features(block) for block in blocks])
     seen = [subject.read(x, y, lambda side: _joined(side, rows)) for x, y in ((fake, fake_labels), (real, real_labels))]
     gradients = subject.gradients(real, real_labels)[partner].flatten(1)
     way = (real[partner] - fake[top]).flatten(1)

@@ -33,7 +33,7 @@ COUPLED_GROUPS = (("real",), ("fake", "negative"), ("unlabelled",))
 
 
 class Judge(Protocol):
-    """What a round asks of a discriminator; `networks.Discriminator` and `training.attach` provide it."""
+    """What a round asks of a discriminator: `networks.discriminator.Discriminator` or `objective.attach.Attached`."""
 
     couples_batch: bool
     uses_labels: bool  # its features, not only its heads, depend on the labels
@@ -148,35 +148,35 @@ class Round:
         """Judge each side that the terms declare, in the plan's passes; a side that has been judged is left alone."""
         for group in self.plan():
             if unjudged := [self._sides[name] for name in group if not self._sides[name].is_judged]:
-                self._pass(unjudged)
+                self._judge_together(unjudged)
 
-    def judge_side(self, side: Side) -> None:
+    def judge_when_read(self, side: Side) -> None:
         """Judge a side outside the plan: rows that a term picked, or all rows where a batch's samples see each other."""
         if side.name is not None:
-            self.judge_sides()  # a step of the user's may not have done so
+            self.judge_sides()  # a user's own step may have left that out
             if not side.is_judged and not self.judge_network.couples_batch:
                 raise SparringError(
                     f"{self.reader} reads a judgement of r.{side.name} and declares only its images: "
                     f"add '{side.name}' to its needs()"
                 )
         if not side.is_judged:
-            self._pass([side])
+            self._judge_together([side])
 
-    def _pass(self, group: list[Side]) -> None:
+    def _judge_together(self, group: list[Side]) -> None:
         """One pass of the discriminator over some sides together."""
         images = [self._augmented(side) for side in group]
         with self.precision(full=any(self.is_second_order(side.name) for side in group)):
             joint = images[0] if len(images) == 1 else torch.cat(images)
             activations = self.judge_network.extract(joint, _join_labels(group))
-        for side, found in zip(group, activations.split([len(side) for side in group]), strict=True):
-            side._activations = found
+        for side, part in zip(group, activations.split([len(side) for side in group]), strict=True):
+            side._activations = part
 
     def judge(self, images: Tensor, labels: Tensor | None = None, differentiate: bool = False) -> Side:
         """Judge any other images [B, C, H, W]: interpolates, attacked or transformed samples.
 
         With `differentiate`, for a penalty on its gradient, the side's `input` is a leaf and the pass is in full precision.
         """
-        self.judge_sides()  # whose passes come first in any loop
+        self.judge_sides()  # so that their passes come before any other, whoever wrote the loop
         side = Side(self, None, images, labels)
         if differentiate:
             side._input = images.detach().requires_grad_()
@@ -206,13 +206,13 @@ class Round:
         self, sample: Callable[..., Tensor], shape: tuple[int, ...], who: str | None, total: int | None = None
     ) -> Tensor:
         """Draw for the whole batch of the update (`total` rows) and return the rows of this rank and micro-batch."""
-        m, nth = self.context, self._draws.get(who, 0)
+        context, nth = self.context, self._draws.get(who, 0)
         self._draws[who] = nth + 1
-        generator = generator_for(m.seed, m.player, m.update, m.second, who, nth)
+        generator = generator_for(context.seed, context.player, context.update, context.second, who, nth)
         like = next(iter(self._sides.values())).images
-        total = shape[0] * m.parts if total is None else total
+        total = shape[0] * context.parts if total is None else total
         whole = sample(total, *shape[1:], generator=generator, dtype=torch.float32, device="cpu")
-        return whole[m.rows(total)].to(like.device, like.dtype, non_blocking=True)
+        return whole[context.rows(total)].to(like.device, like.dtype, non_blocking=True)
 
     # --- the generator ---
     @property

@@ -36,7 +36,7 @@ class Side:
     @property
     def activations(self) -> Activations:
         if self._activations is None:
-            self._round.judge_side(self)
+            self._round.judge_when_read(self)
         assert self._activations is not None
         return self._activations
 
@@ -93,7 +93,14 @@ class Side:
 
     @property
     def gradient(self) -> Tensor:
-        """d mean host loss / d images [B, ...] at the weights before the first update; declare `<side>.gradient`."""
+        """d mean host loss / d images [B, ...] at the weights before the first update.
+
+        How AS-GAN gets its gradient for nothing: its `needs` declare `real.gradient`, so the side's `input` is a leaf and
+        the pass of `judge_sides` runs from it. `Objective.prepare_gradients` finds that only the host adds to this leaf and
+        notes the factor of the loss in `gradient_scale`. The first backward pass fills the leaf's grad. `Round.after_update`
+        reads this property for the second update's round, where `ASGAN._attacked` finds it. If other terms add to the leaf,
+        `prepare_gradients` computes the host's gradient alone instead.
+        """
         if self._gradient is None:
             filled = self._input.grad if self._input is not None else None
             if filled is None:
@@ -105,7 +112,10 @@ class Side:
         self._gradient = gradient
 
     def pick(self, index: Tensor) -> Side:
-        """Some rows as their own side. They are judged with this side if it is judged, else on demand."""
+        """Some rows as their own side. They take their rows of this side's judgement.
+
+        If the terms declare only this side's images, and there is no batch norm, just these rows are judged, when read.
+        """
         labels = None if self.labels is None else self.labels[index]
         picked = Side(self._round, None, self.images[index], labels)
         judged = self._activations is not None or self._round.is_declared_judged(self.name)

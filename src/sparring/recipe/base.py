@@ -183,19 +183,18 @@ class BaseRecipe(Part):
             values, trust = read_with_trust(source, allow_code=allow_code)
         check_kind(source, values, cls.trains)
         trust = trust.also(changes, Path.cwd())
-        written_for = values
+        before_overrides = values
         for name, named in (sources or {}).items():
             old = values.get(name)
             old = {"source": old} if isinstance(old, str) else dict(old or {})
             if old.get("source") != named and not isinstance(source, Mapping | BaseRecipe):
-                old = {
-                    key: old[key] for key in HOW_TREATED if key in old
-                }  # size, split and so on described the old images
+                # size, split and so on described the old images
+                old = {key: old[key] for key in HOW_TREATED if key in old}
             values[name] = {**old, "source": named}
         for key, value in changes.items():
             values = cls._overridden(values, nested(key, value))
         check_values(values, "the recipe", plain=False)
-        values = without_others_about(written_for, values)
+        values = without_others_about(before_overrides, values)
         try:
             recipe = cls.model_validate(values, context={TRUST: trust})
         except ValidationError as error:

@@ -16,7 +16,7 @@ from typing import Any, Literal
 from sparring.errors import SparringError, nearest
 from sparring.limits import DEPTH, EXTENDED, KEY, OVERRIDE, RECIPE_BYTES, check_values
 from sparring.parsing import NotYAMLError, parse_json, parse_yaml, read_text
-from sparring.trust import Trust, is_opened, opened
+from sparring.trust import Trust, is_run_recipe, trust_in_file
 
 SHORT_FORMS = {
     "data": "source",
@@ -77,14 +77,14 @@ class _Writers:
         self.files: list[Path] = []
 
     @contextmanager
-    def reading(self, values: Any, path: Path, *, is_opened: bool = False) -> Iterator[None]:
-        """Around the values of one file. Whatever an opened file extends is trusted no more than that file."""
+    def reading(self, values: Any, path: Path, *, of_run: bool = False) -> Iterator[None]:
+        """Around the values of one file; of_run: of a run's file, and whatever that extends is trusted no more than it."""
         before = self.is_user
-        self.is_user = before and not is_opened
+        self.is_user = before and not of_run
         if self.is_user:
             self.trust = self.trust.also(values, path.parent.resolve())
         else:
-            self.trust = replace(self.trust, opened=self.trust.opened or str(path))
+            self.trust = replace(self.trust, file=self.trust.file or str(path))
         yield
         self.is_user = before
 
@@ -104,8 +104,8 @@ def read_with_trust(source: Any, *, allow_code: bool = False) -> tuple[dict[str,
     """
     writers = _Writers()
     values = _read(source, writers)
-    given = opened(source if isinstance(source, os.PathLike) else "", allow_code=allow_code)
-    return values, replace(given, opened=writers.trust.opened, written={**given.written, **writers.trust.written})
+    trust = trust_in_file(source if isinstance(source, os.PathLike) else "", allow_code=allow_code)
+    return values, replace(trust, file=writers.trust.file, written={**trust.written, **writers.trust.written})
 
 
 def _read(source: Any, writers: _Writers) -> dict[str, Any]:
@@ -170,11 +170,11 @@ def _read_file(path: Path, seen: tuple[Path, ...], writers: _Writers) -> dict[st
     values = (parse_json if path.suffix == ".json" else parse_yaml)(text, str(path))
     if not isinstance(values, dict):
         raise SparringError(f"{path} should hold a mapping of the recipe's keys, got {type(values).__name__}")
-    if is_opened(path) and "recipe" in values:
+    if is_run_recipe(path) and "recipe" in values:
         values = values["recipe"]  # a run's file also holds versions and the command
         if not isinstance(values, dict):
             raise SparringError(f"{path} is damaged: its recipe is not a mapping")
-    with writers.reading(values, path, is_opened=is_opened(path)):
+    with writers.reading(values, path, of_run=is_run_recipe(path)):
         merged = _extended(values, path, seen, writers)
     names = {shipped: name for name, shipped in _shipped().items()}
     merged["name"] = values.get("name", names.get(path, path.stem))

@@ -29,7 +29,7 @@ from sparring.plugins import find_class
 from sparring.randomness import generator_for, seed_for
 from sparring.recipe.explain import network_options
 from sparring.run.device import usable_device
-from sparring.trust import Trust, opened
+from sparring.trust import Trust, trust_in_file
 from sparring.version import __version__
 
 WEIGHTS, DESCRIPTION = "generator.safetensors", "generator.json"
@@ -207,7 +207,7 @@ def load_generator(
     allow_code: whether to import a class that does not ship with sparring (see docs/trust.md).
     Raises SparringError if the file is missing, damaged or not a generator, or the device cannot be used.
     """
-    trust = opened(path, allow_code=allow_code)
+    trust = trust_in_file(path, allow_code=allow_code)
     path, device = Path(path), usable_device(device)
     if not os.path.exists(path):  # also False for a name that is too long
         raise SparringError(f"there is no run or generator file '{path}': give a run's folder, such as runs/quickstart")
@@ -277,7 +277,7 @@ def _built(path: Path, description: dict[str, Any], tensors: dict[str, Tensor], 
     try:
         network = description["network"]
         generator_class = find_class(
-            network["kind"], GENERATORS, "generator", nn.Module, replace(trust, opened=str(path))
+            network["kind"], GENERATORS, "generator", nn.Module, replace(trust, file=str(path))
         )
         with torch.random.fork_rng(devices=[]):
             options = network_options(generator_class, network["options"], what=f"generator '{network['kind']}'")

@@ -22,7 +22,7 @@ from sparring.run.runtime import Runtime
 
 
 class Job(Protocol):
-    """What a run trains. `save`, `write_report` and `finish` are called on the main rank only, the rest on all ranks."""
+    """What a run trains. The main rank alone calls `save_companions`, `write_report` and `finish`, all ranks the rest."""
 
     recipe: Any  # has steps, log_every, checkpoint_every, keep_checkpoints and to_dict()
     ends_run: bool  # whether the run is complete after the last step
@@ -51,10 +51,10 @@ class Job(Protocol):
 
     def load_state_dict(self, state: dict[str, Any]) -> None: ...
 
-    def marks(self, progress: Progress) -> Iterable[Callable[[], None]]:
+    def due_work(self, progress: Progress) -> Iterable[Callable[[], None]]:
         """Work due now: before the first step, and after each one. Pictures and measurements, for example."""
 
-    def save(self) -> None:
+    def save_companions(self) -> None:
         """Write the files that accompany a checkpoint."""
 
     def write_report(self, ended: str | None = None) -> None:
@@ -73,9 +73,8 @@ class Loop:
         self.checkpoints = CheckpointFolder(folder / "checkpoints", job.recipe.keep_checkpoints)
         self.rows: list[dict[str, Any]] = []  # the log when this session began
         self.files: list[Any] = []  # to close in the end
-        self.on_row: Callable[[dict[str, Any]], None] = lambda row: (
-            None
-        )  # called with each row of the log, without times
+        # called with each row of the log, without times
+        self.on_row: Callable[[dict[str, Any]], None] = lambda row: None
 
     def load(self, resume_from: int | None) -> int | None:
         """Load the newest good checkpoint, or that of a step, into the job. Returns its step, or None."""
@@ -105,7 +104,7 @@ class Loop:
         self._watch = Stopwatch(self.rows, job.step)
         with self._closing(), Interrupts() as interrupts, make_progress(job.step, steps) as progress:
             if job.step == 0:
-                self._pass_marks(progress)
+                self._do_due_work(progress)
             if job.report_every is not None:
                 self._aside(lambda: self.on_main(job.write_report))
             while job.step < steps:
@@ -128,17 +127,18 @@ class Loop:
         last = job.step == recipe.steps
         if job.step % recipe.log_every == 0 or last:
             progress.values(self._tick())
-        self._pass_marks(progress)
+        self._do_due_work(progress)
         if job.step % recipe.checkpoint_every == 0 or last:
             self._aside(self.save)
         if job.report_every is not None and job.step % job.report_every == 0 and not last:
             self._aside(lambda: self.on_main(job.write_report))
 
-    def _pass_marks(self, progress: Progress) -> None:
-        for work in self.job.marks(progress):
+    def _do_due_work(self, progress: Progress) -> None:
+        for work in self.job.due_work(progress):
             self._aside(work)
 
     def _aside(self, work: Callable[[], None]) -> None:
+        """Do work that is not counted in the step rate."""
         with self._watch.aside():
             work()
 
@@ -166,7 +166,7 @@ class Loop:
         """On the main rank: write a checkpoint of this step, unless there is one."""
         step = self.job.step
         if step not in self.checkpoints.steps():
-            self.job.save()  # first, so that a run resumed from the checkpoint has it
+            self.job.save_companions()  # first, so that a run resumed from the checkpoint has it
             self.checkpoints.save(step, self.job.state_dict())
 
     def on_main(self, work: Callable[[], None]) -> None:

@@ -46,8 +46,8 @@ def run_session(
 ) -> Iterator[Session[R]]:
     """Within this context, this process and its other ranks are the only writers of the run's folder.
 
-    kind: the recipe's class, whose `load` takes source, overrides, sources and allow_code. The global random generators and
-        the number of threads are restored at the end.
+    kind: the recipe's class; its `load` receives source, overrides, sources and allow_code. At the end, the global random
+        generators and the number of threads are restored.
 
     Raises SparringError if the folder or the recipe does not fit.
     """
@@ -72,15 +72,15 @@ def run_session(
             if runtime.is_main:  # the ranks are one writer
                 until_the_end.enter_context(only_writer(folder, work="recipe.json"))
         with runtime.together():
-            quiet = note if runtime.is_main else (lambda text: None)
-            check_folder(folder, resume=resume, verb=verb, note=quiet)
+            note_on_main = note if runtime.is_main else (lambda text: None)
+            check_folder(folder, resume=resume, verb=verb, note=note_on_main)
             if is_run(source):  # it may have changed before it was locked
                 recipe = load()
             recipe = resolved(recipe, folder)
         until_the_end.enter_context(consenting(allow_code, code=recipe.code))
         assert recipe.threads is not None
         torch.set_num_threads(recipe.threads)
-        yield Session(recipe, folder, runtime, quiet)
+        yield Session(recipe, folder, runtime, note_on_main)
 
 
 class BaseRun(Generic[R]):

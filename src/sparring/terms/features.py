@@ -15,7 +15,7 @@ def squared_mean_distance(real: Tensor, fake: Tensor) -> Tensor:
     return (real.detach().mean(0) - fake.mean(0)).square().sum()
 
 
-def attention(block: Tensor, aggregate: Aggregate = "max", squared_norm: bool = False) -> Tensor:
+def pooled_unit_features(block: Tensor, aggregate: Aggregate = "max", squared_norm: bool = False) -> Tensor:
     """SDP's D^_j [B, C] of activations [B, C, H, W] (or [B, C], which need no pooling): pooled, at length 1."""
     f = block.flatten(2) if block.ndim > 2 else block[..., None]
     f = f.amax(2) if aggregate == "max" else f.mean(2)

@@ -1,4 +1,4 @@
-"""SDP: a realistic fake and its nearest real sample must not be scored, or seen, very differently.
+"""SDP: a realistic fake and its nearest real sample should have similar scores and similar features.
 
     L_SDP = sum_{i<=k} (D(G(z'_i)) - D(x'_i))^2  +  sum_{i<=k} sum_{j<=n} ||D^_j(G(z'_i)) - D^_j(x'_i)||_2^2
     D^_j  = f_ag(D_j) / ||f_ag(D_j)||_2
@@ -11,11 +11,11 @@
     f_ag      global pooling over height and width: the maximum, or the average as an option
     lambda    `weight`, 0.01
     t         the step (generator updates so far) from which SDP acts
-    k, I_p    the number of pairs, and the steps after which it grows by one: k + floor(step / I_p), up to the batch size
+    k, I_p    the number of pairs, which is k at step 0 and grows by one every I_p steps, up to the batch size
 
-"Reducing Differences Between Real and Realistic Samples to Improve GANs", Eq. 3 to 10 and Algorithm 1. Each update selects
-its pairs, without gradient. D's update differentiates both members of a pair, G's only the fake; the frozen discriminator
-judges the real members (just the k of them if it has no batch norm).
+"Reducing Differences Between Real and Realistic Samples to Improve GANs", Eq. 3 to 10 and Algorithm 1. Every update selects
+its own pairs, without gradient. D's update differentiates both samples of a pair, G's update only the fake; the real one is
+judged by the frozen discriminator, without the rest of its batch unless there is batch norm.
 
 Deviations
     Eq. 6 divides by the squared norm, so that larger features make the term smaller; here it is the norm, which bounds a
@@ -38,7 +38,7 @@ from sparring.objective.context import Player
 from sparring.objective.term import Build, Term
 from sparring.schedule import Scheduled
 from sparring.terms import checks
-from sparring.terms.features import Aggregate, attention
+from sparring.terms.features import Aggregate, pooled_unit_features
 
 if TYPE_CHECKING:
     from sparring.objective.round import Round, Side
@@ -65,7 +65,8 @@ class SDP(Term):
     def needs(self, player: Player, update: int) -> set[str]:
         if player == "discriminator":
             return {"real", "fake", "blocks"}
-        return {"real.images", "fake", "blocks"} if update >= self.t else set()  # for the generator, updates are steps
+        # the generator takes one update per step, so its `update` is the step
+        return {"real.images", "fake", "blocks"} if update >= self.t else set()
 
     def check(self, build: Build) -> None:
         if not build.has_blocks:
@@ -77,26 +78,26 @@ class SDP(Term):
         return super().scaled(factor).model_copy(update=counts)
 
     def k_at(self, step: int) -> int:
-        """The number of pairs at a step, not limited by the batch yet."""
+        """The number of pairs at a step, before the batch size limits it."""
         return self.k + step // self.I_p
 
     def features(self, blocks: Sequence[Tensor]) -> list[Tensor]:
         """Each D^_j [B, C_j] of a discriminator's blocks."""
-        return [attention(block, self.aggregate, self.squared_norm) for block in blocks]
+        return [pooled_unit_features(block, self.aggregate, self.squared_norm) for block in blocks]
 
     def discriminator_loss(self, r: Round) -> Tensor | None:
-        return self._penalty(r) if r.step >= self.t else None
+        return self._mean_gap(r) if r.step >= self.t else None
 
     def generator_loss(self, r: Round) -> Tensor | None:
-        return self._penalty(r) if r.step >= self.t else None
+        return self._mean_gap(r) if r.step >= self.t else None
 
-    def _penalty(self, r: Round) -> Tensor:
+    def _mean_gap(self, r: Round) -> Tensor:
         """1/k L_SDP over the pairs of this round."""
         k = min(self.k_at(r.step), len(r.fake))
         top = r.host.realness(r.fake).detach().topk(k).indices
         nearest = nearest_real(r.fake.images[top].detach(), r.real.images)
-        fake_score, *fake_features = self._seen(r, r.fake.pick(top))
-        real_score, *real_features = self._seen(r, r.real.pick(nearest))
+        fake_score, *fake_features = self._score_and_features(r, r.fake.pick(top))
+        real_score, *real_features = self._score_and_features(r, r.real.pick(nearest))
         if r.player == "generator":
             real_score, real_features = real_score.detach(), [feature.detach() for feature in real_features]
 
@@ -109,6 +110,6 @@ class SDP(Term):
         r.log("k", score_gap.new_full((), k))
         return score_gap + feature_gap
 
-    def _seen(self, r: Round, side: Side) -> list[Tensor]:
+    def _score_and_features(self, r: Round, side: Side) -> list[Tensor]:
         """D [k] and each D^_j [k, C_j] of some samples."""
         return [r.host.realness(side), *self.features(side.blocks)]

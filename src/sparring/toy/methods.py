@@ -199,14 +199,14 @@ def _of_one_host(objective: Any, method: Method) -> Any:
     from sparring.objective.term import AdversarialLoss, Term
     from sparring.plugins import find_class
     from sparring.terms import REGISTRY
-    from sparring.trust import typed
+    from sparring.trust import USERS_OWN
 
     if not isinstance(objective, Mapping):
         return objective  # the recipe says what is wrong with it
 
     def is_host(name: str) -> bool:
         kind = _kind(name, objective[name])
-        return kind is not None and issubclass(find_class(kind, REGISTRY, "term", Term, typed()), AdversarialLoss)
+        return kind is not None and issubclass(find_class(kind, REGISTRY, "term", Term, USERS_OWN), AdversarialLoss)
 
     hosts = [name for name in objective if is_host(name)]
     new = [name for name in hosts if name not in method.objective]

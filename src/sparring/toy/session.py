@@ -18,8 +18,8 @@ from sparring.recipe.gan import Recipe
 from sparring.run.process import threads
 from sparring.toy import yardsticks
 from sparring.toy.worlds import Points, World
+from sparring.training.own_step import checked_step, step_function
 from sparring.training.state import TrainingState, build
-from sparring.training.step import checked_step, step_function
 
 SAMPLES = 1000  # for each look's numbers, from the same latents throughout a run
 LINE, PLANE = 241, 48  # places at which D is read: on a line, along each side of a plane

@@ -20,8 +20,9 @@ from sparring.run.own_images import fitted_to
 from sparring.run.process import process_as_before
 from sparring.run.runtime import Runtime
 from sparring.schedule import Schedule, value_at
+from sparring.training.own_step import checked_step
 from sparring.training.state import TrainingState, build
-from sparring.training.step import checked_step, train_step
+from sparring.training.step import train_step
 
 PART = 16  # steps to take of a longer cycle, so that `show` answers within seconds
 PLAYERS: tuple[Player, Player] = ("discriminator", "generator")
@@ -49,7 +50,7 @@ def describe(
 
     The data are loaded only where the recipe does not say their size, channels and number of classes. passes and rows are
     means over one cycle of steps at the end of the run, after every schedule has ended. typed: the keys of the
-    user's overrides, as in `training.own_images.fitted_to`.
+    user's overrides, as in `run.own_images.fitted_to`.
     """
     data = recipe.data
     classes = len(data.classes) if isinstance(data.classes, list) and data.num_classes is None else data.num_classes

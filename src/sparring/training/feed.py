@@ -81,19 +81,19 @@ class Feed:
         return self.world * self.accumulate
 
     def shares(
-        self, player: Player, update: int, sides: Iterable[str], rows: dict[str, int], real_update: int | None = None
+        self, player: Player, update: int, sides: Iterable[str], rows: dict[str, int], data_update: int | None = None
     ) -> Iterator[Share]:
         """This rank's shares of an update.
 
-        sides: which real batches are needed; rows: sizes that differ from the batch size; real_update: the discriminator's
-        update whose real batch this is (the generator sees the last one again).
+        sides: which real batches are needed; rows: sizes that differ from the batch size; data_update: the update whose
+        rows of the data these are, by default this one; the generator sees those of the last discriminator update again.
         """
         size = self.generator_batch_size if player == "generator" else self.batch_size
         latents = self._whole(torch.randn, (size, self.latent_size), "latents", player, update)
         labels = self._fake_labels(size, player, update)
         wanted = [name for name in ("real", "negative", "unlabelled") if name in sides and name in self._sources]
         totals = {name: rows.get(name, self.batch_size) for name in wanted} | {"fake": size}
-        at = update if real_update is None else real_update
+        at = update if data_update is None else data_update
         for micro in range(self.accumulate):
             part = self.rank * self.accumulate + micro
             here = share_of(size, part, self.parts)
@@ -107,7 +107,7 @@ class Feed:
             )
 
     def latents(self, count: int, *key: object) -> tuple[Tensor, Tensor | None]:
-        """Latents and uniform labels for pictures and measurements, seeded by the key."""
+        """Latents, seeded by the key, and labels that take the classes in turn: for pictures, and for trying networks."""
         z = torch.randn(count, self.latent_size, generator=generator_for(self.seed, "latents", *key))
         labels = torch.arange(count) % self.num_classes if self.num_classes else None
         return z.to(self.device, self.dtype), None if labels is None else labels.to(self.device)

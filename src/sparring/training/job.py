@@ -21,11 +21,11 @@ from sparring.run.generator import generate_uint8, save_generator, takes_labels
 from sparring.run.log import JsonLines, Tracker
 from sparring.run.loop import Loop
 from sparring.run.progress import Progress
+from sparring.training.own_step import checked_step, step_function
+from sparring.training.process_count import read_worlds, worlds_of
 from sparring.training.start_from import start_from
 from sparring.training.state import TrainingState
-from sparring.training.step import checked_step, step_function
 from sparring.training.vitals import Vitals
-from sparring.training.world import read_worlds, worlds_of
 
 if TYPE_CHECKING:
     from sparring.report.html import RunReport
@@ -98,7 +98,7 @@ class GanJob:
         log = self.state.term_log
         return log.tick(self.state.runtime) if regular else log.means(self.state.runtime)
 
-    def marks(self, progress: Progress) -> Iterator[Callable[[], None]]:
+    def due_work(self, progress: Progress) -> Iterator[Callable[[], None]]:
         step, evaluation = self.state.step, self.recipe.evaluation
         last = step == self.recipe.steps
         if step % self.recipe.samples_every == 0 or last:
@@ -119,7 +119,7 @@ class GanJob:
         if self.unmeasured is not None:
             self.note(self.unmeasured)  # again, as the start of a long run has scrolled away
         if not (self.folder / "generator.safetensors").is_file():
-            self.save()
+            self.save_companions()
         self.write_report(ended="")
 
     # --- pictures, measurements, the generator's file ---
@@ -178,7 +178,7 @@ class GanJob:
             generator_hash=content_hash(dict(generator.state_dict())),
         )
 
-    def save(self) -> None:
+    def save_companions(self) -> None:
         """The generator's file."""
         s, real, network = self.state, self.data.real, self.recipe.generator.network
         facts = {

@@ -98,14 +98,14 @@ def train(
         note=note_or_default(note),
         allow_code=allow_code,
     ) as session:
-        runtime, folder, quiet = session.runtime, session.folder, session.note
+        runtime, folder, note = session.runtime, session.folder, session.note
         with runtime.together():
             with cure_for_moved(folder, session.recipe):
-                given = load_run_data(session.recipe, quiet, data=data, negatives=negatives, unlabelled=unlabelled)
-            chosen = fitted_to(session.recipe, given.real, changes, quiet)
+                given = load_run_data(session.recipe, note, data=data, negatives=negatives, unlabelled=unlabelled)
+            chosen = fitted_to(session.recipe, given.real, changes, note)
         negatives, unlabelled = given.negatives, given.unlabelled
-        state = build(chosen, given.real, negatives=negatives, unlabelled=unlabelled, runtime=runtime, note=quiet)
-        job = GanJob(state, folder, given, list(trackers) if runtime.is_main else [], quiet)
+        state = build(chosen, given.real, negatives=negatives, unlabelled=unlabelled, runtime=runtime, note=note)
+        job = GanJob(state, folder, given, list(trackers) if runtime.is_main else [], note)
         job.begin(resume_from, command, tensorboard=tensorboard, change_world_size=change_world_size)
         job.loop.go(progress_or_default(progress) if runtime.is_main else no_progress)
     return Run(folder, code=chosen.code)

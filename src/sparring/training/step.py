@@ -1,26 +1,18 @@
 """One step of training: `d_steps` discriminator updates, each with its second updates, then one generator update.
 
-This page is the whole algorithm; what the losses are is the objective's business.
+This page is the whole algorithm. The objective computes the losses, and `s.apply` takes the optimiser step.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import torch
 
-from sparring.errors import SparringError, one_line
-from sparring.networks import BACKBONES, GENERATORS
-from sparring.networks.contract import class_name
 from sparring.networks.frozen import frozen
 from sparring.networks.spectral import held
-from sparring.plugins import find
-from sparring.recipe.augment import AUGMENTATIONS
-from sparring.trust import VALIDATED
 
 if TYPE_CHECKING:
-    from sparring.recipe.gan import Recipe
     from sparring.training.state import TrainingState
 
 
@@ -52,7 +44,7 @@ def update_discriminator(s: TrainingState) -> None:
             rounds.append(r)
         s.apply("discriminator", rounds)
 
-    # second updates: the same batches, judged at the weights that the update before led to
+    # second updates: the same batches, judged at the weights after the previous update
     for term in (a for a in active if a.term.has_second_update):
         with held(G, iterate=False), held(D, iterate=True):
             again = [r.after_update(term) for r in rounds]
@@ -87,36 +79,3 @@ def update_generator(s: TrainingState) -> None:
     if s.average is not None:
         s.average.update(G, s.step)
     s.step += 1
-
-
-# --- which step a recipe takes ---
-IN_PLACE = "; no block, feature or image may be changed in place"
-
-
-def step_function(recipe: Recipe) -> Callable[[TrainingState], None]:
-    """One step of the recipe: its own function, or `train_step`."""
-    return train_step if recipe.step is None else find(recipe.step, {}, "step", VALIDATED)
-
-
-def checked_step(recipe: Recipe, step: Callable[[TrainingState], None]) -> Callable[[TrainingState], None]:
-    """The step, which for a recipe with users' code raises SparringError, in one line, if that fails.
-
-    It also raises if one call is not one step.
-    """
-    kinds = [recipe.generator.network.kind, recipe.discriminator.network.kind]
-    kinds += [recipe.step] if recipe.step else []
-    kinds += [str(recipe.augment.get("kind"))] if recipe.augment else []
-    kinds += [name for term in recipe.objective.terms.values() if ":" in (name := class_name(term))]
-    ours = {path for names in (GENERATORS, BACKBONES, AUGMENTATIONS) for item in names.items() for path in item}
-    theirs = ", ".join(kind for kind in kinds if kind not in ours)
-    if not theirs:
-        return step
-
-    def checked(s: TrainingState) -> None:
-        at = s.step
-        with one_line(f"step {at} failed, with {theirs}: ", lambda error: IN_PLACE if "inplace" in str(error) else ""):
-            step(s)
-        if s.step != at + 1:
-            raise SparringError(f"step {recipe.step} went from step {at} to {s.step}: call s.update_generator once")
-
-    return checked
