@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import html
 import io
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,7 @@ from sparring.classify.figures import confidence_histogram
 from sparring.classify.results import Mistake, Results
 from sparring.files import read_rows, write_atomically
 from sparring.messages import counted
-from sparring.report.html import data_line, figure, number_card, page, picture, section, table
+from sparring.report.html import figure, heading, how_made, number_card, page, picture, section, table
 from sparring.report.plots import image_grid, render
 
 MISTAKES = '<div style="display:grid;gap:.8rem;grid-template-columns:repeat(auto-fill,minmax(7.5rem,1fr))">'
@@ -43,7 +42,7 @@ def write_classifier_report(
             section("The largest probability", _histograms(evaluations)),
             _mistakes(evaluations),
         ]
-    body += [_training(folder, recipe, evaluations), _settings(facts)]
+    body += [_training(folder, recipe, evaluations), how_made(facts)]
     path = folder / "report.html"
     write_atomically(path, page(f"{name}: report", body))
     return path
@@ -108,12 +107,9 @@ def _head(
     name: str, recipe: Mapping[str, Any], facts: Mapping[str, Any], warnings: Sequence[str], verdict: str, ended: str
 ) -> str:
     parts = [f"{counted(recipe['steps'], 'step')} of {counted(recipe['batch_size'], 'image')}"]
-    parts += [f"{before}{facts[key]}" for key, before in (("hardware", ""), ("commit", "commit ")) if facts.get(key)]
-    lines = [str(recipe.get("about", "")), data_line(facts), " · ".join(parts), f"Stopped: {ended}" if ended else ""]
     listed = "".join(f"<li>{html.escape(warning)}</li>" for warning in warnings)
     return (
-        f"<h1>{html.escape(name)}</h1>\n"
-        + "\n".join(f"<p>{html.escape(line)}</p>" for line in lines if line)
+        heading(name, facts, parts, ended)
         + (f"\n<p><strong>{html.escape(verdict)}.</strong></p>" if verdict else "")
         + (f"<p>Warnings:</p><ul>{listed}</ul>" if listed else "")
     )
@@ -207,13 +203,3 @@ def _training(folder: Path, recipe: Mapping[str, Any], evaluations: Mapping[str,
 def folder_name(criterion: str) -> str:
     """The folder's name for a criterion."""
     return criterion.replace(":", "-").replace("/", "-")
-
-
-def _settings(facts: Mapping[str, Any]) -> str:
-    versions = ", ".join(f"{name} {version}" for name, version in facts.get("versions", {}).items())
-    recipe = html.escape(json.dumps(facts.get("recipe", {}), indent=2, ensure_ascii=False))
-    return section(
-        "How to make it again",
-        f"<pre>{html.escape(str(facts.get('command', '')))}</pre><p>{html.escape(versions)}</p>"
-        f"<details><summary>The resolved recipe</summary><pre>{recipe}</pre></details>",
-    )

@@ -1,4 +1,4 @@
-"""The page that a run leaves: `report.html`, one file with its pictures inside, readable on a phone, light or dark."""
+"""A run's `report.html`: one file with its pictures inside, readable on a phone, in light and dark."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from sparring.files import TIME_FIELDS, read_rows, write_atomically
 from sparring.messages import counted
 from sparring.parsing import read_json
 from sparring.report.plots import curves, render, shrunk
-from sparring.report.samples import embedded, strips
+from sparring.report.samples import data_url, strips
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-SHARE = 0.02  # of a run's time that its curves may take while it goes on
-IN_A_ROW = 3  # earlier pictures of samples, spread over the run; two rows at most, and only whole ones
+SHARE = 0.02  # of a run's time that drawing its curves may take
+IN_A_ROW = 3  # earlier pictures of samples, spread over the run; at most two rows, both full
 NOT_CURVES = {"step", "update", "images", *TIME_FIELDS}
-CLASSES_NAMED = 12  # of the data's, in the line on top
+CLASSES_NAMED = 12  # at most, in the line about the data
 HEADLINES = 4  # numbers at the top
-SOURCES = (  # keys of a record that its number depends on, in words
+SOURCES = (  # what a number depends on: key in its record, in words
     ("extractor", "extractor"),
     ("weights_sha256", "its weights' SHA-256"),
     ("resize", "resize"),
@@ -79,9 +79,9 @@ summary { cursor: pointer; color: var(--soft) } li { color: var(--soft) }
 
 
 class RunReport:
-    """What a run knows of its report while it goes on: written at each picture, curves drawn where that takes little time.
+    """The report of a run that is training: written at each picture, its curves redrawn if that takes little time.
 
-    unmeasured: why nothing is measured, "" where something is or will be.
+    unmeasured: why nothing is measured; "" if something is, or will be.
     """
 
     def __init__(self, run: Path):
@@ -94,12 +94,12 @@ class RunReport:
         return str(self.run)
 
     def write(self, *, ended: str | None = None) -> None:
-        """ended: why the run is over, "" where it reached its last step; None while it goes on."""
+        """ended: why the run is over, "" if it reached its last step; None while it is training."""
         self.ended = ended
         write_report(self)
 
     def curves(self) -> str:
-        """The curves as they are now, or as they were when they were last drawn."""
+        """The current curves, or the last ones that were drawn."""
         before = time.perf_counter()
         if self.ended is not None or self._curves is None or self._drawing <= SHARE * (before - self._started):
             self._curves = _all_curves(self.run)
@@ -113,7 +113,7 @@ def _all_curves(run: Path) -> str:
 
 
 def write_report(run: Path | str | RunReport) -> Path:
-    """Write a run's report.html from the files beside it, and return its path. Files that are missing are left out."""
+    """Write a run's report.html from the files beside it, and return its path. Missing files are left out."""
     live = run if isinstance(run, RunReport) else None
     run = Path(run)
     facts = _read_json(run / "recipe.json")
@@ -128,7 +128,7 @@ def write_report(run: Path | str | RunReport) -> Path:
         live.curves() if live else _all_curves(run),
         _class_shares(metrics),
         _metrics_table(metrics),
-        _settings(facts),
+        how_made(facts),
     ]
     path = run / "report.html"
     write_atomically(path, page(f"{name}: report", body))
@@ -136,7 +136,7 @@ def write_report(run: Path | str | RunReport) -> Path:
 
 
 def page(title: str, body: Iterable[str]) -> str:
-    """A whole page, self-contained, of these pieces of HTML."""
+    """A self-contained page made of these pieces of HTML."""
     return (
         f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>{html.escape(title)}</title>'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
@@ -149,13 +149,13 @@ def section(title: str, content: str) -> str:
 
 
 def number_card(label: str, value: str, note: str = "") -> str:
-    """A number to be read first: its name, its value, what it depends on."""
+    """A headline number: its name, its value, and a remark."""
     label, value, note = html.escape(label), html.escape(value), html.escape(note)
     return f'<div class="number"><span>{label}</span><b>{value}</b><span>{note}</span></div>'
 
 
 def picture(png: bytes, caption: str, *, css: str = "") -> str:
-    """A PNG inside the page; grids go in without their enlargement."""
+    """A PNG embedded in the page; grids are embedded without their enlargement."""
     data = base64.b64encode(shrunk(png)).decode()
     caption = html.escape(caption)
     image = f'<img class="{css}" alt="{caption}" src="data:image/png;base64,{data}">'
@@ -163,14 +163,14 @@ def picture(png: bytes, caption: str, *, css: str = "") -> str:
 
 
 def figure(series: Mapping[str, tuple[Sequence[float], Sequence[float]]], *, title: str, ylabel: str = "") -> str:
-    """Curves as an SVG inside the page."""
+    """Curves as an SVG embedded in the page."""
     return drawn(curves(series, title=title, ylabel=ylabel))
 
 
 def drawn(figure: Figure) -> str:
-    """A matplotlib figure as an SVG inside the page."""
+    """A matplotlib figure as an SVG embedded in the page."""
     svg = render(figure, "svg").decode()
-    svg = re.sub(r' xmlns(:\w+)?="[^"]*"', "", svg[svg.index("<svg") :])  # names that a page knows: no address in it
+    svg = re.sub(r' xmlns(:\w+)?="[^"]*"', "", svg[svg.index("<svg") :])  # HTML needs no namespaces
     return f"<figure>{svg}</figure>"
 
 
@@ -189,7 +189,7 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, value_column
 
 
 def shown(value: Any) -> str:
-    """A number as people read it."""
+    """A number rounded for people."""
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
@@ -205,13 +205,20 @@ def _head(name: str, facts: Mapping[str, Any], log: list[dict[str, Any]], ended:
         parts.append(f"{log[-1]['images']:,} real images seen")
     if log and "seconds" in log[-1]:
         parts.append(f"{log[-1]['seconds'] / 60:.1f} minutes")
-    parts += [f"{before}{facts[key]}" for key, before in (("hardware", ""), ("commit", "commit ")) if facts.get(key)]
-    lines = [str(recipe.get("about", "")), data_line(facts), " · ".join(parts), f"Stopped: {ended}" if ended else ""]
+    return heading(name, facts, parts, ended)
+
+
+def heading(name: str, facts: Mapping[str, Any], parts: Sequence[str], ended: str) -> str:
+    """The top of a run's report. facts: the content of recipe.json. parts: what to say of the training."""
+    recipe = facts.get("recipe", {})
+    made_on = [f"{before}{facts[key]}" for key, before in (("hardware", ""), ("commit", "commit ")) if facts.get(key)]
+    trained = " · ".join([*parts, *made_on])
+    lines = [str(recipe.get("about", "")), _data_line(facts), trained, f"Stopped: {ended}" if ended else ""]
     return f"<h1>{html.escape(name)}</h1>\n" + "\n".join(f"<p>{html.escape(line)}</p>" for line in lines if line)
 
 
-def data_line(facts: Mapping[str, Any]) -> str:
-    """What the images are that a run was trained on; "" where its recipe.json does not say."""
+def _data_line(facts: Mapping[str, Any]) -> str:
+    """A line about the images that a run was trained on; "" if its recipe.json does not say."""
     data = facts.get("data")
     if not isinstance(data, Mapping):
         source = (facts.get("recipe", {}).get("data") or {}).get("source")
@@ -229,7 +236,7 @@ def data_line(facts: Mapping[str, Any]) -> str:
 
 
 def _unmeasured(facts: Mapping[str, Any], log: list[dict[str, Any]], reason: str) -> str:
-    """That there is no number, and why."""
+    """A line that says why there is no number."""
     if not facts:
         return ""
     recipe = facts.get("recipe", {})
@@ -259,7 +266,7 @@ def _headlines(metrics: list[dict[str, Any]]) -> str:
 
 
 def _remark(row: Mapping[str, Any], metrics: list[dict[str, Any]]) -> str:
-    """Which way is better, and the best of the run where that is not the last."""
+    """Which direction is better, and the best value of the run if it is not the last."""
     if not row.get("better"):
         return ""
     same = [other for other in metrics if other["metric"] == row["metric"] and isinstance(other["value"], int | float)]
@@ -273,18 +280,16 @@ def _pictures(paths: list[Path]) -> str:
         return ""
     caption = f"the same latents at step {_step(paths[-1]):,}, the last"
     shown = f"<figure>{strips(paths[-1], caption)}<figcaption>{caption}</figcaption></figure>"
-    last = section("Samples", shown)
-    if len(paths) == 1:
+    last, before = section("Samples", shown), paths[:-1]
+    if not before:
         return last
-    before = paths[:-1]
     count = len(before) if len(before) < IN_A_ROW else min(len(before) // IN_A_ROW, 2) * IN_A_ROW
     chosen = [before[round(i * (len(before) - 1) / max(count - 1, 1))] for i in range(count)]
-    earlier = "".join(_embedded(path, f"step {_step(path)}") for path in chosen)
+    earlier = "".join(
+        f'<figure><img alt="step {_step(path)}" src="{data_url(path)}"><figcaption>step {_step(path)}</figcaption></figure>'
+        for path in chosen
+    )
     return last + section("How training went", f'<div class="pictures">{earlier}</div>')
-
-
-def _embedded(path: Path, caption: str) -> str:
-    return f'<figure><img alt="{caption}" src="{embedded(path)}"><figcaption>{caption}</figcaption></figure>'
 
 
 def _step(path: Path) -> int:
@@ -298,7 +303,7 @@ def _warnings(vitals: list[dict[str, Any]]) -> str:
 
 
 def _curves(log: list[dict[str, Any]]) -> str:
-    """A figure per term, since their sizes differ, and one in which the scores are side by side."""
+    """A figure per term, since their ranges differ, and one that compares the scores."""
     scores: dict[str, Points] = {}
     terms: dict[str, Points] = {}
     for row in log:
@@ -313,8 +318,8 @@ def _curves(log: list[dict[str, Any]]) -> str:
             values.append(value)
     figures = [figure({"": points}, title=name, ylabel="raw value") for name, points in sorted(terms.items())]
     if scores:
-        figures.append(figure(scores, title="how real the discriminator finds them", ylabel="score"))
-    note = "<p>The raw value of each term, before its weight.</p>"
+        figures.append(figure(scores, title="the discriminator's scores", ylabel="score"))
+    note = "<p>The raw value of each term, before it is weighted.</p>"
     return section("Training", f'{note}<div class="curves">{"".join(figures)}</div>') if figures else ""
 
 
@@ -338,7 +343,7 @@ def _class_shares(metrics: list[dict[str, Any]]) -> str:
         f'<span>{html.escape(name)}</span><i style="width:{100 * share / largest:.1f}%"></i><span>{share:.1%}</span>'
         for name, share in zip(row["class_names"], row["value"], strict=True)
     )
-    note = f"<p>of {row['n_fake']:,} samples, as the classifier “{html.escape(row['extractor'])}” sees them</p>"
+    note = f"<p>{counted(row['n_fake'], 'sample')}, classified by “{html.escape(row['extractor'])}”</p>"
     return section("Classes of the samples", f'{note}<div class="shares">{bars}</div>')
 
 
@@ -360,14 +365,15 @@ def _metrics_table(metrics: list[dict[str, Any]]) -> str:
     numbers = table(("metric", "value", "generated", "real", "against"), rows, value_column=1)
     measured = "".join(f'<p class="sources">Measured with {source}.</p>' for source in sources)
     listed = f"<ul>{''.join(f'<li>{html.escape(note)}</li>' for note in notes)}</ul>" if notes else ""
-    return section("Numbers, and what they depend on", numbers + measured + listed)
+    return section("Numbers and what they depend on", numbers + measured + listed)
 
 
 def _count(n: Any) -> str:
     return f"{n:,}" if isinstance(n, int) else ""
 
 
-def _settings(facts: Mapping[str, Any]) -> str:
+def how_made(facts: Mapping[str, Any]) -> str:
+    """The command, versions and recipe of a run, from the content of its recipe.json."""
     if not facts:
         return ""
     command = html.escape(str(facts.get("command") or "Started from Python."))
@@ -375,7 +381,7 @@ def _settings(facts: Mapping[str, Any]) -> str:
     recipe = html.escape(json.dumps(facts.get("recipe", {}), indent=2, ensure_ascii=False))
     details = f"<details><summary>The resolved recipe</summary><pre>{recipe}</pre></details>"
     content = f"<pre>{command}</pre><p>{html.escape(versions)}</p>{details}"
-    return section("How to make it again", content)
+    return section("How to reproduce this run", content)
 
 
 def _read_json(path: Path) -> dict[str, Any]:

@@ -21,20 +21,15 @@ if TYPE_CHECKING:
 Points = tuple[Sequence[float], Sequence[float]]  # (steps, values)
 
 TARGET_PIXELS = 64  # an image is enlarged to about this size on a screen
-GUTTER = 96  # gray between images: tells black and white ones apart, in light and dark surroundings
-SCALE_KEY = "sparring:scale"  # in the PNG: how often each pixel was repeated, so that it can be undone exactly
+GUTTER = 96  # grey between images: separates black and white ones, on light and dark pages
+SCALE_KEY = "sparring:scale"  # in the PNG: how often each pixel was repeated, so that `shrunk` can undo it
 CLASSES_KEY = "sparring:classes"  # likewise: which classes its columns show
 # readable on white and on near-black, and apart for colour-blind eyes
 COLOURS = ("#3b7ddd", "#e0823d", "#2f9e77", "#c2498f", "#7a45f5", "#c8283c")
-LINES = (
-    "-",
-    "--",
-    ":",
-    "-.",
-)  # each for four curves: from the fifth on more than colours tells them apart
-INK = "#808488"  # likewise, for axes and words
-UNSAID = {"png": ("Software",), "svg": ("Date", "Creator", "Format", "Type")}  # which matplotlib would add, by format
-BESIDE = 3  # more curves than this have their legend beside the axes
+LINES = ("-", "--", ":", "-.")  # each for four curves, so that from the fifth on not only colour tells them apart
+INK = "#808488"  # likewise, for axes and text
+METADATA = {"png": ("Software",), "svg": ("Date", "Creator", "Format", "Type")}  # that matplotlib would add, by format
+BESIDE = 3  # with more curves than this the legend is beside the axes
 SMOOTH_ABOVE = 150  # points; longer curves get a running mean over a fiftieth of their length
 
 
@@ -53,13 +48,13 @@ def image_grid(
     path     where to write a PNG, atomically; None writes nothing
     scale    None: a whole number that brings images to about 64 pixels
     cells    the image in each place, row by row, -1 for none; None: all of them, in their order
-    classes  kept in the PNG: what `report.samples` says of its columns
+    classes  stored in the PNG: the classes of its columns, as `report.samples` describes them
 
     Raises SparringError for anything else.
     """
     if images.dtype != torch.uint8 or images.ndim != 4 or images.shape[1] not in (1, 3) or not len(images):
         raise SparringError(
-            f"a grid shows uint8 images [N, C, H, W] with N >= 1 and C 1 or 3, got {images.dtype} {list(images.shape)}"
+            f"a grid takes uint8 images [N, C, H, W] with N >= 1 and C 1 or 3, got {images.dtype} {list(images.shape)}"
         )
     if columns < 1 or (scale is not None and scale < 1):
         raise SparringError(f"columns and scale must be at least 1, got {columns} and {scale}")
@@ -89,7 +84,7 @@ def image_grid(
 
 
 def shrunk(png: bytes) -> bytes:
-    """A grid's PNG without its enlargement, a fraction of the size; any other picture as it is."""
+    """A grid's PNG without its enlargement, a fraction of the size; any other picture unchanged."""
     with Image.open(io.BytesIO(png)) as picture:
         scale = int(getattr(picture, "text", {}).get(SCALE_KEY, 1))
         if scale == 1:
@@ -111,11 +106,10 @@ def curves(
 ) -> "Figure":
     """A figure of named curves, each (steps, values), over one pair of labelled axes; transparent, for light and dark.
 
-    series   a curve named "" has no entry in the legend
-
-    path     where to write it, .png or .svg, atomically
-    size     in inches; words are then readable from a phone's width upwards
-    logarithmic   "x", "y" or "xy": which axes are
+    series       a curve named "" has no entry in the legend
+    path         where to write it, .png or .svg, atomically
+    size         in inches; the default is readable on a phone
+    logarithmic  "x", "y" or "xy": which axes are
 
     Curves of many points are drawn faint under their running mean. Values that are not finite leave a gap.
     """
@@ -126,7 +120,6 @@ def curves(
     elif xlabel == "step":
         from matplotlib.ticker import MaxNLocator
 
-        # There are no half steps.
         axes.xaxis.set_major_locator(MaxNLocator("auto", steps=[1, 2, 2.5, 5, 10], integer=True))
     if "y" in logarithmic:
         logarithmic_axis(axes, "y")
@@ -154,7 +147,7 @@ def _with_legend(size: tuple[float, float], names: Iterable[str]) -> tuple[float
 
 
 def logarithmic_axis(axes: "Axes", which: str) -> None:
-    """A logarithmic axis with plain numbers, 60 and not 6 x 10^1, on minor ticks too where there are few major ones."""
+    """A logarithmic axis with plain numbers, 60 and not 6 x 10^1, on minor ticks too if there are few major ones."""
     from matplotlib.ticker import LogFormatter, StrMethodFormatter
 
     class Plain(LogFormatter):
@@ -170,7 +163,7 @@ def logarithmic_axis(axes: "Axes", which: str) -> None:
 def panel(
     *, title: str = "", xlabel: str = "", ylabel: str = "", size: tuple[float, float] = (4.2, 2.5)
 ) -> "tuple[Figure, Axes]":
-    """An empty figure, transparent, and its axes with their words: for whatever a caller draws on them."""
+    """A transparent figure and its labelled axes, for a caller to draw on."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=size, layout="constrained")
@@ -181,7 +174,7 @@ def panel(
 
 
 def dress(axes: "Axes", *, title: str = "", xlabel: str = "", ylabel: str = "") -> None:
-    """Transparent axes in the colours of pages light and dark, with their words, a faint grid and two spines."""
+    """Style axes for light and dark pages: transparent and labelled, with a faint grid and two spines."""
     axes.patch.set_alpha(0)
     axes.set_title(title, loc="left", fontsize=10, color=INK)
     axes.set_xlabel(xlabel, color=INK, fontsize=9)
@@ -203,7 +196,7 @@ def bars(
     ylabel: str = "",
     size: tuple[float, float] = (4.2, 2.5),
 ) -> "Figure":
-    """A figure of bars side by side: for each group one of every series [len(groups)]."""
+    """A bar chart: for each group, one bar of every series [len(groups)]."""
     named = len(series) > 1
     figure, axes = panel(title=title, xlabel=xlabel, ylabel=ylabel, size=_with_legend(size, series) if named else size)
     width = 0.8 / max(len(series), 1)
@@ -224,7 +217,7 @@ def bars(
 
 
 def from_zero(figure: "Figure") -> "Figure":
-    """The figure with an axis of values that starts at 0, and room above the highest."""
+    """The figure with its y axis from 0 to a little above the highest value."""
     axes = figure.axes[0]
     axes.set_ylim(0, 1.06 * float(axes.dataLim.ymax))
     return figure
@@ -237,9 +230,9 @@ def picture_rows(
     title: str = "",
     side: float = 0.78,
 ) -> "Figure":
-    """A figure of pictures in named rows: uint8 [N, C, H, W], or [N, H, W] in [0, 1] as light on dark.
+    """A figure of pictures in named rows: uint8 [N, C, H, W], or [N, H, W] in [0, 1], shown light on dark.
 
-    captions: a word under each picture of a row. side: inches of a picture.
+    captions: a text under each picture of a row. side: of a picture, in inches.
     """
     from matplotlib.figure import Figure
 
@@ -261,7 +254,7 @@ def picture_rows(
             axes = figure.add_axes(box)
             axes.set_axis_off()
             pixels = image.numpy() if image.ndim == 2 else image.permute(1, 2, 0).squeeze(2).numpy()
-            most = 1 if image.is_floating_point() else 255  # of grey pixels; colours come as they are
+            most = 1 if image.is_floating_point() else 255  # for grey pixels; colours are unchanged
             axes.imshow(pixels, cmap="magma" if image.ndim == 2 else "gray", vmin=0, vmax=most, interpolation="nearest")
             if i < len(captions.get(name, ())):
                 centre = (left + i * side + (side - 0.04) / 2) / width
@@ -270,19 +263,19 @@ def picture_rows(
 
 
 def render(figure: "Figure", kind: str) -> bytes:
-    """A figure as the bytes of a "png" or an "svg" (words stay words), the same for the same figure."""
+    """A figure as the bytes of a "png" or an "svg" (text stays text), the same for the same figure."""
     import matplotlib
 
-    if kind not in UNSAID:
+    if kind not in METADATA:
         raise SparringError(f"a figure is written as .png or .svg, got '.{kind}'")
     content = io.BytesIO()
     with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": "sparring"}):
-        figure.savefig(content, format=kind, dpi=160, metadata=dict.fromkeys(UNSAID[kind]))
+        figure.savefig(content, format=kind, dpi=160, metadata=dict.fromkeys(METADATA[kind]))
     return content.getvalue()
 
 
 def _running_mean(y: np.ndarray, reach: int) -> np.ndarray:
-    """The mean over up to `reach` points to either side, fewer at the ends; gaps are left out."""
+    """The mean over up to `reach` points on either side, fewer at the ends; gaps are left out."""
     known = np.isfinite(y)
     total = np.concatenate([[0.0], np.cumsum(np.where(known, y, 0))])
     count = np.concatenate([[0], np.cumsum(known)])

@@ -1,4 +1,4 @@
-"""Pictures of samples: which sample stands where, and the same picture on a page, with the names of the classes above it."""
+"""Pictures of samples: where each sample is placed, and how a page shows the picture, with class names above it."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from PIL import Image
 from sparring.report.plots import CLASSES_KEY, shrunk
 
 PLAIN_COLUMNS = 8  # of samples without classes
-MOST_COLUMNS = 16  # classes side by side; more stand in several rows
-ROWS = 8  # at most, of a picture in a run
+MOST_COLUMNS = 16  # classes side by side; more take several rows
+ROWS = 8  # at most, in a run's pictures
 UPRIGHT = 5  # names of more classes are turned on a narrow screen, so that the whole picture fits
-SIDE_BY_SIDE = {1: 8, 2: 5, 3: 3}  # by the samples shown of each of many classes: how many classes to a row
+SIDE_BY_SIDE = {1: 8, 2: 5, 3: 3}  # classes in a row if there are many, by the samples shown of each
 
 
 @dataclass(frozen=True)
@@ -33,17 +33,17 @@ class Layout:
     width: int = 1  # columns of a class
 
     def described(self, names: Sequence[str]) -> str:
-        """What a picture keeps of its classes, for the page that shows it."""
+        """The classes of a picture as JSON, stored in the PNG for `strips`; "" without classes."""
         known = [names[k] if k < len(names) else f"class {k}" for k in self.classes]
         facts = {"columns": self.columns, "width": self.width, "classes": known, "of": max(len(names), len(known))}
         return json.dumps(facts) if known else ""
 
 
 def layout(count: int, classes: int, rows: int | None = ROWS) -> Layout:
-    """How `count` samples, whose classes come in turn, stand in a picture about as wide as high.
+    """The places of `count` samples, whose classes take turns, in a picture about as wide as it is high.
 
-    classes: 0 where samples have none. Up to 16 classes have a block of columns each, 3 classes three; of more a sample or
-    two stand side by side, class after class. rows: at most so many, samples beyond them are left out; None shows all.
+    classes: 0 if samples have none. Each of up to 16 classes has its own block of columns. Of more classes, a few samples
+    each are side by side, class after class. rows: at most this many, further samples are left out; None shows all.
     """
     if classes > MOST_COLUMNS:
         return _many_classes(count, classes, rows)
@@ -68,23 +68,23 @@ def _many_classes(count: int, classes: int, rows: int | None) -> Layout:
 
 @lru_cache(maxsize=16)
 def _loaded(path: Path, _changed: int) -> tuple[bytes, str]:
-    """A picture without its enlargement, and what it says of its classes. Kept: a report is written again and again."""
+    """A picture without its enlargement, and its description of its classes. Cached, as a report is rewritten often."""
     png = path.read_bytes()
     with Image.open(io.BytesIO(png)) as picture:
         return shrunk(png), str(getattr(picture, "text", {}).get(CLASSES_KEY, ""))
 
 
-def embedded(path: Path) -> str:
-    """A picture's file as an address inside a page."""
-    return _address(_loaded(path, path.stat().st_mtime_ns)[0])
+def data_url(path: Path) -> str:
+    """A picture's file as a data URL."""
+    return _data_url(_loaded(path, path.stat().st_mtime_ns)[0])
 
 
-def _address(png: bytes) -> str:
+def _data_url(png: bytes) -> str:
     return f"data:image/png;base64,{base64.b64encode(png).decode()}"
 
 
 def strips(path: Path, alt: str) -> str:
-    """A picture of samples for a page, with the names of its classes above their columns where it has classes."""
+    """A picture of samples for a page, with the names of its classes, if it has any, above their columns."""
     png, said = _loaded(path, path.stat().st_mtime_ns)
     facts: dict[str, Any] = {"columns": PLAIN_COLUMNS, "width": PLAIN_COLUMNS, "classes": []}
     facts |= json.loads(said) if said else {}
@@ -102,16 +102,16 @@ def strips(path: Path, alt: str) -> str:
 
 
 def _cut(png: bytes, rows: int, across: int) -> list[tuple[int, str]]:
-    """The picture in as many strips, each with the number of its first class; whole where there is one."""
+    """The picture cut into `rows` strips, each with the number of its first class."""
     if rows == 1:
-        return [(0, _address(png))]
+        return [(0, _data_url(png))]
     found = []
     with Image.open(io.BytesIO(png)) as whole:
         side = (whole.height + 1) // rows
         for i in range(rows):
             content = io.BytesIO()
             whole.crop((0, i * side, whole.width, min((i + 1) * side - 1, whole.height))).save(content, "PNG")
-            found.append((i * across, _address(content.getvalue())))
+            found.append((i * across, _data_url(content.getvalue())))
     return found
 
 
