@@ -51,7 +51,7 @@ def test_invalid_yaml_and_yaml_that_is_too_large_are_different_errors():
     for text in ("a: b: c", "!x 1", "{", "*a", "!!int x", "? [1]\n: 2"):
         with pytest.raises(NotYAMLError):
             parse_yaml(text, "x")
-    with pytest.raises(SparringError, match="values are text") as caught:
+    with pytest.raises(SparringError, match="values must be text") as caught:
         parse_yaml("!!set {a}", "x")
     assert not isinstance(caught.value, NotYAMLError)
 
@@ -78,7 +78,9 @@ def test_available_memory_respects_the_limit_of_the_process():
     resource.setrlimit(resource.RLIMIT_AS, (2**33, hard))
     try:
         assert limits.memory() <= 2**33
-        with pytest.raises(SparringError, match=r"this would take 8\.59 GB of memory, and there are .*: ask for less"):
+        with pytest.raises(
+            SparringError, match=r"this would take 8\.59 GB of memory, but only .* can be used: ask for less"
+        ):
             limits.check_memory(2**33 + 1, "this", "ask for less")
     finally:
         resource.setrlimit(resource.RLIMIT_AS, (soft, hard))

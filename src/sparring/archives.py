@@ -19,14 +19,14 @@ from sparring.limits import CHECKPOINT_NODES, DEPTH, SHARED, check_inflation, ch
 
 
 def write_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
-    """Write one uncompressed `.npz`, which appears when it is complete.
+    """Write one uncompressed `.npz`, which appears only once it is complete.
 
-    Raises OSError where it cannot be written; nothing is left behind then.
+    Raises OSError if it cannot be written, and leaves nothing behind.
     """
     unfinished = path.with_name(f".{path.name}.{os.getpid()}{UNFINISHED}")  # not in memory first: it may be large
     try:
         with unfinished.open("wb") as file:
-            np.savez(file, **arrays)  # type: ignore[arg-type]  # numpy's types take its option for one of the arrays
+            np.savez(file, **arrays)  # type: ignore[arg-type]  # NumPy's types confuse an array with its option
             file.flush()
             os.fsync(file.fileno())
         os.replace(unfinished, path)
@@ -52,7 +52,7 @@ class Npz:
         return name in self._members
 
     def header(self, name: str) -> tuple[tuple[int, ...], np.dtype]:
-        """Shape and type of an array, once they agree with its member's size. Raises SparringError where they do not."""
+        """Shape and type of an array. Raises SparringError if they do not agree with its member's size."""
         info = self._members[name]
         with self._archive.open(info) as member:
             return npy_header(member, info.file_size, f"{self._before}'{name}'")
@@ -68,7 +68,7 @@ class Npz:
 
 @contextmanager
 def open_npz(path: Path, before: str | None = None) -> Iterator[Npz]:
-    """The arrays of an `.npz`. before: how errors begin, which name the file.
+    """The arrays of an `.npz`. before: the beginning of errors, which names the file.
 
     Raises SparringError, also within the block, if the file is not an `.npz`, is damaged or holds Python objects.
     """
@@ -90,7 +90,7 @@ def npy_header(file: IO[bytes], size: int, what: str) -> tuple[tuple[int, ...], 
     if it holds Python objects, and whatever NumPy raises for a damaged header."""
     version = np.lib.format.read_magic(file)
     readers = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
-    # version 3 differs from 2 in the names of fields only, and our arrays have no fields
+    # version 3 differs from 2 only in the names of fields, and these arrays have none
     shape, _, dtype = readers.get(version, np.lib.format.read_array_header_2_0)(file)  # type: ignore[no-untyped-call]
     if dtype.hasobject:
         raise SparringError(f"{what} holds Python objects, which are never loaded")
@@ -122,7 +122,7 @@ def read_npy(path: Path) -> np.ndarray:
 def check_tensor_archive(file: Path | bytes, what: str) -> None:
     """Raise SparringError unless a zip's members, as torch.save writes them, are no larger than the file.
 
-    torch stores tensors without compression: a member that is larger than its file is made to fill a memory.
+    torch stores tensors without compression: a member that is larger than its file is made to fill the memory.
     """
     source, size = (file, file.stat().st_size) if isinstance(file, Path) else (io.BytesIO(file), len(file))
     with one_line(f"{what} is damaged: "), zipfile.ZipFile(source) as archive:
@@ -132,9 +132,9 @@ def check_tensor_archive(file: Path | bytes, what: str) -> None:
 
 
 def check_tensors(value: Any, size: int, what: str) -> None:
-    """Raise SparringError unless nested dicts and lists hold tensors and plain values, of no more bytes than their file has.
+    """Raise SparringError unless nested dicts and lists hold only tensors and plain values, about as large as their file.
 
-    size: of the file. A tensor may claim more than it stores (an expanded one), and lists may hold one another many times.
+    size: that of the file. A tensor may claim more than it stores (an expanded one), and lists may repeat one another.
     """
     import torch
 
@@ -153,7 +153,7 @@ def check_tensors(value: Any, size: int, what: str) -> None:
         elif isinstance(part, list | tuple):
             pending += [(inner, level + 1) for inner in part]
         elif not (part is None or isinstance(part, bool | int | float | str)):
-            raise SparringError(f"{what} holds {type(part).__name__}: tensors and plain values alone are read")
+            raise SparringError(f"{what} holds {type(part).__name__}: only tensors and plain values are read")
         if count > CHECKPOINT_NODES or level > DEPTH or held > SHARED * size:
             raise SparringError(
                 f"{what} is damaged: it is nested deeper than {DEPTH}, holds more than {CHECKPOINT_NODES:,} values, or "

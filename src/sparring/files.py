@@ -1,4 +1,4 @@
-"""Files that are written whole or not at all, what they hash to, and where caches are kept."""
+"""Writing files whole or not at all, hashing, and the place of caches."""
 
 from __future__ import annotations
 
@@ -19,7 +19,8 @@ from sparring.parsing import parse_json, read_bytes
 if TYPE_CHECKING:
     import torch
 
-ANOTHER_FOLDER = "choose another folder with --out"  # the cure where one cannot be written to
+ANOTHER_FOLDER = "choose another folder with --out"  # the cure for one that cannot be written to
+TIME_FIELDS = ("seconds", "steps_per_second")  # of a log: all that differs between two runs of one recipe
 UNFINISHED = ".unfinished"  # how a file ends while it is being written
 _OF_THE_DISK = ("ENOSPC", "EDQUOT", "EFBIG", "EROFS", "EACCES", "EPERM", "EIO")
 _OF_THE_PLACE = ("ENOTDIR", "EISDIR", "EEXIST", "ENAMETOOLONG", "ELOOP")
@@ -27,17 +28,15 @@ _FAULTS = {getattr(errno, name) for name in (*_OF_THE_DISK, *_OF_THE_PLACE) if h
 
 
 def write_atomically(path: Path | str, content: Any | Iterable[Any]) -> None:
-    """Write a file so that a reader, a crash or a full disk finds the old one or the new one and nothing between.
+    """Write a file so that after a crash or on a full disk it is the old one or the new one, never a part.
 
-    content: bytes, text, or a list of things with a buffer, such as contiguous arrays. Raises OSError where it cannot be
-    written; nothing is left behind then.
+    content: bytes, text, or a list of buffers, such as contiguous arrays. Raises OSError if it cannot be written, and leaves
+    nothing behind.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     if isinstance(content, str):
-        content = content.encode(
-            errors="backslashreplace"
-        )  # for a path that is not UTF-8; JSON reads it back unchanged
+        content = content.encode(errors="backslashreplace")  # a path may not be UTF-8; JSON reads it back unchanged
     chunks = [content] if isinstance(content, bytes | bytearray | memoryview) else content
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=UNFINISHED)
     try:
@@ -69,7 +68,7 @@ def remove_unfinished(folder: Path) -> None:
 
 @contextmanager
 def one_line_for_disk_errors(cure: str) -> Iterator[None]:
-    """Within the block a disk that is full, read-only or forbidden raises SparringError, with the cure at its end."""
+    """Within the block a disk that is full, read-only or forbidden raises SparringError, which ends in the cure."""
     try:
         yield
     except OSError as error:
@@ -84,11 +83,11 @@ def _cannot_write(error: OSError, cure: str) -> SparringError:
 
 
 def check_writable(folder: Path, cure: str) -> None:
-    """Make a folder and try it, before work whose end is to be written there. Raises SparringError with the cure."""
+    """Make a folder and try to write there, before the work. Raises SparringError, which ends in the cure."""
     with one_line_for_disk_errors(cure):
         try:
             folder.mkdir(parents=True, exist_ok=True)
-        except FileNotFoundError as error:  # below a folder such as /proc nothing can be made
+        except FileNotFoundError as error:  # nothing can be made below a folder such as /proc
             raise _cannot_write(error, cure) from None
         try:
             with tempfile.TemporaryFile(dir=folder):
@@ -99,7 +98,7 @@ def check_writable(folder: Path, cure: str) -> None:
 
 @contextmanager
 def writable(folder: Path, cure: str) -> Iterator[None]:
-    """As `check_writable`; a folder that this makes is removed again if the work within fails before it writes."""
+    """As `check_writable`, but a folder that this made is removed again if the work fails before it writes."""
     made = missing_folders(folder)
     try:
         check_writable(folder, cure)
@@ -110,26 +109,26 @@ def writable(folder: Path, cure: str) -> Iterator[None]:
 
 
 def missing_folders(folder: Path) -> list[Path]:
-    """The folder and those around it that do not exist, the innermost first."""
+    """The folder and its parents that do not exist, innermost first."""
     return [each for each in (folder, *folder.parents) if not each.exists()]
 
 
 def remove_empty(folders: Iterable[Path]) -> None:
-    """Remove folders, the innermost first, up to one that is not empty."""
+    """Remove folders, innermost first, up to one that is not empty."""
     with suppress(OSError):
         for folder in folders:
             folder.rmdir()
 
 
 def own_copy(value: torch.Tensor) -> torch.Tensor:
-    """A tensor as a file of weights takes it: on the CPU, contiguous, and sharing no memory, as tied weights do."""
+    """A copy of a tensor for a file of weights: on the CPU, contiguous, sharing no memory with another."""
     import torch
 
     return value.detach().cpu().clone(memory_format=torch.contiguous_format)
 
 
 def content_hash(value: Any) -> str:
-    """A hash of nested dicts, lists, tensors and plain values: of names, types, shapes and bits; not of a dict's order."""
+    """A hash of names, types, shapes and bits in nested dicts, lists, tensors and values; the order of keys is ignored."""
     import torch
 
     digest = hashlib.sha256()
@@ -181,11 +180,8 @@ def _sync_folder(folder: Path) -> None:
         os.close(handle)
 
 
-TIME_FIELDS = ("seconds", "steps_per_second")  # the only fields that differ between two runs of one recipe
-
-
 def read_rows(path: Path) -> list[dict[str, Any]]:
-    """The whole rows of a JSON-lines file; a last line that was cut off is left out. No file: no rows."""
+    """The rows of a JSON-lines file up to a line that was cut off; [] if there is no file."""
     rows = []
     lines = read_bytes(path, LOG_BYTES).split(b"\n") if path.exists() else []
     for line in lines:

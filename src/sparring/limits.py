@@ -1,7 +1,7 @@
 """How large files and settings may be: every bound of the package, each with its reason.
 
-A bound is far above what anybody needs, and far below what stops a machine. Files of images have no bound on their size,
-since real ones have many gigabytes: their headers must agree with that size, and the images must fit into memory.
+A bound is far above what anybody needs, and far below what stops a machine. Files of images may have any size, since real
+ones have many gigabytes; but their headers must agree with that size, and the images must fit into memory.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ MIB = 2**20
 
 # --- text: recipes and the JSON beside them ---
 RECIPE_BYTES = 4 * MIB  # the largest shipped one has 2 KiB; one that lists 20,000 class names has 1 MiB
-NODES = 200_000  # values in a recipe, after its aliases are written out: ten times those 20,000 names
+NODES = 200_000  # values in a recipe, with its aliases written out: ten times those 20,000 names
 DEPTH = 40  # mappings and lists within one another; ours go to 6
 ALIASES = 1_000  # uses of a YAML anchor
 KEY = 500  # characters of a dotted key
 OVERRIDE = 100_000  # characters of `key=value`; a command line takes 128 KiB for a word
-EXTENDED = 100  # recipes that a recipe extends, directly or by others; the longest shipped chain is 4
+EXTENDED = 100  # recipes that a recipe extends, directly or indirectly; the longest shipped chain is 4
 NAME = 200  # characters of a recipe's name, which names a folder: file systems take 255 bytes
 DESCRIPTION_BYTES = 64 * MIB  # a generator.json or classifier.json: a million class names
 DESCRIPTION_NODES = 2_000_000
@@ -32,13 +32,11 @@ TABLE_BYTES = 256 * MIB  # a .csv of points: ten million
 
 # --- images and archives ---
 IMAGE_PIXELS = 2**27  # of one image: 134 megapixels, so that the largest cameras' 108 fit
-IMAGE_BYTES = (
-    512 * MIB
-)  # of one image's file, or of a zip's member before decompression: that many pixels in 8-bit RGBA
+IMAGE_BYTES = 512 * MIB  # of an image's file, or of a zip's member: as many pixels in 8-bit RGBA
 PATH_CHARACTERS = 4096  # of a path in a zip, as Linux has it
 PATH_FOLDERS = 64  # of a path in a zip
 INFLATION = 200  # times that data grow when decompressed; zeros grow 1032-fold, images of any kind less than 20-fold
-INFLATED_FREELY = 256 * MIB  # below it growth is nobody's concern: many labels of one class are zeros, too
+INFLATED_FREELY = 256 * MIB  # below it any growth is allowed: the labels of one class are all zeros
 SHARED = 8  # times that tensors may exceed their file, as tied weights do
 CHECKPOINT_NODES = 2_000_000  # tensors and values in a checkpoint; ours have some thousand
 
@@ -60,14 +58,14 @@ BLOCKS = 1_000  # of one stage, or layers of a plain network: each is made in tu
 
 
 def whole(value: Any) -> Any:
-    """The value itself, for a pydantic validator. Raises ValueError if it is a whole number of more than 64 bits."""
+    """The value itself, for a pydantic validator. Raises ValueError for a whole number of more than 64 bits."""
     if isinstance(value, int) and abs(value) > WHOLE:
         raise ValueError(f"takes a whole number of at most 64 bits, got one of {value.bit_length()}")
     return value
 
 
 def check_scale(factor: Any) -> float:
-    """The factor of `scale=...` as a float. Raises SparringError unless it is a number of a size that makes sense."""
+    """The factor of `scale=...` as a float. Raises SparringError unless it is a number in the allowed range."""
     try:
         if isinstance(factor, bool):
             raise TypeError
@@ -80,7 +78,7 @@ def check_scale(factor: Any) -> float:
 
 
 def memory() -> int:
-    """Bytes that this process may have: the machine's, or less where the system or a container limits it."""
+    """The bytes of memory that this process may use: the machine's, or the limit of the system or a container."""
     found = [os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")] if hasattr(os, "sysconf") else []
     for path in ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"):
         try:
@@ -92,29 +90,31 @@ def memory() -> int:
 
         limit, _ = resource.getrlimit(resource.RLIMIT_AS)
         found += [limit] if limit != resource.RLIM_INFINITY else []
-    except ImportError:  # of Windows
+    except ImportError:  # on Windows
         pass
     return min(found, default=2**40)
 
 
 def check_memory(size: int, what: str, cure: str, limit: int | None = None) -> None:
-    """Raise SparringError where `what` needs more bytes than the machine (or `limit`) has: before they are asked for."""
+    """Raise SparringError if `what` needs more bytes than the machine (or `limit`) has, before they are allocated."""
     limit = memory() if limit is None else limit
     if size > limit:
-        raise SparringError(f"{what} would take {in_words(size)} of memory, and there are {in_words(limit)}: {cure}")
+        raise SparringError(
+            f"{what} would take {in_words(size)} of memory, but only {in_words(limit)} can be used: {cure}"
+        )
 
 
 def check_inflation(size: int, stored: int, what: str) -> None:
-    """Raise SparringError where `stored` bytes claim to hold so many more that they can only be made to fill a memory."""
+    """Raise SparringError if `stored` bytes claim to grow so much that they can only be made to fill the memory."""
     if size > INFLATED_FREELY and size > INFLATION * stored:
         raise SparringError(
-            f"{what} would grow from {in_words(stored)} to {in_words(size)} when decompressed: data grow at most "
-            f"{INFLATION}-fold here; if it is yours, store it without compression"
+            f"{what} would grow from {in_words(stored)} to {in_words(size)} when decompressed, and at most "
+            f"{INFLATION}-fold is allowed: if it is yours, store it without compression"
         )
 
 
 def in_words(size: int) -> str:
-    """A number of bytes as people read it."""
+    """A number of bytes with a readable unit."""
     amount, unit = float(min(size, 10**300)), "bytes"
     for larger in ("KB", "MB", "GB", "TB"):
         if amount < 1000:
@@ -124,10 +124,10 @@ def in_words(size: int) -> str:
 
 
 def check_values(value: Any, where: str, *, nodes: int = NODES, depth: int = DEPTH, plain: bool = True) -> None:
-    """Raise SparringError unless nested mappings and lists are of a depth and size that recipes have, and of plain values.
+    """Raise SparringError unless nested mappings and lists are no larger and deeper than allowed, with plain values.
 
-    Keys are text; text holds no character that no file can (NUL, lone surrogates). plain: other values than null, booleans,
-    numbers and text are refused, too; without, they are anybody's objects. What is referred to twice counts twice.
+    Keys must be text, and text must not hold characters that no file can (NUL, lone surrogates). plain: also refuse values
+    other than null, booleans, numbers and text. A value that is referred to twice counts twice.
     """
     pending: list[tuple[Any, int]] = [(value, 0)]
     count = 0
@@ -137,13 +137,11 @@ def check_values(value: Any, where: str, *, nodes: int = NODES, depth: int = DEP
         if count > nodes:
             raise SparringError(f"{where} holds more than {nodes:,} values: no recipe or description needs so many")
         if level >= depth and isinstance(part, Mapping | list | tuple):
-            raise SparringError(f"{where} is nested deeper than {depth} levels, or holds itself: make it flatter")
+            raise SparringError(f"{where} is nested deeper than {depth} levels, or contains itself: make it flatter")
         if isinstance(part, Mapping):
             for key, inner in part.items():
                 if not isinstance(key, str):
-                    raise SparringError(
-                        f"{where}: the key {_shown(key)} is not text: put it in quotes, or leave it out"
-                    )
+                    raise SparringError(f"{where}: the key {_shown(key)} is not text: put it in quotes, or remove it")
                 _check_text(key, where)
                 pending.append((inner, level + 1))
         elif isinstance(part, list | tuple):
@@ -151,9 +149,11 @@ def check_values(value: Any, where: str, *, nodes: int = NODES, depth: int = DEP
         elif isinstance(part, str):
             _check_text(part, where)
         elif isinstance(part, int) and abs(part) > WHOLE:
-            raise SparringError(f"{where}: a whole number has at most 64 bits, got one of {part.bit_length()}")
+            raise SparringError(f"{where}: whole numbers have at most 64 bits, got one of {part.bit_length()}")
         elif plain and not (part is None or isinstance(part, int | float)):
-            raise SparringError(f"{where}: values are text, numbers, true, false and null, got {type(part).__name__}")
+            raise SparringError(
+                f"{where}: values must be text, numbers, true, false or null, got {type(part).__name__}"
+            )
 
 
 def _shown(key: Any) -> str:

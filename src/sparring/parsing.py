@@ -15,10 +15,10 @@ from sparring.limits import ALIASES, DEPTH, NODES, RECIPE_BYTES, check_values, i
 
 
 class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
-    """YAML 1.1 reads 1e-4 as text, 010 and 1:30 as numbers (8 and 90), 2026-12-01 as a date; here they
-    are what everyone means: a number, and text.
+    """A YAML loader that reads values as people mean them, and refuses a key that is given twice.
 
-    A key given twice is an error.
+    YAML 1.1 reads 1e-4 as text, 010 and 1:30 as the numbers 8 and 90, and 2026-12-01 as a date. Here the first is a number,
+    and the others are text.
     """
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
@@ -27,7 +27,7 @@ class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[mi
             if isinstance(key, yaml.ScalarNode) and key.value != "<<":
                 if key.value in seen:
                     raise yaml.constructor.ConstructorError(
-                        None, None, f"the key '{key.value[:60]}' stands twice", node.start_mark
+                        None, None, f"the key '{key.value[:60]}' is given twice", node.start_mark
                     )
                 seen.add(key.value)
         return super().construct_mapping(node, deep)
@@ -53,8 +53,8 @@ class NotYAMLError(SparringError):
 def parse_yaml(text: str, where: str) -> Any:
     """The plain values in YAML text; `where` names the text in errors.
 
-    Raises NotYAMLError if it is not YAML, and SparringError if it is deeper or larger than a recipe may be (counted with
-    every alias written out), if an alias contains itself, or if a value is of a type that JSON does not have.
+    Raises NotYAMLError if it is not YAML, and SparringError if it is deeper or larger than a recipe may be (with all aliases
+    written out), if an alias contains itself, or if a value has a type that JSON does not have.
     """
     try:
         _check_events(text, where)
@@ -69,7 +69,7 @@ def parse_yaml(text: str, where: str) -> Any:
 
 
 def _check_events(text: str, where: str) -> None:
-    """Check depth and size of YAML before anything is built; an alias counts as many values as what it names."""
+    """Check the depth and size of YAML before anything is built; an alias counts as many values as it stands for."""
     sizes: dict[str, int] = {}  # of finished anchors
     begun: list[tuple[str | None, int]] = []  # anchors of the open mappings and lists, and the count before them
     count = aliases = 0
@@ -77,7 +77,7 @@ def _check_events(text: str, where: str) -> None:
         if isinstance(event, yaml.AliasEvent):
             aliases += 1
             if any(event.anchor == anchor for anchor, _ in begun):
-                raise SparringError(f"{where}: the alias *{event.anchor} holds itself: write the values out")
+                raise SparringError(f"{where}: the alias *{event.anchor} contains itself: write the values out")
             count += sizes.get(str(event.anchor), 1)  # an unknown alias is an error when the values are built
         elif isinstance(event, yaml.ScalarEvent):
             count += 1
@@ -94,7 +94,7 @@ def _check_events(text: str, where: str) -> None:
             raise SparringError(f"{where} uses more than {ALIASES:,} aliases: write the values out")
         if count > NODES:
             raise SparringError(
-                f"{where} holds more than {NODES:,} values with its aliases written out: no recipe needs them"
+                f"{where} holds more than {NODES:,} values, aliases written out: no recipe needs so many"
             )
         if len(begun) > DEPTH:
             raise SparringError(f"{where} is nested deeper than {DEPTH} levels: make it flatter")

@@ -5,7 +5,7 @@ An installed package registers its own by an entry point of the groups below, su
     [project.entry-points."sparring.terms"]
     centred = "my_package.terms:Centred"
 
-after which recipes and opened files may name it, as `centred`. Entry points are read only for a name that is not ours.
+Then recipes and opened files may name it, as `centred`. Entry points are read only for names that do not ship.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from typing import Any
 from sparring.errors import SparringError, nearest, one_line
 from sparring.trust import SHIPPED, Trust
 
-GROUPS = {  # of entry points, by what their objects are
+GROUPS = {  # of entry points, by what they register
     "generator": "sparring.generators",
     "backbone": "sparring.backbones",
     "term": "sparring.terms",
@@ -39,15 +39,15 @@ GROUPS = {  # of entry points, by what their objects are
 MOVED = {
     "sparring.metrics.extractors.densenet:DenseNetBC": "sparring.classify.densenet:DenseNetBC"
 }  # after version 0.1
-_folders: list[str] = []  # of users' recipes, on sys.path since a module of theirs was imported
+_folders: list[str] = []  # of users' recipes: on sys.path, since a module in them was imported
 
 
 def find(kind: str, registry: Mapping[str, str], what: str, trust: Trust = SHIPPED) -> Any:
     """The class or function that `kind` names: a key of the registry, a registered name, or `package.module:Name`.
 
-    what: `term`, `network`, ..., a key of `GROUPS`. trust: whose code, besides what ships and what is registered, may be
-    imported; nothing of it is before that. Raises SparringError for what cannot be imported or called, CodeNotAllowedError
-    for what may not.
+    what: `term`, `network`, ..., a key of `GROUPS`. trust: which code may be imported besides what ships or
+    is registered; it is asked before anything is. Raises SparringError for what cannot be imported or called, and
+    CodeNotAllowedError for what must not be.
     """
     path = _shipped(kind, registry, what)
     folders: tuple[Path, ...] = ()
@@ -71,7 +71,7 @@ def find(kind: str, registry: Mapping[str, str], what: str, trust: Trust = SHIPP
 
 
 def find_class(kind: str, registry: Mapping[str, str], what: str, base: type, trust: Trust = SHIPPED) -> Any:
-    """`find`, for a class below `base`: a function in its place could do anything with a recipe's values."""
+    """`find`, for a subclass of `base`: a function could do anything with a recipe's values."""
     found = find(kind, registry, what, trust)
     if not (isinstance(found, type) and issubclass(found, base)):
         raise SparringError(
@@ -81,12 +81,12 @@ def find_class(kind: str, registry: Mapping[str, str], what: str, base: type, tr
 
 
 def ships(kind: str, registry: Mapping[str, str], what: str) -> bool:
-    """Whether opened files may name this without anybody's consent."""
+    """Whether opened files may name this without the user's consent."""
     return _shipped(kind, registry, what) is not None
 
 
 def registered(what: str) -> dict[str, list[str]]:
-    """What installed packages register, by name: `module:Name`, more than one where packages use one name."""
+    """What installed packages register, by name: `module:Name`, more than one if several packages use the name."""
     found: dict[str, list[str]] = {}
     for point in importlib.metadata.entry_points(group=GROUPS[what]):
         path = f"{point.module}:{point.attr}"
@@ -110,7 +110,7 @@ def name_of(found: type, registry: Mapping[str, str], what: str) -> str:
 
 
 def _shipped(kind: str, registry: Mapping[str, str], what: str) -> str | None:
-    """`module:Name` of what ships or is registered under this name; None for another that could be a user's own."""
+    """`module:Name` of what ships or is registered under this name; None for a name that could be the user's own."""
     kind = MOVED.get(kind, kind)
     if kind in registry or kind in registry.values():
         return registry.get(kind, kind)
@@ -149,7 +149,7 @@ def _import(name: str, folders: tuple[Path, ...], wanted: str) -> ModuleType:
             raise SparringError(
                 f"{wanted}: there is no module '{name}' to import, neither among the installed ones{looked}"
             ) from None
-        raise  # also for a missing import inside the user's module
+        raise  # even for a missing import inside the user's module
 
 
 def _look_in(folder: str) -> None:
@@ -165,9 +165,9 @@ def _look_in(folder: str) -> None:
 
 
 def _check_one_of_a_name(top: str, spec: ModuleSpec, folder: str, wanted: str) -> None:
-    """Raise SparringError where Python would take, or has taken, another module of the name that the recipe's folder has.
+    """Raise SparringError if Python would import, or has imported, another module than the one in the recipe's folder.
 
-    The same goes for modules that were imported from another recipe's folder: this one's code would get the other's.
+    This includes modules from other recipes' folders that this recipe's code would get instead of its own.
     """
     if spec.origin is not None:
         loaded = sys.modules.get(top)
@@ -185,7 +185,7 @@ def _check_one_of_a_name(top: str, spec: ModuleSpec, folder: str, wanted: str) -
 def _check_same(name: str, here: str, other: str | None, wanted: str) -> None:
     if other is not None and os.path.realpath(here) != os.path.realpath(other):
         raise SparringError(
-            f"{wanted}: there are two modules '{name}', {here} and {other}, and a process imports one of a name: rename one"
+            f"{wanted}: there are two modules '{name}', {here} and {other}, but a process imports only one: rename one"
         )
 
 

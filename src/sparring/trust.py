@@ -32,7 +32,7 @@ class CodeNotAllowedError(SparringError):
         super().__init__(f"{self.said}. If you trust it, add --allow-code (allow_code=True in Python)")
 
     def or_else(self, cure: str) -> SparringError:
-        """This error with another cure at its end."""
+        """This error with a second cure."""
         return SparringError(f"{self}; {cure}")
 
     @property
@@ -42,7 +42,7 @@ class CodeNotAllowedError(SparringError):
 
 
 def joined(refused: Sequence[CodeNotAllowedError]) -> CodeNotAllowedError:
-    """Several refusals of one file as one, which names everything."""
+    """Several refusals of one file as a single one that names everything."""
     return CodeNotAllowedError(refused[0].file, [each for error in refused for each in error.wanted])
 
 
@@ -50,8 +50,8 @@ def joined(refused: Sequence[CodeNotAllowedError]) -> CodeNotAllowedError:
 class Trust:
     """Which names of code may be imported besides those that ship, and where their modules are looked up.
 
-    written    the names that the user wrote, each with the folders of the files that hold it: their modules may lie there
-    anything   whether every name is allowed; modules may lie in the current folder
+    written    the names that the user wrote, each with the folders in which its module may be
+    anything   whether every name is allowed; modules may be in the current folder
     file       the one that names everything else, for the error
     """
 
@@ -68,7 +68,7 @@ class Trust:
         return (Path.cwd(),)
 
     def also(self, values: Any, folder: Path | None) -> Trust:
-        """This trust, extended to every name in `values`. folder: of their file; None if they are imported already."""
+        """This trust, extended to every name in `values`. folder: that of their file; None if they are imported already."""
         written = dict(self.written)
         for name in names_in(values):
             written[name] = tuple(dict.fromkeys([*([] if folder is None else [folder]), *written.get(name, ())]))
@@ -77,12 +77,12 @@ class Trust:
 
 SHIPPED = Trust(file="a file")  # nothing else
 USERS_OWN = Trust(anything=True)  # of what the user types, or writes in Python
-VALIDATED = Trust(anything=True)  # of names in a Recipe, which could not be made without the right to them
+VALIDATED = Trust(anything=True)  # for names in a Recipe, which was validated with the right to them
 _consent: ContextVar[Trust] = ContextVar("consent", default=SHIPPED)
 
 
 def trust_in_file(file: str | os.PathLike[str], *, allow_code: bool = False) -> Trust:
-    """The trust in a file that may be anybody's: what the user consented to. A run of this process may name its own code."""
+    """The trust in a file from anybody: what the user consented to. A run of this process may name its own code."""
     given = _consent.get().also(getattr(file, "code", ()), None)
     allowed = allow_code or given.anything or os.environ.get(ALLOW_CODE, "").lower() in ("1", "true", "yes")
     return replace(given, anything=allowed, file=os.fspath(file))
@@ -90,9 +90,9 @@ def trust_in_file(file: str | os.PathLike[str], *, allow_code: bool = False) -> 
 
 @contextmanager
 def consenting(allow_code: bool = False, *runs: Any, code: Any = ()) -> Iterator[None]:
-    """Within the block, opened files may name any code with `allow_code`, otherwise that of these runs and that in `code`.
+    """Within the block, opened files may name any code with `allow_code`, otherwise only that of `runs` and `code`.
 
-    runs: paths are passed over; a run of this process brings its attribute `code`. code: names that this process was allowed
+    runs: paths are ignored; a run of this process brings its attribute `code`. code: names that this process was allowed
         to import. Do not pass a whole recipe: its other texts, such as `about`, may name anything.
     """
     given = _consent.get()
@@ -129,5 +129,5 @@ def is_script(extractor: str) -> bool:
 
 
 def is_run_recipe(path: Path) -> bool:
-    """Whether a recipe's file is part of a run, and so not written by its reader: a recipe.json, also through a link."""
+    """Whether a recipe's file is part of a run, so that its reader did not write it: a recipe.json, or a link to one."""
     return "recipe.json" in (path.name.lower(), path.resolve().name.lower())

@@ -213,9 +213,9 @@ WRONG = [
     ("data.num_classes=1000000000000", "data.num_classes", "1048576"),
     ("evaluation={n: 1000000000000}", "evaluation.n", "10000000"),
     ("threads=1000000000", "threads", "1024"),
-    ("paper=&p {x: *p}", "holds itself"),
-    ("paper=!!set {a, b}", "values are text, numbers"),
-    ("paper=!!binary aGk=", "values are text, numbers"),
+    ("paper=&p {x: *p}", "contains itself"),
+    ("paper=!!set {a, b}", "values must be text, numbers"),
+    ("paper=!!binary aGk=", "values must be text, numbers"),
     ("data=\ud800", "not text"),
     ("objective.auxiliary_classifier={head: train}", "no head can be called 'train'"),
     ("objective.auxiliary_classifier={head: a.b}", "no head can be called 'a.b'"),
@@ -282,8 +282,8 @@ def test_case_19_names_and_numbers_that_are_too_long(command, tmp_path, words, p
 @pytest.mark.parametrize(
     ("text", "part"),
     [
-        ("extends: quickstart\npaper: &p {x: *p}\n", "holds itself"),
-        ("extends: quickstart\npaper: &p [*p]\n", "holds itself"),
+        ("extends: quickstart\npaper: &p {x: *p}\n", "contains itself"),
+        ("extends: quickstart\npaper: &p [*p]\n", "contains itself"),
         ("extends: quickstart\nobjective: {r1: {~: 3}}\n", "the key null is not text"),
         ("extends: quickstart\n~: 3\n", "the key null is not text"),
         ("extends: quickstart\nsteps: 2026-13-45\n", "steps takes a whole number"),

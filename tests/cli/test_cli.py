@@ -146,7 +146,7 @@ def test_unknown_recipes_and_bad_recipe_files(command, tmp_path):
         ("steps: [1, 2", "bad.yaml is not valid YAML"),
         ("- a\n- b", "should hold a mapping"),
         ("", "should hold a mapping"),
-        ("steps: 1\nsteps: 2\n", "the key 'steps' stands twice"),
+        ("steps: 1\nsteps: 2\n", "the key 'steps' is given twice"),
         ("extends: bad\n", "extends itself"),
         (f"extends: ./../{tmp_path.name}/bad.yaml\n", "extends itself"),
         ("extends: quickstrat\n", "did you mean 'quickstart'?"),
