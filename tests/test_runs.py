@@ -34,6 +34,11 @@ def run(tmp_path_factory, images):
     return sparring.train(_conditional(), out=tmp_path_factory.mktemp("api") / "run", data=images)
 
 
+def test_an_override_in_quotes_stays_text(images, tmp_path):
+    """It is parsed once, whoever hands it on: `name='2024'` is a name, not a number."""
+    assert sparring.train(_conditional(), ["name='2024'"], out=tmp_path / "run", data=images).recipe.name == "2024"
+
+
 # --- sampling ---
 def test_sample_i_is_the_same_for_any_n_and_from_a_lone_file(run, tmp_path):
     many = sparring.load(run).sample(64, seed=1)

@@ -312,6 +312,11 @@ def check_alike(together, alone):
         assert (ours["n_fake"], ours.get("notes")) == (theirs["n_fake"], theirs.get("notes"))
 
 
+def test_an_override_in_quotes_stays_text(run_with_data):
+    with pytest.raises(SparringError, match="unknown extractor '2024'"):
+        sparring.evaluate(run_with_data, overrides=["extractor='2024'"])
+
+
 def test_a_runs_discriminator_is_asked_for_its_accuracies(run_with_data):
     records = sparring.evaluate(run_with_data, metrics=("accuracies",), n=10)
     assert [(r["metric"], r["step"]) for r in records][:1] == [("real, train: share above 0", 2)]

@@ -71,16 +71,9 @@ def evaluate(
     as_json: AsJson = False,
 ) -> None:
     """Measure a run by its recipe's protocol or, with --real, any images against any others."""
-    options: dict[str, Any] = {
-        "extractor": extractor,
-        "weights": weights,
-        "sha256": sha256,
-        "n": n,
-        "seed": seed,
-        "metrics": metrics,
-    }
-    options |= {"split": split, "labels": labels, "is_splits": is_splits, "device": device, "note": note}
-    options["allow_code"] = allow_code
+    options: dict[str, Any] = {"extractor": extractor, "weights": weights, "sha256": sha256, "n": n, "seed": seed}
+    options |= {"metrics": metrics, "split": split, "labels": labels, "is_splits": is_splits}
+    options |= {"device": device, "note": note, "allow_code": allow_code}
     given = {"n_real": n_real, "images_split": images_split, "size": size, "channels": channels}
     given["skip_unreadable"] = skip_unreadable or None
     options |= {key: value for key, value in given.items() if value is not None}
@@ -104,10 +97,8 @@ def _compare(
 
 def _measure(images: str, options: dict[str, Any], as_json: bool) -> None:
     from sparring.cli import tables
-    from sparring.evaluation.evaluate import evaluate as measure
-    from sparring.run.progress import measuring
+    from sparring.evaluation import evaluate as evaluation
 
-    with measuring() as progress:
-        records = measure(images, progress=progress, **options)
+    records = evaluation.evaluate(images, progress=True, **options)
     if is_first_rank():
         print_json(records) if as_json else tables.print_metrics(records)

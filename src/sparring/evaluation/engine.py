@@ -59,15 +59,18 @@ def evaluate_images(
 ) -> list[Record]:
     """Measure n images from `generate(start, count)` against all of `real`, and return the records.
 
-    generate    called with start = 0, batch_size, ... in turn; returns uint8 [count, C, H, W]
-    metrics     names, as for `find_metrics`
-    labels      [n] classes of the generated images, for metrics within classes
-    splits      number of groups of the Inception Score
-    neighbours  k of precision, recall, density and coverage
-    cache       folder for statistics of real images, by default below $SPARRING_CACHE or ~/.cache
-    note        called with messages for the user
-    seed, generator_hash, drawn_labels: of the latents, of the generator's weights, and how labels were chosen; only recorded
-    rank, world: of this process, if several processes of one group share the work; each gets all records
+    generate        called with start = 0, batch_size, ... in turn; returns uint8 [count, C, H, W]
+    metrics         names, as for `find_metrics`
+    labels          int64 [n], classes of the generated images, for metrics within classes
+    seed            of the latents; only recorded
+    splits          number of groups of the Inception Score
+    neighbours      k of precision, recall, density and coverage
+    cache           folder for statistics of real images, by default below $SPARRING_CACHE or ~/.cache
+    progress        called with the numbers of images done and of all images
+    note            called with messages for the user
+    generator_hash  of the generator's weights; only recorded
+    drawn_labels    how the labels were chosen; only recorded
+    rank, world     of this process, if several processes of one group share the work; each gets all records
 
     Statistics of the real images are cached by the images' content, the extractor and this package's version, if the
     extractor is `cacheable`. Raises SparringError for an unknown metric, a metric that needs a classifier if the
@@ -109,7 +112,7 @@ def evaluate_sets(
 ) -> list[Record]:
     """Measure one set against another, or against statistics from a file.
 
-    The other arguments, and the errors, are those of `evaluate_images`.
+    The other arguments, and the errors, are those of `evaluate_images`; only the default of `metrics` differs.
     """
     check_name(extractor)
     found = find_metrics(names_of(metrics))

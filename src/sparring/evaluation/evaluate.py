@@ -21,7 +21,6 @@ from sparring.trust import consenting
 
 if TYPE_CHECKING:
     from sparring.recipe.gan import Recipe
-    from sparring.run.runtime import Runtime
 
 GROUPS = 10  # of the Inception Score, by default
 ACCURACIES = "accuracies"  # the one metric that measures a discriminator
@@ -111,7 +110,10 @@ def evaluate_run(
     The metric `accuracies` measures the discriminator (see `sparring.evaluation.accuracies`), also with n, split and seed.
     Under torchrun the ranks share the work, and all return the same records.
     """
+    from sparring.evaluation.protocol import measure_generator
     from sparring.recipe.files import agreed, parse_overrides
+    from sparring.run.folder import load_trained_on
+    from sparring.run.generator import load_generator
     from sparring.run.runtime import Runtime
 
     folder = Path(run)
@@ -140,36 +142,24 @@ def evaluate_run(
         accuracies = run_accuracies(folder, note=say, device=str(runtime.device), **used)
         if not others:
             return accuracies
-    shown = progress if runtime.is_main else None
-    return _of_generator(folder, recipe, runtime, say, shown, weights=weights, sha256=sha256) + accuracies
-
-
-def _of_generator(
-    folder: Path, recipe: Recipe, runtime: Runtime, say: Note, progress: ProgressHook | None, **own: Any
-) -> list[dict[str, Any]]:
-    """Measure the generator of a run. own: weights and hash of the extractor."""
-    from sparring.evaluation.protocol import measure
-    from sparring.run.folder import load_trained_on
-    from sparring.run.generator import load_generator
-
-    assert recipe.evaluation is not None
     saved = load_generator(folder, runtime.device)
     with runtime.together():
         data = load_trained_on(folder, recipe, say)
-    records = measure(
+    records = measure_generator(
         saved.module,
         saved.latent_size,
         data,
         recipe.evaluation,
         say,
-        progress,
+        progress if runtime.is_main else None,
         device=runtime.device,
+        weights=weights,
+        sha256=sha256,
         generator_hash=saved.description.get("content_hash"),
         rank=runtime.rank,
         world=runtime.world,
-        **own,
     )
-    return [{"step": saved.description["step"], **record} for record in records]
+    return [{"step": saved.description["step"], **record} for record in records] + accuracies
 
 
 def _nothing(text: str) -> None:
@@ -178,11 +168,12 @@ def _nothing(text: str) -> None:
 
 def _changed(folder: Path, given: Mapping[str, Any]) -> Recipe:
     """A run's recipe with changes to its evaluation, even if it was trained without one."""
+    from sparring.recipe.files import ParsedOverrides
     from sparring.recipe.gan import Recipe
 
     changes = {f"evaluation.{key}": list(v) if isinstance(v, tuple) else v for key, v in given.items()}
-    recipe = Recipe.load(folder, changes)
-    return recipe if recipe.evaluation is not None else Recipe.load(folder, {"evaluation": {}, **changes})
+    recipe = Recipe.load(folder, ParsedOverrides(changes))
+    return recipe if recipe.evaluation is not None else Recipe.load(folder, ParsedOverrides(evaluation={}, **changes))
 
 
 def _check_unused(given: Mapping[str, Any], weights: Any, sha256: Any) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,11 +11,11 @@ from torch import nn
 from sparring.data.classes import turns_at
 from sparring.errors import SparringError
 from sparring.evaluation.engine import check_metrics, evaluate_images, find_metrics, usual_metrics
-from sparring.evaluation.extractors.base import Extractor, ExtractorUnavailableError
+from sparring.evaluation.extractors.base import ExtractorUnavailableError
 from sparring.evaluation.extractors.choice import extractor_for, no_extractor, ways_to_measure
 from sparring.evaluation.image_set import ImageSet, of_images
 from sparring.evaluation.labels import turns_for
-from sparring.messages import Note
+from sparring.messages import Note, ProgressHook
 from sparring.metrics.base import Comparison
 from sparring.run.generator import sampler_of, takes_labels
 
@@ -61,13 +60,13 @@ def _unmeasured(reason: str, data: RunData) -> str:
     )
 
 
-def measure(
+def measure_generator(
     generator: nn.Module,
     latent_size: int,
     data: RunData,
     evaluation: Evaluation,
-    note: Callable[[str], None],
-    progress: Callable[[int, int], None] | None = None,
+    note: Note,
+    progress: ProgressHook | None = None,
     *,
     device: torch.device | str = "cpu",
     weights: str | Path | None = None,
@@ -102,16 +101,13 @@ def measure(
         splits=evaluation.is_splits,
         neighbours=NEIGHBOURS,
         progress=progress,
-        metrics=evaluation.metrics or _usual_metrics(extractor, data, evaluation, note),
+        metrics=evaluation.metrics
+        or usual_metrics(extractor, evaluation.n, evaluation.is_splits, note, classes=data.real.class_names),
         note=note,
         generator_hash=generator_hash,
         rank=rank,
         world=world,
     )
-
-
-def _usual_metrics(extractor: Extractor, data: RunData, evaluation: Evaluation, note: Note) -> tuple[str, ...]:
-    return usual_metrics(extractor, evaluation.n, evaluation.is_splits, note, classes=data.real.class_names)
 
 
 def reference_images(data: RunData, evaluation: Evaluation) -> ImageSet:

@@ -255,11 +255,17 @@ def merge(base: Mapping[str, Any], change: Mapping[str, Any], *, of_sources: boo
     return merged
 
 
-def parse_overrides(overrides: Iterable[str] | Mapping[str, Any]) -> dict[str, Any]:
-    """`key=value` strings as a mapping of dotted keys to YAML values.
+class ParsedOverrides(dict[str, Any]):
+    """Dotted keys and their values, parsed: a text among them is meant as it stands."""
+
+
+def parse_overrides(overrides: Iterable[str] | Mapping[str, Any]) -> ParsedOverrides:
+    """`key=value` strings as a mapping of dotted keys to YAML values. What it returns may be passed to it again.
 
     Raises SparringError for text without a key, and for keys and values that are too long or too deep.
     """
+    if isinstance(overrides, ParsedOverrides):
+        return ParsedOverrides(overrides)
     if isinstance(overrides, Mapping):
         check_values(overrides, "the changes", plain=False)
         parsed = {key: parse_value(value) if isinstance(value, str) else value for key, value in overrides.items()}
@@ -278,7 +284,7 @@ def parse_overrides(overrides: Iterable[str] | Mapping[str, Any]) -> dict[str, A
             raise SparringError(
                 f"the key '{key:.60}...' is longer than {KEY} characters or {DEPTH} names: no recipe has it"
             )
-    return parsed
+    return ParsedOverrides(parsed)
 
 
 def nested(key: str, value: Any) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sparring.evaluation.protocol import check_evaluation, measure
+from sparring.evaluation.protocol import check_evaluation, measure_generator
 from sparring.files import content_hash
 from sparring.messages import Note
 from sparring.recipe.explain import given_to
@@ -167,7 +167,7 @@ class GanJob:
     def _measured(self, progress: Progress) -> list[dict[str, Any]]:
         generator, evaluation = self.state.evaluated_generator, self.recipe.evaluation
         assert evaluation is not None
-        return measure(
+        return measure_generator(
             generator,
             self.recipe.generator.latent_size,
             self.data,
