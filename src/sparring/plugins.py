@@ -36,9 +36,8 @@ GROUPS = {  # of entry points, by what they register
     "network": "sparring.classifiers",
     "criterion": "sparring.criteria",
 }
-MOVED = {
-    "sparring.metrics.extractors.densenet:DenseNetBC": "sparring.classify.densenet:DenseNetBC"
-}  # after version 0.1
+# after version 0.1
+MOVED = {"sparring.metrics.extractors.densenet:DenseNetBC": "sparring.classify.densenet:DenseNetBC"}
 _folders: list[str] = []  # of users' recipes: on sys.path, since a module in them was imported
 
 

@@ -138,9 +138,8 @@ class ClassifierRecipe(BaseRecipe):
     log_every: int = Field(50, ge=1)
     checkpoint_every: int = Field(500, ge=1)
     keep_checkpoints: int = Field(2, ge=1)
-    threads: int | None = Field(
-        None, ge=1, le=THREADS
-    )  # part of the recipe, because bits depend on them; None: as the machine has
+    # Part of the recipe, because bits depend on it; None: the machine's number.
+    threads: int | None = Field(None, ge=1, le=THREADS)
 
     @field_validator("network")
     @classmethod

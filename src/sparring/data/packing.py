@@ -1,6 +1,7 @@
 """Folders and zip files of images, decoded once and then read from the cache."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -21,41 +22,49 @@ from sparring.parsing import read_text
 ClassOrder = str | Path | Sequence[str]
 
 
-def pack_files(
-    path: Path,
-    *,
-    split: str | None,
-    classes: Classes | None,
-    class_order: ClassOrder | None,
-    renumber: bool,
-    cache: Path | None,
-    conversion: Conversion,
-) -> PackedImages:
-    """The images of a folder or zip file. cache: the folder of the cache, or None for none.
+@dataclass(frozen=True)
+class Request:
+    """What is asked of a source: the options of `sparring.data.load`. cache: the folder of the cache, or None for none."""
+
+    split: str | None
+    classes: Classes | None
+    class_order: ClassOrder | None
+    renumber: bool
+    cache: Path | None
+    conversion: Conversion
+    root: Path | None
+    download: bool
+
+    def note(self, line: str) -> None:
+        if self.conversion.note:
+            self.conversion.note(line)
+
+
+def pack_files(path: Path, request: Request) -> PackedImages:
+    """The images of a folder or zip file.
 
     The cache recognises a zip by its table of contents, which has a checksum for each file, and a folder by the sizes and
     times of all its files. Notes about the decoding are repeated when the images come from the cache.
     Raises SparringError as `sparring.data.load` says.
     """
-    order = None if class_order is None else _read_order(class_order)
+    conversion, cache = request.conversion, request.cache
+    order = None if request.class_order is None else _read_order(request.class_order)
     asked = (conversion.size, conversion.channels, conversion.skip_unreadable)
-    options = (split, classes, order, renumber, *asked)
+    options = (request.split, request.classes, order, request.renumber, *asked)
     told: list[str] = []
 
     def note(line: str) -> None:
-        line = printable(line)
-        told.append(line)
-        if conversion.note:
-            conversion.note(line)
+        told.append(printable(line))
+        request.note(line)
 
     def list_and_decode(tree: Tree) -> PackedImages:
-        listing = list_images(tree, split, note)
+        listing = list_images(tree, request.split, note)
         if order is not None:
             listing = listing.in_order(order)
-        if classes is not None:
-            listing = listing.select_classes(classes)
+        if request.classes is not None:
+            listing = listing.select_classes(request.classes)
         packed = _decode_listing(tree, listing, path, cache, conversion, note)
-        return packed.without_empty_classes() if renumber else packed
+        return packed.without_empty_classes() if request.renumber else packed
 
     if cache is None:
         with open_tree(path) as tree:
@@ -90,12 +99,7 @@ def _cached(cache: Path, slot: str, key: str, note: Note | None) -> PackedImages
 
 
 def _decode_listing(
-    tree: Tree,
-    listing: Listing,
-    path: Path,
-    cache: Path | None,
-    conversion: Conversion,
-    note: Note,
+    tree: Tree, listing: Listing, path: Path, cache: Path | None, conversion: Conversion, note: Note
 ) -> PackedImages:
     paths = listing.paths
     stored = look_at_files(paths, tree.read)

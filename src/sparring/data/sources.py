@@ -2,7 +2,6 @@
 
 import os
 import re
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +16,7 @@ from sparring.data.idx import idx_splits, read_idx
 from sparring.data.listing import available_splits, choose_split
 from sparring.data.negatives import noise_images, parse_noise
 from sparring.data.packed import PackedImages
-from sparring.data.packing import ClassOrder, pack_files
+from sparring.data.packing import ClassOrder, Request, pack_files
 from sparring.data.tree import open_tree
 from sparring.errors import SparringError, nearest
 from sparring.files import ANOTHER_FOLDER, one_line_for_disk_errors
@@ -35,22 +34,6 @@ class MissingSourceError(SparringError):
             return
         names = [embedded.NAME, *torchvision_sets.BARE_NAMES, "noise:normal", "noise:uniform"]
         super().__init__(f"{self.said}, nor a data set of that name: {nearest(source, names)}")
-
-
-@dataclass(frozen=True)
-class _Request:
-    split: str | None
-    classes: Classes | None
-    class_order: ClassOrder | None
-    renumber: bool
-    cache: Path | None
-    conversion: Conversion
-    root: Path | None
-    download: bool
-
-    def note(self, line: str) -> None:
-        if self.conversion.note:
-            self.conversion.note(line)
 
 
 def load(
@@ -96,13 +79,15 @@ def load(
             f"{option('renumber', True)} takes all classes that have images, and {option('classes')} names some: give only "
             "one of the two"
         )
-    request = _Request(
+    request = Request(
         split=split,
         classes=classes,
         class_order=class_order,
         renumber=renumber,
         cache=_cache_folder(cache),
-        conversion=Conversion(size, channels, skip_unreadable, _printing(note), progress),
+        conversion=Conversion(
+            size, channels, skip_unreadable, None if note is None else lambda line: note(printable(line)), progress
+        ),
         root=None if root is None else Path(root).expanduser(),
         download=download,
     )
@@ -168,13 +153,17 @@ def _cache_folder(cache: str | Path | bool | None) -> Path | None:
     return disk.default_folder() if cache is None or cache is True else Path(cache).expanduser()
 
 
-def _from_name_or_path(source: str | Path, request: _Request) -> PackedImages:
+def _from_name_or_path(source: str | Path, request: Request) -> PackedImages:
     text = str(source)
     if not text.strip():  # an empty path is the current folder, which nobody means
         raise SparringError("the name of the images is empty: give a folder, a file or a data set")
     path = _place(source, request.root)
     if path is None:
-        raise SparringError(_no_such_folder(text, request.root))
+        raise SparringError(
+            f"'{text}' is a folder, .zip or .npz of images called '{text.removeprefix('folder:')}' in "
+            f"'{request.root or torchvision_sets.default_root()}' (SPARRING_DATA says where), and there is none: put it "
+            f"there, or give {option('source', 'PATH')}"
+        )
     if isinstance(source, str) and not os.path.exists(path):
         named = _by_name(text, request)
         if named is not None:
@@ -193,18 +182,10 @@ def _from_name_or_path(source: str | Path, request: _Request) -> PackedImages:
         return _selected(packed, request)
     if path.is_file() and path.suffix.lower() != ".zip":
         raise SparringError(f"'{path}' is neither a folder, a .zip nor an .npz: put single images into a folder")
-    return pack_files(
-        path,
-        split=request.split,
-        classes=request.classes,
-        class_order=request.class_order,
-        renumber=request.renumber,
-        cache=request.cache,
-        conversion=request.conversion,
-    )
+    return pack_files(path, request)
 
 
-def _by_name(name: str, request: _Request) -> PackedImages | None:
+def _by_name(name: str, request: Request) -> PackedImages | None:
     if name == embedded.NAME:
         split = choose_split(name, embedded.SPLITS, request.split, request.note)
         return _converted(embedded.load_embedded(split), request)
@@ -241,22 +222,14 @@ def _place(source: str | Path, root: Path | None) -> Path | None:
     return next((path for path in places if name and os.path.exists(path)), None)
 
 
-def _no_such_folder(text: str, root: Path | None) -> str:
-    return (
-        f"'{text}' is a folder, .zip or .npz of images called '{text.removeprefix('folder:')}' in "
-        f"'{root or torchvision_sets.default_root()}' (SPARRING_DATA says where), and there is none: put it there, or "
-        f"give {option('source', 'PATH')}"
-    )
-
-
-def _from_idx(folder: Path, request: _Request) -> PackedImages:
+def _from_idx(folder: Path, request: Request) -> PackedImages:
     splits = idx_splits(folder)
     split = choose_split(str(folder), splits, request.split, request.note)
     images, labels = (read_idx(path) for path in splits[split])
     return pack_array(images, labels, name=folder.name, split=split, conversion=request.conversion)
 
 
-def _from_object(source: Any, request: _Request) -> PackedImages:
+def _from_object(source: Any, request: Request) -> PackedImages:
     conversion = request.conversion
     if request.split is not None and not isinstance(source, PackedImages):
         raise SparringError(f"an array or data set from Python has no split '{request.split}': pass the part you mean")
@@ -276,7 +249,7 @@ def _from_object(source: Any, request: _Request) -> PackedImages:
     )
 
 
-def _converted(packed: PackedImages, request: _Request) -> PackedImages:
+def _converted(packed: PackedImages, request: Request) -> PackedImages:
     conversion = request.conversion
     same_size = conversion.size is None or (packed.height, packed.width) == (conversion.size, conversion.size)
     if same_size and conversion.channels in (None, packed.channels):
@@ -292,11 +265,7 @@ def _converted(packed: PackedImages, request: _Request) -> PackedImages:
     )
 
 
-def _selected(packed: PackedImages, request: _Request) -> PackedImages:
+def _selected(packed: PackedImages, request: Request) -> PackedImages:
     if request.classes is not None:
         packed = packed.select_classes(request.classes)
     return packed.without_empty_classes() if request.renumber else packed
-
-
-def _printing(note: Note | None) -> Note | None:
-    return None if note is None else lambda line: note(printable(line))

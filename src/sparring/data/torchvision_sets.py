@@ -3,7 +3,6 @@
 import inspect
 import os
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 from sparring.data.arrays import Conversion, pack_array, pack_dataset
@@ -70,7 +69,12 @@ def load_torchvision(
 
 
 def _constructor(name: str) -> Any:
-    datasets = _import()
+    try:
+        import torchvision.datasets as datasets
+    except ImportError as error:
+        raise SparringError(
+            "data sets by torchvision's names need torchvision: pip install 'sparring[torchvision]'"
+        ) from error
     kinds = {
         key.lower(): getattr(datasets, key)
         for key in datasets.__all__
@@ -81,16 +85,6 @@ def _constructor(name: str) -> Any:
             f"torchvision has no data set '{name}': {nearest(name, [kind.__name__ for kind in kinds.values()])}"
         )
     return kinds[name.lower()]
-
-
-def _import() -> ModuleType:
-    try:
-        import torchvision.datasets
-    except ImportError as error:
-        raise SparringError(
-            "data sets by torchvision's names need torchvision: pip install 'sparring[torchvision]'"
-        ) from error
-    return torchvision.datasets
 
 
 def _line(error: Exception) -> str:

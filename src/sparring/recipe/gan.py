@@ -84,9 +84,8 @@ class Discriminator(Part):
     network: NetworkField
     conditioning: Literal["none", "projection"] = "none"
     optimizer: Optimizer = Optimizer()
-    clip_weights: float | None = Field(
-        None, gt=0
-    )  # to [-clip, clip] after each update, as in the first Wasserstein GAN
+    # To [-clip, clip] after each update, as in the first Wasserstein GAN.
+    clip_weights: float | None = Field(None, gt=0)
 
     @field_validator("network")
     @classmethod

@@ -25,16 +25,8 @@ from sparring.trust import CodeNotAllowedError, consenting
 from sparring.version import command_line, commit, hardware, versions
 
 MAY_DIFFER = ("name", "about", "paper", "run_in_full", "keep_checkpoints")  # on resume: they change no number
-READING = (
-    "source",
-    "split",
-    "size",
-    "channels",
-    "classes",
-    "class_order",
-    "skip_unreadable",
-    "download",
-)  # of a source
+# how a source is read
+READING = ("source", "split", "size", "channels", "classes", "class_order", "skip_unreadable", "download")
 
 
 def load_trained_on(folder: Path, recipe: Recipe, note: Note, *, data: Any = None) -> RunData:

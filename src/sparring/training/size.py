@@ -14,12 +14,8 @@ if TYPE_CHECKING:
     from sparring.recipe.gan import Recipe
 
 SHOWN = 2**42  # bytes of parameters that `show` accepts, 4 TB: the run may be for a larger machine
-COPIES = {
-    "adam": 4,
-    "adamw": 4,
-    "rmsprop": 3,
-    "sgd": 2,
-}  # of each parameter: itself, its gradient, the optimiser's means
+# of each parameter: itself, its gradient, the optimiser's means
+COPIES = {"adam": 4, "adamw": 4, "rmsprop": 3, "sgd": 2}
 
 
 def check_size(

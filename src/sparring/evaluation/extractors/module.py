@@ -70,9 +70,8 @@ class ModuleExtractor(NetworkExtractor):
             with evaluating(self.net), torch.random.fork_rng(devices=[]):
                 found = self.net(x)
         except Exception as error:  # code of users can raise anything
-            reason = (
-                " ".join(str(error).split())[-160:] or type(error).__name__
-            )  # the end of a TorchScript error is the message
+            # The end of a TorchScript error is the message.
+            reason = " ".join(str(error).split())[-160:] or type(error).__name__
             shape = "x".join(map(str, images.shape[1:]))
             raise SparringError(f"the extractor {self.name} does not take images of {shape}: {reason}") from error
         return self._checked(found, len(images))
