@@ -54,8 +54,12 @@ def test_directions():
 def test_the_numbers_of_a_verdict():
     (found,) = verdicts(LOW, HIGH, LOWER)
     both = found.comparison
-    assert (both.difference, both.n, both.paired) == (pytest.approx(-4), (5, 5), False)
-    assert both.sds == pytest.approx(-4 / np.std(LOW, ddof=1)) and both.low_sds < both.sds < both.high_sds
+    assert (both.found.mean, both.n, both.paired) == (pytest.approx(-4), (5, 5), False)
+    assert both.found.sd == pytest.approx(np.std(LOW, ddof=1)) and both.found.interval() == (
+        both.found.low,
+        both.found.high,
+    )
+    assert f"{both.in_metric}, in sd {both.in_sds}, unadjusted; p" in found.why
     assert found.p == found.adjusted < 0.001 and "p < 0.001" in found.why and "-4" in found.why
     assert found.visible is None  # it was seen
     (found,) = verdicts(LOW, [value + 0.1 for value in LOW], LOWER)
@@ -129,7 +133,7 @@ def test_pairs_share_their_seeds():
     b[0] += 0.01
     assert said(a, b, LOWER) == ["cannot tell"] and said(a, b, LOWER, paired=True) == ["agrees"]
     six = verdicts([*a, 9.0], b, LOWER, paired=True)[0].comparison
-    assert six.n == (5, 5) and six.difference == pytest.approx(-0.302)
+    assert six.n == (5, 5) and six.found.mean == pytest.approx(-0.302)
 
 
 def test_different_protocols_are_not_compared_and_never_averaged():

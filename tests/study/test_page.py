@@ -161,7 +161,7 @@ def test_results_that_are_kept_with_a_plan_or_without_one(study):
     (study / "plan.json").unlink()
     assert open_study(study).plan is None and open_study(study).table.findings == []
     (study / "plan.yaml").write_text(json.dumps(plan))  # which is YAML
-    assert [each.verdict for each in open_study(study).table.verdicts()] == ["disagrees", "agrees"]
+    assert [each.verdict for each in open_study(study).table.findings] == ["disagrees", "agrees"]
     with pytest.raises(SparringError, match="not a study"):
         open_study(study / "files")
 

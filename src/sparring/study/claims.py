@@ -8,8 +8,8 @@ adjustment, so that the runs that are missing change no other claim's verdict fo
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
-from typing import Any, Literal
+from dataclasses import dataclass, replace
+from typing import Literal, NamedTuple
 
 from sparring.study import statistics as s
 from sparring.study.plan import Claim, Plan
@@ -21,30 +21,27 @@ ORDER = {"disagrees": 0, "agrees": 1, "cannot tell": 2}  # contradictions are re
 
 @dataclass(frozen=True)
 class Comparison:
-    """Two rows by a metric: the difference of their means with its 95% interval, which no other comparison widens."""
+    """Two rows by a metric. `str` has the difference with its 95% interval, which no other comparison widens."""
 
     row: str
     against: str
     metric: str
-    n: tuple[int, int]
-    difference: float
-    low: float
-    high: float
-    sds: float | None  # the difference in pooled standard deviations, and so its interval
-    low_sds: float | None
-    high_sds: float | None
     paired: bool
+    n: tuple[int, int]
+    found: s.Difference
 
     @property
     def in_metric(self) -> str:
-        return _signed((self.difference, self.low, self.high), s.digits((self.high - self.low) / 4))
+        return _signed(self.found, (self.found.high - self.found.low) / 4)
 
     @property
     def in_sds(self) -> str:
-        return "" if self.sds is None else _signed((self.sds, self.low_sds or 0, self.high_sds or 0), 1)
+        """In pooled standard deviations; "" where nothing varies."""
+        return _signed(self.found, 1.0, self.found.sd) if self.found.sd else ""
 
     def __str__(self) -> str:
-        return f"{self.in_metric}, in sd {self.in_sds}" if self.in_sds else self.in_metric
+        in_sds = f", in sd {self.in_sds}" if self.in_sds else ""
+        return f"{self.in_metric}{in_sds}, unadjusted"
 
 
 @dataclass(frozen=True)
@@ -61,29 +58,27 @@ class Finding:
     metric: str | None
     verdict: s.Verdict
     why: str
+    comparison: Comparison | None
     p: float | None = None
     adjusted: float | None = None
-    comparison: Comparison | None = None
     visible: float | None = None
     visible_sds: float | None = None
     visible_alone: float | None = None
 
-    def to_dict(self) -> dict[str, Any]:
-        return asdict(self)
 
-
-@dataclass(frozen=True)
-class _Evidence:
+class _Evidence(NamedTuple):
     why: str
-    test: s.Test | None = None  # None: cannot be tested
     comparison: Comparison | None = None
-    at: s.Difference | None = None  # what was tested by a t test
-    sided: int = 2
+    test: s.Test | None = None  # None: cannot be tested
+    tested: s.Difference | None = None  # by a t test
 
 
 def findings(plan: Plan, rows: Mapping[str, Runs]) -> list[Finding]:
     """The verdict on each claim of the plan, in its order. Rows may lack runs, or be missing."""
-    gathered = [_evidence(claim, rows.get(claim.row), rows.get(claim.against), plan.paired) for claim in plan.claims]
+    gathered = []
+    for claim in plan.claims:
+        ours, theirs = (rows.get(label, Runs(label, ())) for label in (claim.row, claim.against))
+        gathered.append(_evidence(claim, ours, theirs, plan.paired))
     settled = s.settle([each.test or s.UNDECIDED for each in gathered])
     return [
         _finding(claim, each, verdict, p, len(plan.claims))
@@ -91,126 +86,97 @@ def findings(plan: Plan, rows: Mapping[str, Runs]) -> list[Finding]:
     ]
 
 
-def compare(ours: Runs, theirs: Runs, metric: str, *, paired: bool = False) -> Comparison | None:
-    """Two rows by a metric; None where either has under two numbers, or where they were measured in different ways."""
+def compare(ours: Runs, theirs: Runs, metric: str, *, paired: bool = False, margin: float = 0.0) -> Comparison | None:
+    """Two rows by a metric; None where either has under two numbers, or where they were measured in different ways.
+
+    margin: see `statistics.difference`.
+    """
     if differing(ours.protocol(metric), theirs.protocol(metric)):
         return None
-    found, n = _difference(ours, theirs, metric, paired)
-    if found is None:
-        return None
-    low, high = found.interval()
-    sds, low_sds, high_sds = (each / found.sd if found.sd else None for each in (found.mean, low, high))
-    return Comparison(ours.label, theirs.label, metric, n, found.mean, low, high, sds, low_sds, high_sds, paired)
-
-
-def _values(ours: Runs, theirs: Runs, metric: str, paired: bool) -> tuple[list[float], list[float]]:
     a, b = ours.numbers(metric), theirs.numbers(metric)
     if paired:
-        shared = [seed for seed in a if seed in b]
-        a, b = {seed: a[seed] for seed in shared}, {seed: b[seed] for seed in shared}
-    return list(a.values()), list(b.values())
+        a, b = {seed: a[seed] for seed in a if seed in b}, {seed: b[seed] for seed in a if seed in b}
+    found = s.difference(list(a.values()), list(b.values()), paired=paired, margin=margin)
+    return None if found is None else Comparison(ours.label, theirs.label, metric, paired, (len(a), len(b)), found)
 
 
-def _difference(ours: Runs, theirs: Runs, metric: str, paired: bool) -> tuple[s.Difference | None, tuple[int, int]]:
-    a, b = _values(ours, theirs, metric, paired)
-    return s.difference(a, b, paired=paired), (len(a), len(b))
-
-
-def _evidence(claim: Claim, ours: Runs | None, theirs: Runs | None, paired: bool) -> _Evidence:
-    for label, runs in ((claim.row, ours), (claim.against, theirs)):
-        if runs is None or not runs.results:
-            return _Evidence(f"{label} has no runs yet")
-    assert ours is not None and theirs is not None
-    if claim.metric is None or ours.failed or theirs.failed:
+def _evidence(claim: Claim, ours: Runs, theirs: Runs, paired: bool) -> _Evidence:
+    for runs in (ours, theirs):
+        if not runs.results:
+            return _Evidence(f"{runs.label} has no runs yet")
+    metric = claim.metric
+    if metric is None or ours.failed or theirs.failed:
         return _by_failures(claim, ours, theirs, paired)
-    apart = differing(ours.protocol(claim.metric), theirs.protocol(claim.metric))
-    if apart:
-        return _Evidence(f"{claim.metric} was measured in different ways: {apart}")
-    found, n = _difference(ours, theirs, claim.metric, paired)
-    if found is None:
-        return _Evidence(f"too few runs with a number: {n[0]} and {n[1]}")
-    comparison = compare(ours, theirs, claim.metric, paired=paired)
-    why = f"{claim.metric} of {ours.label} - {theirs.label}: {comparison}{', paired by seed' if paired else ''}"
-    if min(n) < s.FEWEST:
-        return _Evidence(f"{why}; fewer than {s.FEWEST} {'pairs' if paired else 'seeds a row'}", None, comparison)
+    if apart := differing(ours.protocol(metric), theirs.protocol(metric)):
+        return _Evidence(f"{metric} was measured in different ways: {apart}")
+    both = compare(ours, theirs, metric, paired=paired)
+    if both is None:
+        return _Evidence(f"too few runs with a number: {len(ours.numbers(metric))} and {len(theirs.numbers(metric))}")
+    why = f"{metric} of {ours.label} - {theirs.label}: {both}{', paired by seed' if paired else ''}"
+    if min(both.n) < s.FEWEST:
+        return _Evidence(f"{why}; fewer than {s.FEWEST} {'pairs' if paired else 'seeds a row'}", both)
     if claim.direction is not None:
-        return _Evidence(why, s.directed(found, claim.direction), comparison, found)
-    return _by_margin(claim, ours, theirs, paired, _Evidence(why, None, comparison))
-
-
-def _by_margin(claim: Claim, ours: Runs, theirs: Runs, paired: bool, so_far: _Evidence) -> _Evidence:
-    """One-sided tests against the other row's mean, moved by the margin; 90% intervals, which these tests go with."""
-    assert claim.metric is not None
-    a, b = _values(ours, theirs, claim.metric, paired)
-    margin = claim.not_better_by or claim.equal_within or 0.0
-    low, high = (s.difference(a, s.moved(b, share), paired=paired) for share in (-margin, margin))
+        return _Evidence(why, both, s.directed(both.found, claim.direction), both.found)
+    share = claim.not_better_by or claim.equal_within or 0.0
+    low, high = (compare(ours, theirs, metric, paired=paired, margin=each) for each in (-share, share))
     assert low is not None and high is not None
+    at_low, at_high = (_at_margin(each, moved) for each, moved in ((low, -share), (high, share)))
     if claim.equal_within is not None:
-        near = low if abs(low.mean) < abs(high.mean) else high
-        shown = [_against_margin(theirs.label, -margin, low), _against_margin(theirs.label, margin, high)]
-        return replace(so_far, why="; ".join([so_far.why, *shown]), test=s.equal(low, high), at=near, sided=1)
-    better: s.Better = "lower" if lower_is_better(claim.metric) else "higher"
-    at, share = (low, -margin) if better == "lower" else (high, margin)
-    why = f"{so_far.why}; {_against_margin(theirs.label, share, at)}"
-    return replace(so_far, why=why, test=s.not_better(at, better), at=at, sided=1)
+        nearer = min(low.found, high.found, key=lambda each: abs(each.mean))
+        return _Evidence(f"{why}; {at_low}; {at_high}", both, s.equal(low.found, high.found), nearer)
+    if lower_is_better(metric):
+        return _Evidence(f"{why}; {at_low}", both, s.not_better(low.found, "lower"), low.found)
+    return _Evidence(f"{why}; {at_high}", both, s.not_better(high.found, "higher"), high.found)
 
 
-def _against_margin(label: str, share: float, found: s.Difference) -> str:
-    low, high = found.interval(1 - 2 * s.ALPHA)
-    return f"against {label} {share:+.0%}: {_signed((found.mean, low, high), s.digits(found.error), '90%: ')}"
+def _at_margin(both: Comparison, share: float) -> str:
+    """With the 90% interval, which one-sided tests go with."""
+    return f"against {both.against} {share:+.0%}: {_signed(both.found, both.found.error, level=1 - 2 * s.ALPHA)}"
 
 
 def _by_failures(claim: Claim, ours: Runs, theirs: Runs, paired: bool) -> _Evidence:
     """Fisher's exact test on the shares that failed. To fail less often is better, whatever the metric."""
     (a, n), (b, m) = ((len(runs.failed), len(runs.results)) for runs in (ours, theirs))
     why = f"{a} of {n} runs of {ours.label} failed, and {b} of {m} of {theirs.label}"
-    comparison = None
-    if claim.metric is not None:
-        comparison = compare(ours, theirs, claim.metric, paired=paired)
-        if comparison is not None:
-            why += f"; of those that did not, {claim.metric} differs by {comparison}, untested"
+    both = None if claim.metric is None else compare(ours, theirs, claim.metric, paired=paired)
+    if both is not None:
+        why += f"; of those that did not, {claim.metric} differs by {both}, untested"
     if min(n, m) < s.FEWEST:
-        return _Evidence(f"{why}; fewer than {s.FEWEST} seeds a row", None, comparison)
-    if claim.equal_within is not None:  # failing at other rates is no equality, and failing alike shows none
-        test = s.Test(1.0, s.fisher(a, n, b, m))
-    else:
-        test = s.failing(a, n, b, m, claimed=_claimed_to_fail(claim))
-    return _Evidence(why, test, comparison)
+        return _Evidence(f"{why}; fewer than {s.FEWEST} seeds a row", both)
+    return _Evidence(why, both, s.failing(a, n, b, m, claimed=_claimed_to_fail(claim)))
 
 
-def _claimed_to_fail(claim: Claim) -> Literal["more", "less"]:
+def _claimed_to_fail(claim: Claim) -> Literal["more", "less", "alike"]:
     if claim.fails is not None:
         return "more" if claim.fails == "more often" else "less"
     if claim.direction is None:
-        return "more"  # not better
+        return "more" if claim.not_better_by is not None else "alike"
     return "less" if (claim.direction == "lower") == lower_is_better(claim.metric or "") else "more"
 
 
-def _finding(claim: Claim, found: _Evidence, verdict: s.Verdict, adjusted: float, claims: int) -> Finding:
-    finding = Finding(
-        claim.says, claim.row, claim.against, claim.metric, verdict, found.why, comparison=found.comparison
-    )
-    if found.test is None:
+def _finding(claim: Claim, evidence: _Evidence, verdict: s.Verdict, adjusted: float, claims: int) -> Finding:
+    why, comparison, test, tested = evidence
+    finding = Finding(claim.says, claim.row, claim.against, claim.metric, verdict, why, comparison)
+    if test is None:
         return finding
-    adjustment = f", adjusted for {claims} claims {_p(adjusted)}" if claims > 1 else ""
-    why = f"{found.why}; p {_p(found.test.p)}{adjustment}"
-    finding = replace(finding, why=why, p=found.test.p, adjusted=adjusted)
-    if verdict != "cannot tell" or found.at is None:
+    why += f"; p {_p(min(test))}" + (f", adjusted for {claims} claims {_p(adjusted)}" if claims > 1 else "")
+    finding = replace(finding, why=why, p=min(test), adjusted=adjusted)
+    if verdict != "cannot tell" or tested is None:
         return finding
-    at, tails = found.at, 2 // found.sided
-    seen, alone = at.visible(tails * s.ALPHA / claims), at.visible(tails * s.ALPHA)
-    sds = seen / at.sd if at.sd else None
+    alpha, beyond = (s.ALPHA, "") if claim.direction is not None else (2 * s.ALPHA, " beyond the margin")
+    seen = tested.visible(alpha / claims)
+    sds = seen / tested.sd if tested.sd else None
     in_sds = "" if sds is None else f" ({sds:.1f} sd)"
-    beyond = " beyond the margin" if found.sided == 1 else ""
     why += f"; at 80% power {seen:.3g}{in_sds}{beyond} would have been seen"
-    return replace(finding, why=why, visible=seen, visible_sds=sds, visible_alone=alone)
+    return replace(finding, why=why, visible=seen, visible_sds=sds, visible_alone=tested.visible(alpha))
 
 
-def _signed(values: tuple[float, float, float], digits: int, level: str = "") -> str:
-    """A difference with its interval in brackets; never -0."""
-    words = [f"{value:+.{digits}f}" for value in values]
-    middle, low, high = (word if float(word) else word.replace("-", "+") for word in words)
-    return f"{middle} [{level}{low}, {high}]"
+def _signed(found: s.Difference, error: float, unit: float = 1.0, level: float = s.LEVEL) -> str:
+    """A difference with its interval in brackets, to two digits of an error; never -0."""
+    places = s.digits(error)
+    values = (each / unit for each in (found.mean, *found.interval(level)))
+    middle, low, high = (f"{round(value, places) + 0.0:+.{places}f}" for value in values)
+    return f"{middle} [{'' if level == s.LEVEL else f'{level:.0%}: '}{low}, {high}]"
 
 
 def _p(p: float) -> str:

@@ -6,17 +6,17 @@ one more function, a line in KINDS and its name in `plan.Figure`.
 
 from __future__ import annotations
 
+import math
 import statistics
 import textwrap
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
-
-import numpy as np
+from typing import TYPE_CHECKING, Any
 
 from sparring.errors import SparringError, nearest
 from sparring.files import write_atomically
-from sparring.report.plots import COLOURS, INK, LINES, logarithmic_axis, panel, render
+from sparring.report import plots
+from sparring.report.plots import COLOURS, INK, LINES, panel
 from sparring.study.plan import Figure, slug
 from sparring.study.results import lower_is_better
 from sparring.study.table import Cell, Table
@@ -34,28 +34,23 @@ SHIFTS = (-0.2, 0.1, -0.1, 0.2, 0.0)  # of neighbouring dots, so that equal ones
 def dots(table: Table, figure: Figure, folder: Path) -> Drawing:
     """Every run as a dot, the median as a line, failed runs as crosses at the edge of what is worse."""
     metric, cells = _cells(table, figure)
-    drawing, axes = panel(
-        title=_wrapped(figure.title or f"{metric}, a dot for each seed", TITLE),
-        xlabel=metric,
-        ylabel="",
-        size=(WIDTH, 0.75 + sum(max(0.32, 0.15 * (1 + _wrapped(cell.row).count("\n"))) for cell in cells)),
-    )
+    labels = [_wrapped(cell.row) for cell in cells]
+    height = 0.75 + sum(max(0.32, 0.15 * (1 + label.count("\n"))) for label in labels)
+    xlabel = f"{metric} (x: failed)" if any(cell.failed for cell in cells) else metric
+    title = _wrapped(figure.title or f"{metric}, a dot for each seed", TITLE)
+    drawing, axes = panel(title=title, xlabel=xlabel, size=(WIDTH, height))
     values = [value for cell in cells for value in cell.seeds.values()]
     if _is_steep(values):
-        logarithmic_axis(axes, "x")
+        plots.logarithmic_axis(axes, "x")
+    worse = 1.0 if not values or lower_is_better(metric) else 0.0
     for place, cell in enumerate(cells):
-        at = [place + SHIFTS[i % len(SHIFTS)] for i in range(len(cell.seeds))]
-        axes.plot(list(cell.seeds.values()), at, "o", color=COLOURS[0], markersize=4.5, alpha=0.75)
+        at = [place + shift for shift in SHIFTS] * (len(cell.seeds) + len(cell.failed))
+        axes.plot([*cell.seeds.values()], at[: len(cell.seeds)], "o", color=COLOURS[0], markersize=4.5, alpha=0.75)
         if cell.spread is not None:
             axes.plot([cell.spread.median] * 2, [place - 0.36, place + 0.36], color=INK, linewidth=1.8)
-    if any(cell.failed for cell in cells):
-        edge = 1.0 if not values or lower_is_better(metric) else 0.0
-        for place, cell in enumerate(cells):
-            at = [place + SHIFTS[i % len(SHIFTS)] for i in range(len(cell.failed))]
-            transform = axes.get_yaxis_transform()
-            axes.plot([edge] * len(at), at, "x", color=COLOURS[1], markersize=6, transform=transform, clip_on=False)
-        axes.set_xlabel(f"{metric} (x: failed)", color=INK, fontsize=9)
-    axes.set_yticks(range(len(cells)), [_wrapped(cell.row) for cell in cells], fontsize=7.5)
+        crosses: dict[str, Any] = {"transform": axes.get_yaxis_transform(), "clip_on": False}
+        axes.plot([worse] * len(cell.failed), at[: len(cell.failed)], "x", color=COLOURS[1], markersize=6, **crosses)
+    axes.set_yticks(range(len(cells)), labels, fontsize=7.5)
     axes.set_ylim(len(cells) - 0.4, -0.6)
     return drawing
 
@@ -63,21 +58,21 @@ def dots(table: Table, figure: Figure, folder: Path) -> Drawing:
 def curves(table: Table, figure: Figure, folder: Path) -> Drawing:
     """Every run as a thin line, the mean of each row's runs as a bold one."""
     metric, cells = _cells(table, figure)
-    rows = {cell.row: table.rows[cell.row].curve(figure.metric or metric) for cell in cells}
-    rows = {label: runs for label, runs in rows.items() if runs}
+    found = {cell.row: table.rows[cell.row].curve(figure.metric or metric) for cell in cells}
+    rows = {label: runs for label, runs in found.items() if runs}
+    entries = {label: _wrapped(label, ENTRY) for label in rows}
     columns = 2 if max(map(len, rows), default=0) < ENTRY // 2 else 1
-    lines = sum(_wrapped(label, ENTRY).count("\n") + 1 for label in rows) / columns
-    drawing, axes = panel(
-        title=figure.title or f"{metric} over training", xlabel="step", ylabel=metric, size=(WIDTH, 2.6 + 0.18 * lines)
-    )
+    height = 2.6 + 0.18 * sum(entry.count("\n") + 1 for entry in entries.values()) / columns
+    title = figure.title or f"{metric} over training"
+    drawing, axes = panel(title=title, xlabel="step", ylabel=metric, size=(WIDTH, height))
     if _is_steep([value for runs in rows.values() for _, values in runs.values() for value in values]):
-        logarithmic_axis(axes, "y")
+        plots.logarithmic_axis(axes, "y")
     for i, (label, runs) in enumerate(rows.items()):
         colour, line = COLOURS[i % len(COLOURS)], LINES[i % len(LINES)]
-        for steps, values in runs.values():
-            axes.plot(steps, _finite(values), color=colour, linewidth=0.7, alpha=0.45)
-        steps, values = mean_curve({s: runs[s] for s in runs if s not in table.rows[label].failed})
-        axes.plot(steps, values, color=colour, linestyle=line, linewidth=2.2, label=_wrapped(label, ENTRY))
+        for points in runs.values():
+            axes.plot(*points, color=colour, linewidth=0.7, alpha=0.45)
+        mean = mean_curve({seed: runs[seed] for seed in runs if seed not in table.rows[label].failed})
+        axes.plot(*mean, color=colour, linestyle=line, linewidth=2.2, label=entries[label])
     if rows:
         drawing.legend(loc="outside lower left", frameon=False, fontsize=8, labelcolor=INK, ncols=columns)
     return drawing
@@ -86,65 +81,60 @@ def curves(table: Table, figure: Figure, folder: Path) -> Drawing:
 def bars(table: Table, figure: Figure, folder: Path) -> Drawing:
     """The mean of each row with its standard deviation, and every run as a dot."""
     metric, cells = _cells(table, figure)
-    drawing, axes = panel(
-        title=figure.title or f"{metric}, mean and standard deviation", xlabel="", ylabel=metric, size=(WIDTH, 2.9)
-    )
+    cells = [cell for cell in cells if cell.spread is not None]
+    spreads = [cell.spread for cell in cells if cell.spread is not None]
+    means = {"": [found.mean for found in spreads]}
+    title = figure.title or f"{metric}, mean and standard deviation"
+    drawing = plots.bars([cell.row for cell in cells], means, title=title, ylabel=metric, size=(WIDTH, 2.9))
+    axes = drawing.axes[0]
+    axes.errorbar(range(len(cells)), means[""], [found.sd or 0 for found in spreads], fmt="none", color=INK, capsize=3)
     for place, cell in enumerate(cells):
-        if cell.spread is not None:
-            low = high = cell.spread.sd or 0.0
-            axes.bar(place, cell.spread.mean, 0.7, color=COLOURS[0], alpha=0.55)
-            axes.errorbar(place, cell.spread.mean, [[low], [high]], color=INK, capsize=3)
-            axes.plot([place] * len(cell.seeds), list(cell.seeds.values()), "o", color=INK, markersize=3)
-    axes.set_xticks(range(len(cells)), [_wrapped(cell.row) for cell in cells], fontsize=8, rotation=35, ha="right")
-    axes.grid(False, axis="x")
+        axes.plot([place] * len(cell.seeds), [*cell.seeds.values()], "o", color=INK, markersize=3)
     return drawing
 
 
 def samples(table: Table, figure: Figure, folder: Path) -> Drawing:
     """The sheets of samples of every row's first seed, which come from the same latents."""
     import matplotlib.image
-
-    sheets = list(sample_files(table, folder, figure.rows))
-    if not sheets:
-        raise SparringError(f"no run in {folder} left samples: their results name no such file")
-    pixels = [matplotlib.image.imread(path) for _, path in sheets]
-    heights = [image.shape[0] / image.shape[1] for image in pixels]
     from matplotlib.figure import Figure as Canvas
 
+    sheets = {label: matplotlib.image.imread(path) for label, path in sample_files(table, folder, figure.rows)}
+    if not sheets:
+        raise SparringError(f"no run in {folder} left samples: their results name no such file")
+    heights = [image.shape[0] / image.shape[1] for image in sheets.values()]
     drawing = Canvas(figsize=(WIDTH, 0.2 + sum(WIDTH * height + 0.25 for height in heights)), layout="constrained")
     drawing.patch.set_alpha(0)
     panels = drawing.subplots(len(sheets), 1, squeeze=False, height_ratios=heights)[:, 0]
-    for axes, image, (label, _) in zip(panels, pixels, sheets, strict=True):
+    for axes, (label, image) in zip(panels, sheets.items(), strict=True):
         axes.set_axis_off()
         axes.imshow(image, cmap="gray", interpolation="nearest")
         axes.set_title(label, loc="left", fontsize=9, color=INK)
     return drawing
 
 
-KINDS: dict[str, Callable[[Table, Figure, Path], Drawing]] = {
-    "dots": dots,
-    "curves": curves,
-    "bars": bars,
-    "samples": samples,
-}
+KINDS: dict[str, Callable[[Table, Figure, Path], Drawing]]
+KINDS = {"dots": dots, "curves": curves, "bars": bars, "samples": samples}
 
 
 def draw(table: Table, figure: Figure, folder: Path) -> Drawing:
-    """Raises SparringError for a kind or metric that there is not."""
-    if figure.kind not in KINDS:
-        raise SparringError(f"unknown kind of figure '{figure.kind:.60}': {nearest(figure.kind, KINDS)}")
+    """Raises SparringError for a metric that no run has, and where no run left samples."""
     return KINDS[figure.kind](table, figure, folder)
 
 
 def figures_of(table: Table, planned: Sequence[Figure], folder: Path) -> list[Figure]:
-    """The plan's figures, else the usual ones: dots and curves of every metric, and samples."""
+    """The plan's figures, else the usual ones: dots and curves of every metric, and samples.
+
+    Rows of curves come in figures of a few each; the first, to which others are compared, in all of them.
+    """
     if planned:
         return list(planned)
-    found = []
+    found, size = [], TOGETHER - 1
     for metric, cells in table.metrics.items():
         found.append(Figure(kind="dots", metric=metric))
-        labels = [cell.row for cell in cells if _is_long(table.rows[cell.row].curve(metric))]
-        found += [Figure(kind="curves", metric=metric, rows=part) for part in _parts(labels)]
+        curves_of = {cell.row: table.rows[cell.row].curve(metric) for cell in cells}
+        rows = [row for row, runs in curves_of.items() if any(len(steps) > 1 for steps, _ in runs.values())]
+        starts = range(1, max(len(rows), 2), size) if rows else ()
+        found += [Figure(kind="curves", metric=metric, rows=(rows[0], *rows[i : i + size])) for i in starts]
     return found + [Figure(kind="samples")] * any(True for _ in sample_files(table, folder))
 
 
@@ -155,18 +145,16 @@ def write_figures(table: Table, planned: Sequence[Figure], folder: Path, out: Pa
         name = figure.name or slug("-".join(filter(None, (figure.kind, figure.metric))))
         count = sum(path.stem == name or path.stem.startswith(f"{name}-") for path in paths)
         paths.append(out / f"{name}{f'-{count + 1}' if count else ''}.png")
-        write_atomically(paths[-1], render(draw(table, figure, folder), "png"))
+        write_atomically(paths[-1], plots.render(draw(table, figure, folder), "png"))
     return paths
 
 
 def sample_files(table: Table, folder: Path, rows: Iterable[str] | None = None) -> Iterator[tuple[str, Path]]:
     """Each row's label and its sheet of samples, of the first seed that has one."""
     for label in rows if rows is not None else table.rows:
-        for each in table.rows[label].results:
-            path = folder / each.files["samples"] if "samples" in each.files else None
-            if path is not None and path.is_file():
-                yield label, path
-                break
+        paths = (folder / each.files["samples"] for each in table.rows[label].results if "samples" in each.files)
+        if path := next(filter(Path.is_file, paths), None):
+            yield label, path
 
 
 def mean_curve(runs: Mapping[int, tuple[Sequence[float], Sequence[float]]]) -> tuple[list[float], list[float]]:
@@ -194,20 +182,6 @@ def _wrapped(label: str, width: int = LABEL) -> str:
     return "\n".join(textwrap.wrap(label, width, max_lines=4, placeholder=" ..."))
 
 
-def _parts(labels: Sequence[str]) -> list[tuple[str, ...]]:
-    """Rows in figures of a few each; the first, to which others are compared, in all of them."""
-    first, others, size = tuple(labels[:1]), labels[1:], TOGETHER - 1
-    return [(*first, *others[i : i + size]) for i in range(0, max(len(others), 1), size)] if labels else []
-
-
-def _is_long(runs: Mapping[int, tuple[Sequence[float], Sequence[float]]]) -> bool:
-    return any(len(steps) > 1 for steps, _ in runs.values())
-
-
 def _is_steep(values: Sequence[float]) -> bool:
-    finite = [value for value in values if np.isfinite(value)]
+    finite = [value for value in values if math.isfinite(value)]
     return bool(finite) and min(finite) > 0 and max(finite) > STEEP * min(finite)
-
-
-def _finite(values: Sequence[float]) -> list[float]:
-    return [value if np.isfinite(value) else float("nan") for value in values]

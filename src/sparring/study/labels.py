@@ -8,43 +8,41 @@ from typing import Any
 from sparring.recipe.files import flat
 from sparring.study.recipe_hash import WORDS_ABOUT
 
+Recipes = Mapping[str, Mapping[str, Any]]
 
-def labels_of(recipes: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
+
+def labels_of(recipes: Recipes) -> dict[str, str]:
     """A name for each recipe: its own, with the settings in which it differs from others of that name, by short keys."""
-    found = {}
     known = {key for recipe in recipes.values() for key in flat(recipe)}
-    for name in dict.fromkeys(str(recipe.get("name", "unnamed")) for recipe in recipes.values()):
-        namesakes = {key: recipe for key, recipe in recipes.items() if str(recipe.get("name", "unnamed")) == name}
-        kept = {key: {k: v for k, v in recipe.items() if k not in WORDS_ABOUT} for key, recipe in namesakes.items()}
-        for key, settings in _apart(kept).items():
-            words = [
-                f"{_short(setting, known)}={value}" if value else _short(setting, known) for setting, value in settings
-            ]
-            found[key] = ", ".join([name, *words])
-    return found
+    by_name: dict[str, dict[str, Mapping[str, Any]]] = {}
+    for key, recipe in recipes.items():
+        kept = {setting: value for setting, value in recipe.items() if setting not in WORDS_ABOUT}
+        by_name.setdefault(str(recipe.get("name", "unnamed")), {})[key] = kept
+    return {
+        key: ", ".join([name, *(f"{_short(setting, known)}{value}" for setting, value in settings)])
+        for name, namesakes in by_name.items()
+        for key, settings in _apart(namesakes).items()
+    }
 
 
-def _apart(recipes: Mapping[str, Mapping[str, Any]], before: str = "") -> dict[str, list[tuple[str, str]]]:
-    """Each recipe's settings that not all of them have. Of parts of another kind that kind is enough."""
+def _apart(recipes: Recipes, before: str = "") -> dict[str, list[tuple[str, str]]]:
+    """Each recipe's settings that not all of them have, with "=value". Of parts of another kind that kind is enough."""
     found: dict[str, list[tuple[str, str]]] = {recipe: [] for recipe in recipes}
-    for key in sorted(dict.fromkeys(key for recipe in recipes.values() for key in recipe), key="kind".__ne__):
+    if len(kinds := {part.get("kind") for part in recipes.values()}) > 1:
+        for kind in kinds:
+            alike = {recipe: part for recipe, part in recipes.items() if part.get("kind") == kind}
+            for recipe, settings in _apart(alike, before).items():
+                found[recipe] = [(f"{before}kind", f"={kind}"), *settings]
+        return found
+    for key in dict.fromkeys(key for recipe in recipes.values() for key in recipe):
         values = {recipe: part.get(key) for recipe, part in recipes.items()}
         if all(value == next(iter(values.values())) for value in values.values()):
             continue
         parts = {recipe: value for recipe, value in values.items() if isinstance(value, Mapping)}
-        inner = _apart(parts, f"{before}{key}.") if len(parts) > 1 else {}
+        inner = _apart(parts, f"{before}{key}.")
         for recipe, value in values.items():
-            if recipe not in parts:
-                found[recipe].append((f"{before}{key}", str(value)))
-            elif len(parts) < len(values) and not inner.get(recipe):
-                found[recipe].append((f"{before}{key}", ""))
-            found[recipe] += inner.get(recipe, [])
-        if key == "kind":
-            for kind in set(values.values()):
-                alike = {recipe: part for recipe, part in recipes.items() if part.get("kind") == kind}
-                for recipe, settings in _apart(alike, before).items() if len(alike) > 1 else ():
-                    found[recipe] += settings
-            break
+            bare = [(f"{before}{key}", "")] if len(parts) < len(values) else []
+            found[recipe] += (inner[recipe] or bare) if recipe in parts else [(f"{before}{key}", f"={value}")]
     return found
 
 
@@ -53,6 +51,6 @@ def _short(key: str, known: Iterable[str]) -> str:
     parts = key.split(".")
     for count in range(2, len(parts)):
         end = "." + ".".join(parts[-count:])
-        if sum(f".{other}.".find(f"{end}.") >= 0 for other in known if not other.startswith(f"{key}.")) <= 1:
+        if sum(f"{end}." in f".{other}." for other in known if not other.startswith(f"{key}.")) <= 1:
             return end[1:]
     return key

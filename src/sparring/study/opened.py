@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,13 +21,13 @@ PLAN_YAML = "plan.yaml"
 
 @dataclass(frozen=True)
 class Opened:
-    """A study's folder as a page needs it. facts: of plan.json; empty where only a plan.yaml is kept."""
+    """A study's folder as a page needs it. planned: runs; facts: of plan.json, empty where only results are kept."""
 
     folder: Path
     plan: Plan | None
     table: Table
-    planned: int  # runs
-    facts: dict[str, Any] = field(default_factory=dict)
+    planned: int
+    facts: dict[str, Any]
 
     @property
     def done(self) -> int:
@@ -48,15 +48,12 @@ def open_study(folder: Path | str) -> Opened:
     results = read(folder)
     if (folder / PLAN).is_file():
         study, facts = Study.load(folder), read_json(folder / PLAN, most=DESCRIPTION_BYTES, nodes=DESCRIPTION_NODES)
-        shown = tabulate(results, study.plan)
-        planned = len(study.rows) * len(study.seeds)
-        return Opened(folder, study.plan, shown, planned, facts)
+        return Opened(folder, study.plan, tabulate(results, study.plan), len(study.rows) * len(study.seeds), facts)
     if not results:
         raise SparringError(f"'{folder}' is not a study: it has no {PLAN} and no results")
-    beside, study_name = folder / PLAN_YAML, results[0].study
-    source = beside if beside.is_file() else study_name if study_name in shipped_plans() else None
-    plan = None if source is None else Plan.load(source)
-    return Opened(folder, plan, tabulate(results, plan), len(results))
+    beside, shipped = folder / PLAN_YAML, shipped_plans().get(results[0].study)
+    plan = Plan.load(beside if beside.is_file() else results[0].study) if beside.is_file() or shipped else None
+    return Opened(folder, plan, tabulate(results, plan), len(results), {})
 
 
 def is_study(folder: Path) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -12,6 +12,7 @@ from sparring.errors import SparringError
 from sparring.study.results import Result, find, latest, metric_word
 
 PER_RUN = ("seed", "real_seed")  # keys of a protocol that may differ from run to run
+NAMED = 5  # seeds in an error
 
 
 @dataclass(frozen=True)
@@ -21,6 +22,7 @@ class Runs:
     label: str
     results: tuple[Result, ...]
     earlier: int = 0
+    _numbers: dict[str, dict[int, float]] = field(default_factory=dict)  # by word: a table asks many times
 
     @cached_property
     def failed(self) -> dict[int, str]:
@@ -28,49 +30,45 @@ class Runs:
         found = {each.seed: each.failed or _not_finite(each.values) for each in self.results}
         return {seed: why for seed, why in found.items() if why}
 
+    @cached_property
+    def _whole(self) -> list[Result]:
+        return [each for each in self.results if each.seed not in self.failed]
+
     def numbers(self, word: str) -> dict[int, float]:
         """The metric of each run that has not failed and was measured by it, by seed."""
         if word not in self._numbers:
-            found = {each.seed: each.value(word) for each in self.results if each.seed not in self.failed}
-            kept = {seed: float(value) for seed, value in found.items() if value is not None and math.isfinite(value)}
-            self._numbers[word] = kept
+            found = {each.seed: each.value(word) for each in self._whole}
+            self._numbers[word] = {seed: float(v) for seed, v in found.items() if v is not None and math.isfinite(v)}
         return self._numbers[word]
 
-    @cached_property
-    def _numbers(self) -> dict[str, dict[int, float]]:
-        return {}  # by word: a table asks many times
-
-    def best(self, word: str) -> dict[int, float]:
+    def best(self, word: str) -> list[float]:
         """The best measurement of each of these runs, which no test looks at."""
-        found = {each.seed: find(each.best, {}, word) for each in self.results if each.seed not in self.failed}
-        return {seed: float(value) for seed, value in found.items() if value is not None}
+        found = (find(each.best, {}, word) for each in self._whole)
+        return [float(value) for value in found if value is not None]
 
     def curve(self, word: str) -> dict[int, tuple[list[float], list[float]]]:
         """Steps and measurements of every run, failed ones included, by seed."""
-        curves = {}
-        for each in self.results:
-            name = full_name(each.curve, word)
-            if name is not None:
-                curves[each.seed] = ([p[0] for p in each.curve[name]], [p[1] for p in each.curve[name]])
-        return curves
+        named = [(each, full_name(each.curve, word)) for each in self.results]
+        points = {each.seed: each.curve[name] for each, name in named if name is not None}
+        return {seed: ([step for step, _ in some], [value for _, value in some]) for seed, some in points.items()}
 
     def protocol(self, word: str) -> dict[str, Any]:
         """How the metric was measured, the same for all runs. Raises SparringError where it was not."""
-        seen: dict[str, dict[Any, list[int]]] = {}
-        named = [(each, full_name(each.values, word)) for each in self.results if each.seed not in self.failed]
-        measured = [(each.seed, {"metric": name, **each.protocol.get(name, {})}) for each, name in named if name]
-        if all(protocol == measured[0][1] for _, protocol in measured):
-            return {key: value for _, one in measured[:1] for key, value in one.items() if key not in PER_RUN}
-        for key in dict.fromkeys(key for _, protocol in measured for key in protocol if key not in PER_RUN):
-            for seed, protocol in measured:
-                seen.setdefault(key, {}).setdefault(_hashable(protocol.get(key)), []).append(seed)
-        mixed = [f"{key} is {_listed(values)}" for key, values in seen.items() if len(values) > 1]
-        if mixed:
-            raise SparringError(
-                f"row '{self.label}': {metric_word(word)} was measured in different ways, and no mean may mix them: "
-                f"{'; '.join(mixed)}"
-            )
-        return {key: next(iter(values)) for key, values in seen.items()}
+        named = {each.seed: (full_name(each.values, word), each.protocol) for each in self._whole}
+        seen: dict[int, dict[str, Any]] = {}
+        for seed, (name, protocol) in named.items():
+            if name is not None:
+                measured = {"metric": name, **protocol.get(name, {})}
+                seen[seed] = {key: v for key, v in measured.items() if key not in PER_RUN and v is not None}
+        first = next(iter(seen.values()), {})
+        if all(protocol == first for protocol in seen.values()):
+            return first
+        keys = dict.fromkeys(key for protocol in seen.values() for key in protocol)
+        mixed = {key: _mixed({seed: protocol.get(key) for seed, protocol in seen.items()}) for key in keys}
+        raise SparringError(
+            f"row '{self.label}': {metric_word(word)} was measured in different ways, and no mean may mix them: "
+            + "; ".join(f"{key} is {values}" for key, values in mixed.items() if values)
+        )
 
 
 def rows_of(results: Iterable[Result], labels: Iterable[str] = ()) -> dict[str, Runs]:
@@ -78,20 +76,15 @@ def rows_of(results: Iterable[Result], labels: Iterable[str] = ()) -> dict[str, 
 
     Of a row whose recipe was changed the runs of the newest line's recipe count.
     """
-    rows: dict[str, list[Result]] = {label: [] for label in labels}
-    newest: dict[str, str] = {}
-    for each in (results := list(results)):
-        rows.setdefault(each.row, [])
-        newest[each.row] = each.recipe
-    for each in latest(each for each in results if each.recipe == newest[each.row]):
-        rows[each.row].append(each)
-    seeds: dict[str, set[int]] = {}
+    lines: dict[str, list[Result]] = {label: [] for label in labels}
     for each in results:
-        seeds.setdefault(each.row, set()).add(each.seed)
-    return {
-        label: Runs(label, tuple(sorted(found, key=lambda each: each.seed)), len(seeds.get(label, ())) - len(found))
-        for label, found in rows.items()
-    }
+        lines.setdefault(each.row, []).append(each)
+    rows = {}
+    for label, found in lines.items():
+        runs = latest(each for each in found if each.recipe == found[-1].recipe)
+        earlier = len({each.seed for each in found}) - len(runs)
+        rows[label] = Runs(label, tuple(sorted(runs, key=lambda each: each.seed)), earlier)
+    return rows
 
 
 def full_name(named: Mapping[str, Any], word: str) -> str | None:
@@ -112,12 +105,13 @@ def _not_finite(values: Mapping[str, Any]) -> str:
     return f"{wrong[0]} is not finite" if wrong else ""
 
 
-def _hashable(value: Any) -> Any:
-    return value if isinstance(value, str | int | float | bool | None) else str(value)
-
-
-def _listed(values: Mapping[Any, list[int]]) -> str:
-    return " and ".join(
-        f"{value} (seed{'s' if len(seeds) > 1 else ''} {', '.join(map(str, seeds[:5]))}{', ...' if len(seeds) > 5 else ''})"
-        for value, seeds in values.items()
-    )
+def _mixed(values: Mapping[int, Any]) -> str:
+    """Different values by seed, in words; "" where all are the same."""
+    seeds: dict[str, list[int]] = {}
+    for seed, value in values.items():
+        seeds.setdefault(str(value), []).append(seed)
+    said = [
+        f"{value} (seed{'s' if len(some) > 1 else ''} {', '.join(map(str, some[:NAMED]))}{', ...' * (len(some) > NAMED)})"
+        for value, some in seeds.items()
+    ]
+    return " and ".join(said) if len(said) > 1 else ""
