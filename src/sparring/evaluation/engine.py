@@ -24,7 +24,7 @@ from sparring.evaluation.feature_pass import extract_features
 from sparring.evaluation.image_set import Generate, ImageSet, of_images
 from sparring.evaluation.notes import copy_notes, size_notes
 from sparring.files import cache_folder
-from sparring.messages import Note, ProgressHook
+from sparring.messages import Note, ProgressHook, counted
 from sparring.metrics import REGISTRY
 from sparring.metrics.base import Comparison, FeatureSet, Metric, Record, metric_name
 from sparring.metrics.features import check_same_dimensions, check_whole
@@ -230,7 +230,9 @@ def usual_metrics(
     if n >= splits:
         return names
     if note:
-        note(f"no Inception Score: {n} images cannot form {splits} groups; lower --is-splits, or measure more images")
+        note(
+            f"no Inception Score: {counted(n, 'image')} cannot form {splits} groups: lower --is-splits, or measure more"
+        )
     return tuple(name for name in names if name != "is")
 
 

@@ -59,7 +59,9 @@ def of_images(packed: PackedImages, n: int | None = None, seed: int = 0) -> Imag
         check_whole(n, f"the number of images to take of {packed.name}", 2)
     if n is not None and n != len(packed):
         if n > len(packed):
-            raise SparringError(f"{n} images of {packed.name} were requested, but it has {len(packed)}: lower n")
+            raise SparringError(
+                f"{counted(n, 'image')} of {packed.name} were requested, but it has {len(packed):,}: lower n"
+            )
         order = torch.randperm(len(packed), generator=generator_for(seed, "reference"))[:n]
         packed, drawn = packed.take(order.sort().values), seed
     if len(packed) < 2:

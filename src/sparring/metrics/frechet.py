@@ -23,6 +23,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
+from sparring.messages import counted
 from sparring.metrics.base import Comparison, FeatureSet, Metric, Record, record
 from sparring.metrics.features import check_result, check_same_dimensions, checked_pair
 from sparring.metrics.moments import EPS, Fitted, GaussianStats, check_same_settings, fit
@@ -97,7 +98,9 @@ def bias_notes(c: Comparison) -> list[str]:
     n_fake, n_real = c.fake.n, c.real.n  # n_real is None if a file of statistics does not say
     fewest = n_fake if n_real is None else min(n_real, n_fake)
     if fewest <= c.dimensions:
-        notes.append(f"only {fewest} images for {c.dimensions} dimensions: a Frechet distance is then mostly bias")
+        notes.append(
+            f"only {counted(fewest, 'image')} for {c.dimensions} dimensions: a Frechet distance is then mostly bias"
+        )
     if n_real != n_fake:
         real = "an unknown number of" if n_real is None else n_real
         notes.append(

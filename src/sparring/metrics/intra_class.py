@@ -13,6 +13,7 @@ from torch import Tensor
 
 from sparring.data.packed import is_whole
 from sparring.errors import SparringError
+from sparring.messages import counted
 from sparring.metrics.base import Comparison, FeatureSet, Metric, Record, record
 from sparring.metrics.features import check_matrix
 from sparring.metrics.frechet import bias_notes, frechet_distance
@@ -150,14 +151,12 @@ class IntraClassDistance(Metric):
 def _notes(found: IntraClass, dimensions: int) -> list[str]:
     notes = []
     if found.skipped:
-        notes.append(
-            f"{found.skipped} of {len(found.values)} classes have fewer than two images in either set and are left out"
-        )
+        notes.append(f"left out {found.skipped} of {len(found.values)} classes: fewer than two images in either set")
     counts = {n for k in found.order() for n in (found.n_a[k], found.n_b[k])}
     if len(counts) > 1:
         notes.append(f"classes have {min(counts)} to {max(counts)} images in the two sets: their biases differ")
     if min(counts) <= dimensions:
-        notes.append(f"some classes have only {min(counts)} images for {dimensions} dimensions: mostly bias")
+        notes.append(f"some classes have only {counted(min(counts), 'image')} for {dimensions} dimensions: mostly bias")
     return notes
 
 
