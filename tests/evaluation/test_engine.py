@@ -189,7 +189,7 @@ def test_notes_teach(real):
     assert "compare only with numbers from 30 generated and 40 real" in notes(FAKES, 30)
     assert "10 of 40 generated images are exact copies of another" in notes(torch.cat([FAKES, FAKES[:10]]), 40)
     assert "compared with itself" in notes(real.images, 40)
-    assert "1 of 40 generated images are exact copies of a real" in notes(
+    assert "1 of 40 generated images is an exact copy of a real" in notes(
         torch.cat([images(39, 5), real.images[:1]]), 40
     )
     assert notes(images(40, 5), 40) == ""

@@ -5,6 +5,8 @@ from collections.abc import Sequence
 
 from torch import Tensor
 
+from sparring.messages import counted
+
 
 def digest(image: Tensor) -> bytes:
     """A hash of one image's pixels [C, H, W], uint8."""
@@ -16,15 +18,19 @@ def copy_notes(fakes: Sequence[bytes], reals: Sequence[bytes]) -> list[str]:
     notes = []
     known = set(reals)
     if repeated := len(fakes) - len(set(fakes)):
-        notes.append(f"{repeated} of {len(fakes)} generated images are exact copies of another one")
+        notes.append(f"{repeated} of {counted(len(fakes), 'generated image')} {_are(repeated)} of another one")
     if repeated := len(reals) - len(known):
-        notes.append(f"{repeated} of {len(reals)} real images are exact copies of another one")
+        notes.append(f"{repeated} of {counted(len(reals), 'real image')} {_are(repeated)} of another one")
     copied = sum(each in known for each in fakes)
     if copied and copied == len(fakes):
         notes.append("every generated image is in the real set: the set is compared with itself")
     elif copied:
-        notes.append(f"{copied} of {len(fakes)} generated images are exact copies of a real one")
+        notes.append(f"{copied} of {counted(len(fakes), 'generated image')} {_are(copied)} of a real one")
     return notes
+
+
+def _are(n: int) -> str:
+    return "is an exact copy" if n == 1 else "are exact copies"
 
 
 def size_notes(fake: object, real: object) -> list[str]:
