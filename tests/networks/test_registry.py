@@ -205,3 +205,10 @@ def test_channels_last_gives_the_same_numbers(name):
     torch.testing.assert_close(
         D(images.to(memory_format=torch.channels_last))[0], features, rtol=1e-4, atol=1e-4 * float(features.abs().max())
     )
+
+
+@pytest.mark.parametrize("path", sorted({*GENERATORS.values(), *BACKBONES.values()}))
+def test_a_network_names_the_options_that_it_inherits(path):
+    network = load(path)
+    inherited = set(inspect.signature(network).parameters) - set(network.__annotations__) - GIVEN
+    assert not [option for option in inherited if option not in network.__doc__]

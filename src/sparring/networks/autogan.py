@@ -85,7 +85,10 @@ class Cell(nn.Module):
 
 @network
 class AutoGANGenerator(ImageGenerator):
-    """z [B, Z], labels [B] or None -> images [B, C, S, S] in [-1, 1], S being 32 or a larger multiple of 8."""
+    """z [B, Z], labels [B] or None -> images [B, C, S, S] in [-1, 1], S being 32 or a larger multiple of 8.
+
+    Inherited options: sampling_statistics.
+    """
 
     variant: Literal["a", "b", "c"] = "a"
     width: int = 256
@@ -132,7 +135,10 @@ class AutoGANGenerator(ImageGenerator):
 
 @network
 class AutoGANBackbone(ResidualBackbone):
-    """images [B, C, S, S] -> features [B, width]; blocks: its four residual blocks after the following ReLU."""
+    """images [B, C, S, S] -> features [B, width]; blocks: its four residual blocks after the following ReLU.
+
+    Inherited options: normalisation, spectral_norm, fused.
+    """
 
     width: int = 128
 

@@ -79,7 +79,8 @@ def _widths(width: int, doublings: int) -> list[int]:
 class SAGANGenerator(ResidualGenerator):
     """z [B, Z], labels [B] or None -> images [B, C, S, S] in [-1, 1], S being 4 to 7 times a power of 2.
 
-    attention: None is the authors', only above 32 pixels.
+    attention: None is the authors', only above 32 pixels. Inherited options: conditioning, normalisation,
+    sampling_statistics, upsampling, fused.
     """
 
     width: int = 64
@@ -103,6 +104,8 @@ class SAGANGenerator(ResidualGenerator):
 class SAGANBackbone(ResidualBackbone):
     """images [B, C, S, S] -> features [B, channels], summed over pixels; blocks: its residual blocks after the following
     ReLU, attention included. attention: None is the authors', above 32 pixels alone.
+
+    Inherited options: normalisation, fused.
     """
 
     width: int = 64

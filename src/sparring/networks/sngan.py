@@ -60,7 +60,8 @@ class SNGANGenerator(ResidualGenerator):
     """z [B, Z], labels [B] or None -> images [B, C, S, S] in [-1, 1], S being 4 to 7 times a power of 2.
 
     layout: `auto` is constant width up to 32 pixels (56 with a base of 7) and a pyramid above. width: channels at the
-    full size; None is the paper's.
+    full size; None is the paper's. Inherited options: conditioning, normalisation, sampling_statistics, upsampling,
+    spectral_norm, fused.
     """
 
     layout: Literal["auto", "constant", "pyramid"] = "auto"
@@ -81,7 +82,7 @@ class SNGANBackbone(ResidualBackbone):
 
     In the constant layout the last two blocks keep the size (8x8 at 32 pixels); in the pyramid every block halves it.
     width: channels of the first block; None is the paper's. Normalisation (for penalties, as WGAN-GP's ResNet has it)
-    stands before each ReLU but those that see the image.
+    stands before each ReLU but those that see the image. Inherited options: normalisation, spectral_norm, fused.
     """
 
     layout: Literal["auto", "constant", "pyramid"] = "auto"
@@ -103,6 +104,8 @@ class SNGANBackbone(ResidualBackbone):
 class CNNGenerator(ImageGenerator):
     """z -> linear -> stride-2 4x4 transposed convolutions with norm and ReLU, from 8 `width` to `width` channels at 32
     pixels -> 3x3 convolution, tanh. Every layer has a bias; the linear one has neither norm nor ReLU after it.
+
+    Inherited options: conditioning, normalisation, sampling_statistics.
     """
 
     width: int = 64

@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from sparring.evaluation.protocol import check_evaluation, measure_generator
 from sparring.files import content_hash
@@ -151,7 +151,18 @@ class GanJob:
 
     def _measure(self, progress: Progress) -> None:
         step = self.state.step
-        records = self._measured(progress) if self.unmeasured is None else []
+        generator, evaluation, records = self.state.evaluated_generator, self.recipe.evaluation, []
+        if evaluation is not None and self.unmeasured is None:
+            records = measure_generator(
+                generator,
+                self.recipe.generator.latent_size,
+                self.data,
+                evaluation,
+                self.note,
+                progress.measuring,
+                device=self.state.runtime.device,
+                generator_hash=content_hash(dict(generator.state_dict())),
+            )
         for record in records:
             self.metrics.write({"step": step, **record})
         self.vitals.accuracies()
@@ -163,20 +174,6 @@ class GanJob:
         numbers = {r["metric"]: r["value"] for r in records if isinstance(r["value"], int | float)}
         for tracker in self.loop.trackers:
             tracker.scalars(numbers, step)
-
-    def _measured(self, progress: Progress) -> list[dict[str, Any]]:
-        generator, evaluation = self.state.evaluated_generator, self.recipe.evaluation
-        assert evaluation is not None
-        return measure_generator(
-            generator,
-            self.recipe.generator.latent_size,
-            self.data,
-            evaluation,
-            self.note,
-            progress.measuring,
-            device=self.state.runtime.device,
-            generator_hash=content_hash(dict(generator.state_dict())),
-        )
 
     def save_companions(self) -> None:
         """The generator's file."""
