@@ -19,7 +19,7 @@ from sparring.files import write_json
 from sparring.study import engine, work
 from sparring.study.engine import run
 from sparring.study.executors import make_executor
-from sparring.study.resolve import FILE, resolve
+from sparring.study.resolve import PLAN_FILE, resolve
 from sparring.study.results import Result, append, read
 from sparring.study.runs import StudyFolder
 from sparring.study.status import status
@@ -289,7 +289,7 @@ def test_10000_runs_have_a_status_within_seconds_without_torch(tmp_path: Path) -
     done = run(many, executor=Here(), rows=["row 1"], seeds="3-3", out=tmp_path / "many")
     (one,) = done.results
     study = resolve(many)
-    write_json(done.folder / FILE, study.to_dict())
+    write_json(done.folder / PLAN_FILE, study.to_dict())
     curve = {"distance": [[i, 1.0 / 3] for i in range(20)]}
     with (done.folder / "results.jsonl").open("w") as file:
         for label in study.rows:

@@ -10,7 +10,7 @@ import pytest
 
 from sparring.errors import SparringError
 from sparring.study.results import (
-    FILE,
+    RESULTS_FILE,
     WORDS,
     Result,
     append,
@@ -51,8 +51,8 @@ def test_a_cut_line_is_dropped_and_the_next_one_stands_alone(cut: int, tmp_path:
     "line", ["nonsense", "[]", "3", '{"row": "a"}', '{"row": 1, "seed": 2, "kind": "", "recipe": ""}']
 )
 def test_any_other_line_is_refused_with_its_number(line: str, tmp_path: Path) -> None:
-    append(tmp_path / FILE, ONE)
-    with (tmp_path / FILE).open("a") as file:
+    append(tmp_path / RESULTS_FILE, ONE)
+    with (tmp_path / RESULTS_FILE).open("a") as file:
         file.write(f"{line}\n")
     with pytest.raises(SparringError, match=r"results\.jsonl, line 2 is not a result"):
         read(tmp_path)

@@ -20,7 +20,7 @@ from sparring.recipe.base import BaseRecipe, R, differences, flat, run_folder
 from sparring.recipe.files import COMMANDS
 from sparring.recipe.gan import Recipe
 from sparring.run.data import FROM_PYTHON, RunData, load_run_data
-from sparring.run.lock import FILE
+from sparring.run.lock import LOCK_FILE
 from sparring.trust import CodeNotAllowedError, consenting
 from sparring.version import command_line, commit, hardware, versions
 
@@ -90,7 +90,7 @@ def check_folder(folder: Path, *, resume: bool, verb: str, note: Note) -> None:
     verb: the command that resumes such a run.
     """
     with one_line_for_disk_errors(ANOTHER_FOLDER):
-        others = [path for path in folder.iterdir() if path.name != FILE and not path.name.endswith(UNFINISHED)]
+        others = [path for path in folder.iterdir() if path.name != LOCK_FILE and not path.name.endswith(UNFINISHED)]
     started = (folder / "recipe.json").is_file()
     if started and not resume:
         raise SparringError(f"{folder} holds a run: {how_to_resume(verb, folder)}, or {ANOTHER_FOLDER}")

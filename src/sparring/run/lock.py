@@ -21,14 +21,14 @@ from filelock import FileLock, Timeout
 from sparring.errors import SparringError
 from sparring.files import ANOTHER_FOLDER, check_writable, missing_folders, one_line_for_disk_errors, remove_empty
 
-FILE = ".lock"
+LOCK_FILE = ".lock"
 WITHOUT = "SPARRING_LOCK"  # 0: take no lock, for file systems without them
 TRIES = 50  # while another process, whose start failed, removes the folder
 _held: list[tuple[Path, os.stat_result]] = []  # this process's locks: the file of each, and its state when locked
 
 
 @contextmanager
-def only_writer(folder: Path, *, work: str, cure: str = ANOTHER_FOLDER, name: str = FILE) -> Iterator[None]:
+def only_writer(folder: Path, *, work: str, cure: str = ANOTHER_FOLDER, name: str = LOCK_FILE) -> Iterator[None]:
     """Hold the lock of a folder, which is created if necessary.
 
     work: the file that shows that the folder holds work, such as recipe.json. If it is missing at the end, a folder created
@@ -41,7 +41,7 @@ def only_writer(folder: Path, *, work: str, cure: str = ANOTHER_FOLDER, name: st
     path = folder / name
     made = missing_folders(folder)
     try:
-        lock = _locked(path, folder if name == FILE else folder / work, cure)
+        lock = _locked(path, folder if name == LOCK_FILE else folder / work, cure)
     except BaseException:
         remove_empty(made)
         raise

@@ -15,12 +15,11 @@ from sparring.files import ANOTHER_FOLDER, remove_unfinished, write_json
 from sparring.messages import Note, counted, note_or_default
 from sparring.recipe.files import parse_overrides
 from sparring.run.interrupt import Interrupts
-from sparring.run.lock import FILE as LOCK
-from sparring.run.lock import only_writer
+from sparring.run.lock import LOCK_FILE, only_writer
 from sparring.study.executors import make_executor
 from sparring.study.executors.base import Executor
 from sparring.study.plan import varied
-from sparring.study.resolve import FILE, Study, resolve
+from sparring.study.resolve import PLAN_FILE, Study, resolve
 from sparring.study.results import Result, append, find, judged, latest, read
 from sparring.study.runs import Key, StudyFolder, Task, tasks_of
 from sparring.study.status import in_words, say, say_ended, seconds_left
@@ -78,7 +77,7 @@ def run(
         raise SparringError(f"--jobs takes 1 or more, got {jobs}")
     folder = StudyFolder(Path(out) if out is not None else Path("runs") / "studies" / study.folder_name)
     chosen = make_executor(executor)
-    with only_writer(folder.path, work=FILE):
+    with only_writer(folder.path, work=PLAN_FILE):
         whole = _prepared(study, folder, note, command)
         engine = _Engine(whole, folder, chosen, jobs, device, note)
         engine.go(tasks_of(study, folder))
@@ -266,8 +265,8 @@ def _prepared(study: Study, folder: StudyFolder, note: Note, command: str | None
     """The study with what was run in its folder before; plan.json is written once its new rows are known to fit."""
     from sparring.study.check import check_on_data
 
-    before = Study.load(folder.path) if (folder.path / FILE).is_file() else None
-    if before is None and any(path.name != LOCK for path in folder.path.iterdir()):
+    before = Study.load(folder.path) if (folder.path / PLAN_FILE).is_file() else None
+    if before is None and any(path.name != LOCK_FILE for path in folder.path.iterdir()):
         raise SparringError(f"{folder.path} is not empty: {ANOTHER_FOLDER}")
     known = {} if before is None else before.rows
     changed = [label for label, row in study.rows.items() if label in known and known[label].hash != row.hash]
@@ -285,7 +284,7 @@ def _prepared(study: Study, folder: StudyFolder, note: Note, command: str | None
     remove_unfinished(folder.path / "work")
     facts = {"command": command or command_line(), "commit": commit()}
     whole = study.merged(before)
-    write_json(folder.path / FILE, whole.to_dict() | facts)
+    write_json(folder.path / PLAN_FILE, whole.to_dict() | facts)
     return whole
 
 

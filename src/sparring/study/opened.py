@@ -10,10 +10,8 @@ from sparring.errors import SparringError
 from sparring.limits import DESCRIPTION_BYTES, DESCRIPTION_NODES
 from sparring.parsing import read_json
 from sparring.study.plan import Plan, shipped_plans
-from sparring.study.resolve import FILE as PLAN
-from sparring.study.resolve import Study
-from sparring.study.results import FILE as RESULTS
-from sparring.study.results import read
+from sparring.study.resolve import PLAN_FILE, Study
+from sparring.study.results import RESULTS_FILE, read
 from sparring.study.table import Table, tabulate
 
 PLAN_YAML = "plan.yaml"
@@ -46,11 +44,14 @@ def open_study(folder: Path | str) -> Opened:
     """
     folder = Path(folder)
     results = read(folder)
-    if (folder / PLAN).is_file():
-        study, facts = Study.load(folder), read_json(folder / PLAN, most=DESCRIPTION_BYTES, nodes=DESCRIPTION_NODES)
+    if (folder / PLAN_FILE).is_file():
+        study, facts = (
+            Study.load(folder),
+            read_json(folder / PLAN_FILE, most=DESCRIPTION_BYTES, nodes=DESCRIPTION_NODES),
+        )
         return Opened(folder, study.plan, tabulate(results, study.plan), len(study.rows) * len(study.seeds), facts)
     if not results:
-        raise SparringError(f"'{folder}' is not a study: it has no {PLAN} and no results")
+        raise SparringError(f"'{folder}' is not a study: it has no {PLAN_FILE} and no results")
     beside, shipped = folder / PLAN_YAML, shipped_plans().get(results[0].study)
     plan = Plan.load(beside if beside.is_file() else results[0].study) if beside.is_file() or shipped else None
     return Opened(folder, plan, tabulate(results, plan), len(results), {})
@@ -58,4 +59,4 @@ def open_study(folder: Path | str) -> Opened:
 
 def is_study(folder: Path) -> bool:
     """Whether a folder is a study's, and not a run's."""
-    return any((folder / name).is_file() for name in (PLAN, RESULTS))
+    return any((folder / name).is_file() for name in (PLAN_FILE, RESULTS_FILE))

@@ -15,7 +15,7 @@ from sparring.study.drawing import draw, figures_of, sample_files
 from sparring.study.opened import Opened, open_study
 from sparring.study.table import MADE
 
-FILE = "index.html"
+PAGE_FILE = "index.html"
 AGAIN = 30  # seconds after which a page of a study that goes on is read again
 RELOAD = f"<script>setTimeout(() => location.reload(), {AGAIN * 1000})</script>"
 TESTED = (
@@ -66,7 +66,7 @@ def write_page(folder: Path | str) -> Path:
         section("How it was made", _lines(*_made(found))),
         RELOAD if found.done < found.planned else "",
     ]
-    path = found.folder / FILE
+    path = found.folder / PAGE_FILE
     write_atomically(path, page(_title(found), body))
     return path
 

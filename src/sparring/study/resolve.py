@@ -22,7 +22,7 @@ from sparring.study.plan import Plan, Row, slug
 from sparring.study.recipe_hash import digest, recipe_hash
 from sparring.study.results import HIGHER_WORDS, WORDS, metric_word
 
-FILE = "plan.json"
+PLAN_FILE = "plan.json"
 THREADS = 1  # of a run whose recipe names none
 TOY_STEPS = 500
 TOY_WORDS = ("distance", "modes", "high_quality", "reached", "oscillation")
@@ -102,9 +102,9 @@ class Study:
     @classmethod
     def load(cls, folder: Path | str) -> Study:
         """The study in a folder, as it was last started. Raises SparringError where there is none."""
-        path = Path(folder) / FILE
+        path = Path(folder) / PLAN_FILE
         if not path.is_file():
-            raise SparringError(f"'{folder}' is not the folder of a study: it has no {FILE}")
+            raise SparringError(f"'{folder}' is not the folder of a study: it has no {PLAN_FILE}")
         try:
             values = json.loads(
                 read_text(path, DESCRIPTION_BYTES, what="JSON")

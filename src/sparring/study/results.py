@@ -21,7 +21,7 @@ from sparring.recipe.files import kind_of
 from sparring.study.labels import labels_of
 from sparring.study.recipe_hash import recipe_hash
 
-FILE = "results.jsonl"
+RESULTS_FILE = "results.jsonl"
 COLLAPSED = "collapsed: "  # how a run failed that ended beyond a plan's level
 LAST = 3  # measurements whose mean is a run's number
 ALIASES = {  # what a metric may also be called, in plans and by Inception's numbers
@@ -119,7 +119,7 @@ def read(path: Path | str) -> list[Result]:
     A last line that was cut off is left out. Raises SparringError for any other line that is not a result.
     """
     path = Path(path)
-    path = path / FILE if path.is_dir() else path
+    path = path / RESULTS_FILE if path.is_dir() else path
     found: list[Result] = []
     if not path.is_file():
         return found

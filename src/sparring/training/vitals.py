@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from sparring.run.data import RunData
     from sparring.training.state import TrainingState
 
-FILE = "vitals.jsonl"
+VITALS_FILE = "vitals.jsonl"
 LOOKED_AT = 256  # real images, of each split
 
 
@@ -46,8 +46,8 @@ class Vitals:
     ):
         """log: the rows of log.jsonl that stay; after: the step that the run resumes from."""
         self.state, self.data, self.note = state, data, note
-        self._file = JsonLines(folder / FILE, after=after, keep=self._is_regular)
-        rows = [] if after is None else read_rows(folder / FILE)
+        self._file = JsonLines(folder / VITALS_FILE, after=after, keep=self._is_regular)
+        rows = [] if after is None else read_rows(folder / VITALS_FILE)
         self._known: dict[bool, float] = {}  # diversity of the real images, overall and within classes
         recipe = state.recipe
         start = trained_from(recipe.steps, recipe.generator.optimizer, recipe.generator.ema)
