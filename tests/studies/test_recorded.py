@@ -7,9 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from sparring.study.opened import open_study
 from sparring.study.results import read
-from sparring.study.table import tabulate
+from sparring.study.table import open_study, tabulate
 
 ROOT = Path(__file__).parents[2]
 PUBLISHED = Path(__file__).parent / "published"  # the tables as they stood in the docs until 2026-11-30
@@ -50,7 +49,7 @@ def table_of(folder, *words):
 
 
 def spread_of(table, word, row):
-    return next(cell for cell in table.metrics[word] if cell.row == row)
+    return next(cell for cell in table.metrics[word].rows if cell.row == row)
 
 
 @pytest.fixture(scope="module")
@@ -84,7 +83,7 @@ def test_the_toy_study_comes_out_as_published(toys):
                 checked["row"] += 1
             else:
                 row, _, against = cells[0].partition(" - ")
-                both = next(d for d in table.differences[word] if (d.row, d.against) == (row, against))
+                both = next(d for d in table.metrics[word].differences if (d.row, d.against) == (row, against))
                 check(re.match(NUMBER, cell)[0], both.found.mean)
                 checked["difference"] += 1
     assert checked == {"row": 4 * 3 + 15 * 5, "difference": 3 * 3 + 10 * 5}
@@ -113,7 +112,7 @@ def test_the_classifier_study_comes_out_as_published():
                 tables[key] = table_of("nat_classifiers", key)
             table = tables[key]
             if against:
-                both = next(d for d in table.differences[key] if d.row == cells[0])
+                both = next(d for d in table.metrics[key].differences if d.row == cells[0])
                 values = (both.found.mean, both.found.low, both.found.high)
             else:
                 found = spread_of(table, key, cells[0]).spread
@@ -140,7 +139,7 @@ def in_docs(page, name):
 
 def check_in_docs(table, word, head, row, cell):
     if head == "row - other":
-        found = next(each.found for each in table.differences[word] if f"{each.row} - {each.against}" == row)
+        found = next(each.found for each in table.metrics[word].differences if f"{each.row} - {each.against}" == row)
         assert cell.count("[") == 1
         for said, value in zip(re.findall(NUMBER, cell), (found.mean, found.low, found.high), strict=True):
             check(said, value)
@@ -170,7 +169,7 @@ def test_the_docs_hold_the_toy_studys_numbers(toys, world):
                 word = "did_reach" if head == "reached it" else TOY[head] if head in TOY else TOY[f"sliced {head}"]
                 check_in_docs(table, word, heads[0], row, cell)
     assert rows["row"] == list(table.rows)
-    assert rows["row - other"] == [f"{each.row} - {each.against}" for each in table.differences["distance"]]
+    assert rows["row - other"] == [f"{each.row} - {each.against}" for each in table.metrics["distance"].differences]
 
 
 def test_the_docs_hold_the_classifier_studys_numbers():

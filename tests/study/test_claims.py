@@ -142,11 +142,13 @@ def test_different_protocols_are_not_compared_and_never_averaged():
     assert found.verdict == "cannot tell" and "n_fake 1000 and 500" in found.why
     assert compare(rows["A"], rows["B"], "fd") is None
     mixed = rows_of([*runs("A", LOW, n_fake=1000)[:3], *runs("A", LOW, n_fake=500)[3:], *runs("B", HIGH, n_fake=500)])
-    with pytest.raises(SparringError, match=r"n_fake is 1000 \(seeds 0, 1, 2\) and 500 \(seeds 3, 4\)"):
+    with pytest.raises(
+        SparringError, match=r"row .A.: fd was measured in different ways.*n_fake 1000 and 500 \(seeds 0 and 3\)"
+    ):
         findings(plan(LOWER), mixed)
     seeds = rows_of([*runs("A", LOW, seed=0)[:3], *runs("A", LOW, seed=1)[3:]])
-    assert rows_of(runs("A", LOW, seed=0))["A"].protocol("fd") == {"metric": "fashion-FD"}
-    assert seeds["A"].protocol("fd") == {"metric": "fashion-FD"}  # draws may differ from run to run
+    assert seeds["A"].protocol("fd") == {"metric": "fashion-FD", "seed": 0}  # draws may differ from run to run
+    assert compare(seeds["A"], rows_of(runs("B", HIGH, seed=2))["B"], "fd").n == (5, 5)  # and from row to row
 
 
 def test_a_changed_recipe_leaves_earlier_runs_out():

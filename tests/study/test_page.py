@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,12 +14,11 @@ from PIL import Image
 from sparring.errors import SparringError
 from sparring.report.plots import image_grid
 from sparring.study.drawing import KINDS, draw, figures_of, mean_curve, write_figures
-from sparring.study.opened import open_study
 from sparring.study.page import markdown_page, write_page
 from sparring.study.plan import Figure, Plan
 from sparring.study.resolve import Study
 from sparring.study.results import Result, append
-from sparring.study.table import tabulate
+from sparring.study.table import open_study, tabulate
 
 LEVELS = {"DCGAN": 12.0, "AS <1>": 9.0, "noise": 12.2}
 
@@ -53,17 +53,13 @@ def study(tmp_path):
     return tmp_path
 
 
-def table_of(folder):
-    return open_study(folder).table
-
-
 def test_means_are_of_the_steps_that_all_runs_have():
     runs = {0: ([1, 2, 3], [2.0, 4.0, 6.0]), 1: ([1, 3], [4.0, 8.0])}
     assert mean_curve(runs) == ([1, 3], [3.0, 7.0]) and mean_curve({}) == ([], [])
 
 
 def test_every_seed_is_a_dot_and_every_failure_a_cross(study):
-    axes = draw(table_of(study), Figure(kind="dots"), study).axes[0]
+    axes = draw(open_study(study), Figure(kind="dots")).axes[0]
     shown = {line.get_marker(): [] for line in axes.lines}
     for line in axes.lines:
         shown[line.get_marker()].append(list(line.get_xdata()))
@@ -74,7 +70,7 @@ def test_every_seed_is_a_dot_and_every_failure_a_cross(study):
 
 
 def test_curves_are_thin_for_seeds_and_bold_for_means(study):
-    axes = draw(table_of(study), Figure(kind="curves", metric="fd", rows=["DCGAN", "noise"]), study).axes[0]
+    axes = draw(open_study(study), Figure(kind="curves", metric="fd", rows=["DCGAN", "noise"])).axes[0]
     widths = [line.get_linewidth() for line in axes.lines]
     assert widths.count(0.7) == 10 and widths.count(2.2) == 2
     assert [len(line.get_xdata()) for line in axes.lines if line.get_linewidth() == 2.2] == [4, 4]  # not of failed runs
@@ -82,30 +78,30 @@ def test_curves_are_thin_for_seeds_and_bold_for_means(study):
 
 
 def test_bars_and_samples(study):
-    table = table_of(study)
-    axes = draw(table, Figure(kind="bars", metric="fashion-FD"), study).axes[0]
+    table = open_study(study)
+    axes = draw(table, Figure(kind="bars", metric="fashion-FD")).axes[0]
     assert [bar.get_height() for bar in axes.patches] == pytest.approx([12.2, 9.2, 12.3])
-    assert [part.get_title(loc="left") for part in draw(table, Figure(kind="samples"), study).axes] == ["noise"]
+    assert [part.get_title(loc="left") for part in draw(table, Figure(kind="samples")).axes] == ["noise"]
 
 
 def test_a_plans_figures_or_the_usual_ones(study):
-    table = table_of(study)
-    assert [(each.kind, each.rows) for each in figures_of(table, (), study)] == [
+    table = open_study(study)
+    assert [(each.kind, each.rows) for each in figures_of(table)] == [
         ("dots", None),
         ("curves", tuple(LEVELS)),
         ("samples", None),
     ]
     many = [Result(f"row {i}", 0, "gan", "r", values={"m": 1.0}, curve={"m": [[1, 2], [2, 1]]}) for i in range(10)]
-    parts = [each.rows for each in figures_of(tabulate(many), (), study) if each.kind == "curves"]
+    parts = [each.rows for each in figures_of(tabulate(many)) if each.kind == "curves"]
     assert all(len(part) <= 5 and part[0] == "row 0" for part in parts)
     assert {label for part in parts for label in part} == {f"row {i}" for i in range(10)}
     planned = [Figure(kind="dots", metric="fd"), Figure(kind="dots", metric="fd", rows=["DCGAN"], name="one")]
-    paths = write_figures(table, planned, study, study / "figures")
+    paths = write_figures(replace(table, plan=table.plan.model_copy(update={"figures": planned})), study / "figures")
     assert [path.name for path in paths] == ["dots-fd.png", "one.png"]
     with Image.open(paths[0]) as picture:
         assert picture.width > 500
     with pytest.raises(SparringError, match="no run was measured by 'is'"):
-        draw(table, Figure(kind="dots", metric="is"), study)
+        draw(table, Figure(kind="dots", metric="is"))
     assert set(KINDS) == {"dots", "curves", "bars", "samples"}
 
 
@@ -148,7 +144,7 @@ def test_a_study_that_goes_on_has_a_page_too(study):
 
 
 def test_the_same_as_markdown(study):
-    text = markdown_page(study, [Path("figures/dots-fd.png")])
+    text = markdown_page(open_study(study), [Path("figures/dots-fd.png")])
     order = [
         text.index(word)
         for word in ("# AS & others", "**disagrees**", "| DCGAN | 5 |", "![dots fd](figures/dots-fd.png)", "abc1234")
@@ -159,9 +155,9 @@ def test_the_same_as_markdown(study):
 def test_results_that_are_kept_with_a_plan_or_without_one(study):
     plan = json.loads((study / "plan.json").read_text())["plan"]
     (study / "plan.json").unlink()
-    assert open_study(study).plan is None and open_study(study).table.findings == []
+    assert open_study(study).plan is None and open_study(study).findings == []
     (study / "plan.yaml").write_text(json.dumps(plan))  # which is YAML
-    assert [each.verdict for each in open_study(study).table.findings] == ["disagrees", "agrees"]
+    assert [each.verdict for each in open_study(study).findings] == ["disagrees", "agrees"]
     with pytest.raises(SparringError, match="not a study"):
         open_study(study / "files")
 

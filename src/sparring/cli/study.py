@@ -109,12 +109,11 @@ def table(
     as_json: AsJson = False,
 ) -> None:
     """A study's results with intervals and verdicts, or the table of runs, grouped by recipe but for the seed."""
-    from sparring.study.opened import is_study, open_study
     from sparring.study.results import of_runs
-    from sparring.study.table import tabulate
+    from sparring.study.table import is_study, open_study, tabulate
 
     single = len(folders) == 1 and is_study(folders[0])
-    found = open_study(folders[0]).table if single else tabulate(of_runs(folders))
+    found = open_study(folders[0]) if single else tabulate(of_runs(folders))
     if as_json:
         print_json(found.to_dict())
     elif markdown:
@@ -134,13 +133,13 @@ def figures(
     """Draw the figures that a study's plan names, else every seed as a dot and as a curve, from its results alone."""
     from sparring.files import ANOTHER_FOLDER, check_writable
     from sparring.study.drawing import write_figures
-    from sparring.study.opened import open_study
     from sparring.study.page import markdown_page
+    from sparring.study.table import open_study
 
     found = open_study(folder)
     check_writable(out := out or folder / "figures", ANOTHER_FOLDER)
-    paths = write_figures(found.table, found.plan.figures if found.plan else (), folder, out)
-    print_lines(markdown_page(folder, paths)) if markdown else print_lines(*map(str, paths))
+    paths = write_figures(found, out)
+    print_lines(markdown_page(found, paths)) if markdown else print_lines(*map(str, paths))
 
 
 def studies(as_json: AsJson = False) -> None:

@@ -1,7 +1,7 @@
 """A study's figures: a dot for each seed, curves with their means, bars, and samples of every row.
 
-A drawing takes a `Table`, a plan's `Figure` and the study's folder, and returns a matplotlib figure. Another kind is
-one more function, a line in KINDS and its name in `plan.Figure`.
+A drawing takes a `Table` and a plan's `Figure`, and returns a matplotlib figure. Another kind is one more function, its
+name in KINDS and in `plan.Figure`.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from sparring.report import plots
 from sparring.report.plots import COLOURS, INK, LINES, panel
 from sparring.study.plan import Figure, slug
 from sparring.study.results import lower_is_better
+from sparring.study.rows import full_name
 from sparring.study.table import Cell, Table
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ STEEP = 4  # largest over smallest value, from which an axis is logarithmic
 SHIFTS = (-0.2, 0.1, -0.1, 0.2, 0.0)  # of neighbouring dots, so that equal ones are seen apart
 
 
-def dots(table: Table, figure: Figure, folder: Path) -> Drawing:
+def dots(table: Table, figure: Figure) -> Drawing:
     """Every run as a dot, the median as a line, failed runs as crosses at the edge of what is worse."""
     metric, cells = _cells(table, figure)
     labels = [_wrapped(cell.row) for cell in cells]
@@ -55,7 +56,7 @@ def dots(table: Table, figure: Figure, folder: Path) -> Drawing:
     return drawing
 
 
-def curves(table: Table, figure: Figure, folder: Path) -> Drawing:
+def curves(table: Table, figure: Figure) -> Drawing:
     """Every run as a thin line, the mean of each row's runs as a bold one."""
     metric, cells = _cells(table, figure)
     found = {cell.row: table.rows[cell.row].curve(figure.metric or metric) for cell in cells}
@@ -78,7 +79,7 @@ def curves(table: Table, figure: Figure, folder: Path) -> Drawing:
     return drawing
 
 
-def bars(table: Table, figure: Figure, folder: Path) -> Drawing:
+def bars(table: Table, figure: Figure) -> Drawing:
     """The mean of each row with its standard deviation, and every run as a dot."""
     metric, cells = _cells(table, figure)
     cells = [cell for cell in cells if cell.spread is not None]
@@ -93,14 +94,14 @@ def bars(table: Table, figure: Figure, folder: Path) -> Drawing:
     return drawing
 
 
-def samples(table: Table, figure: Figure, folder: Path) -> Drawing:
+def samples(table: Table, figure: Figure) -> Drawing:
     """The sheets of samples of every row's first seed, which come from the same latents."""
     import matplotlib.image
     from matplotlib.figure import Figure as Canvas
 
-    sheets = {label: matplotlib.image.imread(path) for label, path in sample_files(table, folder, figure.rows)}
+    sheets = {label: matplotlib.image.imread(path) for label, path in sample_files(table, figure.rows)}
     if not sheets:
-        raise SparringError(f"no run in {folder} left samples: their results name no such file")
+        raise SparringError(f"no run in {table.folder} left samples: their results name no such file")
     heights = [image.shape[0] / image.shape[1] for image in sheets.values()]
     drawing = Canvas(figsize=(WIDTH, 0.2 + sum(WIDTH * height + 0.25 for height in heights)), layout="constrained")
     drawing.patch.set_alpha(0)
@@ -112,48 +113,47 @@ def samples(table: Table, figure: Figure, folder: Path) -> Drawing:
     return drawing
 
 
-KINDS: dict[str, Callable[[Table, Figure, Path], Drawing]]
+KINDS: dict[str, Callable[[Table, Figure], Drawing]]
 KINDS = {"dots": dots, "curves": curves, "bars": bars, "samples": samples}
 
 
-def draw(table: Table, figure: Figure, folder: Path) -> Drawing:
+def draw(table: Table, figure: Figure) -> Drawing:
     """Raises SparringError for a metric that no run has, and where no run left samples."""
-    return KINDS[figure.kind](table, figure, folder)
+    return KINDS[figure.kind](table, figure)
 
 
-def figures_of(table: Table, planned: Sequence[Figure], folder: Path) -> list[Figure]:
+def figures_of(table: Table) -> list[Figure]:
     """The plan's figures, else the usual ones: dots and curves of every metric, and samples.
 
     Rows of curves come in figures of a few each; the first, to which others are compared, in all of them.
     """
-    if planned:
-        return list(planned)
+    if table.plan and table.plan.figures:
+        return list(table.plan.figures)
     found, size = [], TOGETHER - 1
-    for metric, cells in table.metrics.items():
+    for metric, rows in ((name, [cell.row for cell in metric.rows]) for name, metric in table.metrics.items()):
         found.append(Figure(kind="dots", metric=metric))
-        curves_of = {cell.row: table.rows[cell.row].curve(metric) for cell in cells}
-        rows = [row for row, runs in curves_of.items() if any(len(steps) > 1 for steps, _ in runs.values())]
-        starts = range(1, max(len(rows), 2), size) if rows else ()
-        found += [Figure(kind="curves", metric=metric, rows=(rows[0], *rows[i : i + size])) for i in starts]
-    return found + [Figure(kind="samples")] * any(True for _ in sample_files(table, folder))
+        long = [row for row in rows if any(len(steps) > 1 for steps, _ in table.rows[row].curve(metric).values())]
+        starts = range(1, max(len(long), 2), size) if long else ()
+        found += [Figure(kind="curves", metric=metric, rows=(long[0], *long[i : i + size])) for i in starts]
+    return found + [Figure(kind="samples")] * any(True for _ in sample_files(table))
 
 
-def write_figures(table: Table, planned: Sequence[Figure], folder: Path, out: Path) -> list[Path]:
+def write_figures(table: Table, out: Path) -> list[Path]:
     """Draw a study's figures into PNGs in `out`; returns their paths."""
     paths: list[Path] = []
-    for figure in figures_of(table, planned, folder):
+    for figure in figures_of(table):
         name = figure.name or slug("-".join(filter(None, (figure.kind, figure.metric))))
         count = sum(path.stem == name or path.stem.startswith(f"{name}-") for path in paths)
         paths.append(out / f"{name}{f'-{count + 1}' if count else ''}.png")
-        write_atomically(paths[-1], plots.render(draw(table, figure, folder), "png"))
+        write_atomically(paths[-1], plots.render(draw(table, figure), "png"))
     return paths
 
 
-def sample_files(table: Table, folder: Path, rows: Iterable[str] | None = None) -> Iterator[tuple[str, Path]]:
+def sample_files(table: Table, rows: Iterable[str] | None = None) -> Iterator[tuple[str, Path]]:
     """Each row's label and its sheet of samples, of the first seed that has one."""
     for label in rows if rows is not None else table.rows:
-        paths = (folder / each.files["samples"] for each in table.rows[label].results if "samples" in each.files)
-        if path := next(filter(Path.is_file, paths), None):
+        files = (table.folder / each.files["samples"] for each in table.rows[label].results if "samples" in each.files)
+        if path := next(filter(Path.is_file, files), None):
             yield label, path
 
 
@@ -170,10 +170,10 @@ def mean_curve(runs: Mapping[int, tuple[Sequence[float], Sequence[float]]]) -> t
 def _cells(table: Table, figure: Figure) -> tuple[str, list[Cell]]:
     """The heading of a figure's metric, and the cells of its rows."""
     wanted = figure.metric or next(iter(table.metrics), "")
-    heading = table.heading(wanted)
+    heading = full_name(table.metrics, wanted)
     if heading is None:
         raise SparringError(f"no run was measured by '{wanted:.60}': {nearest(wanted, table.metrics)}")
-    by_row = {cell.row: cell for cell in table.metrics[heading]}
+    by_row = {cell.row: cell for cell in table.metrics[heading].rows}
     return heading, [by_row[row] for row in figure.rows or by_row if row in by_row]
 
 

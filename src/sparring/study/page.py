@@ -12,8 +12,8 @@ from sparring.report.html import drawn, page, section
 from sparring.report.html import table as grid
 from sparring.report.samples import strips
 from sparring.study.drawing import draw, figures_of, sample_files
-from sparring.study.opened import Opened, open_study
-from sparring.study.table import MADE
+from sparring.study.rows import full_name
+from sparring.study.table import MADE, Table, open_study
 
 PAGE_FILE = "index.html"
 AGAIN = 30  # seconds after which a page of a study that goes on is read again
@@ -42,8 +42,7 @@ h3 { font-size: 1rem; margin: 1.4rem 0 .3rem } .scroll { margin-bottom: .4rem }
 
 def write_page(folder: Path | str) -> Path:
     """Write the study's index.html from its plan and results alone, and return its path."""
-    found = open_study(folder)
-    table = found.table
+    table = open_study(folder)
     verdicts = [
         f'<div class="verdict {each.verdict.split()[0]}"><b>{each.verdict}</b>: {escape(each.says)}{_lines(each.why)}</div>'
         for each in table.findings
@@ -54,29 +53,28 @@ def write_page(folder: Path | str) -> Path:
     ]
     sheets = [
         f"<div><h3>{escape(label)}</h3>{strips(path, f'samples of {label}')}</div>"
-        for label, path in sample_files(table, found.folder)
+        for label, path in sample_files(table)
     ]
     body = [
-        f"{STYLE}<h1>{escape(_title(found))}</h1>{_lines(*_about(found))}",
+        f"{STYLE}<h1>{escape(_title(table))}</h1>{_lines(*_about(table))}",
         _section("What the paper's claims come to here", verdicts, after=_lines(TESTED)),
         _section("Numbers", tables, after=_lines(NUMBERS)),
-        _section("Every seed", _figures(found), '<div class="figures">', "</div>"),
+        _section("Every seed", _figures(table), '<div class="figures">', "</div>"),
         _section("Samples, from the same latents", sheets, '<div class="figures">', "</div>"),
         _section("Notes", [f"<li>{escape(note)}</li>" for note in table.notes], "<ul>", "</ul>"),
-        section("How it was made", _lines(*_made(found))),
-        RELOAD if found.done < found.planned else "",
+        section("How it was made", _lines(*_made(table))),
+        RELOAD if len(table.results()) < _planned(table) else "",
     ]
-    path = found.folder / PAGE_FILE
-    write_atomically(path, page(_title(found), body))
+    path = table.folder / PAGE_FILE
+    write_atomically(path, page(_title(table), body))
     return path
 
 
-def markdown_page(folder: Path | str, pictures: Sequence[Path] = ()) -> str:
+def markdown_page(table: Table, pictures: Sequence[Path] = ()) -> str:
     """The same content as Markdown. pictures: such as of `drawing.write_figures`, by addresses from the current folder."""
-    found = open_study(folder)
     shown = [f"![{path.stem.replace('-', ' ')}]({path.as_posix()})" for path in pictures]
-    made = "\n".join(f"- {line}" for line in _made(found))
-    parts = [f"# {_title(found)}", "\n".join(_about(found)), found.table.markdown().rstrip(), *shown]
+    made = "\n".join(f"- {line}" for line in _made(table))
+    parts = [f"# {_title(table)}", "\n".join(_about(table)), table.markdown().rstrip(), *shown]
     return "\n\n".join([*parts, "## How it was made", made]) + "\n"
 
 
@@ -88,38 +86,39 @@ def _lines(*lines: str) -> str:
     return "".join(f"<p>{escape(line)}</p>" for line in lines if line)
 
 
-def _figures(found: Opened) -> list[str]:
+def _figures(table: Table) -> list[str]:
     """What can be drawn yet: while a study goes on its figures' metrics need not have been measured."""
-    table, planned = found.table, found.plan.figures if found.plan else ()
-    wanted = [each for each in figures_of(table, planned, found.folder) if each.kind != "samples" and table.metrics]
-    known = [each for each in wanted if each.metric is None or table.heading(each.metric) is not None]
-    return [drawn(draw(table, each, found.folder)) for each in known]
+    wanted = [each for each in figures_of(table) if each.kind != "samples" and table.metrics]
+    return [drawn(draw(table, each)) for each in wanted if not each.metric or full_name(table.metrics, each.metric)]
 
 
-def _title(found: Opened) -> str:
-    return (found.plan.about or found.plan.name) if found.plan else found.folder.name
+def _title(table: Table) -> str:
+    return (table.plan.about or table.plan.name) if table.plan else table.folder.name
 
 
-def _about(found: Opened) -> Iterator[str]:
-    plan, scale = found.plan, str(found.facts.get("scale", ""))
+def _planned(table: Table) -> int:
+    return len(table.facts["rows"]) * len(table.facts["seeds"]) if table.facts else len(table.results())
+
+
+def _about(table: Table) -> Iterator[str]:
+    plan, scale = table.plan, str(table.facts.get("scale", ""))
     if plan and plan.paper:
         yield ", ".join(str(value) for value in plan.paper.values())
     if plan and scale in plan.scales:
         yield f"Scale {scale}. {plan.scales[scale].note}".strip()
-    failed = f", {found.failed} of them failed" if found.failed else ""
-    yield f"{found.done} of {counted(found.planned, 'run')} done{failed}"
+    failed = sum(len(row.failed) for row in table.rows.values())
+    said = f", {failed} of them failed" if failed else ""
+    yield f"{len(table.results())} of {counted(_planned(table), 'run')} done{said}"
 
 
-def _made(found: Opened) -> Iterator[str]:
+def _made(table: Table) -> Iterator[str]:
     """Command, commits, machine and time, a line each."""
-    if facts := found.facts:
-        usual = f"sparring study run {facts.get('study')} --scale {facts.get('scale')}"
+    if facts := table.facts:
+        usual = f"sparring study run {facts['study']} --scale {facts['scale']}"
         yield f"Command: {facts.get('command') or usual}"
-        yield f"Plan {facts.get('hash')}"
-    for key, values in found.table.made().items():
-        if values:
-            yield f"{MADE[key]}: {', '.join(map(str, values))}"
-    if hours := found.table.cpu_hours():
+        yield f"Plan {facts['hash']}"
+    yield from (f"{MADE[key]}: {', '.join(map(str, values))}" for key, values in table.made().items() if values)
+    if hours := table.cpu_hours():
         said = f"{hours:.1f} hours" if hours >= 1 else f"{60 * hours:.0f} minutes"
         yield f"CPU time of all runs: {said}"
     yield "Each run is a line of results.jsonl."

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -12,7 +12,6 @@ from sparring.errors import SparringError
 from sparring.study.results import Result, find, latest, metric_word
 
 PER_RUN = ("seed", "real_seed")  # keys of a protocol that may differ from run to run
-NAMED = 5  # seeds in an error
 
 
 @dataclass(frozen=True)
@@ -22,7 +21,6 @@ class Runs:
     label: str
     results: tuple[Result, ...]
     earlier: int = 0
-    _numbers: dict[str, dict[int, float]] = field(default_factory=dict)  # by word: a table asks many times
 
     @cached_property
     def failed(self) -> dict[int, str]:
@@ -36,10 +34,8 @@ class Runs:
 
     def numbers(self, word: str) -> dict[int, float]:
         """The metric of each run that has not failed and was measured by it, by seed."""
-        if word not in self._numbers:
-            found = {each.seed: each.value(word) for each in self._whole}
-            self._numbers[word] = {seed: float(v) for seed, v in found.items() if v is not None and math.isfinite(v)}
-        return self._numbers[word]
+        found = {each.seed: each.value(word) for each in self._whole}
+        return {seed: float(value) for seed, value in found.items() if value is not None and math.isfinite(value)}
 
     def best(self, word: str) -> list[float]:
         """The best measurement of each of these runs, which no test looks at."""
@@ -54,21 +50,15 @@ class Runs:
 
     def protocol(self, word: str) -> dict[str, Any]:
         """How the metric was measured, the same for all runs. Raises SparringError where it was not."""
-        named = {each.seed: (full_name(each.values, word), each.protocol) for each in self._whole}
-        seen: dict[int, dict[str, Any]] = {}
-        for seed, (name, protocol) in named.items():
-            if name is not None:
-                measured = {"metric": name, **protocol.get(name, {})}
-                seen[seed] = {key: v for key, v in measured.items() if key not in PER_RUN and v is not None}
-        first = next(iter(seen.values()), {})
-        if all(protocol == first for protocol in seen.values()):
-            return first
-        keys = dict.fromkeys(key for protocol in seen.values() for key in protocol)
-        mixed = {key: _mixed({seed: protocol.get(key) for seed, protocol in seen.items()}) for key in keys}
-        raise SparringError(
-            f"row '{self.label}': {metric_word(word)} was measured in different ways, and no mean may mix them: "
-            + "; ".join(f"{key} is {values}" for key, values in mixed.items() if values)
-        )
+        named = ((each, full_name(each.values, word)) for each in self._whole)
+        found = [(each.seed, {"metric": name, **each.protocol.get(name, {})}) for each, name in named if name]
+        for seed, other in found[1:]:
+            if apart := differing(found[0][1], other):
+                raise SparringError(
+                    f"row '{self.label}': {metric_word(word)} was measured in different ways, and no mean may mix them: "
+                    f"{apart} (seeds {found[0][0]} and {seed})"
+                )
+        return found[0][1] if found else {}
 
 
 def rows_of(results: Iterable[Result], labels: Iterable[str] = ()) -> dict[str, Runs]:
@@ -95,23 +85,11 @@ def full_name(named: Mapping[str, Any], word: str) -> str | None:
 
 
 def differing(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> str:
-    """In which keys two protocols differ, in words; "" where they are the same."""
-    keys = [key for key in dict.fromkeys([*ours, *theirs]) if ours.get(key) != theirs.get(key)]
-    return "; ".join(f"{key} {ours.get(key)} and {theirs.get(key)}" for key in keys)
+    """In which keys two protocols differ, but for draws, in words; "" where they are the same."""
+    keys = [key for key in {**ours, **theirs} if key not in PER_RUN] if ours != theirs else []
+    return "; ".join(f"{key} {ours.get(key)} and {theirs.get(key)}" for key in keys if ours.get(key) != theirs.get(key))
 
 
 def _not_finite(values: Mapping[str, Any]) -> str:
     wrong = [name for name, value in values.items() if isinstance(value, float) and not math.isfinite(value)]
     return f"{wrong[0]} is not finite" if wrong else ""
-
-
-def _mixed(values: Mapping[int, Any]) -> str:
-    """Different values by seed, in words; "" where all are the same."""
-    seeds: dict[str, list[int]] = {}
-    for seed, value in values.items():
-        seeds.setdefault(str(value), []).append(seed)
-    said = [
-        f"{value} (seed{'s' if len(some) > 1 else ''} {', '.join(map(str, some[:NAMED]))}{', ...' * (len(some) > NAMED)})"
-        for value, some in seeds.items()
-    ]
-    return " and ".join(said) if len(said) > 1 else ""

@@ -8,19 +8,25 @@ from __future__ import annotations
 import statistics
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from sparring.errors import SparringError
+from sparring.limits import DESCRIPTION_BYTES, DESCRIPTION_NODES
 from sparring.messages import counted
+from sparring.parsing import read_json
 from sparring.study import statistics as s
 from sparring.study.claims import ORDER, Comparison, Finding, compare, findings
-from sparring.study.plan import Plan
-from sparring.study.results import Result, lower_is_better, metric_word
+from sparring.study.plan import Plan, shipped_plans
+from sparring.study.resolve import PLAN_FILE, Study
+from sparring.study.results import RESULTS_FILE, Result, lower_is_better, metric_word, read
 from sparring.study.rows import Runs, differing, full_name, rows_of
 
 if TYPE_CHECKING:
     from rich.console import Console
 
+PLAN_YAML = "plan.yaml"
 COLUMNS = ("row", "runs", "failed", "mean ± sd", "95% of the mean", "median", "best", "paper", "each seed")
 DIFFERENCE_COLUMNS = ("row - other", "n", "difference [95%, unadjusted]", "in sd [95%, unadjusted]")
 LISTED = 5  # runs of a group, up to which each is named
@@ -45,41 +51,50 @@ class Cell:
     """One row by one metric. spread and best are None where no run has a number; best: the mean of each run's best."""
 
     row: str
-    seeds: Mapping[int, float]
-    failed: Mapping[int, str]
     runs: int
+    failed: Mapping[int, str]
+    seeds: Mapping[int, float]
     spread: s.Spread | None
     best: float | None
     paper: float | None
 
 
 @dataclass(frozen=True)
-class Table:
-    """What `tabulate` makes of results. metrics: by their heading, cells of all rows that were measured so."""
+class Metric:
+    """All rows that were measured by a metric, or failed, and the differences between them."""
 
-    title: str
+    better: str  # lower or higher
+    rows: list[Cell]
+    differences: list[Comparison]
+
+
+@dataclass(frozen=True)
+class Table:
+    """What `tabulate` makes of results. metrics: by their heading; findings: contradictions first.
+
+    folder, facts: of a study's own; the facts are those of its plan.json, none where only results are kept.
+    """
+
+    plan: Plan | None
     rows: Mapping[str, Runs]
-    metrics: Mapping[str, list[Cell]]
-    differences: Mapping[str, list[Comparison]]
-    findings: list[Finding]  # contradictions first
+    metrics: Mapping[str, Metric]
+    findings: list[Finding]
     notes: list[str]
+    folder: Path = Path()
+    facts: Mapping[str, Any] = field(default_factory=dict)
 
     def sections(self) -> Iterator[Section]:
         """A table for each metric, each followed by one of its differences."""
-        for metric, cells in self.metrics.items():
-            rows = [_cell_words(cell) for cell in cells]
+        for name, metric in self.metrics.items():
+            rows = [_cell_words(cell) for cell in metric.rows]
             used = [i for i in range(len(COLUMNS)) if any(row[i] for row in rows)]
             columns, rows = tuple(COLUMNS[i] for i in used), [tuple(row[i] for i in used) for row in rows]
-            yield Section(f"{metric}, {_better(metric)} is better", "", columns, rows, 3)
-            if compared := self.differences[metric]:
-                how = "paired by seed" if compared[0].paired else "by Welch's t"
+            yield Section(f"{name}, {metric.better} is better", "", columns, rows, 3)
+            if metric.differences:
+                how = "paired by seed" if metric.differences[0].paired else "by Welch's t"
                 remark = f"95% intervals, {how}, each on its own: not adjusted for how many there are"
-                rows = [_difference_words(each) for each in compared]
-                yield Section(f"differences in {metric}", remark, DIFFERENCE_COLUMNS, rows, 2)
-
-    def heading(self, metric: str) -> str | None:
-        """Under which heading a metric stands, by its name or word."""
-        return full_name(self.metrics, metric)
+                rows = [_difference_words(each) for each in metric.differences]
+                yield Section(f"differences in {name}", remark, DIFFERENCE_COLUMNS, rows, 2)
 
     def results(self) -> list[Result]:
         return [each for row in self.rows.values() for each in row.results]
@@ -94,17 +109,14 @@ class Table:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data for --json."""
-        metrics = {
-            metric: {
-                "better": _better(metric),
-                "rows": [asdict(cell) for cell in cells],
-                "differences": [asdict(each) for each in self.differences[metric]],
-            }
-            for metric, cells in self.metrics.items()
+        return {
+            "title": self.plan.name if self.plan else "runs",
+            "verdicts": [asdict(each) for each in self.findings],
+            "metrics": {name: asdict(metric) for name, metric in self.metrics.items()},
+            "notes": self.notes,
+            **self.made(),
+            "cpu_hours": round(self.cpu_hours(), 3),
         }
-        verdicts = [asdict(each) for each in self.findings]
-        about = {**self.made(), "cpu_hours": round(self.cpu_hours(), 3)}
-        return {"title": self.title, "verdicts": verdicts, "metrics": metrics, "notes": self.notes, **about}
 
     def markdown(self) -> str:
         lines = [f"- **{each.verdict}**: {each.says}. {each.why}." for each in self.findings]
@@ -113,8 +125,7 @@ class Table:
             grid = [part.columns, ["---"] * len(part.columns), *part.rows]
             lines += ["", f"**{part.title}**{remark}", ""]
             lines += ["| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in grid]
-        lines += ["", *(f"- {note}" for note in self.notes)]
-        return "\n".join(lines).strip() + "\n"
+        return "\n".join([*lines, "", *(f"- {note}" for note in self.notes)]).strip() + "\n"
 
     def show(self, console: Console) -> None:
         """Print it for people."""
@@ -136,6 +147,29 @@ class Table:
             console.print(f"note: {note}", style="dim")
 
 
+def open_study(folder: Path | str) -> Table:
+    """The table of a study's folder, with its plan: plan.json where it was run; beside results that are kept a plan.yaml,
+    or the plan that ships under the study's name. Nothing here imports torch.
+
+    Raises SparringError for a folder with neither results nor a plan, and for runs that cannot be averaged.
+    """
+    folder, facts, plan = Path(folder), {}, None
+    results, beside = read(folder), folder / PLAN_YAML
+    if (folder / PLAN_FILE).is_file():
+        plan = Study.load(folder).plan
+        facts = read_json(folder / PLAN_FILE, most=DESCRIPTION_BYTES, nodes=DESCRIPTION_NODES)
+    elif not results:
+        raise SparringError(f"'{folder}' is not a study: it has no {PLAN_FILE} and no results")
+    elif beside.is_file() or results[0].study in shipped_plans():
+        plan = Plan.load(beside if beside.is_file() else results[0].study)
+    return replace(tabulate(results, plan), folder=folder, facts=facts)
+
+
+def is_study(folder: Path) -> bool:
+    """Whether a folder is a study's, and not a run's."""
+    return any((folder / name).is_file() for name in (PLAN_FILE, RESULTS_FILE))
+
+
 def tabulate(results: Iterable[Result], plan: Plan | None = None, metrics: Sequence[str] = ()) -> Table:
     """The table of results; with a plan its rows in order, the paper's numbers, comparisons and verdicts.
 
@@ -143,25 +177,20 @@ def tabulate(results: Iterable[Result], plan: Plan | None = None, metrics: Seque
     Raises SparringError where runs of one row were measured in different ways, saying which.
     """
     rows = rows_of(results, plan.rows if plan else ())
-    tabled: dict[str, list[Cell]] = {}
-    differences: dict[str, list[Comparison]] = {}
+    found: dict[str, Metric] = {}
     notes: list[str] = []
     for word in _words(rows, plan, metrics):
         measured = {label: row for label, row in rows.items() if row.failed or row.numbers(word)}
         names = {full_name(each.values, word) for row in measured.values() for each in row.results} - {None}
         heading = str(*names) if len(names) == 1 else word
-        tabled[heading] = [_cell(row, word, plan) for row in measured.values()]
         pairs = [(measured[a], measured[b]) for a, b in _pairs(plan, list(measured)) if a in measured and b in measured]
         compared = (compare(ours, theirs, word, paired=bool(plan and plan.paired)) for ours, theirs in pairs)
-        differences[heading] = [each for each in compared if each is not None]
-        notes += [*_measured_apart(measured, word), *_in_two_ways(tabled[heading], heading)]
+        cells = [_cell(row, word, plan) for row in measured.values()]
+        better = "lower" if lower_is_better(heading) else "higher"
+        found[heading] = Metric(better, cells, [each for each in compared if each is not None])
+        notes += [*_measured_apart(measured, word), *_in_two_ways(cells, heading)]
     verdicts = sorted(findings(plan, rows) if plan else (), key=lambda each: ORDER[each.verdict])
-    title = plan.name if plan else "runs"
-    return Table(title, rows, tabled, differences, verdicts, [*notes, *_notes(rows), *_machines(rows)])
-
-
-def _better(metric: str) -> str:
-    return "lower" if lower_is_better(metric) else "higher"
+    return Table(plan, rows, found, verdicts, [*notes, *_notes(rows)])
 
 
 def _words(rows: Mapping[str, Runs], plan: Plan | None, wanted: Sequence[str]) -> list[str]:
@@ -197,9 +226,9 @@ def _cell(row: Runs, word: str, plan: Plan | None) -> Cell:
     given = plan.rows[row.label].paper if plan and row.label in plan.rows else {}
     return Cell(
         row.label,
-        seeds,
-        row.failed,
         len(row.results),
+        row.failed,
+        seeds,
         s.spread(list(seeds.values())) if seeds else None,
         statistics.fmean(best) if best else None,
         next((value for name, value in given.items() if metric_word(name) == metric_word(word)), None),
@@ -246,29 +275,26 @@ def _in_two_ways(cells: Iterable[Cell], metric: str) -> Iterator[str]:
 
 
 def _notes(rows: Mapping[str, Runs]) -> Iterator[str]:
-    """What failed and why, and which runs are too few or left out."""
+    """What failed and why, which runs are too few or left out, and which machines differ."""
     for label, row in rows.items():
         if row.failed:
-            reasons = _by_value((why, str(seed)) for seed, why in row.failed.items())
-            said = "; ".join(f"{why} (seed {', '.join(seeds)})" for why, seeds in reasons.items())
+            reasons = _listed((why, str(seed)) for seed, why in row.failed.items())
+            said = "; ".join(f"{why} (seed {seeds})" for why, seeds in reasons.items())
             yield f"{len(row.failed)} of {counted(len(row.results), 'run')} of {label} failed: {said}"
         if row.earlier:
             yield f"{counted(row.earlier, 'run')} of {label} of an earlier recipe left out"
     if few := [label for label, row in rows.items() if 0 < len(row.results) < s.FEWEST]:
         yield f"fewer than {s.FEWEST} seeds, so no verdict: {'; '.join(few)}"
-
-
-def _machines(rows: Mapping[str, Runs]) -> Iterator[str]:
     for key, what in (("instructions", "instruction sets"), ("threads", "numbers of threads")):
-        used = ((getattr(each, key), label) for label, row in rows.items() for each in row.results)
-        labels = _by_value((value, label) for value, label in used if value not in (None, ""))
-        if len(labels) > 1:
-            words = "; ".join(f"{value}: {', '.join(dict.fromkeys(some))}" for value, some in labels.items())
-            yield f"runs on different {what}, which change numbers ({words})"
+        used = _listed((getattr(each, key), label) for label, row in rows.items() for each in row.results)
+        known = [f"{value}: {labels}" for value, labels in used.items() if value not in (None, "")]
+        if len(known) > 1:
+            yield f"runs on different {what}, which change numbers ({'; '.join(known)})"
 
 
-def _by_value(pairs: Iterable[tuple[Any, str]]) -> dict[Any, list[str]]:
-    found: dict[Any, list[str]] = {}
+def _listed(pairs: Iterable[tuple[Any, str]]) -> dict[Any, str]:
+    """The words that each value comes with, in one line."""
+    found: dict[Any, dict[str, None]] = {}
     for value, word in pairs:
-        found.setdefault(value, []).append(word)
-    return found
+        found.setdefault(value, {})[word] = None
+    return {value: ", ".join(words) for value, words in found.items()}
