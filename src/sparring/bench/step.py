@@ -9,8 +9,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import torch
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils.flop_counter import flop_registry
 
 from sparring.bench.pairs import alternate
 from sparring.bench.textbook_step import Batch, Textbook
@@ -24,6 +22,7 @@ from sparring.randomness import generator_for
 from sparring.recipe.gan import Recipe
 from sparring.run.process import threads
 from sparring.run.runtime import Runtime
+from sparring.training.operations import CountedOperations
 from sparring.training.own_step import step_function
 from sparring.training.state import TrainingState, build
 
@@ -162,21 +161,8 @@ def _repeat(twin: Textbook, batches: Iterator[Batch], count: int) -> None:
         twin.step(batches)
 
 
-class _Counter(TorchDispatchMode):
-    """Adds up the floating-point operations of convolutions and matrix products."""
-
-    total = 0
-
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        out = func(*args, **(kwargs or {}))
-        count = flop_registry.get(func._overloadpacket)
-        if count is not None:
-            self.total += count(*args, **(kwargs or {}), out_val=out)
-        return out
-
-
 def flops(function: Callable[[], Any]) -> float:
     """Billions of floating-point operations, two for each multiplication with its addition."""
-    with _Counter() as counter:
+    with CountedOperations() as counted:
         function()
-    return counter.total / 1e9
+    return counted.total / 1e9

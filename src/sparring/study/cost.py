@@ -6,7 +6,6 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 import torch
-from torch.utils.flop_counter import FlopCounterMode
 
 from sparring.classify.job import outputs_of
 from sparring.classify.networks import build_classifier
@@ -16,6 +15,7 @@ from sparring.recipe.gan import Recipe
 from sparring.study.engine import study_of
 from sparring.study.resolve import ReadyRow, kept_for, raise_all
 from sparring.training.dry_run import describe
+from sparring.training.operations import CountedOperations
 
 SPEED = 1e13  # operations a second: the stated 10 TFLOP/s
 BACKWARD = 2  # a backward pass takes as many operations as so many forward passes
@@ -82,8 +82,8 @@ def _of_classifier(recipe: ClassifierRecipe) -> tuple[int | None, int | None]:
                 seed=0,
             )
             images = torch.empty(recipe.batch_size + negatives, data.channels, data.size, data.size)
-            with FlopCounterMode(display=False) as counted:
+            with CountedOperations() as counted:
                 built(images)
         parameters += sum(p.numel() for p in built.parameters())
-        operations += counted.get_total_flops() * (1 + BACKWARD)
+        operations += counted.total * (1 + BACKWARD)
     return parameters, operations

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from contextlib import nullcontext
 from typing import Any
 
 import torch
 from torch import Tensor
-from torch.utils.flop_counter import FlopCounterMode
 
 from sparring.limits import PASSES
 from sparring.objective.context import Player
@@ -21,6 +19,7 @@ from sparring.run.own_images import fitted_to
 from sparring.run.process import process_as_before
 from sparring.run.runtime import Runtime
 from sparring.schedule import Schedule, value_at
+from sparring.training.operations import CountedOperations
 from sparring.training.own_step import checked_step
 from sparring.training.state import TrainingState, build
 from sparring.training.step import train_step
@@ -114,12 +113,6 @@ def _term_table(state: TrainingState) -> list[dict[str, Any]]:
     return rows
 
 
-class _NoModules(nullcontext[None]):
-    """Counts operations of the whole step: torch's count by module fails within a gradient of a gradient, as R1's."""
-
-    parents = ("Global",)
-
-
 def _costs(state: TrainingState) -> dict[str, Any]:
     """Passes, rows and operations per step, counted over one cycle of real steps on networks without memory."""
     recipe, terms = state.recipe, state.objective.terms.values()
@@ -142,9 +135,7 @@ def _costs(state: TrainingState) -> dict[str, Any]:
     state.discriminator.extract = counting("discriminator", state.discriminator.extract)  # type: ignore[method-assign]
     state.generator.forward = counting("generator", state.generator.forward)  # type: ignore[method-assign]
     step = checked_step(recipe, train_step)
-    operations = FlopCounterMode(display=False)
-    operations.mod_tracker = _NoModules()  # type: ignore[assignment]
-    with process_as_before(), operations:
+    with process_as_before(), CountedOperations() as operations:
         for _ in range(cycle):
             step(state)
     free = {True: "free, from the first backward pass", False: "one more gradient with respect to the images"}
@@ -153,6 +144,6 @@ def _costs(state: TrainingState) -> dict[str, Any]:
             "discriminator": recipe.d_steps * (1 + sum(t.has_second_update for t in terms)),
             "generator": 1,
         },
-        "operations": round(operations.get_total_flops() / cycle),
+        "operations": round(operations.total / cycle),
         "host_gradient": {side: free[sources[side]] for side in SIDES if side in sources},
     }
