@@ -75,7 +75,7 @@ WRONG_VALUES = [
     ("objective.hinge=null", "exactly one adversarial loss, this one has none: add one"),
     ("objective.wasserstein={}", "exactly one adversarial loss", "hinge and wasserstein", "add objective.hinge=null"),
     ("objective.x.kind=os:getcwd", "term 'os:getcwd'", "not a subclass of sparring"),
-    ("objective.r1=5", "objective.r1 takes the term's fields", "got 5"),
+    ("objective.r1=5", "objective.r1 takes a mapping of the term's fields", "got 5"),
     ("objective=[]", "objective takes a mapping"),
     ("steps=many", "steps takes a whole number, got 'many'"),
     ("steps=0", "steps", "got 0"),
@@ -266,7 +266,7 @@ def test_comparisons_and_accuracies_refuse_options_that_they_cannot_use(command,
     one_line(command(*versus, "--images-split", "test", "n=5"), "leave --images-split, key=value out")
     one_line(command("evaluate", "x.npz", *versus[2:]), "'x.npz' is neither a run nor a generator file")
     assert not (tmp_path / "out").exists()
-    one_line(command("evaluate", trained, "--metrics", "accuracies", "--extractor", "fashion"), "need no extractor")
+    one_line(command("evaluate", trained, "--metrics", "accuracies", "--extractor", "fashion"), "leave extractor out")
     one_line(command("evaluate", trained, "--metrics", "accuracies", "--real", "x.npz"), "leave --real out")
 
 

@@ -203,7 +203,7 @@ def test_mistakes_end_in_one_line_and_exit_code_2(
         (["ring-8", "--film", "avi"], "got 'avi'"),
         (["ring-8", "--versus", "hinge world.std=1"], "share the world"),
         (["ring-8", "--steps", 0], "steps"),
-        (["ring-8", "--seeds", 3], "--seeds is only for a study"),
+        (["ring-8", "--seeds", 3], "methods over seeds are a study now: sparring study run toy/ring-8"),
         (["ring-8", "--versus", "hinge 'x"], "close its quotes"),
         (["ring-8", "--versus", ""], "--versus is empty"),
         (["ring-8", "seed=abc"], "seed takes a whole number, got 'abc'"),
@@ -216,8 +216,7 @@ def test_mistakes_end_in_one_line_and_exit_code_2(
         (["ring-8", "step=nowhere:f"], "there is no module 'nowhere'"),
         (["ring-8", "--out", "one.csv"], "cannot write one.csv: File exists; choose another folder"),
         (["ring-8", "--out", "one.csv/below"], "one.csv/below: Not a directory; choose another folder"),
-        (["study", "--out", "one.csv/study.jsonl"], "cannot write one.csv: File exists; choose another file"),
-        (["study", "--out", "."], ". is a folder"),
+        (["study"], "sparring study run toy/ring-8"),
         (["ring-8", "--level", 0], "level, a distance to the data, is above 0"),
         (["ring-8", "--out", ""], "'--out': it is empty"),
         (
