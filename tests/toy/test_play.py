@@ -203,6 +203,7 @@ def test_mistakes_end_in_one_line_and_exit_code_2(
         (["ring-8", "--film", "avi"], "got 'avi'"),
         (["ring-8", "--versus", "hinge world.std=1"], "share the world"),
         (["ring-8", "--steps", 0], "steps"),
+        (["study"], "methods over seeds are a study now: sparring study run toy/ring-8"),
         (["ring-8", "--seeds", 3], "methods over seeds are a study now: sparring study run toy/ring-8"),
         (["ring-8", "--versus", "hinge 'x"], "close its quotes"),
         (["ring-8", "--versus", ""], "--versus is empty"),
@@ -216,7 +217,6 @@ def test_mistakes_end_in_one_line_and_exit_code_2(
         (["ring-8", "step=nowhere:f"], "there is no module 'nowhere'"),
         (["ring-8", "--out", "one.csv"], "cannot write one.csv: File exists; choose another folder"),
         (["ring-8", "--out", "one.csv/below"], "one.csv/below: Not a directory; choose another folder"),
-        (["study"], "sparring study run toy/ring-8"),
         (["ring-8", "--level", 0], "level, a distance to the data, is above 0"),
         (["ring-8", "--out", ""], "'--out': it is empty"),
         (
@@ -225,11 +225,6 @@ def test_mistakes_end_in_one_line_and_exit_code_2(
         ),
         (["gaussians", "world.stds=1e-30"], "scale them"),
         (["ring-8", "--out", "loop/below"], "Too many levels of symbolic links; choose another folder"),
-        (["study", "--seed", 0], "a study takes no --seed, --film or --level"),
-        (["study", "--film", "auto"], "a study takes no --seed, --film or --level"),
-        (["study", "--level", 1], "a study takes no --seed, --film or --level"),
-        (["study", "sdp"], "a study takes no methods or overrides"),
-        (["study", "--seeds", 0], "at least 1 seed"),
     ]
 
     def too_late(*args: Any) -> None:
