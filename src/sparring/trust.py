@@ -83,9 +83,9 @@ _consent: ContextVar[Trust] = ContextVar("consent", default=SHIPPED)
 
 def trust_in_file(file: str | os.PathLike[str], *, allow_code: bool = False) -> Trust:
     """The trust in a file from anybody: what the user consented to. A run of this process may name its own code."""
-    given = _consent.get().also(getattr(file, "code", ()), None)
-    allowed = allow_code or given.anything or os.environ.get(ALLOW_CODE, "").lower() in ("1", "true", "yes")
-    return replace(given, anything=allowed, file=os.fspath(file))
+    consent = _consent.get().also(getattr(file, "code", ()), None)
+    allowed = allow_code or consent.anything or os.environ.get(ALLOW_CODE, "").lower() in ("1", "true", "yes")
+    return replace(consent, anything=allowed, file=os.fspath(file))
 
 
 @contextmanager
@@ -95,8 +95,8 @@ def consenting(allow_code: bool = False, *runs: Any, code: Any = ()) -> Iterator
     runs: paths are ignored; a run of this process brings its attribute `code`. code: names that this process was allowed
         to import. Do not pass a whole recipe: its other texts, such as `about`, may name anything.
     """
-    given = _consent.get()
-    trust = replace(given, anything=given.anything or allow_code)
+    before = _consent.get()
+    trust = replace(before, anything=before.anything or allow_code)
     for each in (code, *(getattr(run, "code", ()) for run in runs)):
         trust = trust.also(each, None)
     token = _consent.set(trust)

@@ -207,7 +207,7 @@ def _held(monkeypatch):
 def test_a_run_writes_what_it_saw_and_its_training_stays_the_same(tmp_path, images, monkeypatch):
     _held(monkeypatch)
     evaluation = {"every": 2, "n": 12}
-    monkeypatch.setattr("sparring.training.job.measure", lambda *a, **k: [])
+    monkeypatch.setattr("sparring.training.job.measure_generator", lambda *a, **k: [])
     monkeypatch.setattr("sparring.training.warnings.FEWEST_STEPS", 2)
     recipe = tiny_recipe(samples_every=2, log_every=2, evaluation=evaluation, steps=6)
     recipe["generator"]["optimizer"] = recipe["generator"]["optimizer"] | {"lr": 0.0}
@@ -235,7 +235,7 @@ def test_a_run_writes_what_it_saw_and_its_training_stays_the_same(tmp_path, imag
 @pytest.mark.parametrize(("loss", "kinds"), [("hinge", {"real"}), ("wasserstein", set())])
 def test_a_loss_without_a_boundary_has_no_share_called_real(loss, kinds, tmp_path, images, monkeypatch):
     _held(monkeypatch)
-    monkeypatch.setattr("sparring.training.job.measure", lambda *a, **k: [])
+    monkeypatch.setattr("sparring.training.job.measure_generator", lambda *a, **k: [])
     recipe = tiny_recipe(objective={loss: {}}, evaluation={"every": 2, "n": 12}, steps=2)
     run = sparring.train(recipe, out=tmp_path / "run", data=images)
     (row,) = (row for row in read_rows(run.folder / "vitals.jsonl") if "train" in row)

@@ -63,7 +63,7 @@ def run_accuracies(
     if host.boundary is None and "score" in discriminator.asked:
         say("the share of images called real is left out: the loss has no boundary between real and generated")
     records = []
-    said = {"weights_sha256": content_hash(dict(discriminator.state_dict())), "dtype": "float32", "step": step}
+    provenance = {"weights_sha256": content_hash(dict(discriminator.state_dict())), "dtype": "float32", "step": step}
     sets = {"train": of_images(data.real, min(n, len(data.real)), seed)}
     if held is not None:
         sets["held-out"] = of_images(held, min(n, len(held)), seed)
@@ -73,8 +73,8 @@ def run_accuracies(
     for which, images in sets.items():
         if which == "generated" and images.labels is None and (set(discriminator.asked) != {"score"}):
             continue  # the generator takes no classes
-        found = discriminator_accuracies(discriminator, images.take(0, images.n), images.labels, boundary=host.boundary)
-        records += [_record(name, share, which, images, host.boundary) | said for name, share in found.items()]
+        rates = discriminator_accuracies(discriminator, images.take(0, images.n), images.labels, boundary=host.boundary)
+        records += [_record(name, share, which, images, host.boundary) | provenance for name, share in rates.items()]
     return records
 
 

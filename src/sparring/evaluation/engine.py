@@ -115,16 +115,16 @@ def evaluate_sets(
     The other arguments, and the errors, are those of `evaluate_images`; only the default of `metrics` differs.
     """
     check_name(extractor)
-    found = find_metrics(names_of(metrics))
+    chosen = find_metrics(names_of(metrics))
     comparison = Comparison(fake, real, extractor.dimensions, extractor.class_names, splits, neighbours)
-    check_metrics(found, comparison, extractor.name)
+    check_metrics(chosen, comparison, extractor.name)
     check_whole(batch_size, "batch_size", 1)
     settings = _settings(extractor)
     if isinstance(real, GaussianStats):
         check_same_settings(_like_statistics(settings, fake), real.provenance)
         check_same_dimensions(extractor.dimensions, real.dimensions)
     path = _place(settings, extractor, real, cache)
-    needs = frozenset[str]().union(*(metric.needs for metric in found.values()))
+    needs = frozenset[str]().union(*(metric.needs for metric in chosen.values()))
     reference: FeatureSet | None = None
     if isinstance(real, GaussianStats):
         reference = FeatureSet(real, None)
@@ -150,7 +150,7 @@ def evaluate_sets(
         fake, extractor, batch_size, tick,
         rows="fake.features" in needs, logits="fake.predictions" in needs, real=real, rank=rank, world=world,
     )  # fmt: skip
-    records = [record for metric in found.values() for record in metric.records(features, reference, comparison)]
+    records = [record for metric in chosen.values() for record in metric.records(features, reference, comparison)]
     for record in records:
         record["metric"] = metric_name(extractor.name, str(record["metric"]))
     return _with_provenance(records, {**settings, "batch_size": batch_size}, fake, real, features, reference)
@@ -206,12 +206,12 @@ def _said(stored: Stored | None) -> str | None:
 def _provenance_of_real(real: ImageSet | GaussianStats) -> Record:
     if isinstance(real, ImageSet):
         return {"data": real.name, "split": real.split, "data_hash": real.content_hash, "real_seed": real.seed}
-    kept = real.provenance
+    provenance = real.provenance
     return {
-        "data": kept.get("data", "statistics"),
-        "split": kept.get("split"),
-        "data_hash": kept.get("fingerprint"),
-        "real_seed": kept.get("real_seed"),
+        "data": provenance.get("data", "statistics"),
+        "split": provenance.get("split"),
+        "data_hash": provenance.get("fingerprint"),
+        "real_seed": provenance.get("real_seed"),
         **real.origin,
     }
 
@@ -248,10 +248,10 @@ def find_metrics(names: Iterable[str], *others: str) -> dict[str, Metric]:
     or the validation of a recipe allowed. others: further names to suggest. Raises SparringError for an unknown name.
     """
     known = REGISTRY | {name: name for name in others}
-    found = {name: find_class(name, known, "metric", Metric, VALIDATED)() for name in names}
-    if not found:
+    chosen = {name: find_class(name, known, "metric", Metric, VALIDATED)() for name in names}
+    if not chosen:
         raise SparringError(f"no metric was given: choose one or more of {', '.join(known)}")
-    return {name: found[name] for name in [*REGISTRY, *found] if name in found}
+    return {name: chosen[name] for name in [*REGISTRY, *chosen] if name in chosen}
 
 
 def check_metrics(metrics: Mapping[str, Metric], c: Comparison, extractor: str) -> None:
@@ -306,10 +306,10 @@ def _place(settings: Record, extractor: Extractor, real: ImageSet | GaussianStat
 
 def _kept(path: Path | None, settings: Record, rank: int, world: int) -> FeatureSet | None:
     """Cached statistics, or None. Rank 0 decides, because all ranks must take the same passes."""
-    found = [_load(path, settings) if path is not None and rank == 0 else None]
+    cached = [_load(path, settings) if path is not None and rank == 0 else None]
     if world > 1:
-        dist.broadcast_object_list(found, src=0)
-    return found[0]
+        dist.broadcast_object_list(cached, src=0)
+    return cached[0]
 
 
 def _load(path: Path, settings: Record) -> FeatureSet | None:
@@ -326,9 +326,9 @@ def _load(path: Path, settings: Record) -> FeatureSet | None:
 
 def _save(path: Path, features: FeatureSet, real: ImageSet, note: Note | None) -> None:
     mean = None if features.probabilities is None else features.probabilities[0].tolist()
-    said = {"data": real.name, "split": real.split, "fingerprint": real.fingerprint, "real_seed": real.seed}
+    facts = {"data": real.name, "split": real.split, "fingerprint": real.fingerprint, "real_seed": real.seed}
     try:
-        features.stats.save(path, **said, mean_probabilities=mean)
+        features.stats.save(path, **facts, mean_probabilities=mean)
     except SparringError as error:
         if note:
             note(f"statistics of the real images are not cached: {error}")

@@ -74,15 +74,15 @@ def evaluate_pair(
         a = _opened(images, "--images-split", n=n, split=images_split, real=b, labels=labels or "data", **options)
     if isinstance(b, ImageSet):
         check_channels(a, b)
-    found = _extractor(extractor, b if isinstance(b, ImageSet) else a, where, weights=weights, sha256=sha256)
+    extractor = _extractor(extractor, b if isinstance(b, ImageSet) else a, where, weights=weights, sha256=sha256)
     splits = GROUPS if is_splits is None else is_splits
     if chosen is None:
         classes = () if isinstance(b, GaussianStats) else b.class_names
-        chosen = usual_metrics(found, a.n, splits, say, classes=classes)
+        chosen = usual_metrics(extractor, a.n, splits, say, classes=classes)
     return evaluate_sets(
         a,
         b,
-        extractor=found,
+        extractor=extractor,
         metrics=chosen,
         batch_size=batch_size,
         splits=splits,
@@ -122,23 +122,23 @@ def evaluate_run(
             f"'{run}' is not a run: give a folder that `sparring train` wrote, or give images to compare with, --real SOURCE"
         )
     changes = parse_overrides(overrides)
-    given = {key: agreed(changes, key, chosen.get(key)) for key in {**changes, **chosen}}
-    names = () if given.get("metrics") is None else names_of(given["metrics"])
+    settings = {key: agreed(changes, key, chosen.get(key)) for key in {**changes, **chosen}}
+    names = () if settings.get("metrics") is None else names_of(settings["metrics"])
     others = [name for name in names if name != ACCURACIES]
     if others:
         find_metrics(others, ACCURACIES)
     if names:
-        given["metrics"] = others or None
-    recipe = _changed(folder, given)
-    _check_groups_used(given.get("is_splits"), names and others)
+        settings["metrics"] = others or None
+    recipe = _changed(folder, settings)
+    _check_groups_used(settings.get("is_splits"), names and others)
     assert recipe.evaluation is not None
     runtime = Runtime.start(device)
     say = note if note and runtime.is_main else _nothing
     accuracies: list[dict[str, Any]] = []
     if ACCURACIES in names:
-        used = {key: getattr(recipe.evaluation, key) for key in ("n", "split", "seed", "labels") if key in given}
+        used = {key: getattr(recipe.evaluation, key) for key in ("n", "split", "seed", "labels") if key in settings}
         if not others:
-            _check_unused({key: value for key, value in given.items() if key not in used}, weights, sha256)
+            _check_unused({key: value for key, value in settings.items() if key not in used}, weights, sha256)
         accuracies = run_accuracies(folder, note=say, device=str(runtime.device), **used)
         if not others:
             return accuracies
@@ -234,10 +234,10 @@ def _opened(source: Any, split_option: str, **options: Any) -> ImageSet:
 
 def _extractor(choice: Any, images: ImageSet, device: str, **own: Any) -> Extractor:
     example = _example(images)
-    found = extractor_for(choice, example, device, **own)
-    if found is None:
+    extractor = extractor_for(choice, example, device, **own)
+    if extractor is None:
         raise no_extractor(example)
-    return found
+    return extractor
 
 
 def _example(images: ImageSet) -> Any:
@@ -280,7 +280,7 @@ def evaluate(
     """
     if "" in [each for each in (run, real) if isinstance(each, str)]:
         raise SparringError("the name of the images is empty: give a run, a file, a folder or a data set")
-    given = overrides if isinstance(overrides, Mapping) else list(overrides)
+    changes = overrides if isinstance(overrides, Mapping) else list(overrides)
     chosen: dict[str, Any] = {"extractor": extractor, "n": n, "seed": seed, "split": split, "is_splits": is_splits}
     chosen |= {"metrics": metrics, "labels": labels}
     chosen = {key: value for key, value in chosen.items() if value is not None}
@@ -293,8 +293,8 @@ def evaluate(
     ):
         if real is None:
             _check_alone(others)
-            return evaluate_run(run, given, chosen, **common)
-        if given:
+            return evaluate_run(run, changes, chosen, **common)
+        if changes:
             raise SparringError(
                 "key=value changes the recipe's evaluation, which is not used with --real: use the options"
             )

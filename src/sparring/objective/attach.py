@@ -19,8 +19,8 @@ from sparring.networks.faulty_convolution import strided_1x1_refused
 
 def samples_see_each_other(module: nn.Module) -> bool:
     """Whether the samples of a batch see each other: the module's `couples_batch`, or whether it contains batch norm."""
-    said = getattr(module, "couples_batch", None)
-    return any(isinstance(m, _BatchNorm) for m in module.modules()) if said is None else bool(said)
+    declared = getattr(module, "couples_batch", None)
+    return any(isinstance(m, _BatchNorm) for m in module.modules()) if declared is None else bool(declared)
 
 
 class Attached(nn.Module):

@@ -67,7 +67,7 @@ class Objective:
 
     def active(self, player: Player, step: int, update: int) -> list[ActiveTerm]:
         """The terms that act in this update. A term of weight 0 is absent: it is not called and needs nothing."""
-        found = []
+        acting = []
         for name, scheduled in self.terms.items():
             term = scheduled.at(step)
             weight = term.weight_for(player)
@@ -76,8 +76,8 @@ class Objective:
             if weight == 0 or update % every or not needs:
                 continue
             _check_needs(name, needs)
-            found.append(ActiveTerm(name, term, value_at(weight, step) * every, needs))
-        return found
+            acting.append(ActiveTerm(name, term, value_at(weight, step) * every, needs))
+        return acting
 
     def needs(self, player: Player, step: int, update: int) -> frozenset[str]:
         return frozenset().union(*(active.needs for active in self.active(player, step, update)))
@@ -303,7 +303,7 @@ def _check_attached(judge_network: Any) -> None:
 
 def _sides(**sides: Any) -> dict[str, tuple[Tensor, Tensor | None]]:
     """Batches as (images, labels); negatives get label -1, and other tensors without labels unknown ones."""
-    found = {}
+    batches = {}
     for name, side in sides.items():
         if side is None:
             continue
@@ -318,8 +318,8 @@ def _sides(**sides: Any) -> dict[str, tuple[Tensor, Tensor | None]]:
             )
         if name == "negative":
             labels = torch.full((len(images),), -1, dtype=torch.int64, device=images.device)
-        found[name] = (images, labels)
-    return found
+        batches[name] = (images, labels)
+    return batches
 
 
 def _check_needs(name: str, needs: set[str] | frozenset[str]) -> None:
@@ -346,10 +346,10 @@ def _check_one_host(hosts: list[str]) -> None:
     if hosts:
         *others, last = hosts  # an override comes after what it was meant to replace
         removed = " ".join(f"objective.{name}=null" for name in others)
-        found = f"{' and '.join(hosts)}: to replace {' and '.join(others)} by {last}, add {removed}"
+        problem = f"{' and '.join(hosts)}: to replace {' and '.join(others)} by {last}, add {removed}"
     else:
-        found = "none: add one, such as objective.hinge={}"
-    raise SparringError(f"an objective has exactly one adversarial loss, this one has {found}")
+        problem = "none: add one, such as objective.hinge={}"
+    raise SparringError(f"an objective has exactly one adversarial loss, this one has {problem}")
 
 
 def _agree_on_heads(terms: Mapping[str, Term]) -> None:

@@ -54,8 +54,8 @@ def shipped_recipes(kind: Kind | None = None) -> dict[str, Path]:
 @cache
 def _shipped() -> dict[str, Path]:
     """Files and folders whose names begin with `_` hold parts of recipes."""
-    found = {path.relative_to(ROOT).with_suffix("").as_posix(): path for path in sorted(ROOT.rglob("*.yaml"))}
-    return {name: path for name, path in found.items() if not any(part.startswith("_") for part in name.split("/"))}
+    paths = {path.relative_to(ROOT).with_suffix("").as_posix(): path for path in sorted(ROOT.rglob("*.yaml"))}
+    return {name: path for name, path in paths.items() if not any(part.startswith("_") for part in name.split("/"))}
 
 
 @cache
@@ -212,8 +212,8 @@ def without_others_about(before: Mapping[str, Any], after: dict[str, Any]) -> di
 
 
 def _source(values: Mapping[str, Any], part: str) -> Any:
-    found = values.get(part)
-    return found.get("source") if isinstance(found, Mapping) else found
+    value = values.get(part)
+    return value.get("source") if isinstance(value, Mapping) else value
 
 
 def _drop_row(merged: dict[str, Any], path: Path) -> None:
@@ -246,8 +246,8 @@ def merge(base: Mapping[str, Any], change: Mapping[str, Any], *, of_sources: boo
             other_kind = "kind" in value and "kind" in old and value["kind"] != old["kind"]
             merged[key] = dict(value) if other_kind else merge(old, value, of_sources=key in SOURCES_BY_NAME)
         elif isinstance(old, Mapping) and isinstance(value, str) and "source" in {*old, SHORT_FORMS.get(key)}:
-            kept = {name: old[name] for name in ("size", *HOW_TREATED) if name in old}
-            merged[key] = {**kept, "source": value}  # the split and classes were the old source's
+            treatment = {name: old[name] for name in ("size", *HOW_TREATED) if name in old}
+            merged[key] = {**treatment, "source": value}  # the split and classes were the old source's
         elif isinstance(value, Mapping) and isinstance(old, str | int | float) and (of_sources or key in SHORT_FORMS):
             merged[key] = {"source" if of_sources else SHORT_FORMS[key]: old, **value}
         else:
@@ -296,13 +296,13 @@ def nested(key: str, value: Any) -> dict[str, Any]:
 
 def flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     """Nested mappings as one mapping of dotted keys. An empty mapping is a value: a term without fields."""
-    found: dict[str, Any] = {}
+    flattened: dict[str, Any] = {}
     for key, value in values.items():
         if isinstance(value, Mapping) and value:
-            found |= flat(value, f"{prefix}{key}.")
+            flattened |= flat(value, f"{prefix}{key}.")
         else:
-            found[f"{prefix}{key}"] = value
-    return found
+            flattened[f"{prefix}{key}"] = value
+    return flattened
 
 
 def agreed(changes: Mapping[str, Any], key: str, option: Any, default: Any = None) -> Any:

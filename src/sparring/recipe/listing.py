@@ -40,11 +40,11 @@ def data_name(entry: Mapping[str, Any]) -> str:
 
 
 def _all() -> list[dict[str, Any]]:
-    found = []
+    entries = []
     for name in shipped_recipes():
         recipe = read_recipe(name)
         images = recipe["data"]
-        found.append(
+        entries.append(
             {
                 "name": name,
                 "command": COMMANDS[kind_of(recipe) or "GAN"],
@@ -54,7 +54,7 @@ def _all() -> list[dict[str, Any]]:
                 "run_in_full": recipe.get("run_in_full", False),
             }
         )
-    return sorted(found, key=lambda entry: entry["command"] == "classify")  # GANs first
+    return sorted(entries, key=lambda entry: entry["command"] == "classify")  # GANs first
 
 
 def _matches(entry: Mapping[str, Any], word: str, listed: list[dict[str, Any]]) -> bool:

@@ -31,9 +31,9 @@ def build_networks(
     with torch.random.fork_rng(devices=[]), torch.device(device):
         torch.manual_seed(seed_for(recipe.seed, "initialisation"))
         generator_class = find(recipe.generator.network.kind, GENERATORS, "generator", VALIDATED)
-        given = given_to(generator_class, **facts, latent_size=recipe.generator.latent_size)
+        taken = given_to(generator_class, **facts, latent_size=recipe.generator.latent_size)
         with one_line(f"generator '{recipe.generator.network.kind}' cannot be built: ", "; check its options"):
-            generator = generator_class(**given, **recipe.generator.network.options)
+            generator = generator_class(**taken, **recipe.generator.network.options)
         if not any(True for _ in generator.parameters()):
             raise SparringError(f"generator '{recipe.generator.network.kind}' has no parameters to train")
         backbone_class = find(recipe.discriminator.network.kind, BACKBONES, "backbone", VALIDATED)

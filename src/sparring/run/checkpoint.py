@@ -119,8 +119,8 @@ class CheckpointFolder:
         if not self.folder.is_dir():
             return []
         names = (re.fullmatch(r"step-(\d{6,})\.pt", path.name) for path in self.folder.iterdir() if path.is_file())
-        found = {int(match[1]): match[0] for match in names if match}
-        return sorted(step for step, name in found.items() if name == self.path(step).name)
+        by_step = {int(match[1]): match[0] for match in names if match}
+        return sorted(step for step, name in by_step.items() if name == self.path(step).name)
 
     def save(self, step: int, state: dict[str, Any]) -> Path:
         """Write the checkpoint of a step, then prune."""
@@ -208,11 +208,11 @@ class CheckpointFolder:
     def _give(self, into: Callable[[dict[str, Any]], None], step: int) -> None:
         """Raises DamagedCheckpointError for a damaged file and for a state that `into` cannot take."""
         path = self.path(step)
-        found = load_checkpoint(path)
-        if not isinstance(found.get("step"), int) or found["step"] != step:
-            raise DamagedCheckpointError(f"{path} is a checkpoint of step {found.get('step')!r:.60}")
+        state = load_checkpoint(path)
+        if not isinstance(state.get("step"), int) or state["step"] != step:
+            raise DamagedCheckpointError(f"{path} is a checkpoint of step {state.get('step')!r:.60}")
         with taking(path):
-            into(found)
+            into(state)
 
     def others(self, bad: int) -> str:
         """The cure for a bad checkpoint: a good one to use instead."""

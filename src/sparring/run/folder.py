@@ -36,17 +36,17 @@ def load_trained_on(folder: Path, recipe: Recipe, note: Note, *, data: Any = Non
     versions sorted folders with whole numbers as names as text.
     """
     with cure_for_moved(folder, recipe):
-        found = load_run_data(recipe, note, data=data)
+        images = load_run_data(recipe, note, data=data)
     path = folder / "generator.json"
     trained = tuple(_read(path).get("class_names", ())) if path.is_file() else ()
-    now = found.real.class_names
+    now = images.real.class_names
     if trained and now and trained != now:
         first = next((pair for pair in zip(trained, now, strict=False) if pair[0] != pair[1]), (trained[-1], now[-1]))
         raise SparringError(
             f"{folder} was trained on other classes, or on these in another order: it has '{first[0]}' where "
-            f"{found.real.name} has '{first[1]}'; train it again"
+            f"{images.real.name} has '{first[1]}'; train it again"
         )
-    return found
+    return images
 
 
 @contextmanager

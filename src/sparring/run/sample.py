@@ -47,8 +47,8 @@ def write_images(images: Tensor, out: Path, *, classes: int = 0) -> None:
     classes: how many classes the images show, in turn.
     """
     if out.suffix == ".png":
-        shown = layout(len(images), classes, rows=None)
-        image_grid(images, out, columns=shown.columns, cells=shown.cells)
+        grid = layout(len(images), classes, rows=None)
+        image_grid(images, out, columns=grid.columns, cells=grid.cells)
     elif out.suffix == ".npz":
         out.parent.mkdir(parents=True, exist_ok=True)
         write_arrays(out, {"images": images.numpy()})

@@ -141,10 +141,10 @@ class ASGAN(Term):
 
     def _attacked(self, r: Round, side: Side) -> Tensor:
         """The side's adversarial samples; during the warm-up, the images themselves."""
-        eps, kept = self.eps_at(r), r.kept_values.get(str(side.name))
+        eps, attacked = self.eps_at(r), r.kept_values.get(str(side.name))
         if eps == 0:
             return side.images
-        if kept is None:
+        if attacked is None:
             direction = r.normal(*side.images.shape) if self.attack == "gaussian" else side.gradient
-            kept = fgsm(side.images, direction, eps)
-        return kept.clamp(-1, 1) if self.clamp else kept
+            attacked = fgsm(side.images, direction, eps)
+        return attacked.clamp(-1, 1) if self.clamp else attacked

@@ -90,10 +90,10 @@ def _term_table(state: TrainingState) -> list[dict[str, Any]]:
         needs: dict[str, list[str]] = {}
         weights: dict[str, Any] = {}
         for player in PLAYERS:
-            found = set().union(*(term.needs(player, update) for update in range(min(period([term]), LONGEST_CYCLE))))
+            needed = set().union(*(term.needs(player, update) for update in range(min(period([term]), LONGEST_CYCLE))))
             weight = term.weight_for(player)
-            if found and weight != 0:
-                needs[player] = sorted(found)
+            if needed and weight != 0:
+                needs[player] = sorted(needed)
                 changing = isinstance(weight, Schedule)
                 weights[player] = {str(m): value_at(weight, m) for m in marks} if changing else weight
         rows.append(

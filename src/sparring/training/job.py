@@ -133,11 +133,11 @@ class GanJob:
         latents, labels = self.state.feed.latents(GRID, "fixed")
         images = generate_uint8(generator, latents, labels)
         conditional = takes_labels(generator, self.data.real.num_classes)
-        shown = layout(GRID, self.data.real.num_classes if conditional else 0)
-        names = shown.described(self.data.real.class_names)
+        grid = layout(GRID, self.data.real.num_classes if conditional else 0)
+        names = grid.described(self.data.real.class_names)
         step, every, folder = self.state.step, self.recipe.samples_every, self.folder / "samples"
         path = folder / f"step-{step:06d}.png"
-        picture = image_grid(images, path, columns=shown.columns, cells=shown.cells, classes=names)
+        picture = image_grid(images, path, columns=grid.columns, cells=grid.cells, classes=names)
         regular = step > 0 and step % every == 0  # the end of a run may come soon after the last picture
         before = folder / f"step-{step - every:06d}.png" if regular else None
         self.vitals.samples(images, labels if conditional else None, picture, before)

@@ -14,9 +14,9 @@ World = dict[str, int]  # {"from_step": 0, "processes": 2}
 
 def couplings(state: TrainingState) -> list[str]:
     """What makes an update depend on how its batch is split over processes, in words; empty if nothing does."""
-    found = [f"objective.{name}" for name in state.objective.coupling()]
+    reasons = [f"objective.{name}" for name in state.objective.coupling()]
     networks = {"discriminator": state.discriminator, "generator": state.generator}
-    return found + [f"the {name}'s batch norm" for name, each in networks.items() if samples_see_each_other(each)]
+    return reasons + [f"the {name}'s batch norm" for name, each in networks.items() if samples_see_each_other(each)]
 
 
 def worlds_of(
@@ -28,11 +28,11 @@ def worlds_of(
     the user accepts another number. Raises SparringError if another number would change the training unasked.
     """
     now = state.runtime.world
-    kept = [world for world in started or [] if world["from_step"] < max(state.step, 1)] if resumed else []
-    if kept and kept[-1]["processes"] == now:
-        return kept
-    if kept:
-        before = kept[-1]["processes"]
+    earlier = [world for world in started or [] if world["from_step"] < max(state.step, 1)] if resumed else []
+    if earlier and earlier[-1]["processes"] == now:
+        return earlier
+    if earlier:
+        before = earlier[-1]["processes"]
         coupled = couplings(state)
         if coupled and not change:
             raise SparringError(
@@ -42,7 +42,7 @@ def worlds_of(
             )
         what = "training changes from here on" if coupled else "the same training, up to rounding"
         note(f"the run was on {_processes(before)} and goes on with {now}: {what}")
-    return [*kept, {"from_step": state.step, "processes": now}]
+    return [*earlier, {"from_step": state.step, "processes": now}]
 
 
 def _processes(count: int) -> str:

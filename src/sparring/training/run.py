@@ -101,11 +101,11 @@ def train(
         runtime, folder, note = session.runtime, session.folder, session.note
         with runtime.together():
             with cure_for_moved(folder, session.recipe):
-                given = load_run_data(session.recipe, note, data=data, negatives=negatives, unlabelled=unlabelled)
-            chosen = fitted_to(session.recipe, given.real, changes, note)
-        negatives, unlabelled = given.negatives, given.unlabelled
-        state = build(chosen, given.real, negatives=negatives, unlabelled=unlabelled, runtime=runtime, note=note)
-        job = GanJob(state, folder, given, list(trackers) if runtime.is_main else [], note)
+                images = load_run_data(session.recipe, note, data=data, negatives=negatives, unlabelled=unlabelled)
+            chosen = fitted_to(session.recipe, images.real, changes, note)
+        negatives, unlabelled = images.negatives, images.unlabelled
+        state = build(chosen, images.real, negatives=negatives, unlabelled=unlabelled, runtime=runtime, note=note)
+        job = GanJob(state, folder, images, list(trackers) if runtime.is_main else [], note)
         job.begin(resume_from, command, tensorboard=tensorboard, change_world_size=change_world_size)
         job.loop.go(progress_or_default(progress) if runtime.is_main else no_progress)
     return Run(folder, code=chosen.code)

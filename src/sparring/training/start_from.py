@@ -31,11 +31,11 @@ def start_from(state: TrainingState, run: str | Path, note: Callable[[str], None
         if last is None:
             raise SparringError(f"'{run}' has no checkpoint to start from")
         path = CheckpointFolder(path / "checkpoints").path(last)
-    found = load_checkpoint(path)
+    checkpoint = load_checkpoint(path)
     try:
-        weights = {player: dict(found[player]) for player in ("generator", "discriminator")}
-        weights["average"] = dict(found["average"] or found["generator"])
-        optimizers, step = found["optimizers"], int(found["step"])
+        weights = {player: dict(checkpoint[player]) for player in ("generator", "discriminator")}
+        weights["average"] = dict(checkpoint["average"] or checkpoint["generator"])
+        optimizers, step = checkpoint["optimizers"], int(checkpoint["step"])
     except (KeyError, RuntimeError, TypeError, ValueError):
         raise SparringError(f"{path} holds no networks to start from") from None
     networks: dict[str, nn.Module] = {"generator": state.generator, "discriminator": state.discriminator}
@@ -50,7 +50,7 @@ def start_from(state: TrainingState, run: str | Path, note: Callable[[str], None
                 raise SparringError(f"nothing of {path} fits this recipe's {name}: they are different networks")
             left = load_state_by_name(state.optimizers[name], network, optimizers.get(name, {}))
         _say(note, name, unmatched, left)
-    return {"checkpoint": str(path), "step": step, "hash": content_hash(found)}
+    return {"checkpoint": str(path), "step": step, "hash": content_hash(checkpoint)}
 
 
 @torch.no_grad()

@@ -65,10 +65,10 @@ class TermLog:
     def means(self, runtime: Runtime | None = None) -> dict[str, float]:
         """The mean of each value since the last tick."""
         self.check(runtime)
-        found: dict[str, list[float]] = {}
+        by_key: dict[str, list[float]] = {}
         for key, value in zip(self._keys, self._settled, strict=True):
-            found.setdefault(key, []).append(value)
-        return {key: sum(values) / len(values) for key, values in found.items()}
+            by_key.setdefault(key, []).append(value)
+        return {key: sum(values) / len(values) for key, values in by_key.items()}
 
     def tick(self, runtime: Runtime | None = None) -> dict[str, float]:
         """The mean of each value since the last tick; then starts afresh."""

@@ -79,16 +79,16 @@ class Vitals:
 
         if self._held_out is None:
             return
-        found: dict[str, dict[str, float]] = {}
+        shares: dict[str, dict[str, float]] = {}
         boundary, n = self.state.objective.host(self.state.step).boundary, {}
         for name, images in (("train", self.data.real), ("held_out", self._held_out)):
             pixels, labels = images.uint8_batch(_some(images), "cpu")
             n[name] = len(pixels)
             try:
-                found[name] = discriminator_accuracies(self.state.discriminator, pixels, labels, boundary=boundary)
+                shares[name] = discriminator_accuracies(self.state.discriminator, pixels, labels, boundary=boundary)
             except SparringError:
                 return  # images without labels for a discriminator of classes
-        values = {"step": self.state.step, **found, "n": n}
+        values = {"step": self.state.step, **shares, "n": n}
         self._write(values, self._watch.accuracies(values))
 
     def close(self) -> None:

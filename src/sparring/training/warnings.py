@@ -98,14 +98,14 @@ class Watch:
         never = trained and step >= FAIR_SHARE * self._steps and diversity < NEVER_DIVERSE
         since = f", and was {self._best:.2f} at its best" if fallen else f" at step {step} of {self._steps}"
         seen = f"the samples' diversity is {diversity:.2f} of real images'{since}"
-        found = self._begun("collapse", fallen or never, f"the samples collapse: {seen}")
+        collapse = self._begun("collapse", fallen or never, f"the samples collapse: {seen}")
         if trained:
             self._best = max(self._best, min(diversity, 1.0))  # of noise it is above 1
         apart = step - self._drawn_at if self._drawn_at is not None else 0
         still = moved is not None and moved < STUCK_LEVELS and apart >= FEWEST_STEPS
         self._drawn_at = step
         seen = f"samples of the same latents changed by {moved or 0:.2g} grey levels since they were last drawn"
-        return found | self._begun("stuck", still, f"the generator is stuck: {seen}")
+        return collapse | self._begun("stuck", still, f"the generator is stuck: {seen}")
 
     def accuracies(self, values: Mapping[str, Any]) -> dict[str, str]:
         """The discriminator's accuracies by kind (real, classifier, projection), `train` and `held_out`, of `n` images."""

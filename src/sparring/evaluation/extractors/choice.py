@@ -35,13 +35,13 @@ def extractor_for(
 
     Raises SparringError for an unknown name, missing weights, weights that the choice does not take, and another hash.
     """
-    found = _chosen(choice, real, device, weights, sha256)
-    if found is not None and sha256 is not None and found.weights_sha256 != sha256.lower():
+    extractor = _chosen(choice, real, device, weights, sha256)
+    if extractor is not None and sha256 is not None and extractor.weights_sha256 != sha256.lower():
         raise SparringError(
-            f"the weights of {found.name} have sha256 {found.weights_sha256}, not {sha256}: give the file that you mean, or "
-            "correct the hash"
+            f"the weights of {extractor.name} have sha256 {extractor.weights_sha256}, not {sha256}: give the file that you "
+            "mean, or correct the hash"
         )
-    return found
+    return extractor
 
 
 def _chosen(
