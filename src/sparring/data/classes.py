@@ -31,14 +31,11 @@ def printable(name: str) -> str:
     r"""A name as it is shown and stored: bytes that are not UTF-8, and control characters, as escapes such as `\xe9`."""
     if name.isprintable():
         return name
-    text = name.encode("utf-8", "surrogateescape" if _from_bytes(name) else "backslashreplace")
+    surrogates = [ord(c) for c in name if 0xD800 <= ord(c) <= 0xDFFF]
+    from_bytes = all(0xDC80 <= number <= 0xDCFF for number in surrogates)  # as in a file system's name
+    text = name.encode("utf-8", "surrogateescape" if from_bytes else "backslashreplace")
     shown = text.decode("utf-8", "backslashreplace")
     return "".join(ascii(c)[1:-1] if unicodedata.category(c) in _BREAKING else c for c in shown)
-
-
-def _from_bytes(name: str) -> bool:
-    """Whether all surrogates in the name stand for bytes that a file system's name has."""
-    return all(0xDC80 <= ord(c) <= 0xDCFF for c in name if 0xD800 <= ord(c) <= 0xDFFF)
 
 
 def in_order(names: Iterable[str]) -> list[str]:

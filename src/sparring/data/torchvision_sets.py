@@ -72,9 +72,7 @@ def _constructor(name: str) -> Any:
     try:
         import torchvision.datasets as datasets
     except ImportError as error:
-        raise SparringError(
-            "data sets by torchvision's names need torchvision: pip install 'sparring[torchvision]'"
-        ) from error
+        raise SparringError("torchvision's data sets need torchvision: pip install 'sparring[torchvision]'") from error
     kinds = {
         key.lower(): getattr(datasets, key)
         for key in datasets.__all__
