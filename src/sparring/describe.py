@@ -10,7 +10,7 @@ from typing import Any
 from sparring.classify.describe import describe_classifier
 from sparring.classify.recipe import ClassifierRecipe
 from sparring.errors import SparringError
-from sparring.messages import Note
+from sparring.messages import Note, no_note
 from sparring.recipe.base import BaseRecipe, differences
 from sparring.recipe.files import kind_of, parse_overrides, read_recipe
 from sparring.recipe.gan import Recipe
@@ -36,7 +36,7 @@ def show(
     if isinstance(loaded, ClassifierRecipe):
         return describe_classifier(loaded)
     with cure_for_moved(Path(recipe), loaded) if is_run(recipe) else nullcontext():
-        return describe(loaded, note or (lambda text: None), parse_overrides(overrides))
+        return describe(loaded, note or no_note, parse_overrides(overrides))
 
 
 def load_recipe(

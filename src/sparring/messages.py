@@ -78,7 +78,8 @@ def note_or_default(note: Note | None) -> Note:
     """The given function. By default messages go to stderr if somebody is watching, else nowhere."""
     if note is not None:
         return note
-    return to_stderr if watched() else _nothing
+    return to_stderr if watched() else no_note
 
 
-def _nothing(text: str) -> None: ...
+def no_note(text: str) -> None:
+    """Drop a message."""

@@ -10,6 +10,7 @@ import torch
 from sparring.data.packed import PackedImages
 from sparring.errors import SparringError
 from sparring.files import content_hash
+from sparring.messages import no_note
 from sparring.metrics.discriminator_accuracy import discriminator_accuracies
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ def run_accuracies(
     if step is None:
         raise SparringError(f"'{run}' has no checkpoint, which accuracies need: give the folder of a run")
     recipe = Recipe.load(folder)
-    say = note or (lambda text: None)
+    say = note or no_note
     data = load_trained_on(folder, recipe, say)
     discriminator, _ = build_networks(
         recipe, image_size=data.real.size, image_channels=data.real.channels, num_classes=data.real.num_classes

@@ -14,7 +14,7 @@ from sparring.evaluation.extractors.base import Extractor, sha256_of
 from sparring.evaluation.extractors.choice import extractor_for, no_extractor
 from sparring.evaluation.image_set import ImageSet, Labels
 from sparring.evaluation.sources import is_generator, is_statistics, open_set
-from sparring.messages import Note, ProgressHook, note_or_default, on_command_line, spelling, watched
+from sparring.messages import Note, ProgressHook, no_note, note_or_default, on_command_line, spelling, watched
 from sparring.metrics.moments import GaussianStats
 from sparring.run.progress import measuring
 from sparring.trust import consenting
@@ -67,7 +67,7 @@ def evaluate_pair(
     _check_used(images, real, n_real, split, options)
     _check_labels(images, labels)
     runtime = Runtime.start(device)
-    say, where = note if note and runtime.is_main else _nothing, str(runtime.device)
+    say, where = note if note and runtime.is_main else no_note, str(runtime.device)
     options |= {"note": say, "device": where}
     with runtime.together():  # one rank may have to decode what another finds in its cache
         b = _statistics(real) if is_statistics(real) else _opened(real, "--split", n=n_real, split=split, **options)
@@ -133,7 +133,7 @@ def evaluate_run(
     _check_groups_used(settings.get("is_splits"), names and others)
     assert recipe.evaluation is not None
     runtime = Runtime.start(device)
-    say = note if note and runtime.is_main else _nothing
+    say = note if note and runtime.is_main else no_note
     accuracies: list[dict[str, Any]] = []
     if ACCURACIES in names:
         used = {key: getattr(recipe.evaluation, key) for key in ("n", "split", "seed", "labels") if key in settings}
@@ -160,10 +160,6 @@ def evaluate_run(
         world=runtime.world,
     )
     return [{"step": saved.description["step"], **record} for record in records] + accuracies
-
-
-def _nothing(text: str) -> None:
-    """Drop the messages of all ranks but the first."""
 
 
 def _changed(folder: Path, given: Mapping[str, Any]) -> Recipe:

@@ -14,7 +14,7 @@ from typing import Any
 
 from sparring.errors import SparringError, nearest
 from sparring.files import ANOTHER_FOLDER, one_line_for_disk_errors, writable, write_atomically, write_json
-from sparring.messages import Note
+from sparring.messages import Note, no_note
 from sparring.metrics.features import check_whole
 from sparring.microscope.opened import OpenedRun
 from sparring.microscope.sections import SECTIONS, Section, section
@@ -69,7 +69,7 @@ def diagnose(
 
     The runs are left unchanged. Raises SparringError for invalid arguments.
     """
-    note = note or (lambda text: None)
+    note = note or no_note
     chosen = _chosen(only)
     check_whole(n, "n, the number of images for each number,", FEWEST)
     if not runs:

@@ -17,7 +17,7 @@ from sparring.data.classes import class_turns, turns_at
 from sparring.data.packed import PackedImages, to_uint8
 from sparring.errors import SparringError
 from sparring.files import read_rows
-from sparring.messages import Note
+from sparring.messages import Note, no_note
 from sparring.microscope.subject import Subject
 from sparring.networks.contract import images_of
 from sparring.networks.frozen import frozen
@@ -75,7 +75,7 @@ class OpenedRun:
         self.steps = self.checkpoints.steps() if self.until is None else [self.until]
         if not self.steps:
             raise SparringError(f"'{path}' has no checkpoint to diagnose: train the run first")
-        self.name, self.device, self._given, self._note = self.folder.name, device, data, note or (lambda text: None)
+        self.name, self.device, self._given, self._note = self.folder.name, device, data, note or no_note
         self._loaded: tuple[int, Subject, nn.Module] | None = None
 
     @property

@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Generic
 import torch
 
 from sparring.files import one_line_for_disk_errors, read_rows
-from sparring.messages import Note
+from sparring.messages import Note, no_note
 from sparring.recipe.base import R
 from sparring.recipe.files import COMMANDS
 from sparring.run.folder import check_folder, choose_folder, is_run, resolved
@@ -72,7 +72,7 @@ def run_session(
             if runtime.is_main:  # the ranks are one writer
                 until_the_end.enter_context(only_writer(folder, work="recipe.json"))
         with runtime.together():
-            note_on_main = note if runtime.is_main else (lambda text: None)
+            note_on_main = note if runtime.is_main else no_note
             check_folder(folder, resume=resume, verb=verb, note=note_on_main)
             if is_run(source):  # it may have changed before it was locked
                 recipe = load()

@@ -12,7 +12,7 @@ from typing import Any
 
 from sparring.errors import SparringError, nearest
 from sparring.networks import BACKBONES, GENERATORS
-from sparring.recipe.files import agreed, merge, parse_overrides
+from sparring.recipe.files import agreed, merge, nested, parse_overrides
 from sparring.recipe.gan import Recipe
 from sparring.toy.worlds import World
 
@@ -151,7 +151,7 @@ def toy_recipe(
         **chosen.changes,
     }
     for key, value in changes.items():
-        values = merge(values, _nested(key, value))
+        values = merge(values, nested(key, value))
     objective = _timed(_of_one_host(values["objective"], chosen), values, world)
     values["objective"] = objective
     if isinstance(objective, Mapping) and any(
@@ -182,12 +182,6 @@ def _check_followed(changes: Mapping[str, Any]) -> None:
             raise SparringError(f"unknown key {key}: {nearest(first, (*READ, 'world.*'))}")
         if first in UNREAD:
             raise SparringError(f"a toy run does not read {key}: it has one thread, no start and no log; leave it out")
-
-
-def _nested(key: str, value: Any) -> dict[str, Any]:
-    for name in reversed(key.split(".")):
-        value = {name: value}
-    return value
 
 
 def _kind(name: str, term: Any) -> str | None:

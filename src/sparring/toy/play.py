@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import shlex
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,7 +14,7 @@ import torch
 
 from sparring.errors import SparringError
 from sparring.files import ANOTHER_FOLDER, one_line_for_disk_errors, write_atomically, write_json
-from sparring.messages import counted
+from sparring.messages import Note, counted, no_note
 from sparring.recipe.files import agreed
 from sparring.recipe.gan import Recipe
 from sparring.report.plots import curves, render
@@ -105,7 +105,7 @@ def run(
     level: float | None = None,
     out: Path | str | None = None,
     film: str = "auto",
-    note: Callable[[str], None] = lambda text: None,
+    note: Note = no_note,
 ) -> ToyResult:
     """Train on a toy world, in seconds: `sparring.toy.run("ring-8", ["sdp", "objective.sdp.k=5"], versus="hinge")`.
 
@@ -179,7 +179,7 @@ def _whole_seed(value: Any) -> int:
     return value
 
 
-def _train(label: str, session: ToySession, level: float | None, note: Callable[[str], None]) -> ToyRun:
+def _train(label: str, session: ToySession, level: float | None, note: Note) -> ToyRun:
     """Train the whole run, with looks along the way."""
     steps = session.recipe.steps
     at = sorted({round(steps * (i / (FRAMES - 1)) ** EARLY) for i in range(FRAMES)})

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from sparring.limits import PASSES
+from sparring.messages import Note, no_note
 from sparring.objective.context import Player
 from sparring.objective.objective import LONGEST_CYCLE
 from sparring.objective.round import SIDES
@@ -43,9 +44,7 @@ class _Shapes:
         return images, labels
 
 
-def describe(
-    recipe: Recipe, note: Callable[[str], None] = lambda text: None, typed: Iterable[str] = ()
-) -> dict[str, Any]:
+def describe(recipe: Recipe, note: Note = no_note, typed: Iterable[str] = ()) -> dict[str, Any]:
     """The resolved recipe, parameter counts, the term table, and passes and rows through D and G per step.
 
     The data are loaded only where the recipe does not say their size, channels and number of classes. passes and rows are
