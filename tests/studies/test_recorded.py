@@ -45,7 +45,8 @@ def check(said, value):
 
 
 def table_of(folder, *words):
-    return tabulate(read(ROOT / "studies" / folder), open_study(ROOT / "studies" / folder).plan, words)
+    plan = open_study(ROOT / "studies" / folder).plan.model_copy(update={"metrics": words})
+    return tabulate(read(ROOT / "studies" / folder), plan)
 
 
 def spread_of(table, word, row):

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from sparring.errors import SparringError
+from sparring.study import statistics as s
 from sparring.study.claims import compare, findings
 from sparring.study.plan import Plan
 from sparring.study.results import Result
@@ -67,7 +68,7 @@ def test_the_numbers_of_a_verdict():
     assert found.visible == found.visible_alone == pytest.approx(2.02 * sd, rel=0.01)
     six = verdicts(LOW, [value + 0.1 for value in LOW], *[LOWER] * 6)[0]
     assert six.visible == pytest.approx(2.83 * sd, rel=0.01) and six.visible_alone == found.visible
-    assert six.visible_sds == pytest.approx(2.83, rel=0.01) and "2.8 sd" in six.why
+    assert "(2.8 sd) would have been seen" in six.why
 
 
 def test_differences_have_the_digits_of_their_intervals_and_no_minus_0():
@@ -91,6 +92,12 @@ def test_margins():
     assert said(near, HIGH, not_better) == ["agrees"] and said(near, HIGH, equal) == ["agrees"]
     assert said(LOW, HIGH, not_better) == ["disagrees"] and said(LOW, HIGH, equal) == ["disagrees"]
     assert said(HIGH, LOW, not_better) == ["agrees"] and said(HIGH, LOW, equal) == ["disagrees"]  # worse is not better
+    (found,) = verdicts(near, HIGH, equal)  # the larger p agrees, the smaller one disagrees, each against its margin
+    low, high = (s.difference(near, HIGH, margin=margin) for margin in (-0.1, 0.1))
+    assert found.p == max(low.p("higher"), high.p("lower")) and "B -10%: +1.3" in found.why and "B +10%" in found.why
+    (found,) = verdicts(LOW, HIGH, equal)
+    low, high = (s.difference(LOW, HIGH, margin=margin) for margin in (-0.1, 0.1))
+    assert found.p == min(low.p("lower"), high.p("higher")) and "[90%: " in found.why
     wide = [9.0, 10.0, 11.0, 12.0, 13.0]
     assert said([value - 1 for value in wide], wide, not_better) == ["cannot tell"]
     higher = {"metric": "is", "not_better_by": 0.1}

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import io
 import json
 import statistics
 import time
 
 import numpy as np
 import pytest
-from rich.console import Console
 
+from sparring.cli.study import print_study
 from sparring.errors import SparringError
 from sparring.study.plan import Plan
 from sparring.study.results import Result, of_runs
@@ -36,13 +35,19 @@ def plan(**more):
     return Plan.load({"name": "mine", "rows": rows, "claims": claims, **more})
 
 
-def text_of(table, width=200):
-    console = Console(file=io.StringIO(), width=width, highlight=False, markup=False, emoji=False)
-    table.show(console)
-    return console.file.getvalue()
+@pytest.fixture
+def text_of(monkeypatch, capsys):
+    """What the command prints of a table."""
+    monkeypatch.setenv("COLUMNS", "200")
+
+    def printed(table):
+        print_study(table)
+        return capsys.readouterr().out
+
+    return printed
 
 
-def test_a_plans_table_beside_the_papers_numbers():
+def test_a_plans_table_beside_the_papers_numbers(text_of):
     table = tabulate([*runs("DCGAN", HIGH), *runs("AS | 1", [*LOW[:4], None])], plan())
     assert list(table.rows) == ["AS | 1", "DCGAN"]  # the plan's order
     (metric,) = table.metrics.values()
@@ -71,7 +76,7 @@ def test_a_plans_table_beside_the_papers_numbers():
     assert plain["metrics"]["fashion-FD"]["rows"][1]["seeds"] == dict(zip("01234", HIGH, strict=True))
 
 
-def test_contradictions_come_first():
+def test_contradictions_come_first(text_of):
     claims = [
         {"says": said, "row": "AS | 1", "against": "DCGAN", "metric": "fd", "direction": way}
         for said, way in (("a", "lower"), ("b", "higher"))
@@ -81,13 +86,13 @@ def test_contradictions_come_first():
     assert text_of(table).startswith("disagrees: b")
 
 
-def test_runs_that_end_in_two_ways_show_every_point():
+def test_runs_that_end_in_two_ways_show_every_point(text_of):
     table = tabulate(runs("NAT", [0.21, 0.91, 0.98, 1.00, 0.33], metric="distance"))
     words = text_of(table)
     assert "two groups (0.69 ± 0.38)" in words and "2 at 0.21, 0.33 and 3 at 0.91, 0.98, 1:" in words
 
 
-def test_a_row_that_failed_alone_and_one_of_one_seed():
+def test_a_row_that_failed_alone_and_one_of_one_seed(text_of):
     table = tabulate([*runs("dead", [None, None]), *runs("one", [3.25])])
     dead, one = table.metrics["fashion-FD"].rows
     assert dead.spread is None and (one.spread.mean, one.spread.sd) == (3.25, None)

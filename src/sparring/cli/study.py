@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -11,6 +12,9 @@ from sparring.cli.options import AsJson, Device, path_option
 from sparring.cli.output import note, plain_console, print_json, print_lines
 from sparring.messages import counted
 from sparring.version import command_line
+
+if TYPE_CHECKING:
+    from sparring.study.table import Table as StudyTable
 
 study = typer.Typer(help="Compare recipes over seeds: plans of rows, runs anywhere, tables with intervals.")
 
@@ -119,7 +123,7 @@ def table(
     elif markdown:
         print_lines(found.markdown())
     else:
-        found.show(plain_console())
+        print_study(found)
 
 
 @study.command()
@@ -179,10 +183,23 @@ def _print_costs(planned: dict[str, Any]) -> None:
     )
 
 
-def _print_table(columns: tuple[str, ...], rows: list[tuple[Any, ...]]) -> None:
-    from rich.table import Table
+def print_study(found: StudyTable) -> None:
+    console = plain_console()
+    for each in found.findings:
+        console.print(f"{each.verdict}: {each.says}", style="bold")
+        console.print(f"    {each.why}")
+    for part in found.sections():
+        console.print(f"\n{part.title}", style="bold")
+        _print_table(part.columns, part.rows)
+        console.print(part.remark, style="dim", end="\n" if part.remark else "")
+    for remark in found.notes:
+        console.print(f"note: {remark}", style="dim")
 
-    table = Table(*columns, box=None, pad_edge=False)
+
+def _print_table(columns: Iterable[str], rows: Iterable[Iterable[Any]]) -> None:
+    from rich.table import Column, Table
+
+    table = Table(*(Column(name, overflow="fold") for name in columns), box=None, pad_edge=False)
     for row in rows:
         table.add_row(*map(str, row))
     plain_console().print(table)

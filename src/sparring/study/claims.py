@@ -48,8 +48,8 @@ class Comparison:
 class Finding:
     """The verdict on a claim. why: the evidence in a sentence; p and adjusted: None where nothing was tested.
 
-    visible: the smallest difference seen in four of five such studies at Holm's first step, in the metric and in sd; for a
-    margin, how far beyond it the row would have to be. visible_alone: were this the only claim.
+    visible: the smallest difference seen in four of five such studies at Holm's first step; for a margin, how far beyond it
+    the row would have to be. visible_alone: were this the only claim.
     """
 
     says: str
@@ -62,7 +62,6 @@ class Finding:
     p: float | None = None
     adjusted: float | None = None
     visible: float | None = None
-    visible_sds: float | None = None
     visible_alone: float | None = None
 
 
@@ -116,22 +115,23 @@ def _evidence(claim: Claim, ours: Runs, theirs: Runs, paired: bool) -> _Evidence
     if min(both.n) < s.FEWEST:
         return _Evidence(f"{why}; fewer than {s.FEWEST} {'pairs' if paired else 'seeds a row'}", both)
     if claim.direction is not None:
-        return _Evidence(why, both, s.directed(both.found, claim.direction), both.found)
+        return _Evidence(why, both, s.lies(both.found, claim.direction, tails=2), both.found)
+    return _by_margin(claim, ours, theirs, why, both)
+
+
+def _by_margin(claim: Claim, ours: Runs, theirs: Runs, why: str, both: Comparison) -> _Evidence:
+    """One-sided tests, with their 90% intervals: ours lies above theirs moved down, below theirs moved up, or both."""
     share = claim.not_better_by or claim.equal_within or 0.0
-    low, high = (compare(ours, theirs, metric, paired=paired, margin=each) for each in (-share, share))
-    assert low is not None and high is not None
-    at_low, at_high = (_at_margin(each, moved) for each, moved in ((low, -share), (high, share)))
-    if claim.equal_within is not None:
-        nearer = min(low.found, high.found, key=lambda each: abs(each.mean))
-        return _Evidence(f"{why}; {at_low}; {at_high}", both, s.equal(low.found, high.found), nearer)
-    if lower_is_better(metric):
-        return _Evidence(f"{why}; {at_low}", both, s.not_better(low.found, "lower"), low.found)
-    return _Evidence(f"{why}; {at_high}", both, s.not_better(high.found, "higher"), high.found)
-
-
-def _at_margin(both: Comparison, share: float) -> str:
-    """With the 90% interval, which one-sided tests go with."""
-    return f"against {both.against} {share:+.0%}: {_signed(both.found, both.found.error, level=1 - 2 * s.ALPHA)}"
+    margins = [
+        margin for margin in (-share, share) if claim.equal_within or (margin < 0) == lower_is_better(both.metric)
+    ]
+    moved = [compare(ours, theirs, both.metric, paired=both.paired, margin=margin) for margin in margins]
+    found = {margin: each.found for margin, each in zip(margins, moved, strict=True) if each is not None}
+    tests = [s.lies(each, "higher" if margin < 0 else "lower") for margin, each in found.items()]
+    test = s.Test(max(each.p_agrees for each in tests), min(each.p_disagrees for each in tests))
+    for margin, each in found.items():
+        why += f"; against {theirs.label} {margin:+.0%}: {_signed(each, each.error, level=1 - 2 * s.ALPHA)}"
+    return _Evidence(why, both, test, min(found.values(), key=lambda each: abs(each.mean)))
 
 
 def _by_failures(claim: Claim, ours: Runs, theirs: Runs, paired: bool) -> _Evidence:
@@ -165,10 +165,9 @@ def _finding(claim: Claim, evidence: _Evidence, verdict: s.Verdict, adjusted: fl
         return finding
     alpha, beyond = (s.ALPHA, "") if claim.direction is not None else (2 * s.ALPHA, " beyond the margin")
     seen = tested.visible(alpha / claims)
-    sds = seen / tested.sd if tested.sd else None
-    in_sds = "" if sds is None else f" ({sds:.1f} sd)"
+    in_sds = f" ({seen / tested.sd:.1f} sd)" if tested.sd else ""
     why += f"; at 80% power {seen:.3g}{in_sds}{beyond} would have been seen"
-    return replace(finding, why=why, visible=seen, visible_sds=sds, visible_alone=tested.visible(alpha))
+    return replace(finding, why=why, visible=seen, visible_alone=tested.visible(alpha))
 
 
 def _signed(found: s.Difference, error: float, unit: float = 1.0, level: float = s.LEVEL) -> str:

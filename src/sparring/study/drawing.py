@@ -82,15 +82,13 @@ def curves(table: Table, figure: Figure) -> Drawing:
 def bars(table: Table, figure: Figure) -> Drawing:
     """The mean of each row with its standard deviation, and every run as a dot."""
     metric, cells = _cells(table, figure)
-    cells = [cell for cell in cells if cell.spread is not None]
-    spreads = [cell.spread for cell in cells if cell.spread is not None]
-    means = {"": [found.mean for found in spreads]}
+    rows = {cell.row: (cell.spread, cell.seeds) for cell in cells if cell.spread is not None}
     title = figure.title or f"{metric}, mean and standard deviation"
-    drawing = plots.bars([cell.row for cell in cells], means, title=title, ylabel=metric, size=(WIDTH, 2.9))
-    axes = drawing.axes[0]
-    axes.errorbar(range(len(cells)), means[""], [found.sd or 0 for found in spreads], fmt="none", color=INK, capsize=3)
-    for place, cell in enumerate(cells):
-        axes.plot([place] * len(cell.seeds), [*cell.seeds.values()], "o", color=INK, markersize=3)
+    means = {"": [spread.mean for spread, _ in rows.values()]}
+    drawing = plots.bars(list(rows), means, title=title, ylabel=metric, size=(WIDTH, 2.9))
+    for place, (spread, seeds) in enumerate(rows.values()):
+        drawing.axes[0].errorbar(place, spread.mean, spread.sd or 0, color=INK, capsize=3)
+        drawing.axes[0].plot([place] * len(seeds), [*seeds.values()], "o", color=INK, markersize=3)
     return drawing
 
 
@@ -159,12 +157,9 @@ def sample_files(table: Table, rows: Iterable[str] | None = None) -> Iterator[tu
 
 def mean_curve(runs: Mapping[int, tuple[Sequence[float], Sequence[float]]]) -> tuple[list[float], list[float]]:
     """The mean over runs at each step that all of them have."""
-    by_step: dict[float, list[float]] = {}
-    for steps, values in runs.values():
-        for step, value in zip(steps, values, strict=True):
-            by_step.setdefault(step, []).append(value)
-    shared = sorted(step for step, values in by_step.items() if len(values) == len(runs))
-    return shared, [statistics.fmean(by_step[step]) for step in shared]
+    by_step = [dict(zip(*points, strict=True)) for points in runs.values()]
+    shared = sorted(set.intersection(*map(set, by_step))) if by_step else []
+    return shared, [statistics.fmean(values[step] for values in by_step) for step in shared]
 
 
 def _cells(table: Table, figure: Figure) -> tuple[str, list[Cell]]:

@@ -99,10 +99,8 @@ class Difference:
         half = quantile(self.df, level) * self.error
         return self.mean - half, self.mean + half
 
-    def p(self, side: Side | None = None) -> float:
-        """Of "the true difference is below 0", or above it; None: two-sided."""
-        if side is None:
-            return min(1.0, 2 * min(self.p("lower"), self.p("higher")))
+    def p(self, side: Side) -> float:
+        """One-sided, of "the true difference is below 0", or above it."""
         towards = self.mean if side == "lower" else -self.mean
         if self.error:
             return float(_scipy("special").stdtr(self.df, towards / self.error))
@@ -150,20 +148,9 @@ class Test(NamedTuple):
 UNDECIDED = Test(1.0, 1.0)  # a claim that cannot be tested is still one of the family
 
 
-def directed(found: Difference, direction: Side) -> Test:
-    """The claim that the difference is below 0 ("lower") or above it: two-sided, the sign chooses the verdict."""
-    as_said = found.mean < 0 if direction == "lower" else found.mean > 0
-    return Test(found.p(), 1.0) if as_said else Test(1.0, found.p())
-
-
-def not_better(at_margin: Difference, better: Side) -> Test:
-    """The claim that ours is not better than theirs by a margin. at_margin: ours - theirs, moved by the margin."""
-    return Test(at_margin.p("higher" if better == "lower" else "lower"), at_margin.p(better))
-
-
-def equal(at_low: Difference, at_high: Difference) -> Test:
-    """The claim that ours lies between theirs moved down and moved up by a margin (TOST)."""
-    return Test(max(at_low.p("higher"), at_high.p("lower")), min(at_low.p("lower"), at_high.p("higher")))
+def lies(found: Difference, side: Side, *, tails: int = 1) -> Test:
+    """The claim that the difference is below 0 ("lower") or above it. tails: 2 for a two-sided test."""
+    return Test(min(1.0, tails * found.p(side)), min(1.0, tails * found.p("higher" if side == "lower" else "lower")))
 
 
 def failing(ours: int, of_ours: int, theirs: int, of_theirs: int, *, claimed: Literal["more", "less", "alike"]) -> Test:

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from sparring.errors import SparringError
 from sparring.limits import DESCRIPTION_BYTES, DESCRIPTION_NODES
@@ -22,9 +22,6 @@ from sparring.study.plan import Plan, shipped_plans
 from sparring.study.resolve import PLAN_FILE, Study
 from sparring.study.results import RESULTS_FILE, Result, lower_is_better, metric_word, read
 from sparring.study.rows import Runs, differing, full_name, rows_of
-
-if TYPE_CHECKING:
-    from rich.console import Console
 
 PLAN_YAML = "plan.yaml"
 COLUMNS = ("row", "runs", "failed", "mean ± sd", "95% of the mean", "median", "best", "paper", "each seed")
@@ -127,25 +124,6 @@ class Table:
             lines += ["| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in grid]
         return "\n".join([*lines, "", *(f"- {note}" for note in self.notes)]).strip() + "\n"
 
-    def show(self, console: Console) -> None:
-        """Print it for people."""
-        from rich.table import Column
-        from rich.table import Table as Grid
-
-        for each in self.findings:
-            console.print(f"{each.verdict}: {each.says}", style="bold")
-            console.print(f"    {each.why}")
-        for part in self.sections():
-            console.print(f"\n{part.title}", style="bold")
-            grid = Grid(*(Column(name, overflow="fold") for name in part.columns), box=None, pad_edge=False)
-            for row in part.rows:
-                grid.add_row(*row)
-            console.print(grid)
-            if part.remark:
-                console.print(part.remark, style="dim")
-        for note in self.notes:
-            console.print(f"note: {note}", style="dim")
-
 
 def open_study(folder: Path | str) -> Table:
     """The table of a study's folder, with its plan: plan.json where it was run; beside results that are kept a plan.yaml,
@@ -170,16 +148,16 @@ def is_study(folder: Path) -> bool:
     return any((folder / name).is_file() for name in (PLAN_FILE, RESULTS_FILE))
 
 
-def tabulate(results: Iterable[Result], plan: Plan | None = None, metrics: Sequence[str] = ()) -> Table:
+def tabulate(results: Iterable[Result], plan: Plan | None = None) -> Table:
     """The table of results; with a plan its rows in order, the paper's numbers, comparisons and verdicts.
 
-    metrics: instead of the plan's, or of all that were measured. Without a plan every row is compared with the first.
-    Raises SparringError where runs of one row were measured in different ways, saying which.
+    Without a plan every row is compared with the first. Raises SparringError where runs of one row were measured in
+    different ways, saying which.
     """
     rows = rows_of(results, plan.rows if plan else ())
-    found: dict[str, Metric] = {}
+    metrics: dict[str, Metric] = {}
     notes: list[str] = []
-    for word in _words(rows, plan, metrics):
+    for word in _words(rows, plan):
         measured = {label: row for label, row in rows.items() if row.failed or row.numbers(word)}
         names = {full_name(each.values, word) for row in measured.values() for each in row.results} - {None}
         heading = str(*names) if len(names) == 1 else word
@@ -187,28 +165,28 @@ def tabulate(results: Iterable[Result], plan: Plan | None = None, metrics: Seque
         compared = (compare(ours, theirs, word, paired=bool(plan and plan.paired)) for ours, theirs in pairs)
         cells = [_cell(row, word, plan) for row in measured.values()]
         better = "lower" if lower_is_better(heading) else "higher"
-        found[heading] = Metric(better, cells, [each for each in compared if each is not None])
+        metrics[heading] = Metric(better, cells, [each for each in compared if each is not None])
         notes += [*_measured_apart(measured, word), *_in_two_ways(cells, heading)]
     verdicts = sorted(findings(plan, rows) if plan else (), key=lambda each: ORDER[each.verdict])
-    return Table(plan, rows, found, verdicts, [*notes, *_notes(rows)])
+    return Table(plan, rows, metrics, verdicts, [*notes, *_notes(rows)])
 
 
-def _words(rows: Mapping[str, Runs], plan: Plan | None, wanted: Sequence[str]) -> list[str]:
-    """The words of all metrics: those wanted, or the plan's with those of claims and of the paper, else all measured.
+def _words(rows: Mapping[str, Runs], plan: Plan | None) -> list[str]:
+    """The words of all metrics: the plan's, those of claims and of the paper, and, where it names none, all others.
 
     Full names where one word has two.
     """
     measured = dict.fromkeys(tuple(each.values) for row in rows.values() for each in row.results)
-    by_word: dict[str, list[str]] = {}
-    for name in dict.fromkeys(name for names in measured for name in names):
-        by_word.setdefault(metric_word(name), []).append(name)
+    by_word: dict[str, dict[str, None]] = {}
+    for name in (name for names in measured for name in names):
+        by_word.setdefault(metric_word(name), {})[name] = None
     several = {word for names in measured for word, count in Counter(map(metric_word, names)).items() if count > 1}
-    chosen = list(wanted or (plan.metrics if plan else ()))
-    asked: list[str] = []
-    if plan and not wanted:
-        asked += [claim.metric for claim in plan.claims if claim.metric]
-        asked += [word for row in plan.rows.values() for word in row.paper]
-    words = [*chosen, *map(metric_word, asked), *(() if chosen else by_word)]
+    words: list[str] = []
+    if plan:
+        papers = [word for row in plan.rows.values() for word in row.paper]
+        asked = [claim.metric for claim in plan.claims if claim.metric] + papers
+        words = [*plan.metrics, *map(metric_word, asked)]
+    words += () if plan and plan.metrics else by_word
     found = dict.fromkeys(each for word in words for each in (by_word[word] if word in several else [word]))
     return [word for word in found if any(row.numbers(word) for row in rows.values())]
 
@@ -251,9 +229,9 @@ def _cell_words(cell: Cell) -> tuple[str, ...]:
     return (*head, mean, interval, f"{found.median:{places}}", best, paper, seeds)
 
 
-def _difference_words(found: Comparison) -> tuple[str, ...]:
-    n = " and ".join(map(str, dict.fromkeys(found.n)))
-    return (f"{found.row} - {found.against}", n, found.in_metric, found.in_sds)
+def _difference_words(both: Comparison) -> tuple[str, ...]:
+    n = " and ".join(map(str, dict.fromkeys(both.n)))
+    return (f"{both.row} - {both.against}", n, both.in_metric, both.in_sds)
 
 
 def _measured_apart(rows: Mapping[str, Runs], word: str) -> Iterator[str]:
