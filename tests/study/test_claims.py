@@ -60,7 +60,8 @@ def test_the_numbers_of_a_verdict():
         both.found.low,
         both.found.high,
     )
-    assert f"{both.in_metric}, in sd {both.in_sds}, unadjusted; p" in found.why
+    assert both.words() == ("-4.00 [-4.60, -3.40]", "-9.7 [-11.2, -8.2]") and f"{both}; p" in found.why
+    assert str(both) == "-4.00 [-4.60, -3.40], in sd -9.7 [-11.2, -8.2], unadjusted"
     assert found.p == found.adjusted < 0.001 and "p < 0.001" in found.why and "-4" in found.why
     assert found.visible is None  # it was seen
     (found,) = verdicts(LOW, [value + 0.1 for value in LOW], LOWER)
@@ -73,9 +74,9 @@ def test_the_numbers_of_a_verdict():
 
 def test_differences_have_the_digits_of_their_intervals_and_no_minus_0():
     (found,) = verdicts([8.0, 12.0], [8.02, 12.0], LOWER)
-    assert found.comparison.in_metric == "+0.0 [-12.1, +12.1]" and found.comparison.in_sds.startswith("+0.0 [-4.3")
+    assert found.comparison.words()[0] == "+0.0 [-12.1, +12.1]" and found.comparison.words()[1].startswith("+0.0 [-4.3")
     (found,) = verdicts(LOW, HIGH, LOWER)
-    assert found.comparison.in_metric == "-4.00 [-4.60, -3.40]"
+    assert found.comparison.words()[0] == "-4.00 [-4.60, -3.40]"
 
 
 def test_the_adjustment_counts_claims_that_cannot_be_tested():

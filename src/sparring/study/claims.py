@@ -21,7 +21,7 @@ ORDER = {"disagrees": 0, "agrees": 1, "cannot tell": 2}  # contradictions are re
 
 @dataclass(frozen=True)
 class Comparison:
-    """Two rows by a metric. `str` has the difference with its 95% interval, which no other comparison widens."""
+    """Two rows by a metric."""
 
     row: str
     against: str
@@ -30,18 +30,13 @@ class Comparison:
     n: tuple[int, int]
     found: s.Difference
 
-    @property
-    def in_metric(self) -> str:
-        return _signed(self.found, (self.found.high - self.found.low) / 4)
-
-    @property
-    def in_sds(self) -> str:
-        """In pooled standard deviations; "" where nothing varies."""
-        return _signed(self.found, 1.0, self.found.sd) if self.found.sd else ""
+    def words(self) -> tuple[str, str]:
+        """The difference with its 95% interval, unadjusted: in the metric, and in pooled standard deviations or ""."""
+        in_sds = _signed(self.found, 1.0, self.found.sd) if self.found.sd else ""
+        return _signed(self.found, (self.found.high - self.found.low) / 4), in_sds
 
     def __str__(self) -> str:
-        in_sds = f", in sd {self.in_sds}" if self.in_sds else ""
-        return f"{self.in_metric}{in_sds}, unadjusted"
+        return f"{', in sd '.join(filter(None, self.words()))}, unadjusted"
 
 
 @dataclass(frozen=True)

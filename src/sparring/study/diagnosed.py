@@ -37,6 +37,7 @@ def diagnose(run: Path, diagnoses: Collection[str], device: torch.device | str) 
     if "robustness" in diagnoses:
         boundary = subject.boundary_between(real.images, real.labels, fake.images, fake.labels)
         attacks = accuracy_under_attack(subject, real.images, real.labels, boundary)
-        names = ["none" if a["attack"] == "none" else f"{a['attack']}-{a['eps_255']:g}" for a in attacks]
-        found["robustness"] = {name: a["accuracy"] for name, a in zip(names, attacks, strict=True)}
+        found["robustness"] = {
+            "none" if a["attack"] == "none" else f"{a['attack']}-{a['eps_255']:g}": a["accuracy"] for a in attacks
+        }
     return found

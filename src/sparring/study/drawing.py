@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import statistics
 import textwrap
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -85,7 +85,7 @@ def bars(table: Table, figure: Figure) -> Drawing:
     rows = {cell.row: (cell.spread, cell.seeds) for cell in cells if cell.spread is not None}
     title = figure.title or f"{metric}, mean and standard deviation"
     means = {"": [spread.mean for spread, _ in rows.values()]}
-    drawing = plots.bars(list(rows), means, title=title, ylabel=metric, size=(WIDTH, 2.9))
+    drawing = plots.bars([_wrapped(row) for row in rows], means, title=title, ylabel=metric, size=(WIDTH, 2.9))
     for place, (spread, seeds) in enumerate(rows.values()):
         drawing.axes[0].errorbar(place, spread.mean, spread.sd or 0, color=INK, capsize=3)
         drawing.axes[0].plot([place] * len(seeds), [*seeds.values()], "o", color=INK, markersize=3)
@@ -111,7 +111,6 @@ def samples(table: Table, figure: Figure) -> Drawing:
     return drawing
 
 
-KINDS: dict[str, Callable[[Table, Figure], Drawing]]
 KINDS = {"dots": dots, "curves": curves, "bars": bars, "samples": samples}
 
 

@@ -8,10 +8,8 @@ from typing import Any
 from sparring.recipe.files import flat
 from sparring.study.recipe_hash import WORDS_ABOUT
 
-Recipes = Mapping[str, Mapping[str, Any]]
 
-
-def labels_of(recipes: Recipes) -> dict[str, str]:
+def labels_of(recipes: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
     """A name for each recipe: its own, with the settings in which it differs from others of that name, by short keys."""
     known = {key for recipe in recipes.values() for key in flat(recipe)}
     by_name: dict[str, dict[str, Mapping[str, Any]]] = {}
@@ -25,7 +23,7 @@ def labels_of(recipes: Recipes) -> dict[str, str]:
     }
 
 
-def _apart(recipes: Recipes, before: str = "") -> dict[str, list[tuple[str, str]]]:
+def _apart(recipes: Mapping[str, Mapping[str, Any]], before: str = "") -> dict[str, list[tuple[str, str]]]:
     """Each recipe's settings that not all of them have, with "=value". Of parts of another kind that kind is enough."""
     found: dict[str, list[tuple[str, str]]] = {recipe: [] for recipe in recipes}
     if len(kinds := {part.get("kind") for part in recipes.values()}) > 1:

@@ -25,8 +25,12 @@ class Runs:
     @cached_property
     def failed(self) -> dict[int, str]:
         """Why runs have no numbers, by seed: they were stopped, collapsed, or ended in something that is not finite."""
-        found = {each.seed: each.failed or _not_finite(each.values) for each in self.results}
-        return {seed: why for seed, why in found.items() if why}
+        found = {}
+        for each in self.results:
+            wrong = [name for name, v in each.values.items() if isinstance(v, float) and not math.isfinite(v)]
+            if each.failed or wrong:
+                found[each.seed] = each.failed or f"{wrong[0]} is not finite"
+        return found
 
     @cached_property
     def _whole(self) -> list[Result]:
@@ -88,8 +92,3 @@ def differing(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> str:
     """In which keys two protocols differ, but for draws, in words; "" where they are the same."""
     keys = [key for key in {**ours, **theirs} if key not in PER_RUN] if ours != theirs else []
     return "; ".join(f"{key} {ours.get(key)} and {theirs.get(key)}" for key in keys if ours.get(key) != theirs.get(key))
-
-
-def _not_finite(values: Mapping[str, Any]) -> str:
-    wrong = [name for name, value in values.items() if isinstance(value, float) and not math.isfinite(value)]
-    return f"{wrong[0]} is not finite" if wrong else ""

@@ -1,7 +1,4 @@
-"""A study's table: each row's runs by metric beside the paper's number, differences, verdicts, and notes.
-
-The same sections become text for the terminal, Markdown and HTML.
-"""
+"""A study's table: each row's runs by metric beside the paper's number, differences, verdicts, and notes."""
 
 from __future__ import annotations
 
@@ -34,7 +31,7 @@ MADE = {  # of runs: what a number may depend on, in words
 
 
 class Section(NamedTuple):
-    """A table of words. remark: what its columns need to be read. value: the column that is read first."""
+    """A table of words, for the terminal, Markdown or HTML. remark: on its columns. value: the one that is read first."""
 
     title: str
     remark: str
@@ -106,14 +103,10 @@ class Table:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data for --json."""
-        return {
-            "title": self.plan.name if self.plan else "runs",
-            "verdicts": [asdict(each) for each in self.findings],
-            "metrics": {name: asdict(metric) for name, metric in self.metrics.items()},
-            "notes": self.notes,
-            **self.made(),
-            "cpu_hours": round(self.cpu_hours(), 3),
-        }
+        verdicts = [asdict(each) for each in self.findings]
+        metrics = {name: asdict(metric) for name, metric in self.metrics.items()}
+        about = {"notes": self.notes, **self.made(), "cpu_hours": round(self.cpu_hours(), 3)}
+        return {"title": self.plan.name if self.plan else "runs", "verdicts": verdicts, "metrics": metrics, **about}
 
     def markdown(self) -> str:
         lines = [f"- **{each.verdict}**: {each.says}. {each.why}." for each in self.findings]
@@ -201,16 +194,11 @@ def _pairs(plan: Plan | None, labels: Sequence[str]) -> list[tuple[str, str]]:
 def _cell(row: Runs, word: str, plan: Plan | None) -> Cell:
     row.protocol(word)  # which raises where these numbers cannot be averaged
     seeds, best = row.numbers(word), row.best(word)
+    spread = s.spread(list(seeds.values())) if seeds else None
     given = plan.rows[row.label].paper if plan and row.label in plan.rows else {}
-    return Cell(
-        row.label,
-        len(row.results),
-        row.failed,
-        seeds,
-        s.spread(list(seeds.values())) if seeds else None,
-        statistics.fmean(best) if best else None,
-        next((value for name, value in given.items() if metric_word(name) == metric_word(word)), None),
-    )
+    paper = next((value for name, value in given.items() if metric_word(name) == metric_word(word)), None)
+    mean_best = statistics.fmean(best) if best else None
+    return Cell(row.label, len(row.results), row.failed, seeds, spread, mean_best, paper)
 
 
 def _cell_words(cell: Cell) -> tuple[str, ...]:
@@ -231,7 +219,7 @@ def _cell_words(cell: Cell) -> tuple[str, ...]:
 
 def _difference_words(both: Comparison) -> tuple[str, ...]:
     n = " and ".join(map(str, dict.fromkeys(both.n)))
-    return (f"{both.row} - {both.against}", n, both.in_metric, both.in_sds)
+    return (f"{both.row} - {both.against}", n, *both.words())
 
 
 def _measured_apart(rows: Mapping[str, Runs], word: str) -> Iterator[str]:
