@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from sparring.study import work
-from sparring.study.executors.base import Work
+from sparring.study.runs import Task
 
 
 class Here:
@@ -15,15 +15,15 @@ class Here:
         self.trained: list[str] = []
         self.lose = dict(lose or {})
 
-    def submit(self, work: Work) -> Work:
-        self.trained.append(work.name)
-        return work
+    def submit(self, task: Task) -> Task:
+        self.trained.append(task.name)
+        return task
 
-    def poll(self, handle: Work) -> bool:
+    def poll(self, handle: Task) -> bool:
         if self.lose.get(handle.name, 0) > 0:
             self.lose[handle.name] -= 1
         else:
             work.run_task(handle.file)
         return True
 
-    def cancel(self, handle: Work) -> None: ...
+    def cancel(self, handle: Task) -> None: ...

@@ -21,7 +21,6 @@ from sparring.study.engine import run
 from sparring.study.executors import make_executor
 from sparring.study.resolve import PLAN_FILE, resolve
 from sparring.study.results import Result, append, read
-from sparring.study.runs import StudyFolder
 from sparring.study.status import status
 from tiny import tiny_images, tiny_recipe
 
@@ -42,7 +41,7 @@ def alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, without_reports: None
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(engine, "LOOK", 0.0)
     monkeypatch.setattr("sparring.toy.measure.LOOKS", 2)
-    monkeypatch.setattr(engine._Engine, "_page", lambda self, at_once=False: None)
+    monkeypatch.setattr(engine._Engine, "_page", lambda self: None)
 
 
 def plan(**changes: Any) -> dict[str, Any]:
@@ -90,13 +89,13 @@ def test_gans_classifiers_and_toy_worlds_stand_in_one_plan_and_nothing_is_repeat
     assert more.trained == ["toy-2-0", "toy-1", "toy-2-1"]
     assert (done.folder / "results.jsonl").read_bytes().startswith(lines)
     found = status(done.folder)
-    assert [(row.row, row.done, row.left) for row in found.rows] == [
+    assert [(row["row"], row["done"], row["left"]) for row in found["rows"]] == [
         ("GAN", 1, 1),
         ("NAT", 1, 1),
         ("toy", 2, 0),
         ("toy 2", 2, 0),
     ]
-    assert (found.runs, found.done, found.left, found.is_running) == (8, 6, 2, False)
+    assert [found[key] for key in ("runs", "done", "left", "is_running")] == [8, 6, 2, False]
 
 
 def test_a_row_of_a_toy_world_has_the_numbers_of_a_measured_run() -> None:
@@ -125,9 +124,9 @@ def test_what_workers_lose_is_tried_again_and_given_up_at_last() -> None:
         ("hinge", 1): 1,
     }
     assert "its worker was lost 3 times" in done.errors["NAT", 1]
-    assert "NAT, seed 1" in next(iter(status(done.folder).errors))
+    assert "NAT, seed 1" in next(iter(status(done.folder)["errors"]))
     healthy = run(plan(), executor=Here())
-    assert not healthy.errors and len(healthy.results) == 4 and not status(done.folder).errors
+    assert not healthy.errors and len(healthy.results) == 4 and not status(done.folder)["errors"]
 
 
 def test_a_run_that_is_not_finite_is_a_result_and_stops_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -145,7 +144,7 @@ def test_a_run_that_is_not_finite_is_a_result_and_stops_nothing(monkeypatch: pyt
     failed, fine = done.results
     assert failed.failed == "not finite by step 812" and failed.value("distance") is None and failed.values == {}
     assert len(failed.curve["distance"]) == 1 and fine.failed is None and not done.errors
-    assert status(done.folder).failed == 1
+    assert status(done.folder)["failed"] == 1
     assert run(plan(), executor=(again := Here()), rows=["hinge"]).results == done.results and again.trained == []
 
 
@@ -183,15 +182,14 @@ def test_a_row_starts_from_its_parent_which_is_trained_again_if_it_is_lost() -> 
     here = Here()
     done = run(gans(), executor=here)
     assert here.trained == ["host-0", "child-0"] and not done.errors
-    folder = StudyFolder(done.folder)
-    origin = json.loads((folder.run(done.study.rows["child"], 0) / "recipe.json").read_text())["origin"]
+    origin = json.loads((done.folder / "runs/child/0/recipe.json").read_text())["origin"]
     assert origin["step"] == 2 and "runs/host/0/" in origin["checkpoint"]
     shutil.rmtree(done.folder / "runs")
     run(gans(), executor=(nothing := Here()))
     assert nothing.trained == []
     results = read(done.folder)
     done.folder.joinpath("results.jsonl").unlink()
-    append(folder.results, next(each for each in results if each.row == "host"))
+    append(done.folder / "results.jsonl", next(each for each in results if each.row == "host"))
     again = run(gans(), executor=(both := Here()))
     assert both.trained == ["host-0", "child-0"] and without_times(again.results) == without_times(results)
     assert [each.row for each in read(done.folder)] == ["host", "child"]
@@ -296,7 +294,7 @@ def test_10000_runs_have_a_status_within_seconds_without_torch(tmp_path: Path) -
             for seed in range(99):
                 file.write(json.dumps({**asdict(one), "row": label, "seed": seed, "curve": curve, "best": {}}) + "\n")
     folder = repr(str(done.folder))
-    of_status = f"found = status.status({folder})\nassert (found.done, found.left) == (9900, 100), found"
+    of_status = f"found = status.status({folder})\nassert (found['done'], found['left']) == (9900, 100), found"
     of_table = f"assert len(table.tabulate(results.read({folder}), resolve.Study.load({folder}).plan).rows) == 100"
     for work_of in (of_status, of_table):
         code = (

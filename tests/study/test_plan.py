@@ -12,7 +12,7 @@ import yaml
 
 from sparring.errors import SparringError
 from sparring.study.check import check_on_data
-from sparring.study.plan import Plan, varied
+from sparring.study.plan import Plan
 from sparring.study.resolve import resolve
 
 SMALL = {
@@ -202,7 +202,7 @@ def test_a_plan_reads_back_from_its_own_values(tmp_path: Path) -> None:
 
 
 def test_a_recipe_that_varies_is_a_plan() -> None:
-    study = resolve(varied("quickstart", ["objective.r1.weight=1,5", "batch_size=4, 8"], {"steps": 3}, 3))
+    study = resolve("quickstart", vary=["objective.r1.weight=1,5", "batch_size=4, 8"], changes={"steps": 3}, seeds=3)
     assert list(study.rows) == [
         "weight 1, batch_size 4",
         "weight 1, batch_size 8",
@@ -212,9 +212,9 @@ def test_a_recipe_that_varies_is_a_plan() -> None:
     assert study.folder_name == "quickstart-objective.r1.weight-batch_size-full" and study.seeds == (0, 1, 2)
     last = study.rows["weight 5, batch_size 8"].recipe
     assert (last["objective"]["r1"]["weight"], last["batch_size"], last["steps"]) == (5, 8, 3)
-    for words in (["k"], ["k="], []):
-        with pytest.raises(SparringError, match=r"--vary|KEY=A,B,C"):
-            varied("quickstart", words, {})
+    for words in (["k"], ["k="]):
+        with pytest.raises(SparringError, match=r"KEY=A,B,C"):
+            resolve("quickstart", vary=words)
 
 
 def test_a_scale_shortens_recipes_with_their_schedules_and_may_change_single_rows() -> None:

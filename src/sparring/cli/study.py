@@ -86,24 +86,20 @@ def run(
 @study.command()
 def status(folder: Folder, as_json: AsJson = False) -> None:
     """How far a study is, and about how long it still takes."""
-    from dataclasses import asdict
-
     from sparring.study.status import in_words
     from sparring.study.status import status as status_of
 
     found = status_of(folder)
     if as_json:
-        print_json(asdict(found))
+        print_json(found)
         return
-    _print_table(
-        ("row", "done", "failed", "running", "left"),
-        [(row.row, row.done, row.failed, row.running, row.left) for row in found.rows],
-    )
-    said = f"{found.study} at scale {found.scale}: {found.done} of {counted(found.runs, 'run')} done, {found.failed} failed"
-    if found.done < found.runs:
-        said += f", {found.running} running, {found.left} left, {in_words(found.seconds_left)} to go"
-        said += "" if found.is_running else "; nothing is running now"
-    print_lines(said, *(f"could not be trained: {run}: {error}" for run, error in found.errors.items()))
+    columns = ("row", "done", "failed", "running", "left")
+    _print_table(columns, [tuple(row[column] for column in columns) for row in found["rows"]])
+    said = "{study} at scale {scale}: {done} of {} done, {failed} failed".format(counted(found["runs"], "run"), **found)
+    if found["done"] < found["runs"]:
+        said += f", {found['running']} running, {found['left']} left, {in_words(found['seconds_left'])} to go"
+        said += "" if found["is_running"] else "; nothing is running now"
+    print_lines(said, *(f"could not be trained: {run}: {error}" for run, error in found["errors"].items()))
 
 
 @study.command()

@@ -15,28 +15,29 @@ from sparring.classify.recipe import ClassifierRecipe
 from sparring.evaluation.engine import usual_metrics
 from sparring.evaluation.extractors.choice import extractor_for
 from sparring.evaluation.protocol import check_evaluation
+from sparring.messages import Note
 from sparring.recipe.gan import Recipe
 from sparring.run.data import RunData, load_run_data
 from sparring.run.own_images import fitted_to
 from sparring.run.runtime import Runtime
 from sparring.study.diagnosed import WORDS as DIAGNOSES
-from sparring.study.resolve import PRODUCES, ReadyRow, Study, check_words, kept_for, raise_all
+from sparring.study.resolve import Faults, ReadyRow, Study, check_words, words_by
 from sparring.training.state import build
 
 
-def check_on_data(study: Study, labels: Iterable[str], note: Callable[[str], None]) -> None:
+def check_on_data(study: Study, labels: Iterable[str], note: Note) -> None:
     """Load these rows' data and build their networks without memory. Raises SparringError, in one line for all rows."""
-    checker, faults = Checker(note), dict[str, str]()
-    for label in labels:
-        with kept_for(faults, label):
-            check_words(study, checker.words(study.rows[label]), label)
-    raise_all(faults)
+    checker = _Checker(note)
+    with Faults() as faults:
+        for label in labels:
+            with faults.of(label):
+                check_words(study, checker.words(study.rows[label]), label)
 
 
-class Checker:
+class _Checker:
     """Checks rows one after the other; rows on the same images share them."""
 
-    def __init__(self, note: Callable[[str], None]):
+    def __init__(self, note: Note):
         self.note = note
         self._images: tuple[str, Any] = ("", None)
         self._measured: dict[str, tuple[str, ...]] = {}
@@ -44,10 +45,8 @@ class Checker:
     def words(self, row: ReadyRow) -> tuple[str, ...]:
         """The words of the metrics that a row will be measured by. Raises SparringError where it cannot be trained."""
         if row.kind == "gan":
-            return (
-                *self._gan(Recipe.load(row.recipe)),
-                *(word for word in row.words if word.partition(".")[0] in DIAGNOSES),
-            )
+            diagnosed = [word for word in row.words if word.partition(".")[0] in DIAGNOSES]
+            return (*self._gan(Recipe.load(row.recipe)), *diagnosed)
         if row.kind == "classifier":
             recipe = ClassifierRecipe.load(row.recipe)
             parts = [row.recipe[key] for key in ("data", "test", "negatives", "probes", "validation")]
@@ -82,4 +81,4 @@ def _measured_by(recipe: Recipe, data: RunData, generator: nn.Module) -> tuple[s
     extractor = extractor_for(evaluation.extractor, data.real)
     assert extractor is not None  # check_evaluation would have said so
     usual = usual_metrics(extractor, evaluation.n, evaluation.is_splits, classes=data.real.class_names)
-    return tuple(word for metric in evaluation.metrics or usual for word in PRODUCES.get(metric, (metric,)))
+    return words_by(evaluation.metrics or usual)

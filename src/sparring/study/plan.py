@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from graphlib import CycleError, TopologicalSorter
 from importlib import resources
@@ -162,7 +162,7 @@ class Plan(_Part):
     seeds: Seeds = (0, 1, 2, 3, 4)
     collapsed: dict[str, float] = {}  # by metric: a run that ends beyond it has failed
     paired: bool = False  # by seed
-    scales: dict[str, Scale] = Field({AS_WRITTEN: Scale()}, min_length=1)
+    scales: dict[Annotated[str, Field(pattern=r"^[\w+-]{1,40}$")], Scale] = Field({AS_WRITTEN: Scale()}, min_length=1)
     rows: dict[str, Row] = Field(min_length=1)
     claims: tuple[Claim, ...] = Field((), max_length=CLAIMS)
     metrics: tuple[str, ...] = ()  # of the table, in this order; none: all that were measured
@@ -173,34 +173,28 @@ class Plan(_Part):
     def _rows_are_there(self) -> Plan:
         slugs: dict[str, str] = {}
         for label in self.rows:
-            other = slugs.setdefault(slug(label), label)
-            if other != label:
+            if (other := slugs.setdefault(slug(label), label)) != label:
                 raise ValueError(f"rows '{other}' and '{label}' would share a folder, {slug(label)}: rename one")
-        for number, claim in enumerate(self.claims, start=1):
-            for label in (claim.row, claim.against):
-                self._check_row(label, f"claim {number}")
-        for label, row in self.rows.items():
-            if row.start is not None:
-                self._check_row(row.start, f"row '{label}' starts from")
-            if row.against is not None:
-                self._check_row(row.against, f"row '{label}' is compared with")
-        for number, figure in enumerate(self.figures, start=1):
-            for label in figure.rows or ():
-                self._check_row(label, f"figure {number}")
-        for name, scale in self.scales.items():
-            if not re.fullmatch(r"[\w+-]{1,40}", name):
-                raise ValueError(f"scale '{name:.60}': a scale's name is of letters, digits, - and _")
-            for label in (*(scale.rows or ()), *scale.set_rows):
-                self._check_row(label, f"scale {name}")
+        for where, label in self._named_rows():
+            if label not in self.rows:
+                raise ValueError(f"{where}: there is no row '{label:.60}': {nearest(label, self.rows)}")
         try:
             TopologicalSorter({label: [row.start] for label, row in self.rows.items() if row.start}).prepare()
         except CycleError as error:
             raise ValueError(f"rows start from each other in a circle: {' -> '.join(error.args[1])}") from None
         return self
 
-    def _check_row(self, label: str, where: str) -> None:
-        if label not in self.rows:
-            raise ValueError(f"{where}: there is no row '{label:.60}': {nearest(label, self.rows)}")
+    def _named_rows(self) -> Iterator[tuple[str, str]]:
+        """The labels of rows that anything names, and what names them."""
+        for number, claim in enumerate(self.claims, start=1):
+            yield from ((f"claim {number}", label) for label in (claim.row, claim.against))
+        for label, row in self.rows.items():
+            ways = {"starts from": row.start, "is compared with": row.against}
+            yield from ((f"row '{label}' {how}", other) for how, other in ways.items() if other is not None)
+        for number, figure in enumerate(self.figures, start=1):
+            yield from ((f"figure {number}", label) for label in figure.rows or ())
+        for name, scale in self.scales.items():
+            yield from ((f"scale {name}", label) for label in (*(scale.rows or ()), *scale.set_rows))
 
     def chosen_scale(self, name: str | None) -> str:
         """A scale's name; by default `mini`, else the first."""
@@ -211,7 +205,7 @@ class Plan(_Part):
         return name
 
     def chosen_rows(self, scale: str, wanted: Iterable[str] | None) -> list[str]:
-        """Labels of rows, by label or folder, each after the row that it starts from."""
+        """Labels of rows, by label or folder, each directly after the row that it starts from."""
         labels = list(self.scales[scale].rows or self.rows)
         if wanted is not None:
             by_name = {slug(label): label for label in self.rows} | {label: label for label in self.rows}
@@ -219,18 +213,19 @@ class Plan(_Part):
                 if name not in by_name:
                     raise SparringError(f"plan {self.name} has no row '{name:.60}': {nearest(name, self.rows)}")
             labels = [label for label in self.rows if label in {by_name[name] for name in wanted}]
+        children: dict[str | None, list[str]] = {}
         for label in labels:
-            parent = self.rows[label].start
-            if parent is not None and parent not in labels:
-                raise SparringError(
-                    f"row '{label}' starts from row '{parent}', which is not among the chosen rows: add it"
-                )
-        return [each for label in labels if self.rows[label].start is None for each in self._family(label, labels)]
+            children.setdefault(parent := self.rows[label].start, []).append(label)
+            if parent not in (None, *labels):
+                said = f"row '{label}' starts from row '{parent}', which is not among the chosen rows: add it"
+                raise SparringError(said)
 
-    def _family(self, label: str, labels: list[str]) -> list[str]:
-        """A row and those that start from it, directly after it."""
-        children = [other for other in labels if self.rows[other].start == label]
-        return [label, *(each for child in children for each in self._family(child, labels))]
+        def family(label: str | None) -> Iterator[str]:
+            for child in children.get(label, ()):
+                yield child
+                yield from family(child)
+
+        return list(family(None))
 
     def to_dict(self) -> dict[str, Any]:
         """The plan as plain data, which `load` reads back to an equal one."""
@@ -266,7 +261,7 @@ def shipped_plans() -> dict[str, Path]:
 
 
 def _read(source: Any) -> tuple[dict[str, Any], str]:
-    """A plan's values, and what to call it. Recipes' files are looked up beside the plan's file."""
+    """A plan's values, and what to call it."""
     if not isinstance(source, str | os.PathLike):
         raise SparringError(f"a plan is a name, a YAML file, a mapping or a Plan, got {type(source).__name__}")
     name, path = str(source), shipped_plans().get(str(source), Path(source))
@@ -277,13 +272,15 @@ def _read(source: Any) -> tuple[dict[str, Any], str]:
             raise SparringError(f"'{name}' is a recipe: add --vary KEY=A,B to compare settings of it over seeds")
         hint = nearest(name, shipped_plans(), otherwise="`sparring studies` lists them.")
         raise SparringError(f"unknown study '{name:.60}': {hint} Or give a YAML file")
-    values = _read_file(path, ())
-    values.setdefault("name", name if name in shipped_plans() else path.stem)
-    return values, str(path if name not in shipped_plans() else name)
+    own_name = name if name in shipped_plans() else path.stem
+    return {"name": own_name, **_read_file(path, ())}, name
 
 
 def _read_file(path: Path, seen: tuple[Path, ...]) -> dict[str, Any]:
-    """The values of a plan's file, laid over those of the files that it extends: other plans or parts of plans."""
+    """The values of a plan's file, laid over those of the files that it extends: other plans or parts of plans.
+
+    Recipes' files are looked up beside the plan's.
+    """
     if path.resolve() in seen:
         raise SparringError(f"plan {path} extends itself by way of {' -> '.join(p.name for p in seen)}")
     values = parse_yaml(read_text(path, RECIPE_BYTES, what="YAML"), str(path))
@@ -310,28 +307,27 @@ def _read_file(path: Path, seen: tuple[Path, ...]) -> dict[str, Any]:
     return merge(merged, values)
 
 
-def varied(recipe: str, vary: Iterable[str], changes: Mapping[str, Any], seeds: Any = None) -> Plan:
+def varied(recipe: str, vary: Iterable[str], changes: Mapping[str, Any]) -> Plan:
     """A plan without a file: a recipe once for each value of a key, or for each combination of the values of several.
 
     vary: such as "objective.sdp.k=1,5,25". changes: of every row.
     """
     rows: list[tuple[list[str], dict[str, Any]]] = [([], {})]
+    keys = []
     for word in vary:
-        key, equals, text = word.partition("=")
-        values = parse_value(f"[{text}]") if equals and text.strip() else None
+        key, _, text = word.partition("=")
+        values = parse_value(f"[{text}]")
         if not isinstance(values, list) or not values or not re.fullmatch(r"[\w/-]+(\.[^.\n]+)*", key):
             raise SparringError(f"'{word:.100}' names no values: write KEY=A,B,C, such as objective.sdp.k=1,5,25")
         short = key.rpartition(".")[2]
         rows = [([*labels, f"{short} {value}"], {**sets, key: value}) for labels, sets in rows for value in values]
-    if rows == [([], {})]:
-        raise SparringError("name what varies, such as --vary objective.sdp.k=1,5,25")
-    name = "-".join([Path(recipe).stem if os.path.exists(recipe) else recipe, *(w.partition("=")[0] for w in vary)])
+        keys.append(key)
+    name = "-".join([Path(recipe).stem if os.path.exists(recipe) else recipe, *keys])
     return Plan.load(
         {
             "name": re.sub(r"[^\w./+-]+", "-", name)[:NAME],
-            "about": f"{recipe} by {', '.join(word.partition('=')[0] for word in vary)}",
+            "about": f"{recipe} by {', '.join(keys)}",
             "scales": {AS_WRITTEN: {"set": dict(changes)}},
             "rows": {", ".join(labels): {"recipe": recipe, "set": sets} for labels, sets in rows},
-            **({} if seeds is None else {"seeds": seeds}),
         }
     )

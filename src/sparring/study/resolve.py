@@ -18,7 +18,7 @@ from sparring.parsing import read_text
 from sparring.recipe.files import kind_of, parse_overrides, read_recipe, shipped_recipes
 from sparring.study.diagnosed import WORDS as DIAGNOSES
 from sparring.study.diagnosed import words_of
-from sparring.study.plan import Plan, Row, slug
+from sparring.study.plan import Plan, Row, Toy, slug, varied
 from sparring.study.recipe_hash import digest, recipe_hash
 from sparring.study.results import HIGHER_WORDS, WORDS, metric_word
 
@@ -50,6 +50,10 @@ class ReadyRow:
     beside: str | None = None  # the folder of the recipe's file, where modules of its own may lie
     words: tuple[str, ...] = ()  # what it is measured by, as far as the recipe says
 
+    @property
+    def threads(self) -> int:
+        return int(self.recipe.get("threads") or 1)
+
 
 @dataclass(frozen=True)
 class Study:
@@ -73,31 +77,24 @@ class Study:
     def folder_name(self) -> str:
         return f"{self.plan.name.replace('/', '-')}-{self.scale}"
 
-    def to_dict(self) -> dict[str, Any]:
-        return {
-            "study": self.plan.name,
-            "scale": self.scale,
-            "hash": self.hash,
-            "seeds": list(self.seeds),
-            "plan": self.plan.to_dict(),
-            "rows": {label: asdict(row) for label, row in self.rows.items()},
-        }
-
-    def merged(self, before: Study | None) -> Study:
-        """This study with the rows and seeds of one that was run in the same folder before."""
-        if before is None:
-            return self
-        others = {
-            label: row for label, row in before.rows.items() if label in self.plan.rows and label not in self.rows
-        }
-        rows = {label: (self.rows | others)[label] for label in self.plan.rows if label in self.rows | others}
-        return replace(self, rows=rows, seeds=tuple(sorted({*before.seeds, *self.seeds})))
-
     @property
     def collapsed(self) -> Mapping[str, float]:
         """By metric: the level beyond which a run's end counts as failed."""
         own = self.plan.scales[self.scale].collapsed
         return self.plan.collapsed if own is None else own
+
+    def to_dict(self) -> dict[str, Any]:
+        rows = {label: asdict(row) for label, row in self.rows.items()}
+        facts = {"study": self.plan.name, "scale": self.scale, "hash": self.hash, "seeds": list(self.seeds)}
+        return {**facts, "plan": self.plan.to_dict(), "rows": rows}
+
+    def merged(self, before: Study | None) -> Study:
+        """This study with the rows and seeds of one that was run in the same folder before."""
+        if before is None:
+            return self
+        both = before.rows | self.rows
+        rows = {label: both[label] for label in self.plan.rows if label in both}
+        return replace(self, rows=rows, seeds=tuple(sorted({*before.seeds, *self.seeds})))
 
     @classmethod
     def load(cls, folder: Path | str) -> Study:
@@ -105,91 +102,94 @@ class Study:
         path = Path(folder) / PLAN_FILE
         if not path.is_file():
             raise SparringError(f"'{folder}' is not the folder of a study: it has no {PLAN_FILE}")
+        text = read_text(path, DESCRIPTION_BYTES, what="JSON")
         try:
-            values = json.loads(
-                read_text(path, DESCRIPTION_BYTES, what="JSON")
-            )  # of 10,000 rows: as quick as it can be
+            values = json.loads(text)  # unchecked: of 10,000 rows as quick as it can be
             rows = {label: ReadyRow(**{**row, "words": tuple(row["words"])}) for label, row in values["rows"].items()}
             return cls(Plan.load(values["plan"]), values["scale"], tuple(values["seeds"]), rows)
-        except (KeyError, TypeError, AttributeError, RecursionError, ValueError) as error:
-            if isinstance(error, SparringError):
-                raise
+        except SparringError:
+            raise
+        except (KeyError, TypeError, AttributeError, RecursionError, ValueError):
             raise SparringError(f"{path} is damaged: it is not a study's plan; move it away") from None
 
 
 def resolve(
-    plan: Any,
+    source: Any,
     scale: str | None = None,
     *,
     seeds: Any = None,
     rows: Iterable[str] | None = None,
     changes: Iterable[str] | Mapping[str, Any] = (),
+    vary: Iterable[str] = (),
 ) -> Study:
-    """A plan (see `Plan.load`) at a scale, with every row's recipe loaded.
+    """A plan at a scale, with every row's recipe loaded.
 
-    seeds, rows: instead of the plan's own. changes: of every row's recipe, on top of all else. Raises SparringError, in one
-    line for all rows, for whatever is wrong with them.
+    source: a plan's name, file or mapping; with `vary`, such as ["objective.sdp.k=1,5,25"], a recipe. scale: one of the
+    plan's, by default `mini` or its first. seeds: 5 for 0 to 4, "100-104", or a list. rows: labels, by default all. changes:
+    of every row's recipe, on top of all else. Raises SparringError, in one line for all rows, for whatever is wrong.
     """
-    plan = Plan.load(plan)
+    changes = parse_overrides(changes if isinstance(changes, Mapping) else list(changes))
+    if vary := list(vary):
+        plan, changes = varied(str(source), vary, changes), {}
+    else:
+        plan = Plan.load(source)
     chosen = plan.chosen_scale(scale)
     if seeds is not None:
         plan = Plan.load({**plan.to_dict(), "seeds": seeds})
     elif plan.scales[chosen].seeds is not None:
         plan = plan.model_copy(update={"seeds": plan.scales[chosen].seeds})
-    changes = parse_overrides(changes if isinstance(changes, Mapping) else list(changes))
-    faults: dict[str, str] = {}
     ready: dict[str, ReadyRow] = {}
-    for label in plan.chosen_rows(chosen, rows):
-        with kept_for(faults, label):
-            ready[label] = _ready(plan, chosen, label, changes, ready)
-    raise_all(faults)
+    with Faults() as faults:
+        for label in plan.chosen_rows(chosen, rows):
+            with faults.of(label):
+                ready[label] = _ready(plan, chosen, label, changes, ready)
     if len(ready) == len(plan.rows):
         _check_parts(plan.scales[chosen].changes("gan"), f"scale {chosen} sets", ready)
     _check_parts(changes, "the changes set", ready)
     papers = {label: plan.rows[label].model_copy(update={"paper": row.paper}) for label, row in ready.items()}
     plan = plan.model_copy(update={"rows": {**plan.rows, **papers}})
     study = Study(plan, chosen, plan.seeds, ready)
-    for label, row in ready.items():
-        with kept_for(faults, label):
-            check_words(study, row.words, label)
-    raise_all(faults)
+    with Faults() as faults:
+        for label, row in ready.items():
+            with faults.of(label):
+                check_words(study, row.words, label)
     return study
 
 
-@contextmanager
-def kept_for(faults: dict[str, str], label: str) -> Iterator[None]:
-    """Within, a SparringError is kept as that row's fault."""
-    try:
-        yield
-    except SparringError as error:
-        faults[label] = str(error)
+class Faults:
+    """Around the checks of rows: what is wrong with any of them is raised at the end, in one line."""
 
+    def __init__(self) -> None:
+        self._said: dict[str, list[str]] = {}  # labels of rows by fault
 
-def raise_all(faults: Mapping[str, str]) -> None:
-    """Raise SparringError with the faults of all rows in one line, if there are any; equal ones are said once."""
-    said: dict[str, list[str]] = {}
-    for label, fault in faults.items():
-        said.setdefault(fault, []).append(label)
-    parts = []
-    for fault, labels in said.items():
-        more = f" and {len(labels) - 3} more" if len(labels) > 3 else ""
-        noun = "row" if len(labels) == 1 else "rows"
-        parts.append(f"{noun} {', '.join(repr(label) for label in labels[:3])}{more}: {fault}")
-    if parts:
-        raise SparringError("; ".join(parts))
+    @contextmanager
+    def of(self, label: str) -> Iterator[None]:
+        try:
+            yield
+        except SparringError as error:
+            self._said.setdefault(str(error), []).append(label)
+
+    def __enter__(self) -> Faults:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *error: object) -> None:
+        parts = []
+        for fault, labels in self._said.items():
+            more = f" and {len(labels) - 3} more" if len(labels) > 3 else ""
+            parts.append(f"row{'s' * (len(labels) > 1)} {', '.join(map(repr, labels[:3]))}{more}: {fault}")
+        if parts and kind is None:
+            raise SparringError("; ".join(parts))
 
 
 def _ready(plan: Plan, scale: str, label: str, changes: Mapping[str, Any], before: Mapping[str, ReadyRow]) -> ReadyRow:
-    row = plan.rows[label]
+    row, here = plan.rows[label], plan.scales[scale]
+    own = {**row.set, **here.set_rows.get(label, {})}
+    if row.toy is not None:
+        return _toy_row(row.toy, row, label, {**here.changes("toy"), **own, **changes})
     if row.start is not None and row.start not in before:
         raise SparringError(f"it starts from row '{row.start}', which is wrong itself")
-    if row.toy is not None:
-        here = plan.scales[scale]
-        return _toy_row(row, label, {**here.changes("toy"), **row.set, **here.set_rows.get(label, {}), **changes})
     from sparring.describe import load_recipe
 
-    parent = before[row.start] if row.start is not None else None
-    here = plan.scales[scale]
     if isinstance(row.recipe, str) and row.recipe in shipped_recipes():
         written, whole = _read_shipped(row.recipe)
     else:
@@ -197,16 +197,14 @@ def _ready(plan: Plan, scale: str, label: str, changes: Mapping[str, Any], befor
     if here.steps is not None:
         whole = load_recipe(whole)
         whole = whole.scaled(here.steps / whole.steps)
-    kind = "gan" if (kind_of(written) or "GAN") == "GAN" else "classifier"
-    sets = {**_of_its_parts(here.changes(kind), row, written), **row.set, **here.set_rows.get(label, {})}
-    sets |= _of_its_parts(changes, row, written)
-    recipe: Any = load_recipe(whole, parse_overrides(_with_shares(sets, here.steps or written.get("steps"))))
-    recipe = recipe.model_copy(update={"threads": recipe.threads or THREADS})
-    if parent is not None and {kind, parent.kind} != {"gan"}:
+    kind = "classifier" if kind_of(written) == "classifier" else "gan"
+    if row.start is not None and {kind, before[row.start].kind} != {"gan"}:
         raise SparringError("only GANs start from other rows, which are GANs, too: leave out from")
-    values = recipe.to_dict()
+    sets = _of_its_parts(here.changes(kind), row, written) | own | _of_its_parts(changes, row, written)
+    recipe: Any = load_recipe(whole, parse_overrides(_with_shares(sets, here.steps or written.get("steps"))))
+    values = recipe.model_copy(update={"threads": recipe.threads or THREADS}).to_dict()
     words = (*_gan_words(recipe), *words_of(plan.diagnose)) if kind == "gan" else _classifier_words(recipe)
-    origin = parent.hash if parent is not None else str(values.get("start_from") or "")
+    origin = before[row.start].hash if row.start is not None else str(values.get("start_from") or "")
     own_file = isinstance(row.recipe, str) and os.path.isfile(row.recipe)
     return ReadyRow(
         label,
@@ -232,26 +230,27 @@ def _read_shipped(recipe: str) -> tuple[dict[str, Any], Any]:
 
 def papers_numbers(recipe: Mapping[str, Any], words: Iterable[str]) -> dict[str, float]:
     """What a recipe says that its paper measured, by those of these words. A rate may be a list, a number for each probe."""
-    paper, found = recipe.get("paper") or {}, dict[str, Any]()
+    paper, known, found = recipe.get("paper") or {}, {metric_word(word) for word in words}, dict[str, float]()
     for name, value in (paper.get("number") or {}).items():
         rate, _, threshold = str(name).lower().partition(" ")
-        probes = zip(paper.get("columns") or (), value, strict=False) if isinstance(value, list) else ()
-        if rate == "accuracy":
-            value = round(value / 100, 4)  # papers print per cent
-        found |= {f"{rate}.{probe}.{threshold}": each for probe, each in probes} if threshold else {rate: value}
-    known = {metric_word(word) for word in words}
-    is_known = {
-        word: metric_word(word) in known or word.rpartition(".")[0].rpartition(".")[0] in known for word in found
-    }
-    return {word: float(value) for word, value in found.items() if is_known[word] and isinstance(value, int | float)}
+        numbers = {rate: round(value / 100, 4) if rate == "accuracy" else value}  # papers print per cent
+        if threshold:
+            probes = zip(paper.get("columns") or (), value if isinstance(value, list) else (), strict=False)
+            numbers = {f"{rate}.{probe}.{threshold}": each for probe, each in probes}
+        for word, each in numbers.items():
+            if isinstance(each, int | float) and known & {metric_word(word), word.rsplit(".", 2)[0]}:
+                found[word] = float(each)
+    return found
 
 
 def _of_its_parts(sets: Mapping[str, Any], row: Row, written: Mapping[str, Any]) -> dict[str, Any]:
     """Changes of all rows without those of negatives and terms that a row does not have: they would add them."""
     terms = {*(written.get("objective") or {})} | {key.split(".")[1] for key in row.set if key.startswith("objective.")}
     has_negatives = "negatives" in terms or any(key.partition(".")[0] == "negatives" for key in (*written, *row.set))
-    kept = {key: sets[key] for key in sets if not re.match(r"objective\.[^.]+\.", key) or key.split(".")[1] in terms}
-    return {key: kept[key] for key in kept if has_negatives or key.partition(".")[0] != "negatives"}
+    parts = {key: key.split(".") for key in sets}
+    others = [key for key, part in parts.items() if part[0] == "objective" and len(part) > 2 and part[1] not in terms]
+    others += [key for key, part in parts.items() if part[0] == "negatives" and not has_negatives]
+    return {key: value for key, value in sets.items() if key not in others}
 
 
 def _check_parts(sets: Mapping[str, Any], who: str, ready: Mapping[str, ReadyRow]) -> None:
@@ -278,22 +277,22 @@ def _with_shares(sets: Mapping[str, Any], steps: Any) -> dict[str, Any]:
     return found
 
 
-def _toy_row(row: Row, label: str, sets: Mapping[str, Any]) -> ReadyRow:
+def _toy_row(words: Toy, row: Row, label: str, sets: Mapping[str, Any]) -> ReadyRow:
     from sparring.toy.measure import LEVELS
     from sparring.toy.methods import check_words, toy_recipe
     from sparring.toy.worlds import world
 
-    assert row.toy is not None
     steps = sets.get("steps", TOY_STEPS)
     given = {key: value for key, value in _with_shares(sets, steps).items() if key != "steps"}
-    method, changes, options = check_words(row.toy.method, parse_overrides(given))
-    here = world(row.toy.world, options)
+    method, changes, options = check_words(words.method, parse_overrides(given))
+    here = world(words.world, options)
     recipe = toy_recipe(here, method, changes, steps=steps, seed=0)
-    words = [word for word in TOY_WORDS if word not in ("modes", "high_quality") or here.modes is not None]
-    words = [word for word in words if word != "reached" or here.name in LEVELS]
-    toy = {"world": row.toy.world, "options": options, "method": method, "changes": changes, "steps": steps}
-    identity = recipe_hash(recipe.to_dict() | {"world": row.toy.world, "options": options})
-    return ReadyRow(label, slug(label), "toy", toy, identity, steps, paper=row.paper, words=tuple(words))
+    missing = [] if here.modes is not None else ["modes", "high_quality"]
+    missing += [] if here.name in LEVELS else ["reached"]
+    toy = {"world": words.world, "options": options, "method": method, "changes": changes, "steps": steps}
+    identity = recipe_hash(recipe.to_dict() | {"world": words.world, "options": options})
+    measured = tuple(word for word in TOY_WORDS if word not in missing)
+    return ReadyRow(label, slug(label), "toy", toy, identity, steps, paper=row.paper, words=measured)
 
 
 def _gan_words(recipe: Any) -> tuple[str, ...]:
@@ -301,6 +300,11 @@ def _gan_words(recipe: Any) -> tuple[str, ...]:
     if recipe.evaluation is None:
         return ()
     metrics = ("fd", "is", "classes") if recipe.evaluation.metrics is None else recipe.evaluation.metrics
+    return words_by(metrics)
+
+
+def words_by(metrics: Iterable[str]) -> tuple[str, ...]:
+    """The words for what metrics measure, by their names in `evaluation.metrics`."""
     return tuple(word for metric in metrics for word in PRODUCES.get(metric, (metric,)))
 
 
@@ -311,21 +315,16 @@ def _classifier_words(recipe: Any) -> tuple[str, ...]:
 def check_words(study: Study, words: tuple[str, ...], label: str) -> None:
     """Raise SparringError for a metric of a claim, of `collapsed` or of the paper that the row cannot have."""
     plan = study.plan
-    asked = {claim.metric: "a claim" for claim in plan.claims if claim.metric and label in (claim.row, claim.against)}
-    asked |= {word: "collapsed" for word in study.collapsed if word not in asked}
+    asked = dict.fromkeys(study.collapsed, "collapsed")
+    asked |= {claim.metric: "a claim" for claim in plan.claims if claim.metric and label in (claim.row, claim.against)}
     known = (*WORDS, *TOY_WORDS, *CLASSIFIER_WORDS, *OF_PROBES, *DIAGNOSES)
+    several_kinds = len({row.toy is None for row in plan.rows.values()}) > 1
     for word, where in asked.items():
-        short = metric_word(word)
-        if not any(each in words for each in (short, word)) and not _within_a_probe(word, words):
-            if where == "collapsed" and len({row.toy is None for row in plan.rows.values()}) > 1 and short in known:
-                continue  # rows of several kinds
+        of_probe = word.startswith("ncr.") and any(word.startswith(f"{each}.") for each in words)  # ncr.PROBE.0.5
+        of_another = where == "collapsed" and several_kinds and metric_word(word) in known
+        if not (of_probe or of_another or {word, metric_word(word)} & {*words}):
             measured = f"it is measured by {', '.join(words)}" if words else "it is not measured: see its evaluation"
             raise SparringError(f"{where} names the metric '{word}', which the row cannot have: {measured}")
     for word in plan.rows[label].paper:
         if metric_word(word).partition(".")[0] not in known:
             raise SparringError(f"paper names the metric '{word}': {nearest(word, known)}")
-
-
-def _within_a_probe(word: str, words: tuple[str, ...]) -> bool:
-    """ncr.NAME.0.5 is one of the numbers of ncr.NAME."""
-    return word.startswith("ncr.") and any(word.startswith(f"{each}.") for each in words)

@@ -118,9 +118,8 @@ def read(path: Path | str) -> list[Result]:
 
     A last line that was cut off is left out. Raises SparringError for any other line that is not a result.
     """
-    path = Path(path)
+    path, found = Path(path), list[Result]()
     path = path / RESULTS_FILE if path.is_dir() else path
-    found: list[Result] = []
     if not path.is_file():
         return found
     known = {each.name for each in fields(Result)}
@@ -128,19 +127,14 @@ def read(path: Path | str) -> list[Result]:
         for number, line in enumerate(iter(lambda: file.readline(RECIPE_BYTES + 1), b""), start=1):
             if not line.endswith(b"\n") and len(line) <= RECIPE_BYTES:
                 break  # cut off while it was written
-            found.append(_result(line, known, f"{path}, line {number}"))
+            try:
+                found.append(Result(**{key: value for key, value in json.loads(line).items() if key in known}))
+                if not isinstance(found[-1].row, str) or type(found[-1].seed) is not int:
+                    raise TypeError
+            except (ValueError, TypeError, AttributeError, RecursionError):
+                said = f"{path}, line {number} is not a result: mend or remove it, and run the study again"
+                raise SparringError(said) from None
     return found
-
-
-def _result(line: bytes, known: set[str], where: str) -> Result:
-    try:
-        values = json.loads(line)
-        result = Result(**{key: value for key, value in values.items() if key in known})
-        if not isinstance(result.row, str) or type(result.seed) is not int:
-            raise TypeError
-    except (ValueError, TypeError, AttributeError, RecursionError):
-        raise SparringError(f"{where} is not a result: mend or remove it, and run the study again") from None
-    return result
 
 
 def latest(results: Iterable[Result]) -> list[Result]:
@@ -204,52 +198,47 @@ def of_runs(folders: Iterable[Path | str]) -> list[Result]:
     Groups of one name that differ in more than the seed are told apart by what differs, as in "hinge, sdp.k=5". Raises
     SparringError for a folder that holds no run, and for two runs of one recipe and seed, which are one measurement.
     """
-    runs = [(Path(folder), _facts(Path(folder))) for folder in folders]
-    recipes: dict[str, Mapping[str, Any]] = {}
-    first: dict[tuple[str, Any], Path] = {}
-    for folder, facts in runs:
-        recipes.setdefault(key := recipe_hash(facts["recipe"]), facts["recipe"])
-        if (other := first.setdefault((key, facts["recipe"].get("seed")), folder)) is not folder:
+    runs, recipes, first = [], dict[str, Mapping[str, Any]](), dict[tuple[str, Any], Path]()
+    for folder in map(Path, folders):
+        facts = read_json(folder / "recipe.json") if (folder / "recipe.json").is_file() else None
+        recipe = facts.get("recipe") if isinstance(facts, dict) else None
+        if facts is None:
+            raise SparringError(f"'{folder}' is not a run: it has no recipe.json")
+        if not isinstance(recipe, dict):
+            raise SparringError(f"{folder / 'recipe.json'} is damaged: its recipe is not a mapping")
+        key, seed = recipe_hash(recipe), recipe.get("seed", 0)
+        recipes.setdefault(key, recipe)
+        if (other := first.setdefault((key, seed), folder)) is not folder:
             raise SparringError(f"{other} and {folder} are runs of the same recipe and seed: leave one out")
+        runs.append(_of_run(folder, facts, key))
     labels = labels_of(recipes)
-    return [_of_run(folder, facts, labels[recipe_hash(facts["recipe"])]) for folder, facts in runs]
+    return [replace(run, row=labels[run.recipe]) for run in runs]
 
 
-def _facts(folder: Path) -> dict[str, Any]:
-    path = folder / "recipe.json"
-    if not path.is_file():
-        raise SparringError(f"'{folder}' is not a run: it has no recipe.json")
-    facts = read_json(path)
-    if not isinstance(facts, dict) or not isinstance(facts.get("recipe"), dict):
-        raise SparringError(f"{path} is damaged: its recipe is not a mapping")
-    return facts
-
-
-def _of_run(folder: Path, facts: Mapping[str, Any], label: str) -> Result:
-    recipe, log = facts["recipe"], read_rows(folder / "log.jsonl")
-    machine = str(facts.get("hardware", "")).partition(", ")[0]
+def _of_run(folder: Path, facts: Mapping[str, Any], key: str) -> Result:
+    """The result of a run with this hash. It has no label yet."""
+    recipe, log, versions = facts["recipe"], read_rows(folder / "log.jsonl"), facts.get("versions", {})
     steps = log[-1]["step"] if log else 0
     unfinished = None if steps >= recipe["steps"] else f"not finished: {steps} of {recipe['steps']} steps"
-    if kind_of(recipe) == "classifier":
-        path = folder / "results.json"
+    if kind_of(recipe) != "classifier":
+        kind, found = "gan", of_records(read_rows(folder / "metrics.jsonl"))
+    else:
         kind, found = "classifier", {}
-        if path.is_file():
+        if (path := folder / "results.json").is_file():
             measured = read_json(path, most=DESCRIPTION_BYTES, nodes=DESCRIPTION_NODES)
             found, unfinished = of_classifier(measured, recipe["criterion"]["kind"]), None
-    else:
-        kind, found = "gan", of_records(read_rows(folder / "metrics.jsonl"))
     return Result(
-        row=label,
-        seed=recipe.get("seed", 0),
-        kind=kind,
-        recipe=recipe_hash(recipe),
+        "",
+        recipe.get("seed", 0),
+        kind,
+        key,
         failed=unfinished,
         steps=steps,
         **found,
         commit=facts.get("commit"),
-        sparring=str(facts.get("versions", {}).get("sparring", "")),
-        torch=str(facts.get("versions", {}).get("torch", "")),
-        instructions=machine.partition(" with ")[2],
+        sparring=str(versions.get("sparring", "")),
+        torch=str(versions.get("torch", "")),
+        instructions=str(facts.get("hardware", "")).partition(", ")[0].partition(" with ")[2],
         threads=recipe.get("threads"),
         seconds=log[-1].get("seconds") if log else None,
     )

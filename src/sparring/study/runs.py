@@ -1,26 +1,29 @@
-"""The runs of a study, one for each row and seed, and where they lie in its folder."""
+"""One run of a study, for a row and a seed, and where its parts lie in the study's folder."""
 
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from sparring.files import write_json
 from sparring.parsing import read_json
-from sparring.study.resolve import ReadyRow, Study
+from sparring.study.resolve import ReadyRow
 
 Key = tuple[str, int]  # a row's label and a seed
 
 
 @dataclass(frozen=True)
 class Task:
-    """One run. An executor needs `file`, which a worker is given, `log`, for what it says, and `threads`."""
+    """One run. An executor needs `file`, which a worker is given, `log`, for what it says, `name` and `threads`.
+
+    folder: the study's, absolute.
+    """
 
     row: ReadyRow
     seed: int
-    folder: StudyFolder
+    folder: Path
 
     @property
     def key(self) -> Key:
@@ -32,52 +35,40 @@ class Task:
 
     @property
     def threads(self) -> int:
-        return int(self.row.recipe.get("threads") or 1)
+        return self.row.threads
 
     @property
     def run(self) -> Path:
-        return self.folder.run(self.row, self.seed)
+        return self.folder / "runs" / self.row.slug / str(self.seed)
 
     @property
     def file(self) -> Path:
-        return self.folder.path / "work" / f"{self.name}.task.json"
+        return self.folder / "work" / f"{self.name}.task.json"
 
     @property
     def ended(self) -> Path:
         """What a worker writes when the run has ended: its result, or {"error": ...}."""
-        return self.folder.path / "work" / f"{self.name}.ended.json"
+        return self.folder / "work" / f"{self.name}.ended.json"
 
     @property
     def log(self) -> Path:
-        return self.folder.path / "logs" / f"{self.name}.log"
+        return self.folder / "logs" / f"{self.name}.log"
 
     def is_trained(self) -> bool:
         """Whether the run's folder holds its last checkpoint, from which another row may start."""
         return (self.run / "checkpoints" / f"step-{self.row.steps:06d}.pt").is_file()
 
-    def write(self, study: Study, device: str | None) -> None:
-        """The file that a worker is given: all that it needs."""
-        parent = None if self.row.start is None else self.folder.run(study.rows[self.row.start], self.seed)
-        write_json(
-            self.file,
-            {
-                "row": self.row.label,
-                "seed": self.seed,
-                "kind": self.row.kind,
-                "recipe": self.row.recipe,
-                "hash": self.row.hash,
-                "steps": self.row.steps,
-                "threads": self.threads,
-                "device": device,
-                "diagnose": study.plan.diagnose,
-                "cwd": os.getcwd(),
-                "beside": self.row.beside,
-                "run": str(self.run.absolute()),
-                "start_from": None if parent is None else str(parent.absolute()),
-                "samples": str((self.folder.path / "files" / f"{self.name}-samples.png").absolute()),
-                "ended": str(self.ended.absolute()),
-            },
-        )
+    def write(self, parent: Task | None, **options: Any) -> None:
+        """The file that a worker is given: all that it needs. parent: the run that this one starts from."""
+        facts = {
+            "threads": self.threads,
+            "cwd": os.getcwd(),
+            "run": str(self.run),
+            "start_from": None if parent is None else str(parent.run),
+            "samples": str(self.folder / "files" / f"{self.name}-samples.png"),
+            "ended": str(self.ended),
+        }
+        write_json(self.file, {"row": asdict(self.row), "seed": self.seed, **facts, **options})
 
     def read_ended(self) -> dict[str, Any] | None:
         """What the worker has left; None if the run has not ended."""
@@ -88,26 +79,3 @@ class Task:
         """Remove what served the worker."""
         for path in (self.ended, self.file, self.file.with_name(f".{self.file.name}.lock")):
             path.unlink(missing_ok=True)
-
-
-@dataclass(frozen=True)
-class StudyFolder:
-    """Where everything of a study lies."""
-
-    path: Path
-
-    def run(self, row: ReadyRow, seed: int) -> Path:
-        return self.path / "runs" / row.slug / str(seed)
-
-    @property
-    def results(self) -> Path:
-        return self.path / "results.jsonl"
-
-    @property
-    def status(self) -> Path:
-        return self.path / "status.json"
-
-
-def tasks_of(study: Study, folder: StudyFolder) -> list[Task]:
-    """All runs, seed by seed, so that a study that is cut off has whole seeds; a row comes after the one it starts from."""
-    return [Task(row, seed, folder) for seed in study.seeds for row in study.rows.values()]

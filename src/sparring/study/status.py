@@ -9,7 +9,6 @@ import os
 import socket
 import time
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -18,66 +17,43 @@ from sparring.files import write_json
 from sparring.limits import DESCRIPTION_BYTES
 from sparring.parsing import read_json
 from sparring.study.resolve import Study
-from sparring.study.results import Result, latest, read
-from sparring.study.runs import Key, StudyFolder
+from sparring.study.results import Result, read
+from sparring.study.runs import Key
 
+STATUS_FILE = "status.json"
 STALE = 120.0  # seconds without a sign of life, after which an engine on another machine counts as gone
+COUNTS = ("runs", "done", "failed", "running", "left")
 
 
-@dataclass(frozen=True)
-class RowStatus:
-    row: str
-    done: int  # with a result, failed ones among them
-    failed: int
-    running: int
-    left: int
+def status(folder: Path | str) -> dict[str, Any]:
+    """How far the study in a folder is, as plain data.
 
-
-@dataclass(frozen=True)
-class Status:
-    """`seconds_left` is None where nothing says how long a run takes. errors: by run, why it could not be trained."""
-
-    study: str
-    scale: str
-    folder: str
-    rows: tuple[RowStatus, ...]
-    runs: int
-    done: int
-    failed: int
-    running: int
-    left: int
-    is_running: bool
-    seconds_left: float | None
-    errors: Mapping[str, str] = field(default_factory=dict)
-
-
-def status(folder: Path | str) -> Status:
-    """The status of the study in a folder. Raises SparringError where there is none."""
-    place = StudyFolder(Path(folder))
-    study, results = Study.load(folder), latest(read(place.results))
-    said = _said(place)
-    alive = _alive(said)
-    running = {(each["row"], each["seed"]): float(each["since"]) for each in said.get("running", ())} if alive else {}
-    by_key = {(each.row, each.seed): each for each in results}
+    study, scale, folder; runs, done (failed ones among them), failed, running, left, of all and of each of `rows`;
+    is_running; errors: by run, why it could not be trained; seconds_left: about, None where nothing says how long a run
+    takes. Raises SparringError where there is no study.
+    """
+    study = Study.load(folder)
+    said = _said(Path(folder))
+    is_running = _alive(said)
+    results = {(each.row, each.seed): each for each in read(folder)}
+    running = {(each["row"], each["seed"]): each["since"] for each in said.get("running", ()) if is_running}
+    left = [(label, seed) for label in study.rows for seed in study.seeds if (label, seed) not in results]
     rows = []
     for label in study.rows:
-        keys = [(label, seed) for seed in study.seeds]
-        done = [by_key[key] for key in keys if key in by_key]
-        busy = sum(key in running for key in keys if key not in by_key)
-        left = len(keys) - len(done) - busy
-        rows.append(RowStatus(label, len(done), sum(each.failed is not None for each in done), busy, left))
-    to_do = [(label, seed) for label in study.rows for seed in study.seeds if (label, seed) not in by_key]
-    return Status(
-        study=study.plan.name,
-        scale=study.scale,
-        folder=str(folder),
-        rows=tuple(rows),
-        runs=len(study.rows) * len(study.seeds),
-        **{name: sum(getattr(row, name) for row in rows) for name in ("done", "failed", "running", "left")},
-        is_running=alive,
-        seconds_left=seconds_left(study, results, to_do, running, said.get("jobs", 1)),
-        errors=said.get("errors", {}),
-    )
+        done = [results[label, seed] for seed in study.seeds if (label, seed) in results]
+        busy = sum((label, seed) in running for seed in study.seeds if (label, seed) not in results)
+        counts = (len(study.seeds), len(done), sum(each.failed is not None for each in done), busy)
+        rows.append({"row": label, **dict(zip(COUNTS, (*counts, len(study.seeds) - len(done) - busy), strict=True))})
+    return {
+        "study": study.plan.name,
+        "scale": study.scale,
+        "folder": str(folder),
+        "rows": rows,
+        **{name: sum(row[name] for row in rows) for name in COUNTS},
+        "is_running": is_running,
+        "seconds_left": seconds_left(study, results.values(), left, running, said.get("jobs", 1)),
+        "errors": said.get("errors", {}),
+    }
 
 
 def seconds_left(
@@ -88,47 +64,36 @@ def seconds_left(
     for each in results:
         if each.seconds is not None:
             by_row.setdefault(each.row, []).append(each.seconds)
-    every = [value for values in by_row.values() for value in values]
     minutes = study.plan.scales[study.scale].cpu_minutes
-    usual = sum(every) / len(every) if every else None if minutes is None else 60 * minutes
+    every = [value for values in by_row.values() for value in values] or ([60 * minutes] if minutes else [])
     total, longest = 0.0, 0.0
     for key in left:
-        own = by_row.get(key[0])
-        expected = sum(own) / len(own) if own else usual
-        if expected is None:
+        known = by_row.get(key[0], every)
+        if not known:
             return None
-        if key in running:
-            expected = max(0.0, expected - (time.time() - running[key]))
+        already = time.time() - running[key] if key in running else 0.0
+        expected = max(0.0, sum(known) / len(known) - already)
         total, longest = total + expected, max(longest, expected)
-    return max(longest, total / max(1, jobs))
+    return max(longest, total / jobs)
 
 
-def say(place: StudyFolder, running: Mapping[Key, float], errors: Mapping[Key, str], jobs: int) -> None:
+def say(folder: Path, running: Mapping[Key, float], errors: Mapping[Key, str], jobs: int, *, ended: bool) -> None:
     """Leave a sign of life for `status`. running: since when, by run."""
-    write_json(
-        place.status,
-        {
-            "process": os.getpid(),
-            "host": socket.gethostname(),
-            "at": time.time(),
-            "jobs": jobs,
-            "running": [{"row": row, "seed": seed, "since": since} for (row, seed), since in running.items()],
-            "errors": {f"{row}, seed {seed}": error for (row, seed), error in errors.items()},
-        },
-    )
+    facts = {
+        "process": None if ended else os.getpid(),
+        "host": socket.gethostname(),
+        "at": time.time(),
+        "jobs": jobs,
+        "running": [{"row": row, "seed": seed, "since": since} for (row, seed), since in running.items()],
+        "errors": {f"{row}, seed {seed}": error for (row, seed), error in errors.items()},
+    }
+    write_json(folder / STATUS_FILE, facts)
 
 
-def say_ended(place: StudyFolder, errors: Mapping[Key, str]) -> None:
-    say(place, {}, errors, 1)
-    write_json(place.status, {**_said(place), "process": None})
-
-
-def _said(place: StudyFolder) -> dict[str, Any]:
-    if not place.status.is_file():
-        return {}
+def _said(folder: Path) -> dict[str, Any]:
     try:
-        said = read_json(place.status, most=DESCRIPTION_BYTES)
-    except SparringError:
+        said = read_json(folder / STATUS_FILE, most=DESCRIPTION_BYTES)
+    except (SparringError, OSError):  # none yet, or damaged: the results say what is done
         return {}
     return said if isinstance(said, dict) else {}
 
@@ -141,10 +106,8 @@ def _alive(said: Mapping[str, Any]) -> bool:
         return time.time() - said.get("at", 0) < STALE
     try:
         os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except OSError:
-        return True
+    except OSError as error:
+        return isinstance(error, PermissionError)  # another user's process
     return True
 
 

@@ -1,42 +1,50 @@
-"""Where the runs of a study are trained: on this machine, by Ray, by SLURM, or by an executor of one's own.
-
-An executor is a class with three functions, see `base.Executor`; one file each.
-"""
+"""Where the runs of a study are trained: on this machine, by Ray, by SLURM, or an executor of one's own; one file each."""
 
 from __future__ import annotations
 
 import importlib
-from typing import Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from sparring.errors import SparringError, nearest, one_line
-from sparring.study.executors.base import Executor
 
-EXECUTORS = {
-    "local": "sparring.study.executors.local:Local",
-    "ray": "sparring.study.executors.ray:Ray",
-    "slurm": "sparring.study.executors.slurm:Slurm",
-}
+if TYPE_CHECKING:
+    from sparring.study.runs import Task
+
+EXECUTORS = {"local": "Local", "ray": "Ray", "slurm": "Slurm"}  # classes, in the modules of these names
+
+
+class Executor(Protocol):
+    """Trains runs elsewhere. Whether a run has a result is seen in its folder; a run that ended without is submitted again.
+
+    The constructor takes the executor's options, as text by name: those after its name in `--executor slurm:time=60`.
+    """
+
+    slots: int  # how many runs are given to it at once, unless --jobs says so
+
+    def submit(self, task: Task) -> Any:
+        """Have `sparring.study.work.run_with_log(task.file, task.log)` called by a process of its own, soon, on
+        `task.threads` cores. Returns a handle for the other two functions."""
+
+    def poll(self, handle: Any) -> bool:
+        """Whether that process has ended, however it did."""
+
+    def cancel(self, handle: Any) -> None:
+        """Ask it to end; it saves its run first. Called again: end it at once."""
 
 
 def make_executor(choice: Any) -> Executor:
     """An executor by name or `package.module:Class`, its options after a colon, as in "slurm:partition=gpu"; or itself."""
     if not isinstance(choice, str):
         return choice  # type: ignore[no-any-return]
-    kind, _, rest = choice.partition(":")
-    if kind not in EXECUTORS and rest:
-        attribute, _, rest = rest.partition(":")
-        kind = f"{kind}:{attribute}"
-    options = {}
-    for word in filter(None, rest.split(",")):
-        key, equals, value = word.partition("=")
-        if not equals:
-            key, value = "address", word
-        options[key.strip()] = value.strip()
-    if kind not in EXECUTORS and ":" not in kind:
-        raise SparringError(
-            f"unknown executor '{kind:.60}': {nearest(kind, EXECUTORS)} Your own is package.module:Class"
-        )
-    module, _, attribute = EXECUTORS.get(kind, kind).partition(":")
-    with one_line(f"executor {kind}: "):
-        found: Executor = getattr(importlib.import_module(module), attribute)(**options)
+    module, _, rest = choice.partition(":")
+    if module in EXECUTORS:
+        module, name = f"{__name__}.{module}", EXECUTORS[module]
+    elif rest:
+        name, _, rest = rest.partition(":")
+    else:
+        hint = nearest(module, EXECUTORS)
+        raise SparringError(f"unknown executor '{module:.60}': {hint} Your own is package.module:Class")
+    pairs = [(word if "=" in word else f"address={word}").partition("=") for word in rest.split(",") if word]
+    with one_line(f"executor {choice:.60}: "):
+        found: Executor = getattr(importlib.import_module(module), name)(**{k.strip(): v.strip() for k, _, v in pairs})
     return found

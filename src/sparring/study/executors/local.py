@@ -6,8 +6,7 @@ import os
 import subprocess
 import sys
 
-from sparring.study.executors.base import Work
-from sparring.study.work import PARENT
+from sparring.study.runs import Task
 
 
 class Local:
@@ -15,18 +14,17 @@ class Local:
 
     def __init__(self) -> None:
         self.slots = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-        self._asked: set[int] = set()
+        self._asked: set[int] = set()  # to end
 
-    def submit(self, work: Work) -> subprocess.Popen[bytes]:
-        work.log.parent.mkdir(parents=True, exist_ok=True)
-        environment = os.environ | {PARENT: str(os.getpid()), "PYTHONSAFEPATH": "1"}
-        with work.log.open("ab") as log:
+    def submit(self, task: Task) -> subprocess.Popen[bytes]:
+        task.log.parent.mkdir(parents=True, exist_ok=True)
+        with task.log.open("ab") as log:
             return subprocess.Popen(
-                [sys.executable, "-m", "sparring.study.work", str(work.file.absolute())],
+                [sys.executable, "-m", "sparring.study.work", str(task.file)],
                 stdin=subprocess.PIPE,  # closed by the system when this process ends, which ends the worker
                 stdout=log,
                 stderr=log,
-                env=environment,
+                env=os.environ | {"PYTHONSAFEPATH": "1"},
             )
 
     def poll(self, handle: subprocess.Popen[bytes]) -> bool:

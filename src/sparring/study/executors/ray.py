@@ -11,7 +11,8 @@ import sys
 from typing import Any
 
 from sparring.errors import SparringError, one_line
-from sparring.study.executors.base import Work
+from sparring.study.runs import Task
+from sparring.study.work import run_with_log
 
 RETRIES = 3  # of a task whose worker died
 
@@ -37,13 +38,11 @@ class Ray:
                     runtime_env={"env_vars": {"PYTHONPATH": paths}},
                 )
         self.slots = int(ray.cluster_resources().get("CPU", 1))
-        self._asked: set[Any] = set()
-        self._task = ray.remote(max_retries=RETRIES, max_calls=1)(_train)  # a process of its own for each run
+        self._asked: set[Any] = set()  # to end
+        self._train = ray.remote(max_retries=RETRIES, max_calls=1)(run_with_log)  # a process of its own for each run
 
-    def submit(self, work: Work) -> Any:
-        return self._task.options(num_cpus=work.threads, name=work.name).remote(
-            str(work.file.absolute()), str(work.log.absolute())
-        )
+    def submit(self, task: Task) -> Any:
+        return self._train.options(num_cpus=task.threads, name=task.name).remote(str(task.file), str(task.log))
 
     def poll(self, handle: Any) -> bool:
         return bool(self._ray.wait([handle], timeout=0)[0])
@@ -51,10 +50,3 @@ class Ray:
     def cancel(self, handle: Any) -> None:
         self._ray.cancel(handle, force=handle in self._asked)
         self._asked.add(handle)
-
-
-def _train(file: str, log: str) -> None:
-    """In a worker of Ray's."""
-    from sparring.study.work import run_task_with_log
-
-    run_task_with_log(file, log)

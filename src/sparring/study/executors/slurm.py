@@ -7,12 +7,14 @@ killed run to their end; the same command then takes what they leave.
 from __future__ import annotations
 
 import tempfile
+from pathlib import Path
 from typing import Any
 
 from sparring.errors import SparringError, one_line
-from sparring.study.executors.base import Work
+from sparring.study.runs import Task
+from sparring.study.work import run_with_log
 
-SLOTS = 1000  # jobs in the queue at once
+NAMES = {"time": "timeout_min", "partition": "slurm_partition", "account": "slurm_account"}  # submitit's, by ours
 
 
 class Slurm:
@@ -21,27 +23,32 @@ class Slurm:
     cluster=local runs the jobs on this machine, as a trial.
     """
 
-    def __init__(self, **options: str):
+    slots = 1000  # jobs in the queue at once
+
+    def __init__(self, cluster: str = "slurm", **options: str):
         try:
-            import submitit
+            import submitit  # noqa: F401
         except ImportError:
             raise SparringError("the executor slurm needs submitit: pip install 'sparring[slurm]'") from None
-        self.slots = SLOTS
-        self._submitit = submitit
-        self._cluster = options.pop("cluster", "slurm")
-        if self._cluster not in ("slurm", "local"):
-            raise SparringError(f"cluster takes slurm or local, got '{self._cluster:.60}'")
-        self._options: dict[str, Any] = {_name(key): _value(value) for key, value in options.items()}
-        with one_line("slurm: "):
-            self._executor = submitit.AutoExecutor(tempfile.gettempdir(), cluster=self._cluster)
-            self._executor.update_parameters(**self._options)
+        if cluster not in ("slurm", "local"):
+            raise SparringError(f"cluster takes slurm or local, got '{cluster:.60}'")
+        self._cluster = cluster
+        self._options = {NAMES.get(k, k): int(text) if text.isdecimal() else text for k, text in options.items()}
+        with one_line("slurm: "):  # a wrong option is refused before anything runs
+            self._executor(tempfile.gettempdir())
 
-    def submit(self, work: Work) -> Any:
-        folder = work.log.parent / "slurm"
+    def _executor(self, folder: Path | str, **options: Any) -> Any:
+        import submitit
+
+        executor = submitit.AutoExecutor(folder, cluster=self._cluster)
+        executor.update_parameters(**options, **self._options)
+        return executor
+
+    def submit(self, task: Task) -> Any:
+        folder = task.log.parent / "slurm"
         folder.mkdir(parents=True, exist_ok=True)
-        executor = self._submitit.AutoExecutor(folder, cluster=self._cluster)
-        executor.update_parameters(name=work.name, cpus_per_task=work.threads, **self._options)
-        return executor.submit(_Job(str(work.file.absolute()), str(work.log.absolute())))
+        executor = self._executor(folder, name=task.name, cpus_per_task=task.threads)
+        return executor.submit(_Job(), str(task.file), str(task.log))
 
     def poll(self, handle: Any) -> bool:
         return bool(handle.done())
@@ -53,23 +60,10 @@ class Slurm:
 class _Job:
     """What a node calls; submitit asks it for its checkpoint when the job must go, and queues that again."""
 
-    def __init__(self, file: str, log: str):
-        self.file, self.log = file, log
+    def __call__(self, file: str, log: str) -> None:
+        run_with_log(file, log)
 
-    def __call__(self) -> None:
-        from sparring.study.work import run_task_with_log
-
-        run_task_with_log(self.file, self.log)
-
-    def checkpoint(self) -> Any:
+    def checkpoint(self, file: str, log: str) -> Any:
         from submitit.helpers import DelayedSubmission
 
-        return DelayedSubmission(self)
-
-
-def _name(key: str) -> str:
-    return {"time": "timeout_min", "partition": "slurm_partition", "account": "slurm_account"}.get(key, key)
-
-
-def _value(text: str) -> Any:
-    return int(text) if text.isdecimal() else text
+        return DelayedSubmission(self, file, log)
