@@ -50,6 +50,8 @@ def stage_widths(width: int, doublings: int, max_width: int) -> list[int]:
 def initialise(module: nn.Module, initialisation: Initialisation) -> nn.Module:
     """Start one layer, in place: `normal` is N(0, 0.02) weights, N(1, 0.02) scales of batch norm and zero shifts (the
     common implementation of the paper's section 4); `default` leaves torch's own. Returns the layer."""
+    if any(weight.is_meta for weight in module.parameters()):
+        return module  # without memory; torch would import its compiler for `normal_`, seconds of each process
     if initialisation == "normal":
         if isinstance(module, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
             nn.init.normal_(module.weight, 0, WEIGHT_STD)

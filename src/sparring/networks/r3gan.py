@@ -40,7 +40,8 @@ LEAK_GAIN = (2 / (1 + LEAK**2)) ** 0.5
 def _start(layer: nn.Module, gain: float = 1.0) -> nn.Module:
     """N(0, gain^2 / fan-in) weights and zero biases; in place, returns the layer."""
     assert isinstance(layer.weight, Tensor)
-    nn.init.normal_(layer.weight, 0, gain * layer.weight[0].numel() ** -0.5)
+    if not layer.weight.is_meta:  # torch would import its compiler for it, seconds of each process
+        nn.init.normal_(layer.weight, 0, gain * layer.weight[0].numel() ** -0.5)
     if isinstance(layer.bias, Tensor):
         nn.init.zeros_(layer.bias)
     return layer

@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from sparring.classify.describe import costs_of
+from sparring.classify.describe import without_memory
 from sparring.classify.recipe import ClassifierRecipe
 from sparring.messages import Note
 from sparring.recipe.gan import Recipe
 from sparring.study.resolve import Faults, ReadyRow, resolve
 from sparring.training.dry_run import describe
+from sparring.training.operations import CountedOperations
 
 SPEED = 1e13  # operations a second: the stated 10 TFLOP/s
+BACKWARD = 2  # a backward pass takes as many operations as so many forward passes
 
 
 def cost_of(
@@ -51,5 +53,10 @@ def _of_row(row: ReadyRow, note: Note) -> tuple[int | None, int | None]:
     if row.kind == "gan":
         found = describe(Recipe.load(row.recipe), note)
         return sum(found["parameters"].values()), found["per_step"]["operations"]
-    costs = costs_of(ClassifierRecipe.load(row.recipe)) if row.kind == "classifier" else []
-    return (sum(one for one, _ in costs), sum(other for _, other in costs)) if costs else (None, None)
+    built = without_memory(ClassifierRecipe.load(row.recipe)) if row.kind == "classifier" else []
+    if not built:
+        return None, None
+    with CountedOperations() as counted:
+        for network, images in built:
+            network(images)
+    return sum(p.numel() for network, _ in built for p in network.parameters()), counted.total * (1 + BACKWARD)

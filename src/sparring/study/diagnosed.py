@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import torch
 
-IMAGES = 500  # real ones
+IMAGES = 500  # real ones, or as many as the run is measured on
 LEVELS = ("0.5", "1", "2", "4", "8")  # of attacks, in 1/255
 WORDS = {  # by diagnosis: `robustness.fgsm-1` is the share of real images still called real after a step of 1/255
     "robustness": ("none", *(f"{attack}-{level}" for attack in ("fgsm", "pgd") for level in LEVELS)),
@@ -31,7 +31,9 @@ def diagnose(run: Path, diagnoses: Collection[str], device: torch.device | str) 
     from sparring.microscope.robustness import accuracy_under_attack
 
     opened = OpenedRun(run, device=device)
-    subject, real, fake, found = opened.subject(), opened.real(IMAGES), opened.fake(IMAGES), {}
+    evaluation = opened.recipe.evaluation
+    images = min(IMAGES, evaluation.n) if evaluation else IMAGES
+    subject, real, fake, found = opened.subject(), opened.real(images), opened.fake(images), {}
     if "gradients" in diagnoses:
         found["gradients"] = summary(subject.gradients(real.images, real.labels))
     if "robustness" in diagnoses:

@@ -111,7 +111,7 @@ def _gan(task: Mapping[str, Any]) -> dict[str, Any]:
     from sparring.training.run import train
 
     run, log = Path(task["run"]), Path(task["run"], "log.jsonl")
-    _, error, device = _trained(train, task)
+    _, error, device = _trained(train, task, report=False)  # the study's page shows more
     found = of_records(read_rows(run / "metrics.jsonl")) | _failed(error) | {"device": device}
     if rows := read_rows(log):
         found |= {"steps": rows[-1]["step"], "seconds": rows[-1]["seconds"]}
@@ -136,7 +136,9 @@ def _classifier(task: Mapping[str, Any]) -> dict[str, Any]:
     return {**found, "protocol": dict.fromkeys(found["values"], measured), "device": device}
 
 
-def _trained(train: Callable[..., Any], task: Mapping[str, Any]) -> tuple[Any, NonFiniteLossError | None, str]:
+def _trained(
+    train: Callable[..., Any], task: Mapping[str, Any], **options: Any
+) -> tuple[Any, NonFiniteLossError | None, str]:
     """The run that `train` returns, or why it has failed, and the device that it is on."""
     from sparring.run.runtime import Runtime
 
@@ -154,6 +156,7 @@ def _trained(train: Callable[..., Any], task: Mapping[str, Any]) -> tuple[Any, N
             progress=False,
             note=lambda text: print(text, file=sys.stderr, flush=True),
             command="sparring study run",
+            **options,
         )
     except NonFiniteLossError as error:
         failed = error

@@ -38,8 +38,17 @@ class GanJob:
 
     ends_run = True
 
-    def __init__(self, state: TrainingState, folder: Path, data: RunData, trackers: list[Tracker], note: Note):
-        self.state, self.folder, self.data, self.note = state, folder, data, note
+    def __init__(
+        self,
+        state: TrainingState,
+        folder: Path,
+        data: RunData,
+        trackers: list[Tracker],
+        note: Note,
+        *,
+        report: bool = True,
+    ):
+        self.state, self.folder, self.data, self.note, self.has_report = state, folder, data, note, report
         self.recipe, self.report_every = state.recipe, state.recipe.samples_every
         self.cure = how_to_resume("train", folder)
         self.train_step = partial(checked_step(self.recipe, step_function(self.recipe)), state)
@@ -108,6 +117,8 @@ class GanJob:
 
     def write_report(self, ended: str | None = None) -> None:
         """ended: as of `RunReport.write`."""
+        if not self.has_report:
+            return
         from sparring.report.html import RunReport
 
         if self._report is None:

@@ -60,6 +60,7 @@ def train(
     progress: Callable[[int, int], Progress] | bool | None = None,
     note: Note | None = None,
     command: str | None = None,
+    report: bool = True,
     allow_code: bool = False,
 ) -> Run:
     """Train a recipe and return its run.
@@ -72,6 +73,7 @@ def train(
         into the run's folder for TensorBoard. change_world_size: resume on another number of processes even where that
         changes the training. progress: whether a bar is shown, by default in a notebook and if stderr is a
         terminal; or a display of your own. note: takes lines for people, which by default go to stderr in the same cases.
+        report: whether report.html is drawn.
         allow_code: whether a run that is trained again or continued, or an extractor, may name code that does not ship (see
         docs/trust.md); one's own recipe may.
 
@@ -105,7 +107,7 @@ def train(
             chosen = fitted_to(session.recipe, images.real, changes, note)
         negatives, unlabelled = images.negatives, images.unlabelled
         state = build(chosen, images.real, negatives=negatives, unlabelled=unlabelled, runtime=runtime, note=note)
-        job = GanJob(state, folder, images, list(trackers) if runtime.is_main else [], note)
+        job = GanJob(state, folder, images, list(trackers) if runtime.is_main else [], note, report=report)
         job.begin(resume_from, command, tensorboard=tensorboard, change_world_size=change_world_size)
         job.loop.go(progress_or_default(progress) if runtime.is_main else no_progress)
     return Run(folder, code=chosen.code)
