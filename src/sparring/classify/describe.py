@@ -30,7 +30,7 @@ def without_memory(recipe: ClassifierRecipe) -> list[tuple[nn.Module, torch.Tens
 
     Empty where the recipe does not give the images' size, channels and classes.
     """
-    data, built = recipe.data, []
+    data, built = recipe.data, list[tuple[nn.Module, torch.Tensor]]()
     classes = len(data.classes) if isinstance(data.classes, list) and data.num_classes is None else data.num_classes
     if data.size is None or data.channels is None or classes is None:
         return []
