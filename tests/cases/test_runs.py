@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import subprocess
 import sys
-import tempfile
 import threading
-from importlib import resources
 from pathlib import Path
 
 import pytest
 import torch
-from PIL import Image
+from small_runs import CLASSIFIER, files
 
 import sparring
-from sparring import cli
 from sparring.classify.run import train_classifier
 from sparring.data.arrays import write_npz
 from sparring.errors import SparringError
@@ -25,19 +21,6 @@ from sparring.files import content_hash
 from tiny import CLASSES, SIDE, tiny_images, tiny_recipe, without_times
 
 pytestmark = pytest.mark.usefixtures("without_reports")
-
-CLASSIFIER = {
-    "name": "tiny",
-    "network": {"kind": "small_cnn", "width": 4},
-    "criterion": "baseline",
-    "data": "images.npz",
-    "steps": 4,
-    "batch_size": 4,
-    "validation": 0.2,
-    "checkpoint_every": 1,
-    "log_every": 1,
-    "threads": 1,
-}
 
 
 class _WhileRead(torch.utils.data.Dataset):
@@ -90,15 +73,11 @@ def _others(work):
     return raised[0] if raised else None
 
 
-def _files(folder: Path) -> dict[str, bytes]:
-    return {p.relative_to(folder).as_posix(): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
-
-
 def _assert_same(a: Path, b: Path) -> None:
     """Check that both folders have the same files and contents, apart from times."""
-    assert _files(a).keys() == _files(b).keys()
+    assert files(a).keys() == files(b).keys()
     assert without_times(a / "log.jsonl") == without_times(b / "log.jsonl")
-    for name, content in _files(a).items():
+    for name, content in files(a).items():
         if name.endswith(".pt"):
             states = [torch.load(folder / name, weights_only=True)["state"] for folder in (a, b)]
             assert content_hash(states[0]) == content_hash(states[1]), name
@@ -177,7 +156,7 @@ def test_case_01_a_folder_that_another_run_took_over_is_not_written_to(tmp_path)
 
     with pytest.raises(SparringError, match="moved or removed while this run was writing"):
         sparring.train(recipe, out=folder, data=tiny_images(), progress=_AtStep(2, swap))
-    assert _files(folder).keys() == _files(tmp_path / "moved").keys()
+    assert files(folder).keys() == files(tmp_path / "moved").keys()
     assert not (folder / "checkpoints" / "step-000002.pt").exists()
     assert sparring.train(recipe, out=tmp_path / "moved", data=tiny_images(), resume=True).log[-1]["step"] == 4
 
@@ -195,10 +174,10 @@ def _started_on(processes: int, folder: Path, **changes):
 def test_case_04_another_number_of_processes_is_refused_if_samples_are_coupled(tmp_path):
     folder = tmp_path / "run"
     recipe = _started_on(2, folder, objective={"hinge": {}, "sdp": {"t": 1, "k": 2}}).recipe
-    before = _files(folder)
+    before = files(folder)
     with pytest.raises(SparringError, match=r"on 2 processes and would go on with 1.*objective\.sdp.*batch norm"):
         sparring.train(recipe, {"steps": 3}, out=folder, data=tiny_images(), resume=True)
-    assert _files(folder) == before
+    assert files(folder) == before
 
 
 # --- 5: images that moved ---
@@ -301,10 +280,10 @@ def test_case_d_a_damaged_newest_checkpoint_costs_only_some_steps(tmp_path):
     _assert_same(whole.folder, broken.folder)
     for step in (6, 7):
         _damage(broken.folder / "checkpoints" / f"step-00000{step}.pt")
-    before = _files(broken.folder)
+    before = files(broken.folder)
     with pytest.raises(SparringError, match=r"step-000007\.pt is damaged.*no other one is good"):
         sparring.train(broken.folder, data=tiny_images(), resume=True)
-    assert _files(broken.folder) == before
+    assert files(broken.folder) == before
 
 
 BAD_BEST = ["[]", "", "null", '{"step": "x"}', '{"step": 1, "metric": [], "value": 0}', "[" * 9999, "\udcff"]
@@ -342,72 +321,3 @@ def test_case_26_the_error_for_resuming_with_another_recipe_names_the_simple_sol
     with pytest.raises(SparringError, match=r"seed was 3 and is 0.*`sparring classify .*c --resume` continues it"):
         train_classifier(CLASSIFIER, out=made.folder, data=tiny_images(), resume=True)
     assert train_classifier(made.folder, data=tiny_images(), resume=True).recipe.seed == 3
-
-
-# --- folders without permissions ---
-@pytest.mark.skipif(os.name == "nt" or os.geteuid() != 0, reason="only root can become nobody")
-def test_case_f_a_read_only_folder_is_refused_in_one_line_and_can_be_read():
-    with tempfile.TemporaryDirectory() as place:  # tmp_path is for its owner alone
-        folder = Path(place)
-        run = sparring.train(tiny_recipe(steps=2), out=folder / "run", data=tiny_images())
-        made = train_classifier(CLASSIFIER, out=folder / "classifier", data=tiny_images())
-        before = _files(folder)
-        resources.files("sparring")  # its imports may be in unreadable folders
-        for path in (folder, *folder.rglob("*")):
-            path.chmod(0o555 if path.is_dir() else 0o444)
-        os.seteuid(65534)
-        try:
-            for work in (
-                lambda: sparring.train(tiny_recipe(steps=2), out=folder / "new" / "run", data=tiny_images()),
-                lambda: sparring.train(run.folder, {"steps": 3}, data=tiny_images(), resume=True),
-                lambda: train_classifier(made.folder, data=tiny_images(), resume=True),
-                lambda: sparring.toy.run("ring-8", ["steps=2"], out=folder / "toy"),
-            ):
-                with pytest.raises(
-                    SparringError, match=r"cannot write .*Permission denied; choose another folder"
-                ) as caught:
-                    work()
-                assert "\n" not in str(caught.value)
-            assert sparring.load(run.folder).sample(2).shape == (2, 1, SIDE, SIDE)
-        finally:
-            os.seteuid(0)
-        assert _files(folder) == before
-
-
-@pytest.mark.skipif(os.name == "nt" or os.geteuid() != 0, reason="only root can become nobody")
-def test_case_f_unreadable_files_are_refused_in_one_line(monkeypatch, capsys):
-    with tempfile.TemporaryDirectory() as place:  # tmp_path is for its owner alone
-        folder = Path(place)
-        run = sparring.train(tiny_recipe(steps=2), out=folder / "run", data=tiny_images()).folder
-        made = train_classifier(CLASSIFIER, out=folder / "classifier", data=tiny_images()).folder
-        Image.new("L", (SIDE, SIDE)).save(folder / "a.png")
-        folder.chmod(0o755)
-        monkeypatch.chdir(folder)
-        commands = [
-            (run / "generator.safetensors", "sample run --n 2 --out x.npz"),
-            (made / "classifier.safetensors", "predict classifier a.png --threshold 0.5"),
-            (run / "recipe.json", "show run"),
-            (run, "show run"),
-            (run, "sample run --n 2 --out y.npz"),
-            (run, "train quickstart data=run --out new"),
-        ]
-
-        def called(words):
-            monkeypatch.setattr(sys, "argv", ["sparring", *words.split()])
-            with pytest.raises(SystemExit) as stop:
-                cli.main()
-            return stop.value.code, capsys.readouterr().err
-
-        for _, words in commands:
-            called(words)  # so that everything is imported beforehand
-        for path, words in commands:
-            mode = path.stat().st_mode
-            path.chmod(0)
-            os.seteuid(65534)
-            try:
-                code, said = called(words)
-            finally:
-                os.seteuid(0)
-                path.chmod(mode)
-            assert code == 2 and said.count("\n") == 1 and "Permission denied" in said and "damaged" not in said, said
-            assert "cannot write" not in said or "new" in said, said
