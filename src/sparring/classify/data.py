@@ -19,7 +19,7 @@ from sparring.data.packed import PackedImages
 from sparring.data.sources import splits_of
 from sparring.data.torchvision_sets import BARE_NAMES
 from sparring.errors import SparringError
-from sparring.messages import Note, counted
+from sparring.messages import Note, counted, no_note
 from sparring.randomness import generator_for
 from sparring.run.data import load_data
 
@@ -224,7 +224,8 @@ def _load_probes(
             else:
                 if images.source is None and images.split is None and name not in given:
                     images = images.model_copy(update={"split": tested.split})
-                packed = _load_others(recipe, f"probes.{name}", images, _silent, given.get(name), positives)
+                # a probe needs no note on which split is used
+                packed = _load_others(recipe, f"probes.{name}", images, no_note, given.get(name), positives)
         except MissingProbeError as error:
             warn(f"probe '{name}' is left out: {error}")
             continue
@@ -233,10 +234,6 @@ def _load_probes(
             warn(f"probe '{name}': {line}")
         found.append(Probe(name, source or packed.name, packed, share))
     return tuple(found)
-
-
-def _silent(line: str) -> None:
-    """Drop the note on which split is used, which a probe does not need."""
 
 
 def _check_negatives(

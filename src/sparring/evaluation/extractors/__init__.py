@@ -6,13 +6,8 @@ from typing import Any
 from sparring.evaluation.extractors.registry import EXTRACTORS
 
 __all__ = ["EXTRACTORS"]
-_HOME = {
-    "Extractor": "base",
-    "ExtractorUnavailableError": "base",
-    "Features": "base",
-    "FashionExtractor": "fashion",
-    "extractor_for": "choice",
-}
+_HOME = dict.fromkeys(("Extractor", "ExtractorUnavailableError", "Features"), "base")
+_HOME |= {"FashionExtractor": "fashion", "extractor_for": "choice"}
 
 
 def __getattr__(name: str) -> Any:
