@@ -158,7 +158,7 @@ def test_results_that_are_kept_with_a_plan_or_without_one(study):
     assert open_study(study).plan is None and open_study(study).findings == []
     (study / "plan.yaml").write_text(json.dumps(plan))  # which is YAML
     assert [each.verdict for each in open_study(study).findings] == ["disagrees", "agrees"]
-    with pytest.raises(SparringError, match="not a study"):
+    with pytest.raises(SparringError, match="neither a study nor a run"):
         open_study(study / "files")
 
 

@@ -110,10 +110,10 @@ def table(
 ) -> None:
     """A study's results with intervals and verdicts, or the table of runs, grouped by recipe but for the seed."""
     from sparring.study.results import of_runs
-    from sparring.study.table import is_study, open_study, tabulate
+    from sparring.study.table import open_study, tabulate
 
-    single = len(folders) == 1 and is_study(folders[0])
-    found = open_study(folders[0]) if single else tabulate(of_runs(folders))
+    are_runs = len(folders) > 1 or (folders[0] / "recipe.json").is_file()
+    found = tabulate(of_runs(folders)) if are_runs else open_study(folders[0])
     if as_json:
         print_json(found.to_dict())
     elif markdown:

@@ -130,15 +130,12 @@ def open_study(folder: Path | str) -> Table:
         plan = Study.load(folder).plan
         facts = read_json(folder / PLAN_FILE, most=DESCRIPTION_BYTES, nodes=DESCRIPTION_NODES)
     elif not results:
-        raise SparringError(f"'{folder}' is not a study: it has no {PLAN_FILE} and no results")
+        raise SparringError(
+            f"'{folder}' is neither a study nor a run: it has no {PLAN_FILE}, no {RESULTS_FILE} and no recipe.json"
+        )
     elif beside.is_file() or results[0].study in shipped_plans():
         plan = Plan.load(beside if beside.is_file() else results[0].study)
     return replace(tabulate(results, plan), folder=folder, facts=facts)
-
-
-def is_study(folder: Path) -> bool:
-    """Whether a folder is a study's, and not a run's."""
-    return any((folder / name).is_file() for name in (PLAN_FILE, RESULTS_FILE))
 
 
 def tabulate(results: Iterable[Result], plan: Plan | None = None) -> Table:
@@ -159,7 +156,7 @@ def tabulate(results: Iterable[Result], plan: Plan | None = None) -> Table:
         cells = [_cell(row, word, plan) for row in measured.values()]
         better = "lower" if lower_is_better(heading) else "higher"
         metrics[heading] = Metric(better, cells, [each for each in compared if each is not None])
-        notes += [*_measured_apart(measured, word), *_in_two_ways(cells, heading)]
+        notes += _notes_on(word, measured, cells)
     verdicts = sorted(findings(plan, rows) if plan else (), key=lambda each: ORDER[each.verdict])
     return Table(plan, rows, metrics, verdicts, [*notes, *_notes(rows)])
 
@@ -222,22 +219,18 @@ def _difference_words(both: Comparison) -> tuple[str, ...]:
     return (f"{both.row} - {both.against}", n, *both.words())
 
 
-def _measured_apart(rows: Mapping[str, Runs], word: str) -> Iterator[str]:
-    """That rows were measured in different ways, so that their levels are not to be compared."""
+def _notes_on(word: str, rows: Mapping[str, Runs], cells: Iterable[Cell]) -> Iterator[str]:
+    """Which levels are not to be compared, and which means are near no run, with the groups in which these runs end."""
     (first, protocol), *others = ((label, row.protocol(word)) for label, row in rows.items() if row.numbers(word))
     for label, other in others:
         if apart := differing(protocol, other):
             yield f"{word} was measured in different ways for {first} and {label}: {apart}; do not compare them"
-
-
-def _in_two_ways(cells: Iterable[Cell], metric: str) -> Iterator[str]:
-    """The groups in which runs end, with every run of a small one."""
     for cell in cells:
         parts = [[f"{value:.4g}" for value in part] for part in s.two_groups(list(cell.seeds.values())) or ()]
         if parts:
             listed = [", ".join(part) if len(part) <= LISTED else f"{part[0]} to {part[-1]}" for part in parts]
             words = " and ".join(f"{len(part)} at {words}" for part, words in zip(parts, listed, strict=True))
-            yield f"{metric} of {cell.row} ends in two groups, {words}: read the points, not the mean"
+            yield f"{word} of {cell.row} ends in two groups, {words}: read the points, not the mean"
 
 
 def _notes(rows: Mapping[str, Runs]) -> Iterator[str]:
