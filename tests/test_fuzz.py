@@ -14,9 +14,8 @@ from fuzzing.samples import make_samples, try_file
 from sparring.recipe.files import shipped_recipes
 
 pytestmark = pytest.mark.usefixtures("without_reports")
-FEW = settings(
-    derandomize=True, database=None, deadline=None, max_examples=60, suppress_health_check=list(HealthCheck)
-)  # health checks of time and size
+# suppressed: health checks of time and size
+FEW = settings(derandomize=True, database=None, deadline=None, max_examples=60, suppress_health_check=list(HealthCheck))
 
 
 @pytest.fixture(scope="module")

@@ -263,9 +263,8 @@ def test_case_11_a_flat_folder_of_photos_trains_an_unconditional_gan(
     assert sparring.load(tmp_path / "run").sample(2).shape == (2, 3, 32, 32)
     recorded = json.loads((tmp_path / "run" / "recipe.json").read_text())["recipe"]
     assert recorded["discriminator"]["conditioning"] == recorded["generator"]["network"]["conditioning"] == "none"
-    code, _, err = command(
-        *words[:-2], "--out", "run", "--resume", "steps=2"
-    )  # the same command again, with more steps
+    # the same command again, with more steps
+    code, _, err = command(*words[:-2], "--out", "run", "--resume", "steps=2")
     assert code == 0 and "resuming" in err, err
     assert command("sample", "run", "--n", 2, "--out", "two.png")[0] == 0
     code, out, err = command("show", "quickstart", "data=mine", "batch_size=8", "--json")

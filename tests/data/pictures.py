@@ -11,9 +11,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-Content = Mapping[
-    str, "bytes | int | Image.Image | None"
-]  # None: an empty folder; a number: a 2x2 image of this grey level
+# None: an empty folder; a number: a 2x2 image of this grey level
+Content = Mapping[str, "bytes | int | Image.Image | None"]
 
 
 def grey(level: int, size: tuple[int, int] = (2, 2)) -> Image.Image:

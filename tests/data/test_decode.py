@@ -65,9 +65,8 @@ def test_transparent_entries_of_a_palette_show_white(transparency):
 
 
 def test_rgba_lies_over_white():
-    levels = [
-        [[100, 0, 200, 255], [100, 0, 200, 0], [100, 0, 200, 51]]
-    ]  # opaque, invisible, a fifth: 255 - (255 - v) / 5
+    # opaque, invisible, a fifth: 255 - (255 - v) / 5
+    levels = [[[100, 0, 200, 255], [100, 0, 200, 0], [100, 0, 200, 51]]]
     found, in_colour = decoded(Image.fromarray(np.array(levels, dtype=np.uint8)))
     assert found.tolist() == [[[100, 0, 200], [255, 255, 255], [224, 204, 244]]] and in_colour
 

@@ -92,9 +92,8 @@ def test_rows_without_any_spread():
     same = s.difference([1.1] * 5, [1.1] * 5)
     assert (same.mean, same.error, same.sd, two_sided(same), same.interval()) == (0, 0, 0, 1, (0, 0))
     apart = s.difference([8.0] * 5, [1.0] * 5)
-    assert apart.interval() == (7, 7) and two_sided(apart) == pytest.approx(
-        2 / 252
-    )  # no t, but a permutation test has one
+    # no t, but a permutation test has one
+    assert apart.interval() == (7, 7) and two_sided(apart) == pytest.approx(2 / 252)
     assert s.lies(apart, "higher", tails=2) == (two_sided(apart), 1.0) and s.lies(apart, "lower", tails=2) == (
         1.0,
         two_sided(apart),

@@ -68,9 +68,8 @@ class Generator(Part):
     optimizer: Optimizer = Optimizer()
     ema: Annotated[EMA | None, BeforeValidator(_short_ema)] = None
     batch_size: int | None = Field(None, ge=1, le=limits.ROWS)  # None: the recipe's batch_size
-    labels: Literal["uniform", "data"] = (
-        "uniform"  # classes of training fakes: equally often, or as often as in the data
-    )
+    # classes of training fakes: equally often, or as often as in the data
+    labels: Literal["uniform", "data"] = "uniform"
 
     @field_validator("network")
     @classmethod
@@ -124,9 +123,8 @@ class Evaluation(Part):
     extractor: str | None = None  # None: the embedded one if it fits the data, otherwise none
     metrics: tuple[str, ...] | None = None  # None: all that the extractor supports
     split: str | None = None  # of the real images; None: the training images
-    labels: Literal["data", "uniform"] = (
-        "data"  # classes of conditional samples: as often as in the data, or equally often
-    )
+    # classes of conditional samples: as often as in the data, or equally often
+    labels: Literal["data", "uniform"] = "data"
     n_real: int | None = Field(None, ge=2, le=limits.MEASURED)  # real images to draw with `seed`; None: all
     is_splits: int = Field(10, ge=1, le=limits.MEASURED)
     batch_size: int = Field(250, ge=1, le=limits.ROWS)

@@ -29,9 +29,8 @@ STEPS = 1000
 BATCH = 128
 SDP_START, SDP_GROWTH = 0.03, 0.05  # of a run's length: the paper's 3,000 and 5,000 of 100,000
 AS_WARMUP = 0.002  # of a run's discriminator updates: the paper's 300 of 156,400
-AS_EPS = (
-    0.008  # of the data's scale: 1/255 is that share of the standard deviation of CIFAR-10's pixels, 0.5 in [-1, 1]
-)
+# of the data's scale: 1/255 is that share of the standard deviation of CIFAR-10's pixels, 0.5 in [-1, 1]
+AS_EPS = 0.008
 
 
 @dataclass(frozen=True)

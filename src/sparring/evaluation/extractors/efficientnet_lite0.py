@@ -142,9 +142,8 @@ def folded(state: Mapping[str, Tensor]) -> FoldedLite0:
         bias = state[f"{norm}.bias"].double() - state[f"{norm}.running_mean"].double() * scale
         width, depth, kernel = kernels.shape[0], kernels.shape[1], kernels.shape[2]
         groups, padding = width if depth == 1 else 1, kernel // 2
-        if (
-            stride > 1
-        ):  # all sides are even here: TensorFlow's odd pixel is a kernel whose first row and column are zero
+        # all sides are even here: TensorFlow's odd pixel is a kernel whose first row and column are zero
+        if stride > 1:
             kernels, kernel = F.pad(kernels, (1, 0, 1, 0)), kernel + 1
         with torch.device("meta"):
             layer = nn.Conv2d(depth * groups, width, kernel, stride, padding, groups=groups)
