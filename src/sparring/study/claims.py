@@ -125,7 +125,7 @@ def _by_margin(claim: Claim, ours: Runs, theirs: Runs, why: str, both: Compariso
     tests = [s.lies(each, "higher" if margin < 0 else "lower") for margin, each in found.items()]
     test = s.Test(max(each.p_agrees for each in tests), min(each.p_disagrees for each in tests))
     for margin, each in found.items():
-        why += f"; against {theirs.label} {margin:+.0%}: {_signed(each, each.error, level=1 - 2 * s.ALPHA)}"
+        why += f"; against {theirs.label} {margin:+.0%}: {_signed(each, each.error, level=1 - 2 * s.ALPHA)}, unadjusted"
     return _Evidence(why, both, test, min(found.values(), key=lambda each: abs(each.mean)))
 
 

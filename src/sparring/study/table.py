@@ -21,7 +21,7 @@ from sparring.study.results import RESULTS_FILE, Result, lower_is_better, metric
 from sparring.study.rows import Runs, differing, full_name, rows_of
 
 PLAN_YAML = "plan.yaml"
-COLUMNS = ("row", "runs", "failed", "mean ± sd", "95% of the mean", "median", "best", "paper", "each seed")
+COLUMNS = ("row", "runs", "failed", "mean ± sd", "95% of the mean, unadjusted", "median", "best", "paper", "each seed")
 DIFFERENCE_COLUMNS = ("row - other", "n", "difference [95%, unadjusted]", "in sd [95%, unadjusted]")
 LISTED = 5  # runs of a group, up to which each is named
 MADE = {  # of runs: what a number may depend on, in words
