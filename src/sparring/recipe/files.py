@@ -53,9 +53,13 @@ def shipped_recipes(kind: Kind | None = None) -> dict[str, Path]:
 
 @cache
 def _shipped() -> dict[str, Path]:
-    """Files and folders whose names begin with `_` hold parts of recipes."""
-    paths = {path.relative_to(ROOT).with_suffix("").as_posix(): path for path in sorted(ROOT.rglob("*.yaml"))}
-    return {name: path for name, path in paths.items() if not any(part.startswith("_") for part in name.split("/"))}
+    return named_files(ROOT)
+
+
+def named_files(root: Path) -> dict[str, Path]:
+    """The YAML files below a folder by name. Files and folders whose names begin with `_` hold parts of others."""
+    found = {path.relative_to(root).with_suffix("").as_posix(): path for path in sorted(root.rglob("*.yaml"))}
+    return {name: path for name, path in found.items() if not any(part.startswith("_") for part in name.split("/"))}
 
 
 @cache
@@ -184,13 +188,9 @@ def _read_file(path: Path, seen: tuple[Path, ...], writers: _Writers) -> dict[st
 def _extended(values: dict[str, Any], path: Path, seen: tuple[Path, ...], writers: _Writers) -> dict[str, Any]:
     """The values, merged into those of the recipes that they extend."""
     values = dict(values)
-    bases = values.pop("extends", [])
-    bases = [bases] if isinstance(bases, str) else bases
-    if not isinstance(bases, list | tuple) or not all(isinstance(base, str) for base in bases):
-        raise SparringError(f"{path}: extends takes a recipe's name or a list of them, got {bases!r:.100}")
     merged: dict[str, Any] = {}
-    for base in bases:
-        extended = _read_file(_base_path(base, path), (*seen, path.resolve()), writers)
+    for base, place in bases_of(values, path, "recipe", ROOT, _shipped()):
+        extended = _read_file(place, (*seen, path.resolve()), writers)
         kind, other = kind_of({**merged, **values}), kind_of(extended)
         if kind and other and kind != other:
             raise SparringError(
@@ -223,14 +223,21 @@ def _drop_row(merged: dict[str, Any], path: Path) -> None:
         merged["paper"] = {key: value for key, value in paper.items() if key in PROTOCOL}
 
 
-def _base_path(base: str, path: Path) -> Path:
-    if os.path.isfile(path.parent / base):  # also False for a name that is too long
-        return path.parent / base
-    for candidate in (folder / f"{base}.yaml" for folder in (path.parent, ROOT)):
-        if os.path.isfile(candidate):
-            return candidate
-    hint = nearest(base, _shipped(), otherwise="`sparring recipes` lists them all")
-    raise SparringError(f"{path} extends '{base:.60}', which is neither a file beside it nor a recipe: {hint}")
+def bases_of(values: dict[str, Any], path: Path, what: str, root: Path, known: Iterable[str]) -> list[tuple[str, Path]]:
+    """Take `extends` out of a file's values: the names there, and the files beside it or below the root that they mean."""
+    bases = values.pop("extends", [])
+    bases = [bases] if isinstance(bases, str) else bases
+    if not isinstance(bases, list | tuple) or not all(isinstance(base, str) for base in bases):
+        raise SparringError(f"{path}: extends takes a {what}'s name or a list of them, got {bases!r:.100}")
+    found = []
+    for base in bases:
+        places = (path.parent / base, path.parent / f"{base}.yaml", root / f"{base}.yaml")
+        place = next(filter(os.path.isfile, places), None)  # is also False for a name that is too long
+        if place is None:
+            hint = nearest(base, known, otherwise=f"see `sparring {'recipes' if what == 'recipe' else 'studies'}`")
+            raise SparringError(f"{path} extends '{base:.60}', which is neither a file beside it nor a {what}: {hint}")
+        found.append((base, place))
+    return found
 
 
 def merge(base: Mapping[str, Any], change: Mapping[str, Any], *, of_sources: bool = False) -> dict[str, Any]:

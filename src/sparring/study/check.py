@@ -21,17 +21,14 @@ from sparring.run.data import RunData, load_run_data
 from sparring.run.own_images import fitted_to
 from sparring.run.runtime import Runtime
 from sparring.study.diagnosed import WORDS as DIAGNOSES
-from sparring.study.resolve import Faults, ReadyRow, Study, check_words, words_by
+from sparring.study.resolve import ReadyRow, Study, check_words, for_all, words_by
 from sparring.training.state import build
 
 
 def check_on_data(study: Study, labels: Iterable[str], note: Note) -> None:
     """Load these rows' data and build their networks without memory. Raises SparringError, in one line for all rows."""
     checker = _Checker(note)
-    with Faults() as faults:
-        for label in labels:
-            with faults.of(label):
-                check_words(study, checker.words(study.rows[label]), label)
+    for_all(labels, lambda label: check_words(study, checker.words(study.rows[label]), label))
 
 
 class _Checker:

@@ -9,7 +9,7 @@ from sparring.classify.describe import without_memory
 from sparring.classify.recipe import ClassifierRecipe
 from sparring.messages import Note
 from sparring.recipe.gan import Recipe
-from sparring.study.resolve import Faults, ReadyRow, resolve
+from sparring.study.resolve import ReadyRow, for_all, resolve
 from sparring.training.dry_run import describe
 from sparring.training.operations import CountedOperations
 
@@ -31,13 +31,14 @@ def cost_of(
     are as for `sparring.study.resolve.resolve`. Raises SparringError, in one line, for all rows that cannot be built.
     """
     study = resolve(source, changes=changes, **options)
-    costs: dict[str, dict[str, Any]] = {}
-    with Faults() as faults:
-        for label, row in study.rows.items():
-            with faults.of(label):
-                parameters, operations = _of_row(row, note)
-                hours = None if operations is None else operations * row.steps * len(study.seeds) / SPEED / 3600
-                costs[label] = {"parameters": parameters, "steps": row.steps, "operations": operations, "hours": hours}
+
+    def cost(label: str) -> dict[str, Any]:
+        row = study.rows[label]
+        parameters, operations = _of_row(row, note)
+        hours = None if operations is None else operations * row.steps * len(study.seeds) / SPEED / 3600
+        return {"parameters": parameters, "steps": row.steps, "operations": operations, "hours": hours}
+
+    costs = for_all(study.rows, cost)
     return {
         "study": study.plan.name,
         "scale": study.scale,

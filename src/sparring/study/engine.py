@@ -132,7 +132,7 @@ class _Engine:
                 if known is None or known.failed or task.is_trained():
                     break
                 if task.key not in self.queue:
-                    self.note(f"{_named(task)} is trained again: its folder, from which another row starts, is gone")
+                    self.note(f"{task} is trained again: its folder, from which another row starts, is gone")
                     self.queue = {task.key: task, **self.queue}
 
     def _start(self) -> None:
@@ -169,7 +169,7 @@ class _Engine:
             if self._collect(task):
                 continue
             if self.attempts[key] < TRIES:
-                self.note(f"{_named(task)}: its worker was lost; it goes on from its last checkpoint")
+                self.note(f"{task}: its worker was lost; it goes on from its last checkpoint")
                 self.queue = {key: task, **self.queue}
             else:
                 self._error(task, f"its worker was lost {TRIES} times: see {task.log}")
@@ -200,7 +200,7 @@ class _Engine:
 
     def _error(self, task: Task, error: str) -> None:
         self.errors[task.key] = error
-        self.note(f"{_named(task)} could not be trained: {error}")
+        self.note(f"{task} could not be trained: {error}")
 
     def _keep(self, task: Task, found: Mapping[str, Any]) -> None:
         plan: dict[str, Any] = {"study": self.study.plan.name, "plan": self.study.hash, "scale": self.study.scale}
@@ -212,7 +212,7 @@ class _Engine:
         counts = f"[{sum(key in self.results for key in self.tasks)}/{len(self.tasks)}]"
         seconds = seconds_left(self.study, self.results.values(), left, self._since(), self.jobs)
         more = f"; {in_words(seconds)} left" if left and seconds is not None else ""
-        self.note(f"{counts} {_named(task)}: {_in_short(result, self.study)}{more}")
+        self.note(f"{counts} {task}: {_in_short(result, self.study)}{more}")
 
     def _append(self, result: Result) -> None:
         append(self.folder / RESULTS_FILE, result)
@@ -272,10 +272,6 @@ def _prepared(study: Study, folder: Path, note: Note, command: str | None) -> St
     whole = study.merged(before)
     write_json(folder / PLAN_FILE, {**whole.to_dict(), "command": command or command_line(), "commit": commit()})
     return whole
-
-
-def _named(task: Task) -> str:
-    return f"{task.row.label}, seed {task.seed}"
 
 
 def _in_short(result: Result, study: Study) -> str:

@@ -19,7 +19,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictInt, V
 from sparring.errors import SparringError, nearest
 from sparring.limits import NAME, RECIPE_BYTES
 from sparring.parsing import parse_yaml, read_text
-from sparring.recipe.files import merge, parse_value, shipped_recipes
+from sparring.recipe.files import bases_of, merge, named_files, parse_value, shipped_recipes
 
 KINDS = ("gan", "classifier", "toy")
 CLAIMS = 6  # headline claims of a plan, over which p values are adjusted
@@ -255,9 +255,8 @@ def slug(label: str) -> str:
 
 @cache
 def shipped_plans() -> dict[str, Path]:
-    """The plans in the package by name, such as `as-gan/figure-4`. Folders named `_...` hold parts of plans."""
-    found = {path.relative_to(ROOT).with_suffix("").as_posix(): path for path in sorted(ROOT.rglob("*.yaml"))}
-    return {name: path for name, path in found.items() if not name.startswith("_")}
+    """The plans in the package by name, such as `as-gan/figure-4`."""
+    return named_files(ROOT)
 
 
 def _read(source: Any) -> tuple[dict[str, Any], str]:
@@ -291,18 +290,9 @@ def _read_file(path: Path, seen: tuple[Path, ...]) -> dict[str, Any]:
         recipe = row.get("recipe") if isinstance(row, dict) else None
         if isinstance(recipe, str) and recipe not in shipped_recipes() and os.path.exists(path.parent / recipe):
             row["recipe"] = str((path.parent / recipe).absolute())
-    bases = values.pop("extends", [])
-    bases = [bases] if isinstance(bases, str) else bases
-    if not isinstance(bases, list) or not all(isinstance(base, str) for base in bases):
-        raise SparringError(f"{path}: extends takes a plan's name or a list of them, got {bases!r:.100}")
     merged: dict[str, Any] = {}
-    for base in bases:
-        places = [folder / f"{base.removesuffix('.yaml')}.yaml" for folder in (path.parent, ROOT)]
-        found = next((place for place in places if os.path.isfile(place)), None)
-        if found is None:
-            hint = nearest(base, shipped_plans(), otherwise="`sparring studies` lists the plans that ship")
-            raise SparringError(f"{path} extends '{base:.60}', which is neither a file beside it nor a plan: {hint}")
-        merged = merge(merged, _read_file(found, (*seen, path.resolve())))
+    for _, place in bases_of(values, path, "plan", ROOT, shipped_plans()):
+        merged = merge(merged, _read_file(place, (*seen, path.resolve())))
     merged.pop("name", None)
     return merge(merged, values)
 

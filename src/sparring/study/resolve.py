@@ -5,12 +5,11 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from sparring.errors import SparringError, nearest
 from sparring.limits import DESCRIPTION_BYTES
@@ -22,6 +21,7 @@ from sparring.study.plan import Plan, Row, Toy, slug, varied
 from sparring.study.recipe_hash import digest, recipe_hash
 from sparring.study.results import HIGHER_WORDS, WORDS, metric_word
 
+T = TypeVar("T")
 PLAN_FILE = "plan.json"
 THREADS = 1  # of a run whose recipe names none
 TOY_STEPS = 500
@@ -139,46 +139,36 @@ def resolve(
     elif plan.scales[chosen].seeds is not None:
         plan = plan.model_copy(update={"seeds": plan.scales[chosen].seeds})
     ready: dict[str, ReadyRow] = {}
-    with Faults() as faults:
-        for label in plan.chosen_rows(chosen, rows):
-            with faults.of(label):
-                ready[label] = _ready(plan, chosen, label, changes, ready)
+
+    def add(label: str) -> None:
+        ready[label] = _ready(plan, chosen, label, changes, ready)
+
+    for_all(plan.chosen_rows(chosen, rows), add)
     if len(ready) == len(plan.rows):
         _check_parts(plan.scales[chosen].changes("gan"), f"scale {chosen} sets", ready)
     _check_parts(changes, "the changes set", ready)
     papers = {label: plan.rows[label].model_copy(update={"paper": row.paper}) for label, row in ready.items()}
     plan = plan.model_copy(update={"rows": {**plan.rows, **papers}})
     study = Study(plan, chosen, plan.seeds, ready)
-    with Faults() as faults:
-        for label, row in ready.items():
-            with faults.of(label):
-                check_words(study, row.words, label)
+    for_all(ready, lambda label: check_words(study, ready[label].words, label))
     return study
 
 
-class Faults:
-    """Around the checks of rows: what is wrong with any of them is raised at the end, in one line."""
-
-    def __init__(self) -> None:
-        self._said: dict[str, list[str]] = {}  # labels of rows by fault
-
-    @contextmanager
-    def of(self, label: str) -> Iterator[None]:
+def for_all(labels: Iterable[str], check: Callable[[str], T]) -> dict[str, T]:
+    """What a function finds for each of these rows. Raises SparringError with the faults of all of them in one line."""
+    found, said = dict[str, T](), dict[str, list[str]]()
+    for label in labels:
         try:
-            yield
+            found[label] = check(label)
         except SparringError as error:
-            self._said.setdefault(str(error), []).append(label)
-
-    def __enter__(self) -> Faults:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, *error: object) -> None:
-        parts = []
-        for fault, labels in self._said.items():
-            more = f" and {len(labels) - 3} more" if len(labels) > 3 else ""
-            parts.append(f"row{'s' * (len(labels) > 1)} {', '.join(map(repr, labels[:3]))}{more}: {fault}")
-        if parts and kind is None:
-            raise SparringError("; ".join(parts))
+            said.setdefault(str(error), []).append(label)
+    parts = []
+    for fault, wrong in said.items():
+        more = f" and {len(wrong) - 3} more" if len(wrong) > 3 else ""
+        parts.append(f"row{'s' * (len(wrong) > 1)} {', '.join(map(repr, wrong[:3]))}{more}: {fault}")
+    if parts:
+        raise SparringError("; ".join(parts))
+    return found
 
 
 def _ready(plan: Plan, scale: str, label: str, changes: Mapping[str, Any], before: Mapping[str, ReadyRow]) -> ReadyRow:

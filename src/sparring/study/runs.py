@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -14,45 +14,24 @@ from sparring.study.resolve import ReadyRow
 Key = tuple[str, int]  # a row's label and a seed
 
 
-@dataclass(frozen=True)
 class Task:
     """One run. An executor needs `file`, which a worker is given, `log`, for what it says, `name` and `threads`.
 
     folder: the study's, absolute.
     """
 
-    row: ReadyRow
-    seed: int
-    folder: Path
+    def __init__(self, row: ReadyRow, seed: int, folder: Path):
+        self.row, self.seed, self.threads = row, seed, row.threads
+        self.key: Key = row.label, seed
+        self.name = f"{row.slug}-{seed}"
+        self.run = folder / "runs" / row.slug / str(seed)
+        self.file = folder / "work" / f"{self.name}.task.json"
+        self.ended = folder / "work" / f"{self.name}.ended.json"  # what a worker leaves: a result, or {"error": ...}
+        self.log = folder / "logs" / f"{self.name}.log"
+        self.samples = folder / "files" / f"{self.name}-samples.png"
 
-    @property
-    def key(self) -> Key:
-        return self.row.label, self.seed
-
-    @property
-    def name(self) -> str:
-        return f"{self.row.slug}-{self.seed}"
-
-    @property
-    def threads(self) -> int:
-        return self.row.threads
-
-    @property
-    def run(self) -> Path:
-        return self.folder / "runs" / self.row.slug / str(self.seed)
-
-    @property
-    def file(self) -> Path:
-        return self.folder / "work" / f"{self.name}.task.json"
-
-    @property
-    def ended(self) -> Path:
-        """What a worker writes when the run has ended: its result, or {"error": ...}."""
-        return self.folder / "work" / f"{self.name}.ended.json"
-
-    @property
-    def log(self) -> Path:
-        return self.folder / "logs" / f"{self.name}.log"
+    def __str__(self) -> str:
+        return f"{self.row.label}, seed {self.seed}"
 
     def is_trained(self) -> bool:
         """Whether the run's folder holds its last checkpoint, from which another row may start."""
@@ -65,7 +44,7 @@ class Task:
             "cwd": os.getcwd(),
             "run": str(self.run),
             "start_from": None if parent is None else str(parent.run),
-            "samples": str(self.folder / "files" / f"{self.name}-samples.png"),
+            "samples": str(self.samples),
             "ended": str(self.ended),
         }
         write_json(self.file, {"row": asdict(self.row), "seed": self.seed, **facts, **options})
