@@ -16,6 +16,7 @@ from sparring.errors import SparringError
 from sparring.networks.discriminator import Activations
 from sparring.objective.context import Player, StepContext
 from sparring.objective.round import SIDES, Round
+from sparring.objective.side import Side
 from sparring.objective.term import ActiveTerm, AdversarialLoss, Term
 
 TERM = "term"  # the name of the term under test, in logs and memory
@@ -100,15 +101,19 @@ def round_of(
     )
     r.reader = TERM
     for name, content in found.items():
-        side = r.sides[name]
-        heads = {key: value for key, value in content.items() if key not in _ASPECTS}
-        if heads or "features" in content or "blocks" in content:
-            features = content.get("features", side.images)
-            side._activations = Activations(features, list(content.get("blocks", [])), heads)
-        side._input = side.images
-        if "gradient" in content:
-            side.keep_gradient(content["gradient"])
+        _fill(r.sides[name], content)
     return r
+
+
+def _fill(side: Side, content: Mapping[str, Any]) -> None:
+    """Give a side the outputs of the discriminator."""
+    heads = {key: value for key, value in content.items() if key not in _ASPECTS}
+    if heads or "features" in content or "blocks" in content:
+        features = content.get("features", side.images)
+        side._activations = Activations(features, list(content.get("blocks", [])), heads)
+    side._input = side.images
+    if "gradient" in content:
+        side.keep_gradient(content["gradient"])
 
 
 def _images(side: Mapping[str, Any]) -> Tensor:

@@ -28,7 +28,7 @@ from sparring.run.data import python_sources
 from sparring.run.folder import cure_for_moved, how_to_resume, started_on, write_facts
 from sparring.run.log import Tracker
 from sparring.run.progress import Progress, progress_or_default
-from sparring.run.session import BaseRun, run_session
+from sparring.run.session import BaseRun, Session, run_session
 from sparring.trust import consenting
 
 RESULTS = "results.json"
@@ -89,33 +89,20 @@ def train_classifier(
 ) -> ClassifierRun:
     """Train a recipe's classifier and those beside it, measure them on test images and probes, and write a report.
 
-    recipe, overrides: see `ClassifierRecipe.load`. out: the run's folder, runs/NAME by default. resume: continue the run in
-        that folder, which is refused otherwise; resume_from: the step of the checkpoint for the recipe's own classifier.
-        data, test, negatives, probes (by name): data sets, arrays or PackedImages that replace the recipe's sources. beside:
-        trained classifiers to compare with, by their names in the report. trackers: receive the numbers of the recipe's own
-        classifier; tensorboard: write those of all for TensorBoard. progress: whether to show a bar, or a display of your
-        own; by default a bar in notebooks and terminals. note: takes lines for people; by default likewise. allow_code:
-        whether a run that is trained again, resumed or given in `beside` may name code that does not ship (see
-        docs/trust.md); your own recipe may.
+    recipe, overrides: as for `ClassifierRecipe.load`. data, test, negatives, probes (by name): images that replace the
+        recipe's sources. resume_from: a step of the recipe's own classifier. beside: trained classifiers to compare with, by
+        their names in the report. trackers: receive the numbers of the recipe's own classifier. The rest: as for `train`.
 
-    Raises SparringError for anything wrong with recipe or data before training starts, NonFiniteLossError if a loss is not
-    finite, and KeyboardInterrupt after Ctrl-C, once a checkpoint is saved. A resumed run ends in the same bits.
+    Raises the errors of `train`. A resumed run ends in the same bits.
     """
     note, progress = note_or_default(note), progress_or_default(progress)
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
         raise SparringError("classifiers are trained by one process: start `sparring classify` without torchrun")
     with run_session(
-        ClassifierRecipe,
-        recipe,
-        overrides,
-        sources=python_sources(data=data, negatives=negatives),
-        out=out,
-        resume=resume or resume_from is not None,
-        device=device,
-        note=note,
-        allow_code=allow_code,
-    ) as session:
-        chosen, folder, chosen_device = session.recipe, session.folder, session.runtime.device
+        ClassifierRecipe, recipe, overrides, sources=python_sources(data=data, negatives=negatives), out=out,
+        resume=resume or resume_from is not None, device=device, note=note, allow_code=allow_code,
+    ) as session:  # fmt: skip
+        chosen, folder = session.recipe, session.folder
         if resume_from is not None:  # check it now: those beside it are trained first
             CheckpointFolder(folder / "checkpoints").load(lambda state: None, resume_from, note)
         _check_names(beside or (), chosen, note)
@@ -128,18 +115,11 @@ def train_classifier(
         evaluations = {name: _evaluate(chosen, other, images, of_this_run=False) for name, other in others.items()}
         stopped = partial(write_classifier_report, folder, facts, evaluations, images.warnings, "")
         for criterion in chosen.classifiers:
-            own = criterion is chosen.criterion
+            own = {"resume_from": resume_from, "trackers": list(trackers)} if criterion is chosen.criterion else {}
             target = folder if own else folder / "beside" / folder_name(criterion.kind)
-            saved = _done_before(target, chosen, chosen_device) if resume_from is None or not own else None
+            saved = _done_before(target, chosen, session.runtime.device) if own.get("resume_from") is None else None
             if saved is None:
-                job = ClassifierJob(
-                    chosen, criterion, images, chosen_device, stopped, how_to_resume("classify", folder)
-                )
-                note(
-                    f"training {criterion.kind}: {counted(len(images.train), 'positive')}, {counted(chosen.steps, 'step')}"
-                )
-                only_own: dict[str, Any] = {"resume_from": resume_from, "trackers": list(trackers)} if own else {}
-                job.run(target, progress, note, tensorboard=tensorboard, **only_own)
+                job = _trained(session, criterion, images, stopped, target, progress, tensorboard=tensorboard, **own)
                 saved = _saved(job, criterion, images, target)
             evaluations[criterion.kind] = _evaluate(chosen, saved, images)
             _keep_threshold(target, saved, evaluations[criterion.kind])
@@ -170,6 +150,23 @@ def _done_before(folder: Path, recipe: ClassifierRecipe, device: torch.device) -
     """The classifier in a folder, if it is complete."""
     saved = load_classifier(folder, device) if (folder / DESCRIPTION).is_file() else None
     return saved if saved is not None and saved.description.get("step") == recipe.steps else None
+
+
+def _trained(
+    session: Session[ClassifierRecipe],
+    criterion: Network,
+    images: ClassifierData,
+    write_report: Callable[[str], object],
+    folder: Path,
+    progress: Callable[[int, int], Progress],
+    **words: Any,
+) -> ClassifierJob:
+    recipe, cure = session.recipe, how_to_resume("classify", session.folder)
+    job = ClassifierJob(recipe, criterion, images, session.runtime.device, write_report, cure)
+    positives, steps = counted(len(images.train), "positive"), counted(recipe.steps, "step")
+    session.note(f"training {criterion.kind}: {positives}, {steps}")
+    job.run(folder, progress, session.note, **words)
+    return job
 
 
 def _saved(job: ClassifierJob, criterion: Network, data: ClassifierData, folder: Path) -> SavedClassifier:

@@ -12,6 +12,9 @@ from sparring.cli.output import is_first_rank, note, print_json, print_lines
 from sparring.evaluation.extractors.registry import EXTRACTORS
 from sparring.metrics import REGISTRY
 
+METRICS = f"Comma-separated: {', '.join(REGISTRY)}, or package.module:Class. Without --real also accuracies."
+EXTRACTOR = f"Feature extractor: {', '.join(EXTRACTORS)}, a classifier's run, or a TorchScript file."
+
 
 def evaluate(
     images: Annotated[
@@ -26,16 +29,8 @@ def evaluate(
     real: Annotated[
         str | None, typer.Option(help="What to compare with: any of these, or saved statistics (.npz).")
     ] = None,
-    metrics: Annotated[
-        str | None,
-        typer.Option(
-            help=f"Comma-separated: {', '.join(REGISTRY)}, or package.module:Class. Without --real also accuracies."
-        ),
-    ] = None,
-    extractor: Annotated[
-        str | None,
-        typer.Option(help=f"Feature extractor: {', '.join(EXTRACTORS)}, a classifier's run, or a TorchScript file."),
-    ] = None,
+    metrics: Annotated[str | None, typer.Option(help=METRICS)] = None,
+    extractor: Annotated[str | None, typer.Option(help=EXTRACTOR)] = None,
     weights: Annotated[Path | None, typer.Option(help="File with the extractor's weights.")] = None,
     sha256: Annotated[str | None, typer.Option(help="Expected SHA-256 of the weights. Refuse any others.")] = None,
     n: Annotated[int | None, typer.Option("--n", help="Number of images to measure.")] = None,

@@ -39,7 +39,7 @@ def train(
     as_json: AsJson = False,
 ) -> None:
     """Train a GAN, with samples, metrics and a report: `sparring train quickstart steps=500`."""
-    from sparring.cli import tables
+    from sparring.cli.tables import print_metrics
     from sparring.networks import GENERATORS
     from sparring.plugins import ships
     from sparring.run.progress import RichProgress
@@ -65,9 +65,8 @@ def train(
     records = run.metrics
     last = [record for record in records if record["step"] == records[-1]["step"]]
     if as_json:
-        print_json({"run": str(run.folder), "steps": run.recipe.steps, "metrics": last})
-        return
-    tables.print_metrics(last)
+        return print_json({"run": str(run.folder), "steps": run.recipe.steps, "metrics": last})
+    print_metrics(last)
     consent = "" if ships(run.recipe.generator.network.kind, GENERATORS, "generator") else " --allow-code"
     print_lines(
         f"run        {run.folder}  ({counted(run.recipe.steps, 'step')})",

@@ -80,18 +80,9 @@ def evaluate_pair(
         classes = () if isinstance(b, GaussianStats) else b.class_names
         chosen = usual_metrics(extractor, a.n, splits, say, classes=classes)
     return evaluate_sets(
-        a,
-        b,
-        extractor=extractor,
-        metrics=chosen,
-        batch_size=batch_size,
-        splits=splits,
-        neighbours=neighbours,
-        progress=progress if runtime.is_main else None,
-        note=say,
-        rank=runtime.rank,
-        world=runtime.world,
-    )
+        a, b, extractor=extractor, metrics=chosen, batch_size=batch_size, splits=splits, neighbours=neighbours, note=say,
+        progress=progress if runtime.is_main else None, rank=runtime.rank, world=runtime.world,
+    )  # fmt: skip
 
 
 def evaluate_run(
@@ -146,19 +137,10 @@ def evaluate_run(
     with runtime.together():
         data = load_trained_on(folder, recipe, say)
     records = measure_generator(
-        saved.module,
-        saved.latent_size,
-        data,
-        recipe.evaluation,
-        say,
-        progress if runtime.is_main else None,
-        device=runtime.device,
-        weights=weights,
-        sha256=sha256,
-        generator_hash=saved.description.get("content_hash"),
-        rank=runtime.rank,
-        world=runtime.world,
-    )
+        saved.module, saved.latent_size, data, recipe.evaluation, say, progress if runtime.is_main else None,
+        device=runtime.device, weights=weights, sha256=sha256, generator_hash=saved.description.get("content_hash"),
+        rank=runtime.rank, world=runtime.world,
+    )  # fmt: skip
     return [{"step": saved.description["step"], **record} for record in records] + accuracies
 
 

@@ -65,26 +65,16 @@ def train(
 ) -> Run:
     """Train a recipe and return its run.
 
-    recipe: a shipped name, a YAML file, a run's folder, a mapping or a Recipe. overrides: `key=value` strings, or a mapping
-        of dotted keys. out: the run's folder, `runs/<name>` by default; one that exists is continued with `resume`, at its
-        last checkpoint or at that of step `resume_from`, or refused. start_from: another run, whose networks and fitting
-        optimiser state this one starts with. data, negatives, unlabelled: a `torch.utils.data.Dataset`, an array or
-        PackedImages in the place of the recipe's source. trackers: where numbers go besides log.jsonl; tensorboard: also
-        into the run's folder for TensorBoard. change_world_size: resume on another number of processes even where that
-        changes the training. progress: whether a bar is shown, by default in a notebook and if stderr is a
-        terminal; or a display of your own. note: takes lines for people, which by default go to stderr in the same cases.
-        report: whether report.html is drawn.
-        allow_code: whether a run that is trained again or continued, or an extractor, may name code that does not ship (see
-        docs/trust.md); one's own recipe may.
+    recipe, overrides: as for `Recipe.load`. out: the run's folder, `runs/<name>` by default; `resume` continues its run
+        at its newest good checkpoint, or at that of step `resume_from`. start_from: a run whose networks and optimiser state
+        are taken where they fit. data, negatives, unlabelled: a `torch.utils.data.Dataset`, an array or PackedImages instead
+        of the recipe's source. trackers: where numbers go besides log.jsonl; tensorboard: the run's folder is one of them.
+        change_world_size: resume on another number of processes even if that changes the training. progress: whether to show
+        a bar, or a display of your own; note: takes lines for people. Both are on by default in notebooks and terminals.
+        report: whether to draw report.html. allow_code: whether an opened run or extractor may name code (docs/trust.md).
 
-    While it runs, this process is the only one that may write to the folder. Images may have moved since a run was started:
-    give the new `data.source` on resume. Of a damaged newest checkpoint the one before it is taken, with a note.
-
-    Raises SparringError for anything wrong with the recipe or the data before training starts, NonFiniteLossError when a
-    loss is no number, and KeyboardInterrupt after Ctrl-C, once a checkpoint has been saved.
-
-    The process's generators of random numbers and its number of threads are as before afterwards. Whether the CPU flushes
-    subnormal numbers is left as it is: threads keep what they started with, so that it could not be put back.
+    Raises SparringError for anything wrong with recipe or data before training starts, NonFiniteLossError if a loss is not
+    finite, and KeyboardInterrupt after Ctrl-C, once a checkpoint is saved. Random generators and threads are put back.
     """
     changes = parse_overrides(overrides)
     if start_from is not None:
