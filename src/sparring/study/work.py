@@ -6,6 +6,7 @@ does. What is trained is saved at its checkpoints, and the next worker with the 
 
 from __future__ import annotations
 
+import ctypes
 import os
 import shutil
 import signal
@@ -26,11 +27,14 @@ from sparring.study.diagnosed import diagnose
 from sparring.study.results import of_classifier, of_records
 
 THREADS = [f"{library}_NUM_THREADS" for library in ("OMP", "MKL", "OPENBLAS", "NUMEXPR")] + ["VECLIB_MAXIMUM_THREADS"]
+PDEATHSIG = 1  # of prctl: the signal that a process gets when its parent ends
 WAIT = 0.2  # seconds between two looks at a run that an older worker still holds
 
 
 def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which then asks its workers to end
+    if sys.platform == "linux":  # at once, even while an import keeps the thread below waiting
+        ctypes.CDLL(None).prctl(PDEATHSIG, signal.SIGKILL)
     threading.Thread(target=_end_at_eof, daemon=True).start()
     run_task(sys.argv[1])
 
