@@ -233,14 +233,19 @@ def papers_numbers(recipe: Mapping[str, Any], words: Iterable[str]) -> dict[str,
     return found
 
 
+def _part(key: str) -> str | None:
+    """`negatives`, or a term such as `objective.sdp`, if a change needs that the recipe has it."""
+    first, *rest = key.split(".")
+    return first if first == "negatives" else f"objective.{rest[0]}" if first == "objective" and len(rest) > 1 else None
+
+
 def _of_its_parts(sets: Mapping[str, Any], row: Row, written: Mapping[str, Any]) -> dict[str, Any]:
     """Changes of all rows without those of negatives and terms that a row does not have: they would add them."""
-    terms = {*(written.get("objective") or {})} | {key.split(".")[1] for key in row.set if key.startswith("objective.")}
-    has_negatives = "negatives" in terms or any(key.partition(".")[0] == "negatives" for key in (*written, *row.set))
-    parts = {key: key.split(".") for key in sets}
-    others = [key for key, part in parts.items() if part[0] == "objective" and len(part) > 2 and part[1] not in terms]
-    others += [key for key, part in parts.items() if part[0] == "negatives" and not has_negatives]
-    return {key: value for key, value in sets.items() if key not in others}
+    own = {f"objective.{term}" for term in written.get("objective") or ()}
+    own |= {".".join(key.split(".")[:2]) for key in row.set if key.startswith("objective.")}
+    if "objective.negatives" in own or any(key.partition(".")[0] == "negatives" for key in (*written, *row.set)):
+        own.add("negatives")
+    return {key: value for key, value in sets.items() if _part(key) in (None, *own)}
 
 
 def _check_parts(sets: Mapping[str, Any], who: str, ready: Mapping[str, ReadyRow]) -> None:
@@ -248,11 +253,10 @@ def _check_parts(sets: Mapping[str, Any], who: str, ready: Mapping[str, ReadyRow
     terms = {term for row in ready.values() for term in row.recipe.get("objective", {})}
     toy = any(row.kind == "toy" for row in ready.values())  # whose objectives are not written out
     for key in sets:
-        first, _, rest = key.partition(".")
-        term = rest.partition(".")[0]
-        if first == "objective" and "." in rest and term not in terms and not toy:
+        kind, _, term = (_part(key) or "").partition(".")
+        if kind == "objective" and term not in terms and not toy:
             raise SparringError(f"{who} {key}, and no row has that term: {nearest(term, terms)}")
-        if first == "negatives" and not any(row.recipe.get("negatives") for row in ready.values()):
+        if kind == "negatives" and not any(row.recipe.get("negatives") for row in ready.values()):
             raise SparringError(f"{who} {key}, and no row has negatives: leave it out")
 
 
