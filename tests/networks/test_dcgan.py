@@ -9,6 +9,7 @@ from sparring.errors import SparringError
 from sparring.networks.dcgan import DCGANBackbone, DCGANGenerator
 from sparring.networks.discriminator import Discriminator, Head
 from sparring.networks.layers import base_and_doublings
+from sparring.networks.r3gan import R3GANBackbone, R3GANGenerator
 from sparring.networks.spectral import normalised_layers
 
 
@@ -32,6 +33,14 @@ def test_widths_stop_doubling_at_the_largest():
     with torch.device("meta"):
         D = DCGANBackbone(image_size=128, width=8, max_width=20)
     assert [conv.out_channels for conv in D.convs] == [8, 16, 20, 20, 20]
+
+
+def test_weights_without_memory_are_not_drawn(monkeypatch):
+    """torch would import its compiler for that, which costs seconds of every process."""
+    monkeypatch.setattr(torch.nn.init, "normal_", None)
+    with torch.device("meta"):
+        DCGANGenerator(image_size=8, width=2), DCGANBackbone(image_size=8, width=2)
+        R3GANGenerator(image_size=8, width=12), R3GANBackbone(image_size=8, width=12)
 
 
 @pytest.mark.parametrize("channels", [1, 3])

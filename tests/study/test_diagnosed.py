@@ -9,6 +9,7 @@ import pytest
 import sparring
 from sparring.errors import SparringError
 from sparring.microscope import robustness
+from sparring.microscope.opened import OpenedRun
 from sparring.study import diagnosed
 from sparring.study.diagnosed import WORDS, diagnose, words_of
 from sparring.study.resolve import resolve
@@ -24,11 +25,11 @@ SMALL = {
 
 
 def test_a_run_leaves_a_number_for_every_word(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(diagnosed, "IMAGES", 20)
-    run = sparring.train(
-        "quickstart", {**SMALL, "evaluation": None, "threads": 1}, out=tmp_path / "run", progress=False
-    )
+    counts, fake = [], OpenedRun.fake
+    monkeypatch.setattr(OpenedRun, "fake", lambda run, n: counts.append(n) or fake(run, n))  # type: ignore[func-returns-value]
+    run = sparring.train("quickstart", {**SMALL, "threads": 1}, out=tmp_path / "run", progress=False, report=False)
     found = diagnose(run.folder, tuple(WORDS), "cpu")
+    assert counts == [20]  # as many as it was measured on
     assert {f"{name}.{word}" for name in found for word in found[name]} == set(words_of(WORDS))
     assert tuple(f"{level:g}" for level in robustness.LEVELS) == diagnosed.LEVELS
     result = Result("one", 0, "gan", "", numbers=found)

@@ -74,6 +74,7 @@ def test_gans_classifiers_and_toy_worlds_stand_in_one_plan_and_nothing_is_repeat
     done = run(mixed, executor=here)
     assert done.folder == Path("runs/studies/tried-smoke") and not done.errors
     assert here.trained == ["gan-0", "nat-0", "toy-0"]
+    assert not (done.folder / "runs" / "gan" / "0" / "report.html").exists()  # the study's page shows more
     gan, nat, toy = done.results
     assert [each.kind for each in done.results] == ["gan", "classifier", "toy"]
     assert len(gan.curve["fashion-FD"]) == 2 and gan.steps == 2 and gan.protocol["fashion-FD"]["n_fake"] == 20
