@@ -162,7 +162,7 @@ class Plan(_Part):
     seeds: Seeds = (0, 1, 2, 3, 4)
     collapsed: dict[str, float] = {}  # by metric: a run that ends beyond it has failed
     paired: bool = False  # by seed
-    scales: dict[Annotated[str, Field(pattern=r"^[\w+-]{1,40}$")], Scale] = Field({AS_WRITTEN: Scale()}, min_length=1)
+    scales: dict[str, Scale] = Field({AS_WRITTEN: Scale()}, min_length=1)
     rows: dict[str, Row] = Field(min_length=1)
     claims: tuple[Claim, ...] = Field((), max_length=CLAIMS)
     metrics: tuple[str, ...] = ()  # of the table, in this order; none: all that were measured
@@ -175,6 +175,8 @@ class Plan(_Part):
         for label in self.rows:
             if (other := slugs.setdefault(slug(label), label)) != label:
                 raise ValueError(f"rows '{other}' and '{label}' would share a folder, {slug(label)}: rename one")
+        if wrong := [name for name in self.scales if not re.fullmatch(r"[\w+-]{1,40}", name)]:
+            raise ValueError(f"scale '{wrong[0]:.60}': a scale's name is of letters, digits, - and _")
         for where, label in self._named_rows():
             if label not in self.rows:
                 raise ValueError(f"{where}: there is no row '{label:.60}': {nearest(label, self.rows)}")

@@ -34,6 +34,7 @@ HIGHER_WORDS = (
     *("smallest-class-share", "modes-covered", "mean-max-probability"),
 )
 WORDS = (*LOWER_WORDS, *HIGHER_WORDS)  # metrics of a generator, whatever measures them
+BASES = sorted({*WORDS, *ALIASES}, key=len, reverse=True)  # how the names of measured metrics end
 LOWER = ("distance", "reached", "oscillation", "ece", "ncr", "fpr95")  # of toy worlds and classifiers
 PROTOCOL = (  # of a record: what two numbers must have in common to be compared
     *("extractor", "weights_sha256", "resize", "dtype", "n_fake", "n_real", "split", "data", "data_hash"),
@@ -80,7 +81,7 @@ class Result:
 def metric_word(name: str) -> str:
     """A plan's word for a measured metric, whatever measured it: "fd" for "fashion-FD" and "FID"; else the name itself."""
     lower = name.lower()
-    for base in sorted((*WORDS, *ALIASES), key=len, reverse=True):
+    for base in BASES:
         if lower == base or lower.endswith(f"-{base}"):
             return ALIASES.get(base, base)
     return name
@@ -88,8 +89,9 @@ def metric_word(name: str) -> str:
 
 def find(values: Mapping[str, float], numbers: Mapping[str, Any], word: str) -> float | None:
     """The number that a word means: a metric's full name or word, or a key such as `accuracy`, `modes`, `auroc.NAME`."""
-    wanted = metric_word(word) if word.lower() in (*WORDS, *ALIASES) else word
-    found = values.get(word, next((value for name, value in values.items() if metric_word(name) == wanted), None))
+    found = values.get(word)
+    if found is None and word.lower() in BASES:
+        found = next((value for name, value in values.items() if metric_word(name) == metric_word(word)), None)
     if found is None:
         outer, _, inner = word.partition(".")
         found = numbers.get(word, numbers.get(outer))
