@@ -279,7 +279,7 @@ def run_with_data(run, tmp_path):
 def test_two_processes_find_what_one_does(tmp_path, run_with_data, monkeypatch):
     workers = [
         subprocess.Popen(
-            [sys.executable, str(HERE / "ranks_worker.py"), str(tmp_path), str(run_with_data)],
+            [sys.executable, str(HERE / "measuring_worker.py"), str(tmp_path), str(run_with_data)],
             env=os.environ | {"RANK": str(rank), "WORLD_SIZE": "2", "OMP_NUM_THREADS": "1"},
             stderr=subprocess.PIPE,
         )
