@@ -133,7 +133,7 @@ def synthetic_state(
 
 
 def synthetic_images(count: int, size: int, channels: int, classes: int, name: str) -> PackedImages:
-    """Uniform noise with cycling labels, or without labels if there are no classes."""
+    """Uniform noise as images. The classes take turns as labels; without classes there are no labels."""
     pixels = torch.randint(0, 256, (count, channels, size, size), dtype=torch.uint8, generator=generator_for(name))
     return PackedImages(pixels, torch.arange(count) % classes if classes else None, name=f"synthetic {name}")
 

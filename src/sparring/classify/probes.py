@@ -1,4 +1,4 @@
-"""Probes that come with scikit-learn, for people without data of their own.
+"""Probes from scikit-learn, which need no download and no data from the user.
 
 sklearn:digits     1,797 handwritten digits of 8x8 pixels, enlarged
 sklearn:patches    1,000 patches of its two photographs, of a palace and a flower, at half size
