@@ -14,7 +14,6 @@ from PIL import Image
 import sparring
 from sparring.errors import SparringError
 from sparring.toy import play
-from sparring.toy.film import HOLD, film_kind, find_ffmpeg, write_film
 from sparring.toy.scene import Scene
 from sparring.toy.session import ToySession
 from sparring.toy.tables import result_lines
@@ -136,39 +135,6 @@ def test_the_text_of_each_kind_of_panel_is_inside_the_picture(name: str) -> None
         title = axes._left_title.get_window_extent(renderer)
         assert title.y1 < legend.y0 and title.x1 < picture.width  # no overlap, nothing is cut off
     assert legend.x0 >= 0 and legend.x1 <= picture.width and legend.y1 <= picture.height
-
-
-def _frames(count: int) -> list[Image.Image]:
-    return [Image.new("RGB", (31, 20), (20 * i, 200, 255 - 20 * i)) for i in range(count)]
-
-
-@pytest.mark.parametrize(("kind", "ending"), [("gif", ".gif"), ("apng", ".png")])
-def test_a_film_from_pillow_has_every_frame_and_holds_the_last(kind: str, ending: str, tmp_path: Path) -> None:
-    path = write_film(_frames(5), tmp_path / "film", kind, rate=10)
-    assert path.suffix == ending
-    with Image.open(path) as film:
-        assert film.n_frames == 5 and film.size == (31, 20)  # type: ignore[attr-defined]
-        film.seek(4)
-        film.load()
-        assert film.info["duration"] == 100 * HOLD
-        shade = film.convert("RGB").getpixel((3, 3))
-        assert np.abs(np.array(shade) - [80, 200, 175]).max() <= 6
-
-
-@pytest.mark.skipif(find_ffmpeg() is None, reason="no ffmpeg here, and no imageio-ffmpeg")
-def test_browsers_can_play_the_mp4(tmp_path: Path) -> None:
-    path = write_film(_frames(5), tmp_path / "film", "mp4")
-    content = path.read_bytes()
-    assert content[4:8] == b"ftyp" and b"avc1" in content and content.index(b"moov") < content.index(b"mdat")
-
-
-def test_without_ffmpeg_a_film_is_a_gif(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sparring.toy.film.find_ffmpeg", lambda: None)
-    assert film_kind("auto") == "gif"
-    with pytest.raises(SparringError, match=r"sparring\[film\]"):
-        film_kind("mp4")
-    with pytest.raises(SparringError, match="got 'avi'"):
-        film_kind("avi")
 
 
 def test_the_command_writes_the_files_that_it_names(sparring_command: Any, tmp_path: Path) -> None:

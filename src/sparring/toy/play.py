@@ -17,10 +17,10 @@ from sparring.files import ANOTHER_FOLDER, one_line_for_disk_errors, write_atomi
 from sparring.messages import Note, counted, no_note
 from sparring.recipe.files import agreed
 from sparring.recipe.gan import Recipe
+from sparring.report.film import ENDINGS, film_kind, write_film
 from sparring.report.plots import curves, render
 from sparring.run.lock import only_writer
 from sparring.toy import yardsticks
-from sparring.toy.film import ENDINGS, film_kind, write_film
 from sparring.toy.methods import STEPS, check_words, default_method, split_words, toy_recipe
 from sparring.toy.scene import Panel, Scene, png_bytes
 from sparring.toy.session import Look, ToySession, distance_of

@@ -18,7 +18,7 @@ Kind = Literal["auto", "mp4", "gif", "apng", "none"]
 KINDS = ("auto", "mp4", "gif", "apng", "none")
 ENDINGS = {"mp4": ".mp4", "gif": ".gif", "apng": ".png"}
 FRAMES_PER_SECOND = 12
-HOLD = 18  # frames for which the last picture is held
+HOLD = 18  # frames for which the last picture is held by default
 COLOURS = 224  # of a gif
 ASKED = 8  # frames of the film from which its palette is made
 
@@ -43,20 +43,25 @@ def film_kind(wanted: str) -> str:
     if wanted == "auto":
         return "mp4" if find_ffmpeg() else "gif"
     if wanted == "mp4" and not find_ffmpeg():
-        raise SparringError("mp4 needs an ffmpeg: install one, or the extra sparring[film]; or write --film gif")
+        raise SparringError("mp4 needs an ffmpeg: install one, or the extra sparring[film]; or write a gif")
     return wanted
 
 
-def write_film(frames: list[Image.Image], path: Path, kind: str, *, rate: int = FRAMES_PER_SECOND) -> Path:
-    """Write RGB pictures of one size as path + the kind's ending, atomically, the last one held; returns the path."""
+def write_film(
+    frames: list[Image.Image], path: Path, kind: str, *, rate: int = FRAMES_PER_SECOND, hold: int = HOLD
+) -> Path:
+    """Write RGB pictures of one size as path + the kind's ending, atomically; returns the path.
+
+    rate: frames per second. hold: for how many frames the last picture is shown.
+    """
     if not frames:
         raise SparringError("a film has at least one frame, got none")
     path = path.with_name(path.name + ENDINGS[kind])
     if kind == "mp4":
-        write_atomically(path, _mp4(frames, rate))
+        write_atomically(path, _mp4(frames, rate, hold))
         return path
     content = io.BytesIO()
-    durations = [round(1000 / rate)] * (len(frames) - 1) + [round(1000 / rate) * HOLD]
+    durations = [round(1000 / rate)] * (len(frames) - 1) + [round(1000 / rate) * hold]
     if kind == "gif":
         palette = _side_by_side(frames).quantize(COLOURS, method=Image.Quantize.MEDIANCUT)  # one for all, so no flicker
         indexed = [frame.quantize(palette=palette, dither=Image.Dither.NONE) for frame in frames]
@@ -80,7 +85,7 @@ def _side_by_side(frames: list[Image.Image]) -> Image.Image:
     return together
 
 
-def _mp4(frames: list[Image.Image], rate: int) -> bytes:
+def _mp4(frames: list[Image.Image], rate: int, hold: int) -> bytes:
     """H.264 that browsers play: even sides, 4:2:0. Raises SparringError if ffmpeg fails."""
     program = find_ffmpeg()
     assert program is not None
@@ -91,8 +96,8 @@ def _mp4(frames: list[Image.Image], rate: int) -> bytes:
         words += ["-r", str(rate), "-i", "-", "-c:v", "libx264", "-preset", "veryfast", "-crf", "20", "-threads", "1"]
         words += ["-pix_fmt", "yuv420p", "-movflags", "+faststart", "-bitexact", str(target)]
         cut = [frame.crop((0, 0, width, height)).tobytes() for frame in frames]
-        done = subprocess.run(words, input=b"".join(cut + [cut[-1]] * HOLD), capture_output=True, check=False)
+        done = subprocess.run(words, input=b"".join(cut + [cut[-1]] * (hold - 1)), capture_output=True, check=False)
         if done.returncode:
             reason = (done.stderr.decode(errors="replace").strip() or "no reason given").splitlines()[-1]
-            raise SparringError(f"ffmpeg could not write the film: {reason}; write --film gif")
+            raise SparringError(f"ffmpeg could not write the film: {reason}; write a gif")
         return target.read_bytes()
