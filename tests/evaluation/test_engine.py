@@ -21,8 +21,8 @@ from sparring.metrics import (
     kid,
     precision_recall_density_coverage,
 )
-from sparring.metrics.base import metric_name
 from sparring.metrics.fd_infinity import frechet_distance_infinity
+from sparring.metrics.names import NUMBERS, metric_name
 
 
 class Corners:
@@ -74,6 +74,8 @@ def test_every_number_is_that_of_its_function(real):
     counts = torch.bincount(p.argmax(1), minlength=3).double() / 30
     four = precision_recall_density_coverage(b.features, a.features, 2)
     got = values(records)
+    named = {name: better for numbers in NUMBERS.values() for name, better in numbers.items()}
+    assert {r["metric"].removeprefix("corners-"): r["better"] for r in records if r["better"]} == named
     assert got.pop("corners-class-shares") == counts.tolist()
     assert got == pytest.approx(
         {

@@ -26,9 +26,10 @@ from sparring.evaluation.notes import copy_notes, size_notes
 from sparring.files import cache_folder
 from sparring.messages import Note, ProgressHook, counted
 from sparring.metrics import REGISTRY
-from sparring.metrics.base import Comparison, FeatureSet, Metric, Record, metric_name
+from sparring.metrics.base import Comparison, FeatureSet, Metric, Record
 from sparring.metrics.features import check_same_dimensions, check_whole
 from sparring.metrics.moments import GaussianStats, check_same_settings
+from sparring.metrics.names import metric_name
 from sparring.plugins import find_class
 from sparring.trust import VALIDATED
 from sparring.version import __version__

@@ -18,16 +18,10 @@ from typing import ClassVar, Literal, Protocol
 from torch import Tensor
 
 from sparring.metrics.moments import GaussianStats
+from sparring.metrics.names import Better
 
 Record = dict[str, object]
 Need = Literal["fake.features", "real.features", "fake.predictions", "real.predictions"]
-CLASSIC = {  # names reserved for numbers computed with Inception
-    "FD": "FID",
-    "KD": "KID",
-    "FD-infinity": "FID-infinity",
-    "KD-subsets": "KID-subsets",
-    "intra-FD": "intra-FID",
-}
 
 
 class Images(Protocol):
@@ -88,11 +82,6 @@ class Metric:
         raise NotImplementedError
 
 
-def record(metric: str, value: object, better: Literal["lower", "higher"] | None, **more: object) -> Record:
+def record(metric: str, value: object, better: Better | None, **more: object) -> Record:
     """A result, which direction is better, and any further fields. `notes` are lines shown to the user."""
     return {"metric": metric, "value": value, "better": better, **more}
-
-
-def metric_name(extractor: str, metric: str) -> str:
-    """The full name of a result, such as "fashion-FD". Only the `inception` extractor gives "FID"."""
-    return CLASSIC.get(metric, metric) if extractor == "inception" else f"{extractor}-{metric}"

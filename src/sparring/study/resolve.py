@@ -13,13 +13,14 @@ from typing import Any, TypeVar
 
 from sparring.errors import SparringError, nearest
 from sparring.limits import DESCRIPTION_BYTES
+from sparring.metrics.names import BETTER, NUMBERS, metric_word
 from sparring.parsing import read_text
 from sparring.recipe.files import kind_of, parse_overrides, read_recipe, shipped_recipes
+from sparring.recipe.identity import digest, recipe_hash
+from sparring.recipe.paper import papers_numbers
 from sparring.study.diagnosed import WORDS as DIAGNOSES
 from sparring.study.diagnosed import words_of
 from sparring.study.plan import Plan, Row, Toy, slug, varied
-from sparring.study.recipe_hash import digest, recipe_hash
-from sparring.study.results import HIGHER_WORDS, WORDS, metric_word
 
 T = TypeVar("T")
 PLAN_FILE = "plan.json"
@@ -28,11 +29,6 @@ TOY_STEPS = 500
 TOY_WORDS = ("distance", "modes", "high_quality", "reached", "oscillation")
 CLASSIFIER_WORDS = ("accuracy", "ece", "threshold", "false_alarms_on_test")
 OF_PROBES = ("auroc", "fpr95", "caught_as_unknown", "ncr")  # as in auroc.NAME
-PRODUCES = {  # words by the name of a metric in `evaluation.metrics`, where these differ
-    "intra": ("intra-fd",),
-    "prdc": HIGHER_WORDS[1:5],
-    "classes": HIGHER_WORDS[5:],
-}
 
 
 @dataclass(frozen=True)
@@ -204,7 +200,7 @@ def _ready(plan: Plan, scale: str, label: str, changes: Mapping[str, Any], befor
         recipe_hash(values, origin),
         recipe.steps,
         row.start,
-        row.paper or papers_numbers(written, words if kind == "classifier" else WORDS),
+        row.paper or papers_numbers(written, words if kind == "classifier" else BETTER),
         beside=os.path.dirname(os.path.abspath(str(row.recipe))) if own_file else None,
         words=words,
     )
@@ -216,21 +212,6 @@ def _read_shipped(recipe: str) -> tuple[dict[str, Any], Any]:
     from sparring.describe import load_recipe
 
     return read_recipe(recipe), load_recipe(recipe)
-
-
-def papers_numbers(recipe: Mapping[str, Any], words: Iterable[str]) -> dict[str, float]:
-    """What a recipe says that its paper measured, by those of these words. A rate may be a list, a number for each probe."""
-    paper, known, found = recipe.get("paper") or {}, {metric_word(word) for word in words}, dict[str, float]()
-    for name, value in (paper.get("number") or {}).items():
-        rate, _, threshold = str(name).lower().partition(" ")
-        numbers = {rate: round(value / 100, 4) if rate == "accuracy" else value}  # papers print per cent
-        if threshold:
-            probes = zip(paper.get("columns") or (), value if isinstance(value, list) else (), strict=False)
-            numbers = {f"{rate}.{probe}.{threshold}": each for probe, each in probes}
-        for word, each in numbers.items():
-            if isinstance(each, int | float) and known & {metric_word(word), word.rsplit(".", 2)[0]}:
-                found[word] = float(each)
-    return found
 
 
 def _part(key: str) -> str | None:
@@ -299,7 +280,7 @@ def _gan_words(recipe: Any) -> tuple[str, ...]:
 
 def words_by(metrics: Iterable[str]) -> tuple[str, ...]:
     """The words for what metrics measure, by their names in `evaluation.metrics`."""
-    return tuple(word for metric in metrics for word in PRODUCES.get(metric, (metric,)))
+    return tuple(metric_word(name) for metric in metrics for name in NUMBERS.get(metric, (metric,)))
 
 
 def _classifier_words(recipe: Any) -> tuple[str, ...]:
@@ -311,7 +292,7 @@ def check_words(study: Study, words: tuple[str, ...], label: str) -> None:
     plan = study.plan
     asked = dict.fromkeys(study.collapsed, "collapsed")
     asked |= {claim.metric: "a claim" for claim in plan.claims if claim.metric and label in (claim.row, claim.against)}
-    known = (*WORDS, *TOY_WORDS, *CLASSIFIER_WORDS, *OF_PROBES, *DIAGNOSES)
+    known = (*BETTER, *TOY_WORDS, *CLASSIFIER_WORDS, *OF_PROBES, *DIAGNOSES)
     several_kinds = len({row.toy is None for row in plan.rows.values()}) > 1
     for word, where in asked.items():
         of_probe = word.startswith("ncr.") and any(word.startswith(f"{each}.") for each in words)  # ncr.PROBE.0.5

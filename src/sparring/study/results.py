@@ -9,32 +9,20 @@ import json
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 from sparring.errors import SparringError
 from sparring.files import read_rows
 from sparring.limits import DESCRIPTION_BYTES, DESCRIPTION_NODES, RECIPE_BYTES
+from sparring.metrics.names import BETTER, is_word, metric_word
 from sparring.parsing import read_json
 from sparring.recipe.files import kind_of
-from sparring.study.labels import labels_of
-from sparring.study.recipe_hash import recipe_hash
+from sparring.recipe.identity import labels_of, recipe_hash
 
 RESULTS_FILE = "results.jsonl"
 COLLAPSED = "collapsed: "  # how a run failed that ended beyond a plan's level
 LAST = 3  # measurements whose mean is a run's number
-ALIASES = {  # what a metric may also be called, in plans and by Inception's numbers
-    **{"fid": "fd", "kid": "kd", "fid-infinity": "fd-infinity", "kid-subsets": "kd-subsets"},
-    **{"intra": "intra-fd", "intra-fid": "intra-fd"},
-}
-LOWER_WORDS = ("fd", "fd-infinity", "intra-fd", "kd", "kd-subsets", "am")
-HIGHER_WORDS = (
-    *("is", "precision", "recall", "density", "coverage"),
-    *("smallest-class-share", "modes-covered", "mean-max-probability"),
-)
-WORDS = (*LOWER_WORDS, *HIGHER_WORDS)  # metrics of a generator, whatever measures them
-BASES = sorted({*WORDS, *ALIASES}, key=len, reverse=True)  # how the names of measured metrics end
 LOWER = ("distance", "reached", "oscillation", "ece", "ncr", "fpr95")  # of toy worlds and classifiers
 PROTOCOL = (  # of a record: what two numbers must have in common to be compared
     *("extractor", "weights_sha256", "resize", "dtype", "n_fake", "n_real", "split", "data", "data_hash"),
@@ -77,20 +65,10 @@ class Result:
         return None if self.failed else find(self.values, self.numbers, word)
 
 
-@cache
-def metric_word(name: str) -> str:
-    """A plan's word for a measured metric, whatever measured it: "fd" for "fashion-FD" and "FID"; else the name itself."""
-    lower = name.lower()
-    for base in BASES:
-        if lower == base or lower.endswith(f"-{base}"):
-            return ALIASES.get(base, base)
-    return name
-
-
 def find(values: Mapping[str, float], numbers: Mapping[str, Any], word: str) -> float | None:
     """The number that a word means: a metric's full name or word, or a key such as `accuracy`, `modes`, `auroc.NAME`."""
     found = values.get(word)
-    if found is None and word.lower() in BASES:
+    if found is None and is_word(word):
         found = next((value for name, value in values.items() if metric_word(name) == metric_word(word)), None)
     if found is None:
         outer, _, inner = word.partition(".")
@@ -100,7 +78,7 @@ def find(values: Mapping[str, float], numbers: Mapping[str, Any], word: str) -> 
 
 
 def lower_is_better(word: str) -> bool:
-    return metric_word(word) in LOWER_WORDS or word.partition(".")[0] in LOWER
+    return BETTER.get(metric_word(word)) == "lower" or word.partition(".")[0] in LOWER
 
 
 def judged(result: Result, levels: Mapping[str, float]) -> Result:

@@ -9,7 +9,8 @@ from functools import cached_property
 from typing import Any
 
 from sparring.errors import SparringError
-from sparring.study.results import Result, find, latest, metric_word
+from sparring.metrics.names import metric_word
+from sparring.study.results import Result, find, latest
 
 PER_RUN = ("seed", "real_seed")  # keys of a protocol that may differ from run to run
 

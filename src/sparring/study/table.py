@@ -12,12 +12,13 @@ from typing import Any, NamedTuple
 from sparring.errors import SparringError
 from sparring.limits import DESCRIPTION_BYTES, DESCRIPTION_NODES
 from sparring.messages import counted
+from sparring.metrics.names import metric_word
 from sparring.parsing import read_json
 from sparring.study import statistics as s
 from sparring.study.claims import ORDER, Comparison, Finding, compare, findings
 from sparring.study.plan import Plan, shipped_plans
 from sparring.study.resolve import PLAN_FILE, Study
-from sparring.study.results import RESULTS_FILE, Result, lower_is_better, metric_word, read
+from sparring.study.results import RESULTS_FILE, Result, lower_is_better, read
 from sparring.study.rows import Runs, differing, full_name, rows_of
 
 PLAN_YAML = "plan.yaml"

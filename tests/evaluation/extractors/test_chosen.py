@@ -12,7 +12,7 @@ from torch import nn
 from sparring.data.packed import PackedImages
 from sparring.errors import SparringError
 from sparring.evaluation.extractors import efficientnet_lite0, extractor_for, inception
-from sparring.metrics.base import metric_name
+from sparring.metrics.names import metric_name
 
 
 def pictures(n=6, channels=3, side=8, seed=0):

@@ -14,7 +14,7 @@ from sparring.evaluation.engine import evaluate_images
 from sparring.evaluation.extractors import extractor_for
 from sparring.evaluation.extractors.base import Features
 from sparring.evaluation.extractors.module import ModuleExtractor
-from sparring.metrics.base import metric_name
+from sparring.metrics.names import metric_name
 
 
 def pictures(n=6, channels=3, side=8, seed=0):

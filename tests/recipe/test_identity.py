@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sparring.study.labels import labels_of
+from sparring.recipe.identity import labels_of
 
 NETWORKS = {"generator": {"optimizer": {"lr": 1}}, "discriminator": {"optimizer": {"lr": 1}}}
 
