@@ -42,7 +42,7 @@ SHORTER = {  # replacements in a page's Python code before it runs
 
 
 def run_first(folder: Path) -> None:
-    """A run for diagnose.md, which expects one."""
+    """A run for the pages that expect one."""
     write_npz(folder / "images.npz", tiny_images())
     sparring.train(tiny_recipe(steps=2), out=folder / "runs" / "first")
 
@@ -52,7 +52,11 @@ def my_networks(folder: Path) -> None:
     (folder / "my_networks.py").write_text(blocks(ROOT / "docs" / "own_networks.md", language="python")[0].text)
 
 
-BEFORE: dict[str, Callable[[Path], None]] = {"diagnose.md": run_first, "own_networks.md": my_networks}
+BEFORE: dict[str, Callable[[Path], None]] = {
+    "diagnose.md": run_first,
+    "generators.md": run_first,
+    "own_networks.md": my_networks,
+}
 
 
 @pytest.fixture

@@ -63,7 +63,8 @@ def test_with_batch_statistics_a_sample_does_not_depend_on_their_number(images, 
 
 
 def test_plain_generators_are_measured_by_the_images_that_sampling_shows(run):
-    from sparring.run.generator import load_generator, sampler_of
+    from sparring.run.generator import sampler_of
+    from sparring.run.saved import load_generator
 
     saved = load_generator(run.folder)
     generate = sampler_of(saved.module, saved.latent_size, saved.num_classes, seed=1)
@@ -132,7 +133,7 @@ def test_a_damaged_or_foreign_generator_file_is_refused(run, tmp_path):
 
 
 def test_a_generator_file_can_only_call_networks(tmp_path):
-    from sparring.run.generator import save_generator
+    from sparring.run.saved import save_generator
 
     (tmp_path / "evil").mkdir()
     network = {"kind": "os:mkdir", "options": {"path": str(tmp_path / "made")}}

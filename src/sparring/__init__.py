@@ -18,7 +18,7 @@ from sparring.version import __version__
 _PUBLIC = {
     "train": "sparring.training.run:train",
     "Run": "sparring.training.run:Run",
-    "load": "sparring.run.generator:load_generator",
+    "load": "sparring.run.saved:load_generator",
     "sample": "sparring.run.sample:sample",
     "evaluate": "sparring.evaluation.evaluate:evaluate",
     "recipes": "sparring.recipe.listing:recipes",
@@ -89,7 +89,7 @@ if TYPE_CHECKING:
     from sparring.objective.term import AdversarialLoss, Penalty, Term
     from sparring.recipe.gan import Recipe
     from sparring.recipe.listing import recipes
-    from sparring.run.generator import load_generator as load
     from sparring.run.sample import sample
+    from sparring.run.saved import load_generator as load
     from sparring.schedule import Schedule
     from sparring.training.run import Run, train

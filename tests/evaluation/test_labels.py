@@ -15,7 +15,8 @@ from sparring.evaluation.accuracies import run_accuracies
 from sparring.evaluation.evaluate import evaluate_pair, evaluate_run
 from sparring.evaluation.image_set import of_images
 from sparring.evaluation.labels import turns_for
-from sparring.run.generator import load_generator, sampler_of
+from sparring.run.generator import sampler_of
+from sparring.run.saved import load_generator
 from tiny import tiny_images, tiny_recipe
 
 

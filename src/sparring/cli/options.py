@@ -60,3 +60,15 @@ def path_option(help: str) -> Any:
         return Path(text)
 
     return typer.Option(parser=read, metavar="<path>", help=help)
+
+
+Seeds = Annotated[
+    str | None, typer.Option(metavar="SEEDS", help="The first image of each of these seeds, such as 1-9,42.")
+]
+Latents = Annotated[
+    Path | None, path_option("Your own latents: an .npz with an array `latents`, as `sparring sample` writes it.")
+]
+Truncation = Annotated[
+    float | None,
+    typer.Option(help="Redraw latents beyond this threshold, such as 0.7: images more alike, often better."),
+]

@@ -3,28 +3,38 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from sparring.cli.options import AllowCode, AsJson, path_option
-from sparring.cli.output import print_json, print_lines
+from sparring.cli.options import AllowCode, AsJson, Latents, Seeds, Truncation, path_option
+from sparring.cli.output import note, print_json, print_lines
+
+OUT = "What to write: a picture (.png), a film of all images (.gif, .mp4), a folder of PNG files, or arrays (.npz)."
+LABEL = "Only this class, by name or number; several, with commas between, take turns. Default: all in turn."
 
 
 def sample(
-    run: Annotated[str, typer.Argument(help="A run folder or generator.safetensors.")],
-    out: Annotated[Path, path_option("What to write: one .png grid, an .npz file, or a folder of PNG files.")],
-    n: Annotated[int, typer.Option("--n", help="Number of images to draw.")] = 64,
-    seed: Annotated[int, typer.Option(help="The same seed gives the same images.")] = 0,
-    label: Annotated[str | None, typer.Option(help="Only this class, by name or number. Default: all in turn.")] = None,
+    run: Annotated[str, typer.Argument(help="A run, a shared folder, or a generator.safetensors.")],
+    out: Annotated[Path, path_option(OUT)],
+    n: Annotated[int | None, typer.Option("--n", help="Number of images of one seed. Default: 64.")] = None,
+    seed: Annotated[int | None, typer.Option(help="The same seed gives the same images. Default: 0.")] = None,
+    seeds: Seeds = None,
+    latents: Latents = None,
+    truncation: Truncation = None,
+    label: Annotated[str | None, typer.Option(help=LABEL)] = None,
     allow_code: AllowCode = False,
     as_json: AsJson = False,
 ) -> None:
     """Draw images from a trained generator. Needs no data."""
     from sparring.run.sample import sample as draw
 
-    images = draw(run, n, seed=seed, labels=label, out=out, allow_code=allow_code)
-    if as_json:
-        print_json({"out": str(out), "n": len(images), "shape": list(images.shape[1:]), "seed": seed})
-    else:
+    which: dict[str, Any] = {"n": n, "seed": seed, "seeds": seeds, "latents": latents, "truncation": truncation}
+    images = draw(run, labels=label, out=out, note=note, allow_code=allow_code, **which)
+    if not as_json:
         print_lines(str(out))
+        return
+    said = {key: str(value) if key == "latents" else value for key, value in which.items() if value is not None}
+    if seeds is None and latents is None:
+        said.setdefault("seed", 0)
+    print_json({"out": str(out), **said, "n": len(images), "shape": list(images.shape[1:])})

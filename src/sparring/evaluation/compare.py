@@ -176,7 +176,8 @@ def _called(first: str | Path, second: str | Path) -> tuple[str, str]:
 
 def _check_conditional(run: Any) -> None:
     from sparring.evaluation.sources import is_generator
-    from sparring.run.generator import load_generator, takes_labels
+    from sparring.run.generator import takes_labels
+    from sparring.run.saved import load_generator
 
     if not is_generator(run):
         raise SparringError(f"'{run}' is neither a run nor a generator file, which comparing class by class needs")
@@ -232,7 +233,7 @@ def _shown(order: list[int], all_of_them: bool = False) -> list[int]:
 def _samples(found: ClassComparison, first: str | Path, second: str | Path) -> Figure:
     """A row of samples for each of the most and least improved classes, from the same latents in both runs."""
     from sparring.report.plots import picture_rows
-    from sparring.run.generator import load_generator
+    from sparring.run.saved import load_generator
 
     places = _shown(found.by_change())
     labels = [found.classes[i] for i in places for _ in range(EACH)]

@@ -104,8 +104,8 @@ def evaluate_run(
     from sparring.evaluation.protocol import measure_generator
     from sparring.recipe.files import agreed, parse_overrides
     from sparring.run.folder import load_trained_on
-    from sparring.run.generator import load_generator
     from sparring.run.runtime import Runtime
+    from sparring.run.saved import load_generator
 
     folder = Path(run)
     if not (folder / "recipe.json").is_file():

@@ -38,7 +38,8 @@ def of_generator(
     ("uniform", also without `real`). note: called with a message if the shares are unknown.
     """
     from sparring.evaluation.labels import turns_for
-    from sparring.run.generator import load_generator, sampler_of, takes_labels
+    from sparring.run.generator import sampler_of, takes_labels
+    from sparring.run.saved import load_generator
 
     saved = load_generator(path, device)
     n = DEFAULT_GENERATED if n is None else n

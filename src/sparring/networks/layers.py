@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, fields
-from typing import Literal, TypeVar, get_type_hints
+from typing import ClassVar, Literal, TypeVar, get_type_hints
 
 import torch
 from torch import Tensor, nn
@@ -43,6 +43,11 @@ def check_positive(network: str, **options: int) -> None:
             raise SparringError(f"{network}: {name} takes a whole number of at least 1, got {value}")
 
 
+def of_class(table: nn.Embedding, labels: Tensor) -> Tensor:
+    """The rows of a table for labels [B], or, for weights of the classes [B, K], the rows' weighted sums."""
+    return labels @ table.weight if labels.is_floating_point() else table(labels)
+
+
 class ConditionalBatchNorm2d(nn.Module):
     """Batch norm whose scale and shift belong to the class (de Vries et al., Modulating early visual processing by
     language, 2017): out = gamma[y] * (x - mean) / sqrt(var + eps) + beta[y]. Gamma starts at 1 and beta at 0 for every
@@ -66,8 +71,8 @@ class ConditionalBatchNorm2d(nn.Module):
         self.beta = nn.Embedding(num_classes, channels, _weight=torch.zeros(num_classes, channels))
 
     def forward(self, x: Tensor, labels: Tensor) -> Tensor:
-        """x [B, C, H, W], labels [B] in 0..num_classes-1."""
-        gamma, beta = self.gamma(labels)[:, :, None, None], self.beta(labels)[:, :, None, None]
+        """x [B, C, H, W], labels [B] in 0..num_classes-1 or weights of the classes [B, num_classes]."""
+        gamma, beta = of_class(self.gamma, labels)[:, :, None, None], of_class(self.beta, labels)[:, :, None, None]
         return torch.addcmul(beta, gamma, self.normalise(x))
 
 
@@ -101,14 +106,14 @@ def normalised(norm: nn.Module, x: Tensor, labels: Tensor | None) -> Tensor:
 
 
 class ClassLatent(nn.Module):
-    """A learned embedding of the class beside the latents: [B, Z], [B] -> [B, Z + embedding_size]."""
+    """A learned embedding of the class beside the latents: [B, Z], [B] or weights [B, K] -> [B, Z + embedding_size]."""
 
     def __init__(self, num_classes: int, embedding_size: int):
         super().__init__()
         self.embedding = nn.Embedding(num_classes, embedding_size)  # N(0, 1), as the latents are
 
     def forward(self, z: Tensor, labels: Tensor) -> Tensor:
-        return torch.cat([z, self.embedding(labels)], 1)
+        return torch.cat([z, of_class(self.embedding, labels)], 1)
 
 
 Made = TypeVar("Made", bound=nn.Module)
@@ -129,8 +134,11 @@ class ConditionalGenerator(nn.Module):
 
     conditioning: `conditional_batch_norm` chooses each batch norm's scale and shift by the class; `concat` appends a
     learned embedding of the class, as long as the latents, to them. sampling_statistics: what batch norm uses in
-    evaluation; with `batch` no running statistics exist and an image depends on the others of its batch.
+    evaluation; with `batch` no running statistics exist and an image depends on the others of its batch. Labels may be
+    weights of the classes, float [B, K]: the embeddings are then blended.
     """
+
+    blends_labels: ClassVar[bool] = True
 
     latent_size: int = 128
     num_classes: int = 0

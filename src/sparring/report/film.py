@@ -10,13 +10,16 @@ from pathlib import Path
 from typing import Literal
 
 from PIL import Image
+from torch import Tensor
 
 from sparring.errors import SparringError
 from sparring.files import write_atomically
+from sparring.report.plots import image_grid
 
 Kind = Literal["auto", "mp4", "gif", "apng", "none"]
 KINDS = ("auto", "mp4", "gif", "apng", "none")
 ENDINGS = {"mp4": ".mp4", "gif": ".gif", "apng": ".png"}
+FRAME_PIXELS = 256  # of an image that fills a frame
 FRAMES_PER_SECOND = 12
 HOLD = 18  # frames for which the last picture is held by default
 COLOURS = 224  # of a gif
@@ -45,6 +48,12 @@ def film_kind(wanted: str) -> str:
     if wanted == "mp4" and not find_ffmpeg():
         raise SparringError("mp4 needs an ffmpeg: install one, or the extra sparring[film]; or write a gif")
     return wanted
+
+
+def frames_of(images: Tensor) -> list[Image.Image]:
+    """Images uint8 [N, C, H, W] as frames, enlarged by a whole number to about 256 pixels."""
+    scale = max(1, round(FRAME_PIXELS / max(images.shape[2:])))
+    return [image_grid(images[i : i + 1], scale=scale).convert("RGB") for i in range(len(images))]
 
 
 def write_film(

@@ -17,10 +17,11 @@ from sparring.report.samples import layout
 from sparring.run.checkpoint import best_of
 from sparring.run.data import RunData
 from sparring.run.folder import how_to_resume, started_on, write_facts
-from sparring.run.generator import generate_uint8, save_generator, takes_labels
+from sparring.run.generator import generate_uint8, takes_labels
 from sparring.run.log import JsonLines, Tracker
 from sparring.run.loop import Loop
 from sparring.run.progress import Progress
+from sparring.run.saved import save_generator
 from sparring.training.own_step import checked_step, step_function
 from sparring.training.process_count import read_worlds, worlds_of
 from sparring.training.start_from import start_from

@@ -15,10 +15,10 @@ from sparring.recipe.files import parse_overrides
 from sparring.recipe.gan import Recipe
 from sparring.run.data import load_run_data, python_sources
 from sparring.run.folder import cure_for_moved
-from sparring.run.generator import load_generator
 from sparring.run.log import Tracker
 from sparring.run.own_images import fitted_to
 from sparring.run.progress import Progress, no_progress, progress_or_default
+from sparring.run.saved import load_generator
 from sparring.run.session import BaseRun, run_session
 from sparring.training.job import GanJob
 from sparring.training.state import build
