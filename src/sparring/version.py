@@ -58,11 +58,12 @@ def bug_report() -> str:
     return f"sparring {__version__} ({source}), Python {platform.python_version()}, torch {version('torch')}, {machine}"
 
 
-def hardware(threads: int | None) -> str:
-    """The hardware of a run, such as `x86_64 with AVX2, 2 threads`."""
+def hardware(threads: int | None, device: str = "cpu") -> str:
+    """The hardware of a run, such as `x86_64 with AVX2, 2 threads`. device: the kind of its device."""
     import platform
 
-    return f"{platform.machine()} with {instruction_set()}, {threads} thread{'' if threads == 1 else 's'}"
+    other = "" if device == "cpu" else f", {device}"
+    return f"{platform.machine()} with {instruction_set()}, {threads} thread{'' if threads == 1 else 's'}{other}"
 
 
 def command_line(program: str | None = None) -> str:

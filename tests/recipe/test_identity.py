@@ -1,8 +1,9 @@
-"""Names of groups of runs, by what tells their recipes apart."""
+"""What runs have in common, and names of groups of them, by what tells their recipes apart."""
 
 from __future__ import annotations
 
-from sparring.recipe.identity import labels_of
+from sparring.recipe.gan import Recipe
+from sparring.recipe.identity import ADDED_LATER, labels_of, recipe_hash
 
 NETWORKS = {"generator": {"optimizer": {"lr": 1}}, "discriminator": {"optimizer": {"lr": 1}}}
 
@@ -40,3 +41,12 @@ def test_of_another_kind_of_network_the_kind_is_enough():
         "mine, network.kind=dcgan, network.width=8",
         "mine, network.kind=resnet",
     ]
+
+
+def test_keys_that_were_added_later_count_only_if_they_are_used():
+    """So that studies of an earlier version, whose recipes lack them, can be resumed and compared."""
+    now = Recipe.load("quickstart").to_dict()
+    before = {key: value for key, value in now.items() if key not in ADDED_LATER}
+    assert recipe_hash(now) == recipe_hash(before) and len(before) < len(now)
+    assert recipe_hash(now | {"deterministic": True}) != recipe_hash(before)
+    assert labels_of({"a": now, "b": before | {"batch_size": 2}})["a"] == "quickstart, batch_size=32"

@@ -140,6 +140,7 @@ class ClassifierRecipe(BaseRecipe):
     keep_checkpoints: int = Field(2, ge=1)
     # Part of the recipe, because bits depend on it; None: the machine's number.
     threads: int | None = Field(None, ge=1, le=THREADS)
+    deterministic: bool = False  # only algorithms that repeat to the bit on a GPU; on CPUs all do
 
     @field_validator("network")
     @classmethod

@@ -111,7 +111,7 @@ def train_classifier(
             images = load_classifier_data(chosen, note, data=data, test=test, negatives=negatives, probes=probes)
         _check_beside(others, images)
         check_parts(chosen, images.train.num_classes, images.train.size, images.train.channels, note)
-        facts = _write_facts(folder, chosen, images, command, note)
+        facts = _write_facts(folder, chosen, images, command, session.runtime.device, note)
         evaluations = {name: _evaluate(chosen, other, images, of_this_run=False) for name, other in others.items()}
         stopped = partial(write_classifier_report, folder, facts, evaluations, images.warnings, "")
         for criterion in chosen.classifiers:
@@ -264,7 +264,12 @@ def named_classifiers(given: Iterable[str]) -> dict[str, str]:
 
 
 def _write_facts(
-    folder: Path, recipe: ClassifierRecipe, data: ClassifierData, command: str | None, note: Note
+    folder: Path,
+    recipe: ClassifierRecipe,
+    data: ClassifierData,
+    command: str | None,
+    device: torch.device,
+    note: Note,
 ) -> dict[str, Any]:
     """Write recipe.json. Raises SparringError if the run was started on other images."""
     now = data.fingerprints()
@@ -274,4 +279,4 @@ def _write_facts(
             f"the run grows from {before} to {recipe.steps} steps, and its learning rate follows the longer cosine "
             "from here on: it ends differently from a run that had as many steps from the start"
         )
-    return write_facts(folder, recipe, now, command, data=data.train.facts())
+    return write_facts(folder, recipe, now, command, device=device, data=data.train.facts())

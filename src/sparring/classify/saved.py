@@ -23,6 +23,7 @@ from sparring.files import own_copy, write_atomically, write_json
 from sparring.limits import DESCRIPTION_BYTES, DESCRIPTION_NODES
 from sparring.networks.frozen import evaluating
 from sparring.parsing import read_json
+from sparring.run.numerics import numerics
 from sparring.trust import trust_in_file
 
 WEIGHTS, DESCRIPTION = "classifier.safetensors", "classifier.json"
@@ -161,6 +162,7 @@ def is_unknown(confidences: Tensor, predicted: Tensor, num_classes: int, thresho
 
 
 @torch.no_grad()
+@numerics()
 def judge(classifier: Classifier, images: PackedImages | Tensor, *, normalised: bool = False) -> Tensor:
     """Logits float32 [N, K] on the CPU, in evaluation mode. The classifier is left unchanged.
 

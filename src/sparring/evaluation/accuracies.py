@@ -12,12 +12,15 @@ from sparring.errors import SparringError
 from sparring.files import content_hash
 from sparring.messages import no_note
 from sparring.metrics.discriminator_accuracy import discriminator_accuracies
+from sparring.run.device import device_name
+from sparring.run.numerics import numerics
 
 if TYPE_CHECKING:
     from sparring.evaluation.image_set import ImageSet, Labels
     from sparring.run.data import RunData
 
 
+@numerics()
 def run_accuracies(
     run: str | Path,
     *,
@@ -65,6 +68,7 @@ def run_accuracies(
         say("the share of images called real is left out: the loss has no boundary between real and generated")
     records = []
     provenance = {"weights_sha256": content_hash(dict(discriminator.state_dict())), "dtype": "float32", "step": step}
+    provenance["device"] = device_name(device)
     sets = {"train": of_images(data.real, min(n, len(data.real)), seed)}
     if held is not None:
         sets["held-out"] = of_images(held, min(n, len(held)), seed)

@@ -31,6 +31,8 @@ from sparring.metrics.features import check_same_dimensions, check_whole
 from sparring.metrics.moments import GaussianStats, check_same_settings
 from sparring.metrics.names import metric_name
 from sparring.plugins import find_class
+from sparring.run.device import device_name
+from sparring.run.numerics import numerics
 from sparring.trust import VALIDATED
 from sparring.version import __version__
 
@@ -96,6 +98,7 @@ def evaluate_images(
     )
 
 
+@numerics()  # whatever a run was trained with
 def evaluate_sets(
     fake: ImageSet,
     real: ImageSet | GaussianStats,
@@ -154,7 +157,8 @@ def evaluate_sets(
     records = [record for metric in chosen.values() for record in metric.records(features, reference, comparison)]
     for record in records:
         record["metric"] = metric_name(extractor.name, str(record["metric"]))
-    return _with_provenance(records, {**settings, "batch_size": batch_size}, fake, real, features, reference)
+    how = {**settings, "batch_size": batch_size, "device": device_name(getattr(extractor, "device", "cpu"))}
+    return _with_provenance(records, how, fake, real, features, reference)
 
 
 def _with_provenance(

@@ -23,6 +23,7 @@ from sparring.report.html import page, table
 from sparring.report.html import section as heading
 from sparring.report.plots import render
 from sparring.run.device import usable_device
+from sparring.run.numerics import numerics
 from sparring.trust import consenting
 from sparring.version import __version__
 
@@ -49,6 +50,7 @@ class Diagnosis:
         return self.folder / "report.html"
 
 
+@numerics()
 def diagnose(
     *runs: str | Path,
     out: str | Path | None = None,

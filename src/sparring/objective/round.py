@@ -3,7 +3,7 @@
 `judge_sides` judges all sides that the active terms declare by one fixed plan, so which term reads first changes nothing.
 Without batch coupling that is one joint pass; where the samples of a batch see each other (batch normalisation) it is
 [real], [fake + negative], [unlabelled], one pass each. A side that will be differentiated twice has its own pass, in full
-precision.
+precision. Under `precision: bfloat16` so has one whose gradient with respect to the pixels is used, such as for an attack.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from torch import Tensor
 
 from sparring.errors import SparringError
 from sparring.networks.contract import class_name, users_code
-from sparring.networks.discriminator import Activations
+from sparring.networks.discriminator import Activations, at_least_float32
 from sparring.networks.second_order import TwiceDifferentiable
 from sparring.objective.context import StepContext
 from sparring.objective.side import Side
@@ -127,18 +127,32 @@ class Round:
             wanted |= {f"{name}.gradient", f"{name}.differentiated"}
         return name is not None and not wanted.isdisjoint(self._all_needs)
 
+    def is_full(self, name: str | None) -> bool:
+        """Whether the side's pass has full precision, because its pixels are differentiated."""
+        return self.is_second_order(name) or self.is_differentiated(name)
+
+    @property
+    def is_mixed(self) -> bool:
+        """Whether passes that need no full precision have less: the run's, or that of the user's loop around this round."""
+        return self._autocast is not None or any(_autocasts(side.images) for side in self._sides.values())
+
     @contextmanager
-    def precision(self, *, full: bool) -> Iterator[None]:
-        """The precision of a pass; `full` is for one that is differentiated twice."""
-        with (
-            self._autocast(full) if self._autocast else nullcontext(),
-            TwiceDifferentiable() if full else nullcontext(),
-        ):
+    def precision(self, *, full: bool, twice: bool = False) -> Iterator[None]:
+        """The precision of a pass: float32 with `full`, else the run's. twice: the pass may be differentiated twice."""
+        if self._autocast is not None:
+            chosen = self._autocast(full)
+        elif full and self.is_mixed:
+            chosen = torch.autocast(next(iter(self._sides.values())).images.device.type, enabled=False)
+        else:
+            chosen = nullcontext()
+        with chosen, TwiceDifferentiable() if twice else nullcontext():
             yield
 
     def plan(self) -> list[list[str]]:
         """Which sides are judged together, in the order of their passes."""
         alone = [name for name in self._sides if self.is_second_order(name)]
+        if self.is_mixed and not self.judge_network.couples_batch:
+            alone += [name for name in self._sides if self.is_differentiated(name) and name not in alone]
         rest = [name for name in SIDES if name in self._sides and name not in alone and self.is_declared_judged(name)]
         groups = COUPLED_GROUPS if self.judge_network.couples_batch else (SIDES,)
         joint = [[name for name in group if name in rest] for group in groups]
@@ -165,22 +179,27 @@ class Round:
     def _judge_together(self, group: list[Side]) -> None:
         """One pass of the discriminator over some sides together."""
         images = [self._augmented(side) for side in group]
-        with self.precision(full=any(self.is_second_order(side.name) for side in group)):
+        full, twice = (any(map(test, [side.name for side in group])) for test in (self.is_full, self.is_second_order))
+        with self.precision(full=full, twice=twice):
             joint = images[0] if len(images) == 1 else torch.cat(images)
+            joint = at_least_float32(joint) if full else joint  # a user's generator may make 16 bits
             activations = self.judge_network.extract(joint, _join_labels(group))
         for side, part in zip(group, activations.split([len(side) for side in group]), strict=True):
             side._activations = part
 
-    def judge(self, images: Tensor, labels: Tensor | None = None, differentiate: bool = False) -> Side:
+    def judge(
+        self, images: Tensor, labels: Tensor | None = None, differentiate: bool = False, full: bool = False
+    ) -> Side:
         """Judge any other images [B, C, H, W]: interpolates, attacked or transformed samples.
 
         With `differentiate`, for a penalty on its gradient, the side's `input` is a leaf and the pass is in full precision.
+        So it is with `full`, for images that differ from others by less than 16 bits hold.
         """
         self.judge_sides()  # so that their passes come before any other, whoever wrote the loop
         side = Side(self, None, images, labels)
         if differentiate:
             side._input = images.detach().requires_grad_()
-        with self.precision(full=differentiate):
+        with self.precision(full=differentiate or full, twice=differentiate):
             side._activations = self.judge_network.extract(self._augmented(side), labels)
         return side
 
@@ -305,6 +324,12 @@ _CURES = {
     "negative": "name them with negatives.source",
     "unlabelled": "name them with unlabelled.source, or keep only a share of the labels with data.labelled",
 }
+
+
+def _autocasts(images: Tensor) -> bool:
+    """Whether passes of these images are under autocast here."""
+    kind = images.device.type
+    return torch.amp.is_autocast_available(kind) and torch.is_autocast_enabled(kind)
 
 
 def _join_labels(group: list[Side]) -> Tensor | None:

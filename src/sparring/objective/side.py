@@ -76,7 +76,8 @@ class Side:
 
     def __getitem__(self, head: str) -> Tensor:
         if head not in self._heads:
-            with self._round.precision(full=self._round.is_second_order(self.name)):
+            twice = self._round.is_second_order(self.name)
+            with self._round.precision(full=self._round.is_full(self.name), twice=twice):
                 output = self._round.judge_network.read(head, self.activations, self.labels)
             self._heads[head] = at_least_float32(output)  # what losses are computed from
         return self._heads[head]

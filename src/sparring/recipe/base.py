@@ -132,6 +132,7 @@ class BaseRecipe(Part):
     if TYPE_CHECKING:  # fields of both kinds, each in its own order
         steps: int
         threads: int | None
+        deterministic: bool
 
     def to_dict(self) -> dict[str, Any]:
         """The resolved recipe as plain JSON data, which `load` reads back to an equal recipe."""

@@ -178,7 +178,9 @@ class Recipe(BaseRecipe):
     checkpoint_every: int = Field(1_000, ge=1)
     keep_checkpoints: int = Field(2, ge=1)  # the newest, besides the best; `diagnose` shows how they change
     threads: int | None = Field(None, ge=1, le=limits.THREADS)  # bits depend on it; None: torch's default
-    precision: Literal["float32", "bfloat16"] = "float32"
+    # of passes; tf32 and bfloat16 trade bits of the numbers for speed on GPUs
+    precision: Literal["float32", "tf32", "bfloat16"] = "float32"
+    deterministic: bool = False  # only algorithms that repeat to the bit on a GPU; on CPUs all do
 
     @field_validator("step")
     @classmethod

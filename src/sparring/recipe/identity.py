@@ -12,14 +12,26 @@ from sparring.recipe.files import flat
 WORDS_ABOUT = ("seed", "name", "about", "paper", "run_in_full", "keep_checkpoints", "start_from")
 # start_from is another run's folder: a study's row that starts from another one puts the parent's hash in its place
 
+# keys that older recipes lack, with the values at which they change no number
+ADDED_LATER = {"deterministic": False, "compile": False}
+
 
 def recipe_hash(recipe: Mapping[str, Any], parent: str = "") -> str:
     """16 hex digits of a resolved recipe, without what changes no number, its seed, and the folder that it starts from.
 
     parent: the hash of the recipe whose run it starts from.
     """
-    kept = {key: value for key, value in recipe.items() if key not in WORDS_ABOUT}
+    kept = _settings(recipe)
     return digest([kept, parent] if parent else kept)
+
+
+def _settings(recipe: Mapping[str, Any]) -> dict[str, Any]:
+    """What distinguishes a resolved recipe from others, whichever version of this package resolved it."""
+    return {
+        key: value
+        for key, value in recipe.items()
+        if key not in WORDS_ABOUT and not (key in ADDED_LATER and value == ADDED_LATER[key])
+    }
 
 
 def digest(values: Any) -> str:
@@ -32,8 +44,7 @@ def labels_of(recipes: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
     known = {key for recipe in recipes.values() for key in flat(recipe)}
     by_name: dict[str, dict[str, Mapping[str, Any]]] = {}
     for key, recipe in recipes.items():
-        kept = {setting: value for setting, value in recipe.items() if setting not in WORDS_ABOUT}
-        by_name.setdefault(str(recipe.get("name", "unnamed")), {})[key] = kept
+        by_name.setdefault(str(recipe.get("name", "unnamed")), {})[key] = _settings(recipe)
     return {
         key: ", ".join([name, *(f"{_short(setting, known)}{value}" for setting, value in settings)])
         for name, namesakes in by_name.items()

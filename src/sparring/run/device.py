@@ -20,3 +20,9 @@ def usable_device(device: torch.device | str) -> torch.device:
             reason = "write cpu, cuda, cuda:1 or mps"
         raise SparringError(f"cannot use device '{device}': {reason}") from None
     return chosen
+
+
+def device_name(device: torch.device | str) -> str:
+    """What kind of device computes, such as "cpu" or "NVIDIA H200": numbers differ in their last bits between kinds."""
+    kind = torch.device(device).type
+    return torch.cuda.get_device_name(device) if kind == "cuda" else kind

@@ -20,6 +20,7 @@ from sparring.recipe.base import BaseRecipe, R, differences, flat, run_folder
 from sparring.recipe.files import COMMANDS
 from sparring.recipe.gan import Recipe
 from sparring.run.data import FROM_PYTHON, RunData, load_run_data
+from sparring.run.device import device_name
 from sparring.run.lock import LOCK_FILE
 from sparring.trust import CodeNotAllowedError, consenting
 from sparring.version import command_line, commit, hardware, versions
@@ -191,11 +192,17 @@ def started_on(folder: Path, recipe: BaseRecipe, fingerprints: Mapping[str, str]
 
 
 def write_facts(
-    folder: Path, recipe: Any, fingerprints: Mapping[str, str], command: str | None, **more: Any
+    folder: Path,
+    recipe: Any,
+    fingerprints: Mapping[str, str],
+    command: str | None,
+    *,
+    device: torch.device | str = "cpu",
+    **more: Any,
 ) -> dict[str, Any]:
     """Write recipe.json: the resolved recipe, and the versions, commit and command that the run was started with.
 
-    fingerprints: of its images. more: further entries; None keeps the present value.
+    fingerprints: of its images. device: the run's. more: further entries; None keeps the present value.
     """
     path = folder / "recipe.json"
     started = read_facts(folder)
@@ -204,7 +211,7 @@ def write_facts(
         "versions": started.get("versions") or versions(),
         "commit": started.get("commit") or commit(),
         "command": started.get("command") or command or command_line(),
-        "hardware": started.get("hardware") or hardware(recipe.threads),
+        "hardware": started.get("hardware") or hardware(recipe.threads, device_name(device)),
         "fingerprints": dict(fingerprints),
         **{key: value or started.get(key) for key, value in more.items()},
     }

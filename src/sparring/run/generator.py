@@ -15,6 +15,7 @@ from sparring.networks.contract import images_of
 from sparring.networks.frozen import evaluating
 from sparring.randomness import seed_for
 from sparring.run.latents import latent
+from sparring.run.numerics import numerics
 
 BATCH_STATISTICS_ROWS = 100  # as in the papers that sample with batch statistics; also the block size of measurements
 ROWS = 50  # images per batch in sampling; fixed, since the last bit of a sum may depend on it
@@ -32,6 +33,7 @@ def generate_uint8(
 
 
 @torch.no_grad()
+@numerics()  # whatever a run is trained with
 def generate(
     generator: nn.Module,
     latents: Tensor,

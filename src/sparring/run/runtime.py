@@ -11,27 +11,31 @@ import os
 from collections.abc import Iterable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import torch
 import torch.distributed as dist
 from torch import Tensor
 
 from sparring.run.device import usable_device
+from sparring.run.numerics import Precision
 from sparring.run.together import STEP_WAIT, answered, leave_together, prepare_signs
 
 
 @dataclass(frozen=True)
 class Runtime:
-    """device: of networks and batches. rank, world: this process's number, and how many there are. precision: of passes."""
+    """device: of networks and batches. rank, world: this process's number, and how many there are.
+
+    precision: of passes. Runs are trained within `run.numerics`, which makes float32 be what it says.
+    """
 
     device: torch.device = torch.device("cpu")  # noqa: RUF009 - a device is immutable
     rank: int = 0
     world: int = 1
-    precision: Literal["float32", "bfloat16"] = "float32"
+    precision: Precision = "float32"
 
     @classmethod
-    def start(cls, device: str | None = None, precision: Literal["float32", "bfloat16"] = "float32") -> Runtime:
+    def start(cls, device: str | None = None, precision: Precision = "float32") -> Runtime:
         """Choose the device, by default an accelerator if there is one, and join the process group under torchrun.
 
         The group lasts as long as the process: joining again under the same torchrun would find the old addresses.
@@ -52,13 +56,18 @@ class Runtime:
         return cls(chosen, rank, world, precision)
 
     @property
+    def is_mixed(self) -> bool:
+        """Whether some passes are in another precision than others."""
+        return self.precision == "bfloat16"
+
+    @property
     def is_main(self) -> bool:
         """Whether this process writes samples, logs and checkpoints."""
         return self.rank == 0
 
     def autocast(self, full: bool) -> AbstractContextManager[Any]:
-        """The precision of a pass. full: float32, for penalties that are differentiated twice."""
-        if self.precision == "float32":
+        """The precision of a pass under `bfloat16`. full: float32, for passes that need all its bits."""
+        if not self.is_mixed:
             return nullcontext()
         return torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=not full)
 

@@ -16,6 +16,7 @@ from sparring.recipe.base import R
 from sparring.recipe.files import COMMANDS
 from sparring.run.folder import check_folder, choose_folder, is_run, resolved
 from sparring.run.lock import only_writer
+from sparring.run.numerics import numerics
 from sparring.run.process import process_as_before
 from sparring.run.runtime import Runtime
 from sparring.trust import CodeNotAllowedError, consenting
@@ -47,7 +48,7 @@ def run_session(
     """Within this context, this process and its other ranks are the only writers of the run's folder.
 
     kind: the recipe's class; its `load` receives source, overrides, sources and allow_code. At the end, the global random
-        generators and the number of threads are restored.
+        generators, the number of threads and torch's settings are restored.
 
     Raises SparringError if the folder or the recipe does not fit.
     """
@@ -65,8 +66,12 @@ def run_session(
 
     recipe = load()
     cure = "existing checkpoints are intact: fix this and continue with --resume"
-    with process_as_before(), one_line_for_disk_errors(cure), ExitStack() as until_the_end:
-        runtime = Runtime.start(device, getattr(recipe, "precision", "float32"))
+    precision: Any = getattr(recipe, "precision", "float32")
+    computing = numerics(  # before anything that starts CUDA
+        precision, deterministic=recipe.deterministic, fixed_shapes=kind.trains == "GAN", device=device
+    )
+    with computing, process_as_before(), one_line_for_disk_errors(cure), ExitStack() as until_the_end:
+        runtime = Runtime.start(device, precision)
         folder = choose_folder(recipe.name, source, out, resume=resume)
         with runtime.together():
             if runtime.is_main:  # the ranks are one writer

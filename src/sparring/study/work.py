@@ -148,7 +148,7 @@ def _trained(
 
     run, trained, failed = Path(task["run"]), None, None
     device = str(Runtime.start(task["device"]).device)
-    resume = _goes_on(run, task["threads"])
+    resume = _goes_on(run, task["threads"], device)
     origin = {"start_from": task["start_from"]} if task["start_from"] and not resume else {}
     try:
         trained = train(
@@ -174,14 +174,15 @@ def _failed(error: NonFiniteLossError | None) -> dict[str, Any]:
     return {"failed": why, "steps": error.step or 0, "values": {}}
 
 
-def _goes_on(run: Path, threads: int) -> bool:
+def _goes_on(run: Path, threads: int, device: str) -> bool:
     """Whether a run's folder holds one to go on with. What has no checkpoint yet, or is another machine's, starts again."""
+    from sparring.run.device import device_name
     from sparring.run.folder import read_facts
     from sparring.version import hardware
 
     facts = read_facts(run)
     saved = any(run.glob("**/checkpoints/step-*.pt"))
-    if run.is_dir() and not (facts and saved and facts.get("hardware") == hardware(threads)):
+    if run.is_dir() and not (facts and saved and facts.get("hardware") == hardware(threads, device_name(device))):
         shutil.rmtree(run)
     return run.is_dir()
 

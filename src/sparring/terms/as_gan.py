@@ -21,7 +21,8 @@ with_fake_loss: add the host's loss of the other side, unattacked: Eq. 10 as pri
 
 Deviations (as the released code, but for the last)
     The second update is the loss on attacked samples alone; Eq. 10 prints all of V. The gradient for x^ is taken before the
-    update; the order of Algorithm 1 suggests after it. No clamp.
+    update; the order of Algorithm 1 suggests after it. No clamp. Under `precision: bfloat16`, which would
+    round most of x^ to x, the passes that craft and judge x^ are in float32.
     The released code restarts its warm-up in each epoch; the default is the paper's "at the beginning of training".
 """
 
@@ -135,7 +136,8 @@ class ASGAN(Term):
         if self.with_fake_loss:
             other = OTHER[self.targets[0]]
             images[other] = r.side(other).images
-        losses = [host_loss(r.host, name, r.judge(x, r.side(name).labels)).mean() for name, x in images.items()]
+        judged = {name: r.judge(x, r.side(name).labels, full=True) for name, x in images.items()}
+        losses = [host_loss(r.host, name, side).mean() for name, side in judged.items()]
         penalties = r.penalties() if self.with_penalties else None
         return torch.stack(losses if penalties is None else [*losses, penalties]).sum()
 

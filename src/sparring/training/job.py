@@ -87,7 +87,8 @@ class GanJob:
         with runtime.together():
             if runtime.is_main:
                 facts = self.data.real.facts()
-                write_facts(self.folder, self.recipe, fingerprints, command, world=worlds, origin=origin, data=facts)
+                more = {"world": worlds, "origin": origin, "data": facts}
+                write_facts(self.folder, self.recipe, fingerprints, command, device=runtime.device, **more)
                 self.loop.open(step, tensorboard=tensorboard)
                 self.metrics = JsonLines(self.folder / "metrics.jsonl", after=step)
                 self.vitals = Vitals(self.state, self.data, self.folder, self.loop.rows, step, self.note)

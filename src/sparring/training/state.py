@@ -102,7 +102,7 @@ class TrainingState:
             generate=self.generate,
             memory=self.objective.memory,
             augment=self.augment,
-            autocast=self.runtime.autocast if self.runtime.precision != "float32" else None,
+            autocast=self.runtime.autocast if self.runtime.is_mixed else None,
         )
         return r
 

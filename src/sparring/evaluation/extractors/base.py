@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from sparring.archives import check_tensor_archive
 from sparring.errors import SparringError
+from sparring.run.numerics import numerics
 
 
 class ExtractorUnavailableError(SparringError):
@@ -70,6 +71,7 @@ class NetworkExtractor:
         raise NotImplementedError
 
     @torch.no_grad()
+    @numerics()
     def __call__(self, images: Tensor) -> Features:
         check_images(images, self.name)
         if self.colour and images.shape[1] == 1:
