@@ -56,7 +56,7 @@ def lines() -> list[str]:
     times = [
         f"| {r['case']} | {100 * r['share']:.1f}% | {100 * r['at_most']:g}% at most |"
         if "share" in r
-        else f"| {r['case']} | {r['seconds']:.2f} s | |"
+        else f"| {r['case']} | {r['seconds']:.3g} s | |"
         for r in rows("times")
     ]
     return [
