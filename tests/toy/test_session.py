@@ -132,6 +132,26 @@ def test_a_worlds_own_points_get_good_numbers() -> None:
     assert set(numbers_of(spiral, spiral.data.points[:1000])) == {"sliced_wasserstein"}
 
 
+@pytest.mark.parametrize(("name", "method"), [("ring-8", "hinge"), ("ring-8", "projection"), ("nat-1d", None)])
+def test_a_look_equals_its_parts_taken_alone(name: str, method: str | None) -> None:
+    """It judges all points in one pass, and generates samples and mesh in another."""
+    session = a_session(name, method)
+    session.step(3)
+    look, state = session.look(), session.state
+    with torch.no_grad():
+        samples = state.evaluated_generator(session._latents, session._labels)
+        groups = [session.places, session.world.data.points[:1000], samples]
+        places, data, own = (session.realness(points) for points in groups)
+    close = {"rtol": 1e-5, "atol": 1e-6}
+    torch.testing.assert_close(torch.from_numpy(look.samples), samples, **close)
+    torch.testing.assert_close(torch.from_numpy(look.realness), places, **close)
+    assert look.of_data == pytest.approx(data.mean().item(), rel=1e-5)
+    assert look.of_samples == pytest.approx(own.mean().item(), rel=1e-5)
+    assert look.numbers == pytest.approx(numbers_of(session.world, samples), rel=1e-5)
+    state.discriminator.couples_batch = True  # then each group of points keeps a pass of its own
+    assert session.look().realness == pytest.approx(look.realness, rel=1e-5, abs=1e-6)
+
+
 def test_background_keeps_away_from_data() -> None:
     ring = world("ring-8")
     points = background(ring, 0).points

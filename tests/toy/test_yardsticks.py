@@ -14,7 +14,10 @@ from sparring.toy.gaussians import Mixture
 from sparring.toy.session import numbers_of
 from sparring.toy.worlds import world
 from sparring.toy.yardsticks import (
+    SlicedDistance,
+    _crossing,
     high_quality_share,
+    modes_and_quality,
     modes_covered,
     nearest_modes,
     oscillation,
@@ -108,6 +111,33 @@ def test_sliced_wasserstein_of_a_shift() -> None:
 def test_sliced_wasserstein_takes_samples_of_different_sizes() -> None:
     x = normal((60, 2), "sizes").double()
     assert sliced_wasserstein(x, torch.cat([x, x]) + 1) == pytest.approx(sliced_wasserstein(x, x + 1))
+
+
+def test_quick_forms_equal_the_plain_ones() -> None:
+    """Sorted by NumPy, projected once, bisected only where the curves cross: the values of torch's plain forms."""
+    x, y = normal((300, 2), "quick", 1).double(), normal((300, 2), "quick", 2).double() + 0.3
+    angle = (torch.arange(64, dtype=torch.float64) + 0.5) * math.pi / 64
+    seen_x, seen_y = ((points @ torch.stack([angle.cos(), angle.sin()])).T.sort(1).values for points in (x, y))
+    distance = SlicedDistance(y)
+    assert distance(x) == distance(x) == sliced_wasserstein(x, y) == (seen_x - seen_y).abs().mean().item()
+    assert distance(x[:200]) == pytest.approx(sliced_wasserstein(x[:200], y), rel=1e-12)
+    mode, good = nearest_modes(x, MODES / 10, 0.3)
+    by_torch = torch.cdist(x, MODES.double() / 10, compute_mode="donot_use_mm_for_euclid_dist").min(1)
+    assert torch.equal(mode, by_torch.indices) and torch.equal(good, by_torch.values <= 0.9)
+    assert modes_and_quality(x, MODES / 10, 0.3) == (3, good.double().mean().item())
+
+    mixture = Mixture.of([-1.0, 0.5, 4.0], [0.3, 0.6, 0.2], [1.0, 2.0, 0.5])
+    u = torch.linspace(0.001, 0.999, 301, dtype=torch.float64)
+    low, high = torch.full_like(u, -30), torch.full_like(u, 30)
+    for _ in range(200):
+        middle = (low + high) / 2
+        below = mixture.cdf(middle) < u
+        low, high = torch.where(below, middle, low), torch.where(below, high, middle)
+    quantiles = mixture.quantile(u)
+    assert torch.allclose(quantiles, (low + high) / 2, rtol=1e-13, atol=1e-13)
+    samples = x[:, 0].sort().values
+    limited = torch.minimum(torch.maximum(mixture.quantile(u[:299]), samples[:-1]), samples[1:])
+    assert torch.equal(_crossing(mixture, u[:299], samples[:-1], samples[1:]), limited)
 
 
 LINE, PLANE = torch.rand(5), torch.rand(5, 2)

@@ -11,8 +11,6 @@ from torch import Tensor
 from sparring.errors import SparringError
 from sparring.randomness import generator_for
 
-_HALVINGS = 200  # in a quantile's bisection: enough to reach float64's resolution
-
 
 def standard_cdf(z: Tensor) -> Tensor:
     """The standard normal distribution function, accurate far into the lower tail."""
@@ -111,8 +109,9 @@ class Mixture:
         reach = 40 * self.stds.max()
         low = (self.means.min() - reach).expand(u.shape).clone()
         high = (self.means.max() + reach).expand(u.shape).clone()
-        for _ in range(_HALVINGS):
-            middle = (low + high) / 2
+        middle, before = (low + high) / 2, high
+        while not torch.equal(middle, before):
             below = self.cdf(middle) < u
             low, high = torch.where(below, middle, low), torch.where(below, high, middle)
-        return (low + high) / 2
+            middle, before = (low + high) / 2, middle
+        return middle

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -60,8 +61,9 @@ class ToySession:
         with threads(1):
             self.state: TrainingState = build(recipe, world.data, negatives=negatives)
             self._latents, self._labels = self.state.feed.latents(SAMPLES, "toy")
-            self.places = places_of(world)
+            self.places, self._grid = places_of(world), self._even_grid()
         self._data = world.data.points[:SAMPLES]
+        self._sliced = yardsticks.SlicedDistance(self._data) if world.dimensions == 2 else None
         self._step = checked_step(recipe, step_function(recipe))
 
     def step(self, count: int = 1) -> None:
@@ -80,13 +82,12 @@ class ToySession:
         s = self.state
         with threads(1), frozen(s.discriminator), frozen(s.evaluated_generator), held(s.discriminator, iterate=False):
             with torch.no_grad(), held(s.evaluated_generator, iterate=False):
-                samples = s.evaluated_generator(self._latents, self._labels)
-                mesh = self._mesh() if pictures else None
-                realness = self.realness(self.places)
-                of_data, of_samples = float(self.realness(self._data).mean()), float(self.realness(samples).mean())
+                samples, mesh = self._generated(pictures)
+                realness, *others = self._realness_of([self.places, self._data, samples])
+                of_data, of_samples = (float(each.mean()) for each in others)
             _check_finite(s.step, samples, realness)
             arrows = self._arrows(samples[:ARROWS]) if pictures else (np.zeros((0, 1)), np.zeros((0, 1)))
-            numbers = numbers_of(self.world, samples)
+            numbers = numbers_of(self.world, samples, self._sliced)
         return Look(
             step=s.step,
             samples=samples.numpy(),
@@ -98,6 +99,12 @@ class ToySession:
             of_samples=of_samples,
             numbers=numbers,
         )
+
+    def _realness_of(self, groups: list[Tensor]) -> Sequence[Tensor]:
+        """How real the discriminator finds each group of points: one pass if it judges each point alone."""
+        if self.state.discriminator.couples_batch:
+            return [self.realness(points) for points in groups]
+        return self.realness(torch.cat(groups)).split([len(points) for points in groups])
 
     def realness(self, points: Tensor) -> Tensor:
         """How real the discriminator finds points [N, D], [N]: for the most likely class of each if there are classes."""
@@ -116,14 +123,21 @@ class ToySession:
         (gradient,) = torch.autograd.grad(self.realness(at).sum(), at)
         return at.detach().numpy(), gradient.numpy()
 
-    def _mesh(self) -> np.ndarray | None:
-        """Where the generator sends an even grid; only for two latents, a plane and no classes."""
-        generator = self.state.evaluated_generator
+    def _generated(self, pictures: bool) -> tuple[Tensor, np.ndarray | None]:
+        """The generator's samples, and where it sends the grid of latents; in one pass, as a mesh needs no labels."""
+        generator, grid = self.state.evaluated_generator, self._grid if pictures else None
+        if grid is None:
+            return generator(self._latents, self._labels), None
+        samples, mesh = generator(torch.cat([self._latents, grid]), None).split([len(self._latents), len(grid)])
+        return samples, mesh.view(MESH, MESH, 2).numpy()
+
+    def _even_grid(self) -> Tensor | None:
+        """Latents [MESH * MESH, 2] in cells of equal probability; only for two latents, a plane and no classes."""
         if self.recipe.generator.latent_size != 2 or self.world.dimensions != 2 or self._takes_labels:
             return None
         u = torch.linspace(0.5 / MESH, 1 - 0.5 / MESH, MESH, dtype=torch.float64)
         z = torch.special.ndtri(u).float()
-        return generator(torch.cartesian_prod(z, z), None).view(MESH, MESH, 2).numpy()
+        return torch.cartesian_prod(z, z)
 
     @property
     def _takes_labels(self) -> bool:
@@ -133,7 +147,7 @@ class ToySession:
 def _check_finite(step: int, samples: Tensor, realness: Tensor) -> None:
     """Raise NonFiniteLossError for values that are not finite, which finite weights can give."""
     for what, values in (("the generator's samples", samples), ("the discriminator's answers", realness)):
-        if not torch.isfinite(values).all():
+        if not np.isfinite(values.numpy()).all():
             raise NonFiniteLossError(
                 f"{what} became infinite or NaN by step {step}: the run stops. Lower the learning rate"
             )
@@ -144,8 +158,8 @@ def distance_of(world: World) -> str:
     return "wasserstein" if world.dimensions == 1 else "sliced_wasserstein"
 
 
-def numbers_of(world: World, samples: Tensor) -> dict[str, float]:
-    """All yardsticks that a world allows, for samples [N, D]."""
+def numbers_of(world: World, samples: Tensor, sliced: yardsticks.SlicedDistance | None = None) -> dict[str, float]:
+    """All yardsticks that a world allows, for samples [N, D]. sliced: the distance to as many points of the data."""
     found: dict[str, float] = {}
     if world.dimensions == 1:
         exact = world.mixture is not None
@@ -155,10 +169,11 @@ def numbers_of(world: World, samples: Tensor) -> dict[str, float]:
             else yardsticks.wasserstein_1d(samples, world.data.points)
         )
     else:
-        found["sliced_wasserstein"] = yardsticks.sliced_wasserstein(samples, world.data.points[: len(samples)])
+        sliced = sliced or yardsticks.SlicedDistance(world.data.points[: len(samples)])
+        found["sliced_wasserstein"] = sliced(samples)
     if world.modes is not None and world.mode_std is not None:
-        found["modes"] = yardsticks.modes_covered(samples, world.modes, world.mode_std)
-        found["high_quality"] = yardsticks.high_quality_share(samples, world.modes, world.mode_std)
+        modes, high_quality = yardsticks.modes_and_quality(samples, world.modes, world.mode_std)
+        found |= {"modes": modes, "high_quality": high_quality}
     return found
 
 
