@@ -20,6 +20,7 @@ _PUBLIC = {
     "Run": "sparring.training.run:Run",
     "load": "sparring.run.saved:load_generator",
     "sample": "sparring.run.sample:sample",
+    "interpolate": "sparring.studio.interpolate:interpolate",
     "evaluate": "sparring.evaluation.evaluate:evaluate",
     "recipes": "sparring.recipe.listing:recipes",
     "show": "sparring.describe:show",
@@ -92,4 +93,5 @@ if TYPE_CHECKING:
     from sparring.run.sample import sample
     from sparring.run.saved import load_generator as load
     from sparring.schedule import Schedule
+    from sparring.studio.interpolate import interpolate
     from sparring.training.run import Run, train

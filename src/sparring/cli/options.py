@@ -72,3 +72,9 @@ Truncation = Annotated[
     float | None,
     typer.Option(help="Redraw latents beyond this threshold, such as 0.7: images more alike, often better."),
 ]
+Labels = Annotated[
+    str | None, typer.Option(help="One class for all images, or one for each with commas between, by name or number.")
+]
+GeneratorArgument = Annotated[
+    str, typer.Argument(metavar="RUN", help="A run, a shared folder, or a generator.safetensors.")
+]

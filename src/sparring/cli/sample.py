@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from sparring.cli.options import AllowCode, AsJson, Latents, Seeds, Truncation, path_option
+from sparring.cli.options import AllowCode, AsJson, GeneratorArgument, Latents, Seeds, Truncation, path_option
 from sparring.cli.output import note, print_json, print_lines
 
 OUT = "What to write: a picture (.png), a film of all images (.gif, .mp4), a folder of PNG files, or arrays (.npz)."
@@ -15,7 +15,7 @@ LABEL = "Only this class, by name or number; several, with commas between, take 
 
 
 def sample(
-    run: Annotated[str, typer.Argument(help="A run, a shared folder, or a generator.safetensors.")],
+    run: GeneratorArgument,
     out: Annotated[Path, path_option(OUT)],
     n: Annotated[int | None, typer.Option("--n", help="Number of images of one seed. Default: 64.")] = None,
     seed: Annotated[int | None, typer.Option(help="The same seed gives the same images. Default: 0.")] = None,
