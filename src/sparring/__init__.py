@@ -24,6 +24,7 @@ _PUBLIC = {
     "evaluate": "sparring.evaluation.evaluate:evaluate",
     "recipes": "sparring.recipe.listing:recipes",
     "show": "sparring.describe:show",
+    "suggest": "sparring.suggestion:suggest",
     "pack": "sparring.data.sources:pack",
     "diagnose": "sparring.microscope.diagnosis:diagnose",
     "load_images": "sparring.data.sources:load",
@@ -94,4 +95,5 @@ if TYPE_CHECKING:
     from sparring.run.saved import load_generator as load
     from sparring.schedule import Schedule
     from sparring.studio.interpolate import interpolate
+    from sparring.suggestion import suggest
     from sparring.training.run import Run, train

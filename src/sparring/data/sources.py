@@ -13,15 +13,16 @@ from sparring.data import embedded, torchvision_sets
 from sparring.data.arrays import Conversion, pack_array, pack_dataset, read_npz, write_npz
 from sparring.data.classes import Classes, printable
 from sparring.data.idx import idx_splits, read_idx
-from sparring.data.listing import available_splits, choose_split
+from sparring.data.listing import available_splits, choose_split, list_images
 from sparring.data.negatives import noise_images, parse_noise
 from sparring.data.packed import PackedImages
 from sparring.data.packing import ClassOrder, Request, pack_files
+from sparring.data.stored import sizes_of
 from sparring.data.tree import open_tree
 from sparring.errors import SparringError, nearest
 from sparring.files import ANOTHER_FOLDER, one_line_for_disk_errors
 from sparring.limits import SIDE
-from sparring.messages import Note, ProgressHook, option
+from sparring.messages import Note, ProgressHook, no_note, option
 
 
 class MissingSourceError(SparringError):
@@ -129,6 +130,16 @@ def splits_of(source: Any) -> tuple[str, ...]:
         return tuple(found)
     with open_tree(path) as tree:
         return available_splits(tree)
+
+
+def files_of(source: Any, split: str | None = None) -> tuple[int, list[tuple[int, int]]]:
+    """How many image files a folder or zip has, and width and height of a sample of them; (0, []) for other sources."""
+    path = _place(source, None) if isinstance(source, str | Path) else None
+    if path is None or not os.path.exists(path) or path.suffix == ".npz" or (path.is_dir() and idx_splits(path)):
+        return 0, []
+    with open_tree(path) as tree:
+        paths = list_images(tree, split, no_note).paths
+        return len(paths), sizes_of(paths, tree.read)
 
 
 def _check_options(size: int | None, channels: int | None) -> None:

