@@ -11,6 +11,7 @@ from tiny_classifiers import CHANGES, TINY, given, pictures, save
 from torch import nn
 
 from sparring.classify.export import export_classifier
+from sparring.classify.figures import picture
 from sparring.classify.job import ClassifierJob
 from sparring.classify.recipe import ClassifierRecipe
 from sparring.classify.report import ncr_rows_of
@@ -317,10 +318,22 @@ def test_the_command_line_trains_predicts_and_exports(cli, album, tmp_path, with
     assert code == 0 and [entry["best"] for entry in json.loads(out)] == [entry["label"] for entry in json.loads(out)]
     code, out, _ = cli("predict", tmp_path / "run", album / "test" / "left" / "0.png")
     assert code == 0 and "confidence" in out and "0.png" in out
+    _answers_of_unknown_images(tmp_path / "run")
     code, out, _ = cli("export", tmp_path / "run", "--out", tmp_path / "a.safetensors", "--json")
     assert code == 0 and json.loads(out)["kind"] == "safetensors"
     code, out, _ = cli("show", tmp_path / "mine.yaml", "--json")
     assert code == 0 and json.loads(out)["recipe"]["criterion"]["kind"] == "nat"
+
+
+def _answers_of_unknown_images(folder):
+    figure, numbers = picture("confidences", {"NAT": [folder, folder], "again": [folder]})
+    heights = [bar.get_height() for bar in figure.axes[0].patches]
+    assert sum(heights[:20]) == pytest.approx(1) and heights[:20] == heights[20:]  # shares of all images of all seeds
+    measured = ClassifierRun(folder).results["nat"]["probes"]["bottom"]["ncr"]
+    assert numbers["probe"] == "bottom" and numbers["images"] == 4 and numbers["NAT"]["above 0.9"] == measured["0.9"]
+    figure, _ = picture("probabilities", {"NAT": [folder]})
+    bars = [[bar.get_height() for bar in axes.patches] for axes in figure.axes[1::2]]
+    assert len(bars) == 4 and all(sum(row) == pytest.approx(1, abs=1e-5) for row in bars)
 
 
 @pytest.mark.parametrize("verb", ["evaluate", "diagnose", "train"])

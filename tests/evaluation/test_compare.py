@@ -9,7 +9,7 @@ from PIL import Image
 
 import sparring
 from sparring.errors import SparringError
-from sparring.evaluation.compare import class_scatter, compare_classes, compare_runs
+from sparring.evaluation.compare import class_scatter, compare_classes, compare_runs, picture
 
 sys.path.insert(0, str(Path(__file__).parent))
 from two_sets import Corners
@@ -85,6 +85,23 @@ def test_runs_without_classes_are_refused_before_they_are_measured(tmp_path, wit
     assert not (tmp_path / "out").exists()
 
 
+def test_a_picture_of_several_seeds_shows_their_means(tmp_path):
+    values = {"a/0": [[9.0, 9.0], [4.0, 1.0]], "a/1": [[6.0, 1.0]], "b/0": [[3.0, 2.0]], "b/1": [[1.0, None]]}
+    for run, records in values.items():
+        (tmp_path / run).mkdir(parents=True)
+        lines = [json.dumps(record(found, class_names=["cat", "dog"], step=i)) for i, found in enumerate(records)]
+        (tmp_path / run / "metrics.jsonl").write_text("\n".join([*lines, json.dumps({"metric": "x-FD"})]) + "\n")
+    runs = {f"{name} <1>": [tmp_path / name / "0", tmp_path / name / "1"] for name in ("a", "b")}
+    figure, numbers = picture("class-distances", runs)
+    assert numbers == {"improved": 1, "mean_change": pytest.approx(2 / 5 - 1), "classes": {"cat": [5.0, 2.0]}}
+    assert figure.axes[0].get_xlabel() == "x-intra-FD of a <1>"
+    with pytest.raises(SparringError, match="between two runs, got 1"):
+        picture("class-distances", {"a": runs["a <1>"]})
+    (tmp_path / "b" / "1" / "metrics.jsonl").unlink()
+    with pytest.raises(SparringError, match="was not measured within classes"):
+        picture("class-distances", runs)
+
+
 def test_numbers_measured_differently_are_refused():
     with pytest.raises(SparringError, match="n_fake 8 against 9"):
         compare_classes(record([1.0]), record([1.0], n_fake=9))
@@ -111,6 +128,17 @@ def test_two_runs_leave_a_table_a_scatter_and_samples(tmp_path, without_reports)
     assert len(found.classes) == 3 and found.first != found.second
     assert (tmp_path / "out" / "classes.md").read_text() == found.table()
     assert found.runs == ("run-0", "run-1") and found.records[0]["extractor"] == "corners"
+    (tmp_path / "run-0" / "metrics.jsonl").write_text(json.dumps(record([3.0, 1.0, 2.0], step=1)) + "\n")
+    (tmp_path / "run-1" / "metrics.jsonl").write_text(json.dumps(record([1.0, 2.0, 2.0], step=1)) + "\n")
+    shown, _ = picture("class-samples", {"old": [tmp_path / "run-0"], "new": [tmp_path / "run-1"]})
+    assert [text.get_text() for text in shown.texts][1:] == [
+        "a, old: 3",
+        "a, new: 1",
+        "c, old: 2",
+        "c, new: 2",
+        "b, old: 1",
+        "b, new: 2",
+    ]
     for name in ("classes.png", "samples.png"):
-        with Image.open(tmp_path / "out" / name) as picture:
-            assert min(picture.size) > 50
+        with Image.open(tmp_path / "out" / name) as image:
+            assert min(image.size) > 50

@@ -20,11 +20,11 @@ from sparring.data.packed import to_float
 from sparring.errors import SparringError
 from sparring.microscope.diagnosis import _name_apart, diagnose
 from sparring.microscope.opened import OpenedRun
-from sparring.microscope.sections import SECTIONS, Section, count_of
+from sparring.microscope.sections import FIGURES, SECTIONS, Section, count_of, over_training, picture
 from sparring.microscope.sections.conditioning import _draw_accuracies, _draw_layers
 from sparring.microscope.sections.conditioning import measure as conditioning_of
 from sparring.microscope.sections.curves import measure as curves_of
-from sparring.microscope.sections.diversity import _classes, _pairs
+from sparring.microscope.sections.diversity import _beside, _classes, _pairs
 from sparring.microscope.sections.diversity import measure as diversity_of
 from sparring.microscope.sections.gradients import measure as gradients_of
 from sparring.microscope.sections.memorisation import measure as memorisation_of
@@ -355,3 +355,37 @@ def test_the_command_prints_its_tables(folder: Path, monkeypatch, capsys) -> Non
     said = capsys.readouterr().out
     assert stop.value.code == 0 and "L1 norm" in said and "not shown: gradients over training: plain" in said
     assert str(folder / "typed" / "report.html") in said and (folder / "typed" / "gradient-maps.png").is_file()
+
+
+def test_a_figure_alone_calls_runs_as_it_is_told(found, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sparring.microscope.sections.SHOWN", 24)
+    assert {*FIGURES} <= {name for part in found.sections for name, _, _ in part.figures}
+    figure, numbers = picture("gradient-maps", {"GAN <1>": [folder / "plain"], "GAN <2>": [folder / "plain"]})
+    assert [text.get_text() for text in figure.texts][1:] == ["real", "GAN <1>", "GAN <2>"]
+    assert {key: numbers["GAN <2>"][key] for key in ("l1", "n")} == {"l1": numbers["GAN <1>"]["l1"], "n": 24}
+    with pytest.raises(SparringError, match="the projection's spectrum: no run has"):
+        picture("spectrum-embedding", {"GAN": [folder / "plain"]})
+
+
+def test_what_changed_over_training_is_in_logs_and_at_checkpoints(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sparring.microscope.sections.SHOWN", 24)
+    run = OpenedRun(folder / "plain")
+    logged = [(row["step"], row["discriminator/wasserstein"]) for row in run.log]
+    alone = over_training({"GAN": [folder / "plain"] * 2}, ["discriminator/wasserstein"])
+    assert {*alone} == {"GAN"} and alone["GAN"][0] == alone["GAN"][1] == tuple(map(list, zip(*logged, strict=True)))
+    lines = over_training({"GAN": [folder / "plain"]}, ["gradients.l1", "gradients.l2", "robustness.nothing"])
+    course = gradients_of([run], 24).numbers["plain"]["over_training"]
+    assert lines == {f"GAN, {key}": {0: ([6], course[key])} for key in ("l1", "l2")}
+    with pytest.raises(SparringError, match="no run has generator/x or spectra"):
+        over_training({"GAN": [folder / "plain"]}, ["generator/x", "spectra.y"])
+
+
+def test_samples_beside_each_other_are_class_by_class_or_run_by_run() -> None:
+    pictures = {name: torch.full((1, 1, 2, 2), i, dtype=torch.uint8) for i, name in enumerate(("a", "b"))}
+    assert [*_beside({"one": pictures, "two": pictures})] == ["a, one", "a, two", "b, one", "b, two"]
+    plain = {" ": pictures["a"], "  ": pictures["b"]}
+    found = _beside({"one": plain, "two": plain})
+    assert [label.strip() for label in found] == ["one", "", "two", ""]
+    assert [int(images[0, 0, 0, 0]) for images in found.values()] == [0, 1, 0, 1]

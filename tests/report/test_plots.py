@@ -10,7 +10,19 @@ import torch
 from PIL import Image
 
 from sparring.errors import SparringError
-from sparring.report.plots import COLOURS, GUTTER, bars, curves, from_zero, image_grid, picture_rows, render, shrunk
+from sparring.report.plots import (
+    COLOURS,
+    GUTTER,
+    bars,
+    curves,
+    from_zero,
+    image_grid,
+    kept_png,
+    mean_curve,
+    picture_rows,
+    render,
+    shrunk,
+)
 
 IMAGES = torch.randint(0, 256, (5, 3, 4, 6), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
 
@@ -151,3 +163,26 @@ def test_all_curves_differ_and_the_fifth_by_more_than_its_colour() -> None:
     lines = curves({str(i): ([0, 1, 2], [0, 1, i]) for i in range(18)}).axes[0].lines
     assert len({(line.get_color(), line.get_linestyle()) for line in lines}) == 18
     assert [line.get_linestyle() for line in lines[:9]] == ["-"] * 4 + ["--"] * 4 + [":"]
+
+
+def test_a_kept_figure_is_drawn_anew_for_other_facts_and_stays_if_it_cannot_be(tmp_path: Path) -> None:
+    drawn = []
+
+    def draw() -> tuple[object, object]:
+        if len(drawn) == 2:
+            raise SparringError("the runs are gone")
+        drawn.append(1)
+        return curves({"": ([0, 1], [0, len(drawn)])}), {"last": len(drawn)}
+
+    first, path = kept_png(tmp_path / "a.png", {"seeds": [0]}, draw), tmp_path / "a.png"  # type: ignore[arg-type]
+    assert kept_png(path, {"seeds": [0]}, draw) == first == path.read_bytes() and len(drawn) == 1  # type: ignore[arg-type]
+    second = kept_png(path, {"seeds": [0, 1]}, draw)  # type: ignore[arg-type]
+    assert second != first and kept_png(path, {"seeds": [0, 1, 2]}, draw) == second  # type: ignore[arg-type]
+    assert path.with_suffix(".json").read_text().count('"last": 2') == 1
+    with pytest.raises(SparringError, match="the runs are gone"):
+        kept_png(tmp_path / "b.png", {}, draw)  # type: ignore[arg-type]
+
+
+def test_means_are_of_the_steps_that_all_runs_have() -> None:
+    runs = {0: ([1, 2, 3], [2.0, 4.0, 6.0]), 1: ([1, 3], [4.0, 8.0])}
+    assert mean_curve(runs) == ([1, 3], [3.0, 7.0]) and mean_curve({}) == ([], [])

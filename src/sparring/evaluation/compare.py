@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -166,6 +166,38 @@ def compare_runs(
                     write_atomically(folder / "classes.png", render(class_scatter(found), "png"))
                     write_atomically(folder / "samples.png", render(_samples(found, first, second), "png"))
     return found
+
+
+def picture(name: str, runs: Mapping[str, Sequence[Path]]) -> tuple[Figure, dict[str, Any]]:
+    """`class-distances`, the scatter plot of two runs that were measured with `intra`, or `class-samples`, and the numbers.
+
+    runs: two, by what the figure calls them, with the folders of all their seeds. Distances are means over seeds, samples of
+    the first. Raises SparringError if there are not two, or if one was not measured with `intra`.
+    """
+    if len(runs) != 2:
+        raise SparringError(f"classes are compared between two runs, got {len(runs)}: name two")
+    first, second = (_mean_record([_last_record(folder) for folder in folders]) for folders in runs.values())
+    found = compare_classes(first, second, (*runs,))  # type: ignore[arg-type]
+    drawn = class_scatter(found) if name == "class-distances" else _samples(found, *(some[0] for some in runs.values()))
+    numbers = {found.names[i]: [found.first[i], found.second[i]] for i in found.by_change()}
+    return drawn, {"improved": found.improved, "mean_change": found.mean_change, "classes": numbers}
+
+
+def _last_record(folder: Path) -> Record:
+    """What a run's own evaluation measured within classes last."""
+    from sparring.files import read_rows
+
+    records = [row for row in read_rows(folder / "metrics.jsonl") if "per_class" in row]
+    if not records:
+        raise SparringError(f"'{folder}' was not measured within classes: add intra to evaluation.metrics")
+    return records[-1]  # type: ignore[return-value]
+
+
+def _mean_record(records: Sequence[Record]) -> Record:
+    """The first record, with the mean over all of them for each class that all of them have."""
+    columns = zip(*map(_by_class, records), strict=True)
+    means = [None if None in column else sum(column) / len(column) for column in columns]
+    return records[0] | {"per_class": means}  # type: ignore[return-value, operator]
 
 
 def _called(first: str | Path, second: str | Path) -> tuple[str, str]:

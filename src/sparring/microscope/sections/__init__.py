@@ -7,9 +7,14 @@ show, `missing` has a line that says what would make it possible.
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from sparring.errors import SparringError
+
+Points = tuple[list[float], list[float]]
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -24,6 +29,12 @@ SECTIONS = {  # name: title
     "memorisation": "Memorisation",
     "realistic": "The most realistic fakes, as SDP sees them",
     "curves": "Training curves",
+}
+SHOWN = 256  # images, for a figure alone
+FIGURES = {  # that can be had alone: the section of each
+    **dict.fromkeys(("gradient-maps", "gradient-histogram"), "gradients"),
+    **dict.fromkeys(("adversarial-pairs", "accuracy-under-attack"), "robustness"),
+    **{"samples-beside": "diversity", "spectrum-embedding": "conditioning"},
 }
 
 
@@ -53,6 +64,52 @@ def section(name: str) -> Callable[[Sequence[OpenedRun], int], Section]:
     """The function that measures and draws a section."""
     made: Callable[[Sequence[OpenedRun], int], Section] = importlib.import_module(f"{__name__}.{name}").measure
     return made
+
+
+def picture(name: str, runs: Mapping[str, Sequence[Path]]) -> tuple[Figure, dict[str, Any]]:
+    """One of FIGURES, and the numbers of its section. runs: by what the figure calls them, folders; the first is shown.
+
+    Raises SparringError if the runs do not allow it, saying why.
+    """
+    found = section(FIGURES[name])([_opened(folders[0], label) for label, folders in runs.items()], SHOWN)
+    for drawn, figure, _ in found.figures:
+        if drawn == name:
+            return figure, found.numbers
+    raise SparringError("; ".join(found.missing) or f"these runs have no figure {name}")
+
+
+def over_training(runs: Mapping[str, Sequence[Path]], lines: Sequence[str]) -> dict[str, dict[int, Points]]:
+    """What changed in runs, for a curve each: (steps, values) by label and number of the run.
+
+    runs: folders by label. lines: keys of logs such as `discriminator/hinge`, or what sections see at the checkpoints, such
+    as `gradients.l1` or `robustness.fake`; with several lines, a label for each. Raises SparringError if no run has any.
+    """
+    found: dict[str, dict[int, Points]] = {}
+    for label, folders in runs.items():
+        for number, folder in enumerate(folders):
+            run, seen = _opened(folder, label), dict[str, dict[str, Any]]()
+            for line in lines:
+                part, _, key = line.partition(".")
+                if part in SECTIONS and part not in seen:
+                    seen[part] = section(part)([run], SHOWN).numbers[label].get("over_training", {})
+                over = seen.get(part, {})
+                both = zip(over.get("step", ()), over.get(key, ()), strict=False)
+                points = [point for point in both if None not in point]
+                if points := points or [(row["step"], row[line]) for row in run.log if line in row]:
+                    name = f"{label}, {key or line}" if len(lines) > 1 else label
+                    found.setdefault(name, {})[number] = [step for step, _ in points], [value for _, value in points]
+    if not found:
+        raise SparringError(f"no run has {' or '.join(lines)}")
+    return found
+
+
+def _opened(folder: Path, name: str) -> OpenedRun:
+    """A run under another name."""
+    from sparring.microscope.opened import OpenedRun
+
+    run = OpenedRun(folder)
+    run.name = name
+    return run
 
 
 def one_checkpoint(run: OpenedRun, what: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from torch import Tensor
@@ -28,6 +28,7 @@ def measure(runs: Sequence[OpenedRun], n: int) -> Section:
     found = Section("diversity")
     table: list[Sequence[Any]] = []
     course: dict[str, tuple[list[int], list[float]]] = {}
+    shown: dict[str, dict[str, Tensor]] = {}
     for run in runs:
         classes, features = _classes(found, run, n), Features(run)
         overall, within = _pairs(run, classes, n, run.last)
@@ -46,11 +47,16 @@ def measure(runs: Sequence[OpenedRun], n: int) -> Section:
         if len(steps) == 1:
             found.lack(one_checkpoint(run, "diversity"))
         values = [numbers[s].get(k) for s in ("pixels", "features") for k in KINDS]
-        shown = ["" if value is None else f"{value:.3f}" for value in values]
-        table.append((run.name, run.last, *shown, f"{numbers['recall']:.3f}", f"{numbers['coverage']:.3f}"))
+        words = ["" if value is None else f"{value:.3f}" for value in values]
+        table.append((run.name, run.last, *words, f"{numbers['recall']:.3f}", f"{numbers['coverage']:.3f}"))
         _lack_of_pairs(found, run.name, numbers)
-        rows, title = _samples(run, numbers)
-        found.draw(f"samples-{run.name}", picture_rows(rows, title=title, side=0.6), "Samples, not selected")
+        shown[run.name], title = _samples(run, numbers)
+        found.draw(f"samples-{run.name}", picture_rows(shown[run.name], title=title, side=0.6), "Samples, not selected")
+    if len(runs) > 1:
+        caption = "Samples of all runs, not selected, from the same latents (MHGAN, Figures 8 and 12; AS-GAN, Figure 8)"
+        found.draw(
+            "samples-beside", picture_rows(_beside(shown), title="samples of the same latents", side=0.5), caption
+        )
     columns = ("run", "step", "pixels", "pixels, in a class", "features", "features, in a class", "recall", "coverage")
     found.tables.append((columns, table))
     if any(len(steps) > 1 and not all(map(math.isnan, shares)) for steps, shares in course.values()):
@@ -61,6 +67,15 @@ def measure(runs: Sequence[OpenedRun], n: int) -> Section:
         from_zero(figure)
         found.draw("diversity", figure, caption)
     return found
+
+
+def summary(run: OpenedRun, n: int) -> dict[str, float]:
+    """A run's last numbers alone, within classes if it has them: pixels, features, precision, recall and coverage."""
+    numbers = measure([run], n).numbers[run.name]
+    kind = "within_class" if run.conditional else "overall"
+    found = {key: numbers[key][kind] for key in ("pixels", "features")}
+    found |= {key: numbers[key] for key in ("precision", "recall", "coverage")}
+    return {key: share for key, share in found.items() if share is not None}
 
 
 def _classes(found: Section, run: OpenedRun, n: int) -> list[int] | None:
@@ -135,3 +150,13 @@ def _samples(run: OpenedRun, numbers: dict[str, Any]) -> tuple[dict[str, Tensor]
     fake = run.fake(len(chosen) * SHOWN, of=chosen, uniform=True)
     assert fake.labels is not None
     return {names[k]: fake.pixels[fake.labels == k] for k in chosen}, title
+
+
+def _beside(shown: Mapping[str, Mapping[str, Tensor]]) -> dict[str, Tensor]:
+    """The rows of all runs: class by class, or, without classes, run by run."""
+    rows = [(run, i, name, images) for run, of_run in shown.items() for i, (name, images) in enumerate(of_run.items())]
+    found: dict[str, Tensor] = {}
+    for run, i, name, images in sorted(rows, key=lambda row: row[1] if row[2].strip() else 0):
+        label = f"{name}, {run}" if name.strip() else run if i == 0 else " " * (len(found) + 1)
+        found[label] = images
+    return found

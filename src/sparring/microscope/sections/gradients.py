@@ -23,10 +23,9 @@ def measure(runs: Sequence[OpenedRun], n: int) -> Section:
     for run in runs:
         real = run.real(n)
         gradients = run.subject().gradients(real.images, real.labels)
-        if not any(
-            (real.images[:SHOWN] == shown).all() for shown in rows.values() if shown.shape == real.images[:SHOWN].shape
-        ):
-            rows["real" if len(rows) == 0 else f"real, {run.name}"] = real.pixels[:SHOWN]
+        shown = real.pixels[:SHOWN]
+        if not any(other.shape == shown.shape and bool((other == shown).all()) for other in rows.values()):
+            rows["real" if len(rows) == 0 else f"real, {run.name}"] = shown
         rows[run.name] = maps(gradients[:SHOWN])
         entries[run.name] = gradients
         steps = run.course()
