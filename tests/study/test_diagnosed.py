@@ -26,16 +26,19 @@ SMALL = {
 
 def test_a_run_leaves_a_number_for_every_word(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     counts, fake = [], OpenedRun.fake
-    monkeypatch.setattr(OpenedRun, "fake", lambda run, n: counts.append(n) or fake(run, n))  # type: ignore[func-returns-value]
+    monkeypatch.setattr(
+        OpenedRun, "fake", lambda run, n, *more, **words: counts.append(n) or fake(run, n, *more, **words)
+    )  # type: ignore[func-returns-value]
     run = sparring.train("quickstart", {**SMALL, "threads": 1}, out=tmp_path / "run", progress=False, report=False)
     found = diagnose(run.folder, tuple(WORDS), "cpu")
-    assert counts == [20]  # as many as it was measured on
+    assert counts[0] == 20  # as many as it was measured on
     assert {f"{name}.{word}" for name in found for word in found[name]} == set(words_of(WORDS))
     assert tuple(f"{level:g}" for level in robustness.LEVELS) == diagnosed.LEVELS
     result = Result("one", 0, "gan", "", numbers=found)
     for word in words_of(WORDS):
         assert result.value(word) == found[word.partition(".")[0]][word.partition(".")[2]], word
     assert found["robustness"]["pgd-8"] <= found["robustness"]["none"] and found["gradients"]["l1"] > 0
+    assert found["cost"]["operations"] > 1e5 and 0 <= found["diversity"]["recall"] <= 1
 
 
 def test_a_claim_may_be_about_what_is_kept() -> None:

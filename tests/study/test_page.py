@@ -6,16 +6,18 @@ import json
 import re
 from dataclasses import replace
 from pathlib import Path
+from typing import get_args
 
 import pytest
 import torch
 from PIL import Image
 
 from sparring.errors import SparringError
+from sparring.microscope.sections import FIGURES
 from sparring.report.plots import image_grid
-from sparring.study.drawing import KINDS, draw, figures_of, mean_curve, write_figures
-from sparring.study.page import markdown_page, write_page
-from sparring.study.plan import Figure, Plan
+from sparring.study.drawing import KINDS, PICTURES, draw, figures_of, png_of, write_figures
+from sparring.study.page import _figures, markdown_page, write_page
+from sparring.study.plan import Figure, Plan, slug
 from sparring.study.resolve import Study
 from sparring.study.results import Result, append
 from sparring.study.table import open_study, tabulate
@@ -51,11 +53,6 @@ def study(tmp_path):
             more = {"files": files, "commit": "abc1234", "instructions": "AVX512", "threads": 1, "cpu_seconds": 240.0}
             append(tmp_path / "results.jsonl", Result(**{**found.__dict__, **more}))
     return tmp_path
-
-
-def test_means_are_of_the_steps_that_all_runs_have():
-    runs = {0: ([1, 2, 3], [2.0, 4.0, 6.0]), 1: ([1, 3], [4.0, 8.0])}
-    assert mean_curve(runs) == ([1, 3], [3.0, 7.0]) and mean_curve({}) == ([], [])
 
 
 def test_every_seed_is_a_dot_and_every_failure_a_cross(study):
@@ -102,7 +99,37 @@ def test_a_plans_figures_or_the_usual_ones(study):
         assert picture.width > 500
     with pytest.raises(SparringError, match="no run was measured by 'is'"):
         draw(table, Figure(kind="dots", metric="is"))
-    assert set(KINDS) == {"dots", "curves", "bars", "samples"}
+
+
+def test_what_runs_show_is_drawn_while_they_are_there_and_then_kept(study, monkeypatch):
+    facts = json.loads((study / "plan.json").read_text())
+    facts["rows"] = {label: {"kind": "gan", "slug": slug(label)} for label in LEVELS}
+    table, drawn, notes = replace(open_study(study), facts=facts), [], []
+
+    def over_training(runs, lines):
+        drawn.append(runs)
+        return {f"{label}, {line}": {0: ([1, 2], [3.0, 4.0])} for label in runs for line in lines}
+
+    monkeypatch.setattr("sparring.study.drawing.over_training", over_training)
+    lines = Figure(kind="curves", lines=["gradients.l1", "gradients.l2"], rows=["noise"], name="lines")
+    others = [Figure(kind="gradient-maps"), Figure(kind="dots", metric="is"), Figure(kind="dots", metric="fd")]
+    table = replace(table, plan=table.plan.model_copy(update={"figures": [lines, *others]}))
+    paths = write_figures(table, study / "out", notes.append)
+    assert drawn == [{"noise": [study / "runs" / "noise" / str(seed) for seed in (0, 1, 2)]}]  # two have failed
+    assert [path.name for path in paths] == ["lines.png", "dots-fd.png"]
+    assert [note.partition(":")[0] for note in notes] == ["gradient-maps is not drawn", "dots-is is not drawn"]
+    assert "dcgan/0' is not a run" in notes[0]
+    kept = json.loads((study / "files" / "lines.json").read_text())
+    assert kept["seeds"] == {"noise": [0, 1, 2]} and kept["numbers"]["noise, gradients.l1"]["0"] == [[1, 2], [3.0, 4.0]]
+    page = list(_figures(table))
+    assert len(page) == 2 and "data:image/png" in page[0] and "<svg" in page[1]
+    (study / "plan.json").unlink()  # as where results alone are kept
+    alone = replace(open_study(study), plan=table.plan)
+    assert png_of(alone, lines) == (study / "files" / "lines.png").read_bytes() and len(drawn) == 1
+    with pytest.raises(SparringError, match="not all of these rows have runs here: DCGAN"):
+        png_of(alone, Figure(kind="gradient-maps", rows=["DCGAN"]))
+    kinds = {kind for part in get_args(Figure.model_fields["kind"].annotation) for kind in get_args(part)}
+    assert kinds == {*KINDS, *PICTURES, *FIGURES}
 
 
 def test_the_page_holds_everything_and_needs_nothing(study):

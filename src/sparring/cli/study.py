@@ -138,7 +138,7 @@ def figures(
 
     found = open_study(folder)
     check_writable(out := out or folder / "figures", ANOTHER_FOLDER)
-    paths = write_figures(found, out)
+    paths = write_figures(found, out, note)
     print_lines(markdown_page(found, paths)) if markdown else print_lines(*map(str, paths))
 
 

@@ -14,6 +14,8 @@ LEVELS = ("0.5", "1", "2", "4", "8")  # of attacks, in 1/255
 WORDS = {  # by diagnosis: `robustness.fgsm-1` is the share of real images still called real after a step of 1/255
     "robustness": ("none", *(f"{attack}-{level}" for attack in ("fgsm", "pgd") for level in LEVELS)),
     "gradients": ("l1", "l2", "sparsity", "structure"),
+    "cost": ("operations",),  # of a step
+    "diversity": ("pixels", "features", "precision", "recall", "coverage"),
 }
 
 
@@ -29,6 +31,8 @@ def diagnose(run: Path, diagnoses: Collection[str], device: torch.device | str) 
     from sparring.microscope.gradients import summary
     from sparring.microscope.opened import OpenedRun
     from sparring.microscope.robustness import accuracy_under_attack
+    from sparring.microscope.sections import diversity
+    from sparring.training.dry_run import describe
 
     opened = OpenedRun(run, device=device)
     evaluation = opened.recipe.evaluation
@@ -36,6 +40,10 @@ def diagnose(run: Path, diagnoses: Collection[str], device: torch.device | str) 
     subject, real, fake, found = opened.subject(), opened.real(images), opened.fake(images), {}
     if "gradients" in diagnoses:
         found["gradients"] = summary(subject.gradients(real.images, real.labels))
+    if "cost" in diagnoses:
+        found["cost"] = {"operations": describe(opened.recipe)["per_step"]["operations"]}
+    if "diversity" in diagnoses:
+        found["diversity"] = diversity.summary(opened, images)
     if "robustness" in diagnoses:
         boundary = subject.boundary_between(real.images, real.labels, fake.images, fake.labels)
         attacks = accuracy_under_attack(subject, real.images, real.labels, boundary)

@@ -1,22 +1,22 @@
 """A study's figures: a dot for each seed, curves with their means, bars, and samples of every row.
 
 A drawing takes a `Table` and a plan's `Figure`, and returns a matplotlib figure. Another kind is one more function, its
-name in KINDS and in `plan.Figure`.
+name in KINDS, or in PICTURES if it shows runs themselves, and in `plan.Figure`.
 """
 
 from __future__ import annotations
 
-import math
-import statistics
-import textwrap
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sparring.errors import SparringError, nearest
 from sparring.files import write_atomically
+from sparring.messages import Note, no_note
+from sparring.microscope.sections import over_training
 from sparring.report import plots
-from sparring.report.plots import COLOURS, INK, LINES, panel
+from sparring.report.plots import COLOURS, INK, WIDTH, is_steep, panel, wrapped
 from sparring.study.plan import Figure, slug
 from sparring.study.results import lower_is_better
 from sparring.study.rows import full_name
@@ -25,23 +25,21 @@ from sparring.study.table import Cell, Table
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as Drawing
 
-WIDTH = 4.6  # inches: words stay readable on a phone
 TOGETHER = 5  # rows of curves over one pair of axes
-LABEL, TITLE, ENTRY = 24, 36, 60  # characters of a line of a row's label, of dots' title, and of a legend
-STEEP = 4  # largest over smallest value, from which an axis is logarithmic
+TITLE = 36  # characters of a line of the title of dots
 SHIFTS = (-0.2, 0.1, -0.1, 0.2, 0.0)  # of neighbouring dots, so that equal ones are seen apart
 
 
 def dots(table: Table, figure: Figure) -> Drawing:
     """Every run as a dot, the median as a line, failed runs as crosses at the edge of what is worse."""
     metric, cells = _cells(table, figure)
-    labels = [_wrapped(cell.row) for cell in cells]
+    labels = [wrapped(cell.row) for cell in cells]
     height = 0.75 + sum(max(0.32, 0.15 * (1 + label.count("\n"))) for label in labels)
     xlabel = f"{metric} (x: failed)" if any(cell.failed for cell in cells) else metric
-    title = _wrapped(figure.title or f"{metric}, a dot for each seed", TITLE)
+    title = wrapped(figure.title or f"{metric}, a dot for each seed", TITLE)
     drawing, axes = panel(title=title, xlabel=xlabel, size=(WIDTH, height))
     values = [value for cell in cells for value in cell.seeds.values()]
-    if _is_steep(values):
+    if is_steep(values):
         plots.logarithmic_axis(axes, "x")
     worse = 1.0 if not values or lower_is_better(metric) else 0.0
     for place, cell in enumerate(cells):
@@ -60,23 +58,8 @@ def curves(table: Table, figure: Figure) -> Drawing:
     """Every run as a thin line, the mean of each row's runs as a bold one."""
     metric, cells = _cells(table, figure)
     found = {cell.row: table.rows[cell.row].curve(figure.metric or metric) for cell in cells}
-    rows = {label: runs for label, runs in found.items() if runs}
-    entries = {label: _wrapped(label, ENTRY) for label in rows}
-    columns = 2 if max(map(len, rows), default=0) < ENTRY // 2 else 1
-    height = 2.6 + 0.18 * sum(entry.count("\n") + 1 for entry in entries.values()) / columns
-    title = figure.title or f"{metric} over training"
-    drawing, axes = panel(title=title, xlabel="step", ylabel=metric, size=(WIDTH, height))
-    if _is_steep([value for runs in rows.values() for _, values in runs.values() for value in values]):
-        plots.logarithmic_axis(axes, "y")
-    for i, (label, runs) in enumerate(rows.items()):
-        colour, line = COLOURS[i % len(COLOURS)], LINES[i % len(LINES)]
-        for points in runs.values():
-            axes.plot(*points, color=colour, linewidth=0.7, alpha=0.45)
-        mean = mean_curve({seed: runs[seed] for seed in runs if seed not in table.rows[label].failed})
-        axes.plot(*mean, color=colour, linestyle=line, linewidth=2.2, label=entries[label])
-    if rows:
-        drawing.legend(loc="outside lower left", frameon=False, fontsize=8, labelcolor=INK, ncols=columns)
-    return drawing
+    failed = {label: row.failed for label, row in table.rows.items()}
+    return plots.curves_of_runs(found, figure.title or f"{metric} over training", metric, failed)
 
 
 def bars(table: Table, figure: Figure) -> Drawing:
@@ -85,7 +68,7 @@ def bars(table: Table, figure: Figure) -> Drawing:
     rows = {cell.row: (cell.spread, cell.seeds) for cell in cells if cell.spread is not None}
     title = figure.title or f"{metric}, mean and standard deviation"
     means = {"": [spread.mean for spread, _ in rows.values()]}
-    drawing = plots.bars([_wrapped(row) for row in rows], means, title=title, ylabel=metric, size=(WIDTH, 2.9))
+    drawing = plots.bars([wrapped(row) for row in rows], means, title=title, ylabel=metric, size=(WIDTH, 2.9))
     for place, (spread, seeds) in enumerate(rows.values()):
         drawing.axes[0].errorbar(place, spread.mean, spread.sd or 0, color=INK, capsize=3)
         drawing.axes[0].plot([place] * len(seeds), [*seeds.values()], "o", color=INK, markersize=3)
@@ -112,11 +95,47 @@ def samples(table: Table, figure: Figure) -> Drawing:
 
 
 KINDS = {"dots": dots, "curves": curves, "bars": bars, "samples": samples}
+PICTURES = {  # where `picture` draws what runs themselves show; what is not here is a figure of a diagnosis
+    **dict.fromkeys(("class-distances", "class-samples"), "evaluation.compare"),
+    **dict.fromkeys(("confidences", "probabilities"), "classify.figures"),
+    "moments": "toy.moments",
+}
 
 
 def draw(table: Table, figure: Figure) -> Drawing:
-    """Raises SparringError for a metric that no run has, and where no run left samples."""
+    """A figure from results alone. Raises SparringError for a metric that no run has, and where no run left samples."""
     return KINDS[figure.kind](table, figure)
+
+
+def png_of(table: Table, figure: Figure) -> bytes:
+    """A figure as a PNG. What runs show is drawn while their folders are there, and kept beside the results."""
+    if figure.kind in KINDS and not figure.lines:
+        return plots.render(draw(table, figure), "png")
+    rows = figure.rows or [label for label, row in table.rows.items() if row.whole]
+    seeds = {label: [each.seed for each in table.rows[label].whole] for label in rows}
+    of, ready = {"figure": figure.model_dump(mode="json"), "seeds": seeds}, table.facts.get("rows", {})
+
+    def of_runs() -> tuple[Drawing, Any]:
+        if not all(label in ready and seeds[label] for label in rows):
+            raise SparringError(f"not all of these rows have runs here: {', '.join(rows)}")
+        runs = {label: [_run(table.folder, ready[label], seed) for seed in seeds[label]] for label in rows}
+        if not figure.lines:
+            module = import_module(f"sparring.{PICTURES.get(figure.kind, 'microscope.sections')}")
+            return module.picture(figure.kind, runs)
+        found = over_training(runs, figure.lines)
+        return plots.curves_of_runs(found, figure.title or ", ".join(figure.lines)), found
+
+    return plots.kept_png(kept_file(table, figure), of, of_runs)
+
+
+def kept_file(table: Table, figure: Figure) -> Path:
+    name = figure.name or slug("-".join(filter(None, (figure.kind, figure.metric))))
+    return table.folder / "files" / f"{name}.png"
+
+
+def _run(folder: Path, row: Mapping[str, Any], seed: int) -> Any:
+    """A run's folder, or, on a toy world, its recipe."""
+    return row["recipe"] | {"seed": seed} if row["kind"] == "toy" else folder / "runs" / row["slug"] / str(seed)
 
 
 def figures_of(table: Table) -> list[Figure]:
@@ -135,14 +154,18 @@ def figures_of(table: Table) -> list[Figure]:
     return found + [Figure(kind="samples")] * any(True for _ in sample_files(table))
 
 
-def write_figures(table: Table, out: Path) -> list[Path]:
-    """Draw a study's figures into PNGs in `out`; returns their paths."""
+def write_figures(table: Table, out: Path, note: Note = no_note) -> list[Path]:
+    """Draw a study's figures into PNGs in `out`; returns their paths. What cannot be drawn is noted and left out."""
     paths: list[Path] = []
     for figure in figures_of(table):
-        name = figure.name or slug("-".join(filter(None, (figure.kind, figure.metric))))
+        name = kept_file(table, figure).stem
         count = sum(path.stem == name or path.stem.startswith(f"{name}-") for path in paths)
-        paths.append(out / f"{name}{f'-{count + 1}' if count else ''}.png")
-        write_atomically(paths[-1], plots.render(draw(table, figure), "png"))
+        path = out / f"{name}{f'-{count + 1}' if count else ''}.png"
+        try:
+            write_atomically(path, png_of(table, figure))
+            paths.append(path)
+        except SparringError as error:
+            note(f"{name} is not drawn: {error}")
     return paths
 
 
@@ -154,13 +177,6 @@ def sample_files(table: Table, rows: Iterable[str] | None = None) -> Iterator[tu
             yield label, path
 
 
-def mean_curve(runs: Mapping[int, tuple[Sequence[float], Sequence[float]]]) -> tuple[list[float], list[float]]:
-    """The mean over runs at each step that all of them have."""
-    by_step = [dict(zip(*points, strict=True)) for points in runs.values()]
-    shared = sorted(set.intersection(*map(set, by_step))) if by_step else []
-    return shared, [statistics.fmean(values[step] for values in by_step) for step in shared]
-
-
 def _cells(table: Table, figure: Figure) -> tuple[str, list[Cell]]:
     """The heading of a figure's metric, and the cells of its rows."""
     wanted = figure.metric or next(iter(table.metrics), "")
@@ -169,13 +185,3 @@ def _cells(table: Table, figure: Figure) -> tuple[str, list[Cell]]:
         raise SparringError(f"no run was measured by '{wanted:.60}': {nearest(wanted, table.metrics)}")
     by_row = {cell.row: cell for cell in table.metrics[heading].rows}
     return heading, [by_row[row] for row in figure.rows or by_row if row in by_row]
-
-
-def _wrapped(label: str, width: int = LABEL) -> str:
-    """A label in up to four lines, for figures that are no wider for it."""
-    return "\n".join(textwrap.wrap(label, width, max_lines=4, placeholder=" ..."))
-
-
-def _is_steep(values: Sequence[float]) -> bool:
-    finite = [value for value in values if math.isfinite(value)]
-    return bool(finite) and min(finite) > 0 and max(finite) > STEEP * min(finite)

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from html import escape
 from pathlib import Path
 
+from sparring.errors import SparringError
 from sparring.files import write_atomically
 from sparring.messages import counted
-from sparring.report.html import drawn, page, section
+from sparring.report.html import drawn, page, picture, section
 from sparring.report.html import table as grid
 from sparring.report.samples import strips
-from sparring.study.drawing import draw, figures_of, sample_files
-from sparring.study.rows import full_name
+from sparring.study.drawing import KINDS, draw, figures_of, kept_file, sample_files
 from sparring.study.table import MADE, Table, open_study
 
 PAGE_FILE = "index.html"
@@ -59,7 +60,7 @@ def write_page(folder: Path | str) -> Path:
         f"{STYLE}<h1>{escape(_title(table))}</h1>{_lines(*_about(table))}",
         _section("What the paper's claims come to here", verdicts, after=_lines(TESTED)),
         _section("Numbers", tables, after=_lines(NUMBERS)),
-        _section("Every seed", _figures(table), '<div class="figures">', "</div>"),
+        _section("Every seed", list(_figures(table)), '<div class="figures">', "</div>"),
         _section("Samples, from the same latents", sheets, '<div class="figures">', "</div>"),
         _section("Notes", [f"<li>{escape(note)}</li>" for note in table.notes], "<ul>", "</ul>"),
         section("How it was made", _lines(*_made(table))),
@@ -86,10 +87,15 @@ def _lines(*lines: str) -> str:
     return "".join(f"<p>{escape(line)}</p>" for line in lines if line)
 
 
-def _figures(table: Table) -> list[str]:
+def _figures(table: Table) -> Iterator[str]:
     """What can be drawn yet: while a study goes on its figures' metrics need not have been measured."""
-    wanted = [each for each in figures_of(table) if each.kind != "samples" and table.metrics]
-    return [drawn(draw(table, each)) for each in wanted if not each.metric or full_name(table.metrics, each.metric)]
+    for each in figures_of(table):
+        if each.lines or each.kind not in KINDS:
+            if (kept := kept_file(table, each)).is_file():
+                yield picture(kept.read_bytes(), each.title or kept.stem)
+        elif each.kind != "samples":
+            with suppress(SparringError):
+                yield drawn(draw(table, each))
 
 
 def _title(table: Table) -> str:

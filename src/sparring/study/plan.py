@@ -27,6 +27,9 @@ SEEDS = 10_000  # of one study
 USUAL_SCALE = "mini"
 ROOT = Path(str(resources.files("sparring"))) / "study" / "plans"
 AS_WRITTEN = "full"  # the only scale of a plan without a file
+OfResults = Literal["dots", "curves", "bars", "samples"]  # kinds of figures
+OfGans = Literal["samples-beside", "adversarial-pairs", "accuracy-under-attack", "gradient-maps", "gradient-histogram"]
+OfOthers = Literal["spectrum-embedding", "class-distances", "class-samples", "confidences", "probabilities", "moments"]
 
 
 class _Part(BaseModel):
@@ -142,12 +145,16 @@ class Claim(_Part):
 class Figure(_Part):
     """A figure of a study, drawn by `sparring.study.drawing`.
 
+    kind   dots, curves and bars show all seeds, and need results alone; the others show runs, see `drawing.PICTURES`
+    lines  of `curves`, instead of a metric: keys of the runs' logs, such as `discriminator/hinge`, or what a diagnosis
+           sees at their checkpoints, such as `gradients.l1`
     rows   None: all of them
     name   of its file; by default the kind and the metric
     """
 
-    kind: Literal["dots", "curves", "bars", "samples"]
+    kind: OfResults | OfGans | OfOthers
     metric: str | None = None
+    lines: tuple[str, ...] = ()
     rows: tuple[str, ...] | None = None
     title: str = ""
     name: str = Field("", max_length=NAME, pattern=r"^[\w.+-]*$")
@@ -166,7 +173,7 @@ class Plan(_Part):
     rows: dict[str, Row] = Field(min_length=1)
     claims: tuple[Claim, ...] = Field((), max_length=CLAIMS)
     metrics: tuple[str, ...] = ()  # of the table, in this order; none: all that were measured
-    diagnose: tuple[Literal["robustness", "gradients"], ...] = ()  # what is kept of every GAN's discriminator
+    diagnose: tuple[Literal["robustness", "gradients", "diversity", "cost"], ...] = ()  # what is kept of every GAN
     figures: tuple[Figure, ...] = ()  # none: dots, curves and samples of everything
 
     @model_validator(mode="after")

@@ -23,7 +23,7 @@ from sparring.recipe.identity import labels_of, recipe_hash
 RESULTS_FILE = "results.jsonl"
 COLLAPSED = "collapsed: "  # how a run failed that ended beyond a plan's level
 LAST = 3  # measurements whose mean is a run's number
-LOWER = ("distance", "reached", "oscillation", "ece", "ncr", "fpr95")  # of toy worlds and classifiers
+LOWER = ("cost", "distance", "reached", "oscillation", "ece", "ncr", "fpr95")  # of toy worlds and classifiers
 PROTOCOL = (  # of a record: what two numbers must have in common to be compared
     *("extractor", "weights_sha256", "resize", "dtype", "n_fake", "n_real", "split", "data", "data_hash"),
     *("seed", "real_seed", "labels", "size_real", "size_fake", "groups", "subset_size", "k"),

@@ -34,17 +34,18 @@ class Runs:
         return found
 
     @cached_property
-    def _whole(self) -> list[Result]:
+    def whole(self) -> list[Result]:
+        """The runs that have not failed."""
         return [each for each in self.results if each.seed not in self.failed]
 
     def numbers(self, word: str) -> dict[int, float]:
         """The metric of each run that has not failed and was measured by it, by seed."""
-        found = {each.seed: each.value(word) for each in self._whole}
+        found = {each.seed: each.value(word) for each in self.whole}
         return {seed: float(value) for seed, value in found.items() if value is not None and math.isfinite(value)}
 
     def best(self, word: str) -> list[float]:
         """The best measurement of each of these runs, which no test looks at."""
-        found = (find(each.best, {}, word) for each in self._whole)
+        found = (find(each.best, {}, word) for each in self.whole)
         return [float(value) for value in found if value is not None]
 
     def curve(self, word: str) -> dict[int, tuple[list[float], list[float]]]:
@@ -55,7 +56,7 @@ class Runs:
 
     def protocol(self, word: str) -> dict[str, Any]:
         """How the metric was measured, the same for all runs. Raises SparringError where it was not."""
-        named = ((each, full_name(each.values, word)) for each in self._whole)
+        named = ((each, full_name(each.values, word)) for each in self.whole)
         found = [(each.seed, {"metric": name, **each.protocol.get(name, {})}) for each, name in named if name]
         for seed, other in found[1:]:
             if apart := differing(found[0][1], other):
