@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import sys
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +18,8 @@ from sparring.recipe.gan import Recipe  # noqa: E402
 from sparring.report import html  # noqa: E402
 from sparring.run.lock import only_writer  # noqa: E402
 from sparring.run.runtime import Runtime  # noqa: E402
+from sparring.run.votes import Votes  # noqa: E402
+from sparring.training import job  # noqa: E402
 from sparring.training.state import TrainingState, build  # noqa: E402
 from sparring.training.step import train_step  # noqa: E402
 from tiny import tiny_images, tiny_recipe  # noqa: E402
@@ -38,6 +43,15 @@ SCENARIOS: dict[str, dict[str, Any]] = {
             "optimizer": SGD,
         },
         "augment": {"kind": "diffaugment"},
+    },
+    "terms that come and go": {
+        "objective": {
+            "hinge": {},
+            "r1": {"every": 3},
+            "as_gan": {"eps": 0.1, "warmup": 2},
+            "auxiliary_classifier": {"weight": {"knots": [[0, 0.0], [1, 0.0], [2, 1.0], [6, 0.0]]}},
+        },
+        "d_steps": 2,
     },
 }
 
@@ -83,8 +97,84 @@ def main(folder: Path) -> None:
     for steps in (4, 6):
         recipe = tiny_recipe(steps=steps, checkpoint_every=2, samples_every=2)
         sparring.train(recipe, out=folder / "run", data=tiny_images(), device="cpu", resume=steps == 6)
+    torch.save(_votes_of_a_schedule(runtime), folder / f"votes-{runtime.rank}.pt")
+    torch.save(_one_rank_changes(runtime), folder / f"changed-{runtime.rank}.pt")
+    (folder / f"interrupted-{runtime.rank}").write_text(_one_rank_is_interrupted(folder / "interrupted"))
     (folder / f"locked-{runtime.rank}").write_text(_refused_by_a_lock(folder / "locked", runtime))
     (folder / f"stopped-{runtime.rank}").write_text(_one_rank_stops(runtime))
+
+
+@contextmanager
+def _counted() -> Iterator[dict[str, int]]:
+    """The number of all-reduces, and of votes among them."""
+    counts = {"all-reduces": 0, "votes": 0}
+    plain, vote = torch.distributed.all_reduce, Votes.vote
+
+    def counted_reduce(values: torch.Tensor, **more: Any) -> Any:
+        counts["all-reduces"] += not more  # signs of life have a group of their own
+        return plain(values, **more)
+
+    def counted_vote(votes: Votes, *flags: bool) -> list[int]:
+        counts["votes"] += 1
+        return vote(votes, *flags)
+
+    torch.distributed.all_reduce, Votes.vote = counted_reduce, counted_vote  # type: ignore[method-assign]
+    try:
+        yield counts
+    finally:
+        torch.distributed.all_reduce, Votes.vote = plain, vote  # type: ignore[method-assign]
+
+
+def _votes_of_a_schedule(runtime: Runtime) -> dict[str, Any]:
+    """Votes in steps whose terms come and go, and the outcome."""
+    with _counted() as counts:
+        state = run("terms that come and go", runtime, steps_taken=8)
+        first = dict(counts)
+        for _ in range(24):
+            train_step(state)
+    later = {key: counts[key] - first[key] for key in counts}
+    state.term_log.check(runtime)
+    return {"first": first, "later": later, "state": outcome(state)}
+
+
+def _one_rank_changes(runtime: Runtime) -> list[Any]:
+    """Means of gradients that exist, that no longer exist on any rank, and the error if one is missing on one rank."""
+    a, b, found = torch.nn.Parameter(torch.zeros(3)), torch.nn.Parameter(torch.zeros(2)), []
+    for missing_on in ((), (0, 1), (1,)):
+        a.grad = torch.full((3,), 1.0 + runtime.rank)
+        b.grad = None if runtime.rank in missing_on else torch.full((2,), 10.0 * runtime.rank)
+        try:
+            runtime.average_gradients([a, b], "terms")
+            found.append([None if p.grad is None else p.grad.clone() for p in (a, b)])
+        except RuntimeError as error:
+            found.append(str(error))
+    a.grad, b.grad = torch.tensor([float("nan"), 1.0, 2.0]), None
+    runtime.average_gradients([a, b], "terms")  # a gradient that is NaN stays one
+    return [*found, a.grad.clone()]
+
+
+def _one_rank_is_interrupted(folder: Path) -> str:
+    """What a rank hears after Ctrl-C on rank 1 in its 14th step, with the number of votes until then."""
+    plain = job.step_function
+
+    def step_function(recipe: Recipe) -> Callable[[TrainingState], None]:
+        def step(s: TrainingState) -> None:
+            if s.step == 13 and s.runtime.rank == 1:
+                os.kill(os.getpid(), signal.SIGINT)
+            plain(recipe)(s)
+
+        return step
+
+    job.step_function = step_function  # type: ignore[assignment]
+    try:
+        with _counted() as counts:
+            recipe = tiny_recipe(steps=40, checkpoint_every=40, samples_every=40, log_every=40)
+            sparring.train(recipe, out=folder, data=tiny_images(), device="cpu")
+    except KeyboardInterrupt as error:
+        return f"{counts['votes']} votes: {error}"
+    finally:
+        job.step_function = plain  # type: ignore[assignment]
+    return "no interrupt"
 
 
 def _refused_by_a_lock(folder: Path, runtime: Runtime) -> str:

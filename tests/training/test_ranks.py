@@ -30,7 +30,7 @@ def two_ranks(tmp_path_factory) -> Path:
     words = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
     worker = Path(__file__).with_name("ranks_worker.py")
     done = subprocess.run(
-        [sys.executable, *words, str(worker), str(folder)], env=environment, capture_output=True, text=True, timeout=90
+        [sys.executable, *words, str(worker), str(folder)], env=environment, capture_output=True, text=True, timeout=240
     )
     assert done.returncode == 0, done.stderr[-3000:]
     return folder
@@ -127,6 +127,39 @@ def test_ranks_are_one_writer_and_stop_together(two_ranks):
     assert not (two_ranks / "locked").exists()
     assert (two_ranks / "stopped-0").read_text() == "the disk is full"
     assert "rank 1 stops because another rank" in (two_ranks / "stopped-1").read_text()
+
+
+def test_ranks_vote_only_where_something_new_happens(two_ranks):
+    """Which gradients exist is agreed once for each set of terms; the updates are those of one process."""
+    votes = [torch.load(two_ranks / f"votes-{rank}.pt") for rank in (0, 1)]
+    assert votes[0]["first"]["votes"] == votes[1]["first"]["votes"] <= 12
+    for each in votes:
+        assert each["later"] == {
+            "all-reduces": 24 * (2 * 2 + 1),
+            "votes": 0,
+        }  # d_steps=2, each with AS-GAN's second update
+    _close(votes[0]["state"], outcome(run("terms that come and go", Runtime(), steps_taken=32)))
+    assert all(
+        torch.equal(a, b) for a, b in zip(*(each["state"]["discriminator"].values() for each in votes), strict=True)
+    )
+
+
+def test_a_gradient_that_appears_or_vanishes_is_voted_on(two_ranks):
+    for rank in (0, 1):
+        both, without, odd, nan = torch.load(two_ranks / f"changed-{rank}.pt")
+        assert [p.tolist() for p in both] == [[1.5] * 3, [5.0] * 2]
+        assert without[0].tolist() == [1.5] * 3 and without[1] is None
+        assert "gradient on some ranks only" in odd
+        assert nan.isnan().tolist() == [True, False, False] and nan[1:].tolist() == [1, 2]
+
+
+def test_an_interrupt_of_one_rank_stops_all_after_the_same_step(two_ranks):
+    """The interrupted rank asks for a vote in its next update, so that nobody waits for the regular vote after ten steps."""
+    for rank in (0, 1):
+        votes, said = (two_ranks / f"interrupted-{rank}").read_text().split(" votes: ")
+        assert said.startswith("interrupted at step 14; the run is saved")
+        assert int(votes) == 4  # one for each network's gradients, one after ten steps, one for the interrupt
+    assert [p.name for p in (two_ranks / "interrupted" / "checkpoints").glob("*.pt")] == ["step-000014.pt"]
 
 
 def test_what_cannot_be_shared_is_refused_on_every_rank(two_ranks):

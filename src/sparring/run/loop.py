@@ -101,8 +101,9 @@ class Loop:
     def go(self, make_progress: Callable[[int, int], Progress]) -> None:
         """Train to the last step or the first interrupt."""
         job, steps = self.job, self.job.recipe.steps
-        self._watch = Stopwatch(self.rows, job.step)
+        self._watch, votes = Stopwatch(self.rows, job.step), self.runtime.votes
         with self._closing(), Interrupts() as interrupts, make_progress(job.step, steps) as progress:
+            votes.stop, votes.wants_to_stop = False, lambda: interrupts.requested
             if job.step == 0:
                 self._do_due_work(progress)
             if job.report_every is not None:
@@ -111,7 +112,7 @@ class Loop:
                 job.train_step()
                 progress.step(job.step)
                 self._after_step(progress)
-                if self.runtime.agree(interrupts.requested) and job.step < steps:
+                if job.step < steps and votes.stops(job.step):
                     self.save()
                     interrupts.leave(self._saved(), self.note)
             self.on_main(job.finish)

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import atexit
 import os
-from collections.abc import Iterable
+from collections.abc import Hashable, Iterable
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -20,6 +20,7 @@ from torch import Tensor
 from sparring.run.device import usable_device
 from sparring.run.numerics import Precision
 from sparring.run.together import STEP_WAIT, answered, leave_together, prepare_signs
+from sparring.run.votes import Votes
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,10 @@ class Runtime:
     rank: int = 0
     world: int = 1
     precision: Precision = "float32"
+    votes: Votes = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "votes", Votes(self.rank, self.world))
 
     @classmethod
     def start(cls, device: str | None = None, precision: Precision = "float32") -> Runtime:
@@ -79,37 +84,27 @@ class Runtime:
     def average(self, values: Tensor) -> Tensor:
         """The mean of a tensor over all ranks, on each of them."""
         if self.world > 1:
-            self._add_up(values)
-            values = values / self.world
+            values = self.votes.add_up(values) / self.world
         return values
 
     def agree(self, flag: bool) -> bool:
         """Whether the flag is true on any rank."""
-        if self.world == 1:
-            return flag
-        votes = torch.tensor([float(flag)])  # on the CPU: no wait for the accelerator
-        self._add_up(votes)
-        return bool(votes.item() > 0)
+        return flag if self.world == 1 else self.votes.vote(flag)[0] > 0
 
     @torch.no_grad()
-    def average_gradients(self, parameters: Iterable[Tensor]) -> None:
-        """Replace each gradient by its mean over the ranks. A missing one must be missing on all ranks, and stays so."""
+    def average_gradients(self, parameters: Iterable[Tensor], decided_by: Hashable = None) -> None:
+        """Replace each gradient by its mean over the ranks. A missing one must be missing on all ranks, and stays so.
+
+        decided_by: what decides which gradients exist; the same on all ranks.
+        """
         if self.world == 1:
             return
         parameters = list(parameters)
-        present = torch.tensor([p.grad is not None for p in parameters], dtype=torch.float32)  # on the CPU, as above
-        votes = present.clone()
-        self._add_up(votes)
-        if ((votes != 0) & (votes != self.world)).any():
-            raise RuntimeError(
-                "a parameter has a gradient on some ranks only: what runs must depend on counters, not data"
-            )
-        gradients = [p.grad for p in parameters if p.grad is not None]
-        if not gradients:
+        flat = self.votes.sum_of_gradients(parameters, decided_by)
+        if flat is None:
             return
-        flat = torch.cat([gradient.flatten() for gradient in gradients])
-        self._add_up(flat)
         flat /= self.world
+        gradients = [p.grad for p in parameters if p.grad is not None]
         for gradient, mean in zip(gradients, flat.split([g.numel() for g in gradients]), strict=True):
             gradient.copy_(mean.view_as(gradient))
 
@@ -120,10 +115,6 @@ class Runtime:
             with answered(self.rank):
                 for tensor in tensors:
                     dist.broadcast(tensor.data, src=0)
-
-    def _add_up(self, values: Tensor) -> None:
-        with answered(self.rank):
-            dist.all_reduce(values)
 
 
 def _leave_group() -> None:

@@ -110,7 +110,8 @@ class TrainingState:
         """Finish an update: average gradients over ranks, one optimiser step, memory, clipping, logs."""
         network, optimizer = getattr(self, player), self.optimizers[player]
         part = getattr(self.recipe, player)
-        self.runtime.average_gradients(network.parameters())
+        acting = tuple((a.name, a.needs) for a in rounds[0].active)
+        self.runtime.average_gradients(network.parameters(), (player, rounds[0].context.second, acting))
         if (self.step + 1) % self.recipe.log_every == 0 and not rounds[0].context.second:
             rounds[0].logs["gradient_norm"] = gradient_norm(network)
         set_learning_rate(optimizer, value_at(part.optimizer.lr, self.step))
