@@ -43,7 +43,8 @@ def test_a_single_file_is_not_a_source(tmp_path):
     write_folder(tmp_path, {"0.png": 1, "0.txt": b""})
     for name in ("0.png", "0.txt"):
         with pytest.raises(
-            SparringError, match=r"is neither a folder, a \.zip nor an \.npz: put single images into a folder"
+            SparringError,
+            match=r"is neither a folder, a \.zip, an \.npz nor a \.csv of paths: put single images into a folder",
         ):
             load(tmp_path / name)
 

@@ -5,6 +5,7 @@ images/<class>/**/*.png               classes, in the order of `classes.in_order
 images/dataset.json                   {"labels": [["00000/img00000000.png", 6], ...]} or {"labels": null}, which
                                       takes precedence over folder names
 images/{train,val,test}/...           splits, each of one of the forms above; the classes are those of train
+labels.csv                            a path on each line, with its class and split: `sparring.data.table`
 """
 
 import json
@@ -13,7 +14,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
 from sparring.data.classes import Classes, choose_classes, in_order, printable
-from sparring.data.tree import Tree, note_other_files
+from sparring.data.tree import Entry, Tree, note_other_files
 from sparring.errors import SparringError, nearest, one_line
 from sparring.limits import WHOLE
 from sparring.messages import Note, option
@@ -81,6 +82,8 @@ def list_images(tree: Tree, split: str | None, note: Note) -> Listing:
         raise SparringError(
             f"no images in '{tree.name}': looked for .png, .jpg, .webp and the like, also in subfolders"
         )
+    if tree.entries is not None:
+        return _of_table(tree, tree.entries.values(), split, note)
     note_other_files(tree, note)
     root = _enclosing_folder(tree, images)
     splits = split_folders(tree, root, images)
@@ -102,6 +105,19 @@ def list_images(tree: Tree, split: str | None, note: Note) -> Listing:
     return listing
 
 
+def _of_table(tree: Tree, entries: Collection[Entry], split: str | None, note: Note) -> Listing:
+    """The images that a table names. Classes are those of all its splits."""
+    splits = dict.fromkeys(entry.split.lower() for entry in entries if entry.split is not None)
+    if split is not None and not splits and split != "train":
+        raise SparringError(f"'{tree.name}' has no splits, so no '{split}': leave {option('split')} out")
+    chosen = choose_split(tree.name, splits, split, note) if splits else None
+    kept = [entry for entry in entries if not splits or (entry.split or "").lower() == chosen]
+    names = in_order({printable(entry.label) for entry in entries if entry.label is not None})
+    number = {name: label for label, name in enumerate(names)}
+    labels = [number[printable(entry.label)] for entry in kept if entry.label is not None]
+    return Listing(tree.name, [entry.path for entry in kept], labels or None, tuple(names), chosen)
+
+
 def split_folders(tree: Tree, root: str, images: list[str]) -> dict[str, str]:
     """Split -> its folder under `root`; {} if there are none.
 
@@ -119,6 +135,8 @@ def split_folders(tree: Tree, root: str, images: list[str]) -> dict[str, str]:
 
 def available_splits(tree: Tree) -> tuple[str, ...]:
     """The names of a tree's splits, () if it has none."""
+    if tree.entries is not None:
+        return tuple(dict.fromkeys(entry.split.lower() for entry in tree.entries.values() if entry.split is not None))
     images = tree.images()
     return tuple(split_folders(tree, _enclosing_folder(tree, images), images)) if images else ()
 

@@ -1,6 +1,7 @@
 """Folders and zip files of images, decoded once and then read from the cache."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from sparring.data.decode import decode, readable
 from sparring.data.listing import Listing, list_images
 from sparring.data.packed import PackedImages
 from sparring.data.stored import look_at_files
+from sparring.data.table import is_table, open_table
 from sparring.data.tree import Tree, open_tree, zip_stamp
 from sparring.limits import TABLE_BYTES
 from sparring.parsing import read_text
@@ -40,11 +42,21 @@ class Request:
             self.conversion.note(line)
 
 
-def pack_files(path: Path, request: Request) -> PackedImages:
-    """The images of a folder or zip file.
+@contextmanager
+def open_images(path: Path) -> Iterator[Tree]:
+    """The images of a folder, zip or csv file."""
+    if is_table(path):
+        yield open_table(path)
+    else:
+        with open_tree(path) as tree:
+            yield tree
 
-    The cache recognises a zip by its table of contents, which has a checksum for each file, and a folder by the sizes and
-    times of all its files. Notes about the decoding are repeated when the images come from the cache.
+
+def pack_files(path: Path, request: Request) -> PackedImages:
+    """The images of a folder, zip or csv file.
+
+    The cache recognises a zip by its table of contents, which has a checksum for each file, and folders and csv files by the
+    sizes and times of all files. Notes about the decoding are repeated when the images come from the cache.
     Raises SparringError as `sparring.data.load` says.
     """
     conversion, cache = request.conversion, request.cache
@@ -67,14 +79,14 @@ def pack_files(path: Path, request: Request) -> PackedImages:
         return packed.without_empty_classes() if request.renumber else packed
 
     if cache is None:
-        with open_tree(path) as tree:
+        with open_images(path) as tree:
             return list_and_decode(tree)
     place = str(path.resolve())
     slot = f"{_name(path)[:60]}-{disk.key_of(place, options)[:16]}"
-    stamp = None if path.is_dir() else zip_stamp(path)
+    stamp = None if path.is_dir() or is_table(path) else zip_stamp(path)
     if stamp is not None and (found := _cached(cache, slot, disk.key_of(place, stamp, options), conversion.note)):
         return found  # without listing the files, which takes a second for 50,000 of them
-    with open_tree(path) as tree:
+    with open_images(path) as tree:
         key = disk.key_of(place, stamp or (sorted(tree.stamps.items()), sorted(tree.folders)), options)
         if stamp is None and (found := _cached(cache, slot, key, conversion.note)):
             return found

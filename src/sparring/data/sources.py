@@ -16,9 +16,8 @@ from sparring.data.idx import idx_splits, read_idx
 from sparring.data.listing import available_splits, choose_split, list_images
 from sparring.data.negatives import noise_images, parse_noise
 from sparring.data.packed import PackedImages
-from sparring.data.packing import ClassOrder, Request, pack_files
+from sparring.data.packing import ClassOrder, Request, open_images, pack_files
 from sparring.data.stored import sizes_of
-from sparring.data.tree import open_tree
 from sparring.errors import SparringError, nearest
 from sparring.files import ANOTHER_FOLDER, one_line_for_disk_errors
 from sparring.limits import SIDE
@@ -55,10 +54,10 @@ def load(
 ) -> PackedImages:
     """Images from anywhere, as uint8 [N, C, H, W] with labels where the source has them.
 
-    source: a folder or zip of images (`sparring.data.listing` has the layouts), a folder of MNIST's idx files, an
-        `.npz`, "folder:celeba" (one of these called celeba, below $SPARRING_DATA), "fashion-mnist-10k" (ships with the
-        package), "torchvision:CIFAR10" or plainly "cifar10", "noise:normal"; or from Python a map-style data set, an
-        array or tensor, a pair (images, labels), or PackedImages.
+    source: a folder or zip of images (`sparring.data.listing` has the layouts), a `.csv` of paths and classes, a folder of
+        MNIST's idx files, an `.npz`, "folder:celeba" (one of these called celeba, below $SPARRING_DATA),
+        "fashion-mnist-10k" (ships with the package), "torchvision:CIFAR10" or plainly "cifar10", "noise:normal"; or from
+        Python a map-style data set, an array or tensor, a pair (images, labels), or PackedImages.
     split: "train" (taken, with a note, if None is given and there are splits), "test", ...
     size: the side in pixels; other images are centre-cropped and resized. None: all must have one size already.
     channels: 1 or 3; None: 3 if any image is stored in colour, else 1. `sparring.data.decode` has the conversions.
@@ -128,7 +127,7 @@ def splits_of(source: Any) -> tuple[str, ...]:
         return ()
     if path.is_dir() and (found := idx_splits(path)):
         return tuple(found)
-    with open_tree(path) as tree:
+    with open_images(path) as tree:
         return available_splits(tree)
 
 
@@ -137,7 +136,7 @@ def files_of(source: Any, split: str | None = None) -> tuple[int, list[tuple[int
     path = _place(source, None) if isinstance(source, str | Path) else None
     if path is None or not os.path.exists(path) or path.suffix == ".npz" or (path.is_dir() and idx_splits(path)):
         return 0, []
-    with open_tree(path) as tree:
+    with open_images(path) as tree:
         paths = list_images(tree, split, no_note).paths
         return len(paths), sizes_of(paths, tree.read)
 
@@ -191,8 +190,10 @@ def _from_name_or_path(source: str | Path, request: Request) -> PackedImages:
                 f"'{path}' holds {packed.split or 'no split'}, not '{request.split}': leave {option('split')} out"
             )
         return _selected(packed, request)
-    if path.is_file() and path.suffix.lower() != ".zip":
-        raise SparringError(f"'{path}' is neither a folder, a .zip nor an .npz: put single images into a folder")
+    if path.is_file() and path.suffix.lower() not in (".zip", ".csv"):
+        raise SparringError(
+            f"'{path}' is neither a folder, a .zip, an .npz nor a .csv of paths: put single images into a folder"
+        )
     return pack_files(path, request)
 
 

@@ -4,10 +4,11 @@ import hashlib
 import os
 import stat
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from sparring.data.classes import printable
 from sparring.errors import SparringError
@@ -22,6 +23,14 @@ _JUNK = {"__macosx", "thumbs.db", "desktop.ini"}
 _TAIL = 16 * 2**20  # bytes; the table of contents of 150,000 files
 
 
+class Entry(NamedTuple):
+    """An image that a table names. label and split are None where it says nothing of them."""
+
+    path: str
+    label: str | None
+    split: str | None
+
+
 @dataclass(frozen=True)
 class Tree:
     """A source of files.
@@ -30,6 +39,7 @@ class Tree:
     stamps    path inside the source, with forward slashes -> a value that changes when the file's content does
     folders   all folders, also the empty ones
     read      the bytes of a path; may be called from several threads
+    entries   the images by path, in order, if a table names them
     """
 
     name: str
@@ -37,6 +47,7 @@ class Tree:
     folders: frozenset[str]
     read: Callable[[str], bytes]
     is_archive: bool = False
+    entries: Mapping[str, Entry] | None = None
 
     def images(self) -> list[str]:
         """The paths that look like images, sorted."""
