@@ -17,11 +17,14 @@ from sparring.data.arrays import write_npz
 from sparring.errors import NonFiniteLossError, SparringError
 from sparring.files import write_json
 from sparring.study import engine, work
+from sparring.study.drawing import write_figures
 from sparring.study.engine import run
 from sparring.study.executors import make_executor
+from sparring.study.plan import Figure
 from sparring.study.resolve import PLAN_FILE, resolve
 from sparring.study.results import Result, append, read
 from sparring.study.status import status
+from sparring.study.table import open_study
 from tiny import tiny_images, tiny_recipe
 
 TOY = {"toy": {"world": "nat-1d", "method": "hinge"}}
@@ -56,6 +59,25 @@ def without_times(results: list[Result]) -> list[Result]:
     return sorted((replace(each, **plain) for each in results), key=lambda each: (each.row, each.seed))  # type: ignore[arg-type]
 
 
+def _its_figures_show_its_runs(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each row's run is opened by what draws it; what that cannot draw is said, and the rest is drawn."""
+    monkeypatch.setattr("sparring.microscope.sections.SHOWN", 16)
+    kinds = {"gradient-maps": "GAN", "confidences": "NAT", "moments": "toy", "class-distances": "GAN"}
+    figures = [Figure(kind=kind, rows=[row]) for kind, row in kinds.items()]
+    figures.append(Figure(kind="curves", lines=["discriminator/hinge", "gradients.l1"], rows=["GAN"], name="both"))
+    table, said = open_study(folder), list[str]()
+    assert table.plan is not None
+    table = replace(table, plan=table.plan.model_copy(update={"figures": figures}))
+    assert [path.stem for path in write_figures(table, folder / "out", said.append)] == ["gradient-maps", "both"]
+    assert [
+        part in line for part, line in zip(("no probe of images", "no moments", "two runs"), said, strict=True)
+    ] == [True] * 3
+    kept = json.loads((folder / "files" / "both.json").read_text())["numbers"]
+    log = [json.loads(line) for line in (folder / "runs" / "gan" / "0" / "log.jsonl").read_text().splitlines()]
+    assert kept["GAN, discriminator/hinge"]["0"][1] == [row["discriminator/hinge"] for row in log]
+    assert kept["GAN, l1"]["0"][0] == [1, 2]  # its checkpoints
+
+
 def test_gans_classifiers_and_toy_worlds_stand_in_one_plan_and_nothing_is_repeated(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -82,6 +104,7 @@ def test_gans_classifiers_and_toy_worlds_stand_in_one_plan_and_nothing_is_repeat
     assert (done.folder / gan.files["samples"]).is_file() and gan.threads == 1 and gan.instructions
     assert 0 <= nat.value("accuracy") <= 1 and nat.value("auroc.noise") is not None  # type: ignore[operator]
     assert toy.value("distance") > 0 and toy.protocol["distance"] == {"world": "nat-1d"}  # type: ignore[operator]
+    _its_figures_show_its_runs(done.folder, monkeypatch)
     lines = (done.folder / "results.jsonl").read_bytes()
     again = Here()
     assert run(mixed, executor=again).results == done.results and again.trained == []

@@ -92,9 +92,11 @@ def test_a_plans_figures_or_the_usual_ones(study):
     parts = [each.rows for each in figures_of(tabulate(many)) if each.kind == "curves"]
     assert all(len(part) <= 5 and part[0] == "row 0" for part in parts)
     assert {label for part in parts for label in part} == {f"row {i}" for i in range(10)}
-    planned = [Figure(kind="dots", metric="fd"), Figure(kind="dots", metric="fd", rows=["DCGAN"], name="one")]
+    planned = [Figure(kind="dots", metric="fd")] * 2 + [
+        Figure(kind="dots", metric="fd", rows=["DCGAN"], name=name) for name in ("one-more", "one")
+    ]
     paths = write_figures(replace(table, plan=table.plan.model_copy(update={"figures": planned})), study / "figures")
-    assert [path.name for path in paths] == ["dots-fd.png", "one.png"]
+    assert [path.name for path in paths] == ["dots-fd.png", "dots-fd-2.png", "one-more.png", "one.png"]
     with Image.open(paths[0]) as picture:
         assert picture.width > 500
     with pytest.raises(SparringError, match="no run was measured by 'is'"):

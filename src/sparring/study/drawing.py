@@ -6,6 +6,7 @@ name in KINDS, or in PICTURES if it shows runs themselves, and in `plan.Figure`.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from importlib import import_module
 from pathlib import Path
@@ -159,7 +160,7 @@ def write_figures(table: Table, out: Path, note: Note = no_note) -> list[Path]:
     paths: list[Path] = []
     for figure in figures_of(table):
         name = kept_file(table, figure).stem
-        count = sum(path.stem == name or path.stem.startswith(f"{name}-") for path in paths)
+        count = sum(re.fullmatch(rf"{re.escape(name)}(-\d+)?", path.stem) is not None for path in paths)
         path = out / f"{name}{f'-{count + 1}' if count else ''}.png"
         try:
             write_atomically(path, png_of(table, figure))
