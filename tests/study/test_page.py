@@ -97,6 +97,8 @@ def test_a_plans_figures_or_the_usual_ones(study):
     ]
     paths = write_figures(replace(table, plan=table.plan.model_copy(update={"figures": planned})), study / "figures")
     assert [path.name for path in paths] == ["dots-fd.png", "dots-fd-2.png", "one-more.png", "one.png"]
+    planned_table = replace(table, plan=table.plan.model_copy(update={"figures": planned[1:3]}))
+    assert [path.name for path in write_figures(planned_table, study / "named", named=True)] == ["one-more.png"]
     with Image.open(paths[0]) as picture:
         assert picture.width > 500
     with pytest.raises(SparringError, match="no run was measured by 'is'"):

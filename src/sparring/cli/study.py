@@ -129,8 +129,12 @@ def figures(
     markdown: Annotated[
         bool, typer.Option("--markdown", help="Also print the whole study as a page of Markdown that shows them.")
     ] = False,
+    named: Annotated[bool, typer.Option("--named", help="Only figures to which the plan gives a name.")] = False,
 ) -> None:
-    """Draw the figures that a study's plan names, else every seed as a dot and as a curve, from its results alone."""
+    """Draw the figures of a study's plan, else every seed as a dot and as a curve.
+
+    Results alone are enough, but for figures of runs themselves: these are kept in `files/` once they are drawn.
+    """
     from sparring.files import ANOTHER_FOLDER, check_writable
     from sparring.study.drawing import write_figures
     from sparring.study.page import markdown_page
@@ -138,7 +142,7 @@ def figures(
 
     found = open_study(folder)
     check_writable(out := out or folder / "figures", ANOTHER_FOLDER)
-    paths = write_figures(found, out, note)
+    paths = write_figures(found, out, note, named=named)
     print_lines(markdown_page(found, paths)) if markdown else print_lines(*map(str, paths))
 
 

@@ -155,10 +155,10 @@ def figures_of(table: Table) -> list[Figure]:
     return found + [Figure(kind="samples")] * any(True for _ in sample_files(table))
 
 
-def write_figures(table: Table, out: Path, note: Note = no_note) -> list[Path]:
-    """Draw a study's figures into PNGs in `out`; returns their paths. What cannot be drawn is noted and left out."""
+def write_figures(table: Table, out: Path, note: Note = no_note, *, named: bool = False) -> list[Path]:
+    """Draw a study's figures, or those with a name, as PNGs in `out`; returns their paths. Notes what cannot be drawn."""
     paths: list[Path] = []
-    for figure in figures_of(table):
+    for figure in (each for each in figures_of(table) if each.name or not named):
         name = kept_file(table, figure).stem
         count = sum(re.fullmatch(rf"{re.escape(name)}(-\d+)?", path.stem) is not None for path in paths)
         path = out / f"{name}{f'-{count + 1}' if count else ''}.png"
