@@ -20,6 +20,7 @@ from sparring.objective.context import Player
 from sparring.objective.term import period
 from sparring.randomness import generator_for
 from sparring.recipe.gan import Recipe
+from sparring.run.numerics import numerics
 from sparring.run.process import threads
 from sparring.run.runtime import Runtime
 from sparring.training.operations import CountedOperations
@@ -57,11 +58,11 @@ def bench_step(
     chosen = Recipe.load(
         recipe, overrides if isinstance(overrides, Mapping) else list(overrides), allow_code=allow_code
     )
-    with threads(chosen.threads):
+    with numerics(chosen.precision, fixed_shapes=True, device=device), threads(chosen.threads):
         state = synthetic_state(chosen, device=device, at=at, note=note)
-        if state.recipe.accumulate > 1 or state.recipe.precision != "float32":
+        if state.recipe.accumulate > 1 or state.recipe.precision == "bfloat16":
             raise SparringError(
-                "bench step takes accumulate=1 and precision=float32, which the textbook step is written for"
+                "bench step takes accumulate=1, and precision=float32 or tf32, which the textbook step is written for"
             )
         twin = Textbook(state)
         batches = itertools.cycle([batch for i in range(READY) for batch in synthetic_batches(state, i)])

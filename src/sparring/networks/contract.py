@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from typing import Any
 
@@ -53,11 +53,16 @@ def users_code(who: str, like: Tensor, must: str = "", labels: Tensor | None = N
         yield
 
 
-def images_of(generator: nn.Module, latents: Tensor, labels: Tensor | None) -> Tensor:
-    """The generator's images of latents [B, Z]. Raises SparringError if it fails or does not return images."""
+def images_of(
+    generator: nn.Module, latents: Tensor, labels: Tensor | None, call: Callable[..., Any] | None = None
+) -> Tensor:
+    """The generator's images of latents [B, Z]. call: the generator, compiled.
+
+    Raises SparringError if it fails or does not return images.
+    """
     who = f"generator {class_name(generator)}"
     with users_code(f"{who} on latents {shape_of(latents)}", latents, GENERATOR):
-        images = generator(latents, labels)
+        images = (call or generator)(latents, labels)
     if not isinstance(images, Tensor) or not images.is_floating_point() or images.shape[:1] != latents.shape[:1]:
         raise SparringError(f"{who} returns {shape_of(images)} for {len(latents)} latents: {GENERATOR}")
     return images

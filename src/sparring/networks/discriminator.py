@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -128,11 +128,13 @@ class Discriminator(nn.Module):
             return head
         return spectral_norm(_xavier(nn.Linear(self.channels, outputs)), kind)
 
-    def extract(self, images: Tensor, labels: Tensor | None = None) -> Activations:
-        """Features and blocks of a batch, one pass; the heads are read from it with `read`."""
+    def extract(
+        self, images: Tensor, labels: Tensor | None = None, call: Callable[..., Any] | None = None
+    ) -> Activations:
+        """Features and blocks of a batch, one pass; the heads are read from it with `read`. call: the backbone, compiled."""
         who, rows = f"backbone {class_name(self.backbone)}", len(images)
         with users_code(f"{who} on images {shape_of(images)}", images, BACKBONE, labels):
-            found = self.backbone(images, labels)
+            found = (call or self.backbone)(images, labels)
         if not isinstance(found, tuple | list) or len(found) != 2:
             raise SparringError(f"{who} returns {shape_of(found)} for {rows} images: {BACKBONE}")
         features, blocks = found

@@ -65,6 +65,15 @@ class Objective:
         """The names of the terms that act on each rank's share of a batch, not on the whole of it."""
         return [name for name, term in self.terms.items() if term.couples_samples and _ever_acts(term)]
 
+    def differentiated_twice(self) -> list[str]:
+        """The names of the terms whose losses contain a gradient with respect to images."""
+        return [
+            name
+            for name, term in self.terms.items()
+            if _ever_acts(term)
+            and (term.differentiates_twice or any(n.endswith(".second_order") for n in term.needs("discriminator", 0)))
+        ]
+
     def active(self, player: Player, step: int, update: int) -> list[ActiveTerm]:
         """The terms that act in this update. A term of weight 0 is absent: it is not called and needs nothing."""
         acting = []

@@ -47,6 +47,7 @@ class Term(BaseModel, frozen=True, extra="forbid", allow_inf_nan=False):
     generator_weight: Scheduled | None = None  # in the generator's loss; None: as `weight`
 
     couples_samples: ClassVar[bool] = False  # not a mean over samples: acts per rank and per micro-batch
+    differentiates_twice: ClassVar[bool] = False  # its loss contains a gradient with respect to images
 
     @model_validator(mode="before")
     @classmethod

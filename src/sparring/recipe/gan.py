@@ -180,6 +180,7 @@ class Recipe(BaseRecipe):
     threads: int | None = Field(None, ge=1, le=limits.THREADS)  # bits depend on it; None: torch's default
     # of passes; tf32 and bfloat16 trade bits of the numbers for speed on GPUs
     precision: Literal["float32", "tf32", "bfloat16"] = "float32"
+    compile: bool = False  # the networks, by torch.compile, which cannot be differentiated twice
     deterministic: bool = False  # only algorithms that repeat to the bit on a GPU; on CPUs all do
 
     @field_validator("step")

@@ -15,7 +15,7 @@ gradient is that of the batch's summed scores instead of each sample's own: use 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -48,6 +48,8 @@ def off_target(gradient: Tensor, target: float, one_sided: bool) -> Tensor:
 
 class GradientPenalty(Penalty):
     """Holds the norm of the discriminator's gradient at `target` between real and generated samples."""
+
+    differentiates_twice: ClassVar[bool] = True
 
     weight: Scheduled = 10.0
     target: float = 1.0

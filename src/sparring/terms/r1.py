@@ -13,7 +13,7 @@ update, n times as strong. The side has its own pass in full precision, as it is
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import torch
 from torch import Tensor
@@ -35,6 +35,8 @@ def squared_gradient_norm(realness: Tensor, images: Tensor) -> Tensor:
 class R1(Penalty):
     """The mean squared gradient norm at the real samples; `weight` is half of the paper's gamma."""
 
+    differentiates_twice: ClassVar[bool] = True
+
     weight: Scheduled = 5.0
 
     def needs(self, player: Player, update: int) -> set[str]:
@@ -46,6 +48,8 @@ class R1(Penalty):
 
 class R2(Penalty):
     """The mean squared gradient norm at the generated samples; `weight` is half of the paper's gamma."""
+
+    differentiates_twice: ClassVar[bool] = True
 
     weight: Scheduled = 5.0
 

@@ -26,6 +26,7 @@ from sparring.recipe.networks import build_networks
 from sparring.run.optimizers import load_state_by_name, make_optimizer, set_learning_rate, state_by_name
 from sparring.run.runtime import Runtime
 from sparring.schedule import value_at
+from sparring.training.compiled import CompiledJudge, check_compilable, compiled
 from sparring.training.ema import MovingAverage
 from sparring.training.feed import Feed, Share, Source
 from sparring.training.size import check_size
@@ -52,6 +53,8 @@ class TrainingState:
     term_log: TermLog = field(default_factory=TermLog)
     step: int = 0  # generator updates so far
     updates: int = 0  # discriminator updates so far, second ones not counted
+    compiled_judge: CompiledJudge | None = None  # of training; with `compile: true`
+    compiled_generator: Callable[..., Any] | None = None
 
     @property
     def evaluated_generator(self) -> nn.Module:
@@ -86,12 +89,12 @@ class TrainingState:
 
     def generate(self, latents: Tensor, labels: Tensor | None) -> Tensor:
         with self.runtime.autocast(full=False):
-            return images_of(self.generator, latents, labels).to(latents.dtype)
+            return images_of(self.generator, latents, labels, self.compiled_generator).to(latents.dtype)
 
     def round(self, player: Player, share: Share, fake: Tensor, active: list[ActiveTerm]) -> Round:
         """The round of one share of an update."""
         r = Round(
-            self.discriminator,
+            self.compiled_judge or self.discriminator,
             {**share.sides, "fake": (fake, share.fake_labels)},
             context=self._context(player, share),
             active=active,
@@ -213,7 +216,10 @@ def build(
     for network in (discriminator, generator):
         network.to(runtime.device, dtype, memory_format=channels_last)  # type: ignore[call-overload]
     objective = Objective(recipe.objective.terms)  # memory of this run's own
+    if recipe.compile:
+        check_compilable(objective)
     _check_objective(recipe, objective, discriminator, generator, feed, note)
+    compiles = recipe.compile and runtime.device.type != "meta"  # a dry run computes nothing
     runtime.copy_from_main([*discriminator.state_dict().values(), *generator.state_dict().values()])
     return TrainingState(
         recipe=recipe,
@@ -228,6 +234,8 @@ def build(
         runtime=runtime,
         average=_average(recipe, generator),
         augment=make_augment(recipe.augment, VALIDATED),
+        compiled_judge=CompiledJudge(discriminator) if compiles else None,
+        compiled_generator=compiled(generator) if compiles else None,
     )
 
 
