@@ -21,6 +21,7 @@ _PUBLIC = {
     "load": "sparring.run.saved:load_generator",
     "sample": "sparring.run.sample:sample",
     "interpolate": "sparring.studio.interpolate:interpolate",
+    "export": "sparring.studio.export:export",
     "evaluate": "sparring.evaluation.evaluate:evaluate",
     "recipes": "sparring.recipe.listing:recipes",
     "show": "sparring.describe:show",
@@ -94,6 +95,7 @@ if TYPE_CHECKING:
     from sparring.run.sample import sample
     from sparring.run.saved import load_generator as load
     from sparring.schedule import Schedule
+    from sparring.studio.export import export
     from sparring.studio.interpolate import interpolate
     from sparring.suggestion import suggest
     from sparring.training.run import Run, train

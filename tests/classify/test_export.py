@@ -27,15 +27,15 @@ class Choosy(nn.Module):
         return self.linear(features) if float(features.sum()) > 0 else self.linear(-features)
 
 
-def not_written(loaded, out):
+def not_written(graph, out):
     """A writer in the place of a slow one."""
     out.write_bytes(b"graph")
-    return loaded.module
+    return graph.module
 
 
 def test_files_in_one_folder_and_a_runs_own_are_left_alone(run, tmp_path, monkeypatch):
-    for name in ("_write_torch_export", "_write_onnx"):
-        monkeypatch.setattr(f"sparring.classify.export.{name}", not_written)
+    for name in ("write_torch_export", "write_onnx"):
+        monkeypatch.setattr(f"sparring.run.graph.{name}", not_written)
     for name in ("classifier.safetensors", "classifier.json", "recipe.json"):
         shutil.copy(run.folder / name, tmp_path / name)
     before = (tmp_path / "classifier.json").read_bytes()
@@ -84,10 +84,10 @@ def test_a_network_that_knows_the_batch_is_told_what_to_write(run, tmp_path, mon
 
 
 def test_a_difference_that_is_no_number_is_no_agreement(run, tmp_path, monkeypatch):
-    def once(loaded, out):
-        return lambda images: loaded.module(images) * (float("nan") if len(images) == 5 else 1)
+    def once(graph, out):
+        return lambda images: graph.module(images) * (float("nan") if len(images) == 5 else 1)
 
-    monkeypatch.setattr("sparring.classify.export._write_torch_export", once)
+    monkeypatch.setattr("sparring.run.graph.write_torch_export", once)
     with pytest.raises(SparringError, match="by up to nan of the largest"):
         sparring.export_classifier(run.folder, tmp_path / "a.pt2")
 
@@ -131,9 +131,7 @@ def test_a_folder_in_the_place_of_the_file_or_of_its_description_is_one_line(run
 
 
 def test_an_export_that_disagrees_is_not_written(run, tmp_path, monkeypatch):
-    monkeypatch.setattr(
-        "sparring.classify.export._write_torch_export", lambda loaded, out: lambda x: loaded.module(x) + 0.1
-    )
+    monkeypatch.setattr("sparring.run.graph.write_torch_export", lambda graph, out: lambda x: graph.module(x) + 0.1)
     with pytest.raises(SparringError, match="its logits differ from the classifier's"):
         sparring.export_classifier(run.folder, tmp_path / "a.pt2")
     assert not list(tmp_path.iterdir())

@@ -363,7 +363,7 @@ def test_the_changes_that_classify_names_are_those_of_its_recipes(cli, monkeypat
         (["classify", "nat/demo", "--beside", "runs/x"], "write NAME=RUN"),
         (["classify", "nat/demo", "--beside", "a=nowhere"], "there is no classifier 'nowhere'"),
         (["predict", "nowhere", "x.png"], "there is no classifier 'nowhere'"),
-        (["export", "nowhere", "--out", "x.onnx"], "there is no classifier 'nowhere'"),
+        (["export", "nowhere", "--out", "x.onnx"], "there is no run or generator file 'nowhere'"),
         (
             ["classify", "nat/demo", "network=os:path"],
             "network 'os:path' is neither a class nor a function, but <module",

@@ -110,7 +110,7 @@ class AMGANGenerator(ImageGenerator):
         self.to_image = weight_normalised(SameTransposedConv(widths[-1], self.image_channels, 1))
 
     def forward(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
-        h = self.linear(self.conditioned(z, labels)).view(len(z), -1, self.base, self.base)
+        h = self.linear(self.conditioned(z, labels)).unflatten(1, (-1, self.base, self.base))
         h = F.leaky_relu(normalised(self.norms[0], h, labels), LEAK)
         for conv, norm in zip(self.convs, self.norms[1:], strict=True):
             h = F.leaky_relu(normalised(norm, conv(h), labels), LEAK)

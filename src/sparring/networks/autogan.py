@@ -125,7 +125,7 @@ class AutoGANGenerator(ImageGenerator):
         self.to_image = start(ImageConv(width, self.image_channels, fused=self.fused))
 
     def forward(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
-        h = self.linear(self.conditioned(z, labels)).view(len(z), -1, self.base, self.base)
+        h = self.linear(self.conditioned(z, labels)).unflatten(1, (-1, self.base, self.base))
         skips: list[Tensor] = []
         for cell in self.cells:
             skip, h = cell(h, skips)

@@ -166,7 +166,7 @@ class ResidualGenerator(ImageGenerator):
         self.to_image = start(ImageConv(widths[-1], self.image_channels, last_kernel, fused=self.fused))
 
     def forward(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
-        h = self.linear(self.conditioned(z, labels)).view(len(z), -1, self.base, self.base)
+        h = self.linear(self.conditioned(z, labels)).unflatten(1, (-1, self.base, self.base))
         for block, end in zip(self.blocks, self.stage_ends, strict=True):
             h = end(block(h, labels))
         return torch.tanh(self.to_image(activated(self.last_norm, h, None)))

@@ -126,7 +126,7 @@ class CNNGenerator(ImageGenerator):
         self.to_image = started(self, nn.Conv2d(widths[-1], self.image_channels, 3, padding=1))
 
     def forward(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
-        h = self.linear(self.conditioned(z, labels)).view(len(z), -1, self.base, self.base)
+        h = self.linear(self.conditioned(z, labels)).unflatten(1, (-1, self.base, self.base))
         for conv, norm in zip(self.convs, self.norms, strict=True):
             h = F.relu_(normalised(norm, conv(h), labels))
         return torch.tanh(self.to_image(h))
