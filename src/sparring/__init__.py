@@ -22,6 +22,7 @@ _PUBLIC = {
     "sample": "sparring.run.sample:sample",
     "interpolate": "sparring.studio.interpolate:interpolate",
     "export": "sparring.studio.export:export",
+    "share": "sparring.studio.share:share",
     "evaluate": "sparring.evaluation.evaluate:evaluate",
     "recipes": "sparring.recipe.listing:recipes",
     "show": "sparring.describe:show",
@@ -97,5 +98,6 @@ if TYPE_CHECKING:
     from sparring.schedule import Schedule
     from sparring.studio.export import export
     from sparring.studio.interpolate import interpolate
+    from sparring.studio.share import share
     from sparring.suggestion import suggest
     from sparring.training.run import Run, train

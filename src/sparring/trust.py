@@ -129,5 +129,13 @@ def is_script(extractor: str) -> bool:
 
 
 def is_run_recipe(path: Path) -> bool:
-    """Whether a recipe's file is part of a run, so that its reader did not write it: a recipe.json, or a link to one."""
-    return "recipe.json" in (path.name.lower(), path.resolve().name.lower())
+    """Whether a recipe's file is part of a run, so that its reader did not write it.
+
+    That is a recipe.json, a recipe.yaml with a generator beside it as in a shared folder, or a link to one of them.
+    """
+    for each in (path, path.resolve()):
+        if each.name.lower() == "recipe.json":
+            return True
+        if each.name.lower() == "recipe.yaml" and (each.parent / "generator.safetensors").is_file():
+            return True
+    return False

@@ -42,6 +42,7 @@ VERBS = (  # in the order of `sparring --help`
     "sparring.cli.sample:sample",
     "sparring.cli.interpolate:interpolate",
     "sparring.cli.export:export",
+    "sparring.cli.share:share",
     "sparring.cli.evaluate:evaluate",
     "sparring.cli.recipes:recipes",
     "sparring.cli.recipes:show",
