@@ -12,8 +12,16 @@ from typing import Any
 
 import torch
 
-sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1])]
+sys.path[:0] = [
+    str(Path(__file__).parent),
+    str(Path(__file__).parents[1]),
+    str(Path(__file__).parents[1] / "evaluation"),
+]
+from two_sets import Corners  # noqa: E402
+
 import sparring  # noqa: E402
+from sparring.data.arrays import write_npz  # noqa: E402
+from sparring.evaluation import protocol  # noqa: E402
 from sparring.recipe.gan import Recipe  # noqa: E402
 from sparring.report import html  # noqa: E402
 from sparring.run.lock import only_writer  # noqa: E402
@@ -100,6 +108,7 @@ def main(folder: Path) -> None:
     torch.save(_votes_of_a_schedule(runtime), folder / f"votes-{runtime.rank}.pt")
     torch.save(_one_rank_changes(runtime), folder / f"changed-{runtime.rank}.pt")
     (folder / f"interrupted-{runtime.rank}").write_text(_one_rank_is_interrupted(folder / "interrupted"))
+    torch.save(_measured_together(folder, runtime), folder / f"measured-{runtime.rank}.pt")
     (folder / f"locked-{runtime.rank}").write_text(_refused_by_a_lock(folder / "locked", runtime))
     (folder / f"stopped-{runtime.rank}").write_text(_one_rank_stops(runtime))
 
@@ -175,6 +184,37 @@ def _one_rank_is_interrupted(folder: Path) -> str:
     finally:
         job.step_function = plain  # type: ignore[assignment]
     return "no interrupt"
+
+
+class Counting(Corners):
+    """Counts the generated and real images that this rank looks at."""
+
+    seen = 0
+
+    def __call__(self, images: torch.Tensor) -> Any:
+        Counting.seen += len(images)
+        return super().__call__(images)
+
+
+def measured_recipe(folder: Path, **changes: Any) -> dict[str, Any]:
+    evaluation = {"every": 2, "n": 230, "batch_size": 50, "metrics": ["fd", "kd", "is"], "is_splits": 3}
+    return tiny_recipe(steps=4, evaluation=evaluation, data=str(folder / "images.npz"), **changes)
+
+
+def _measured_together(folder: Path, runtime: Runtime) -> dict[str, Any]:
+    """How many images a rank looked at, and a network's buffers within a measurement and after it."""
+    with runtime.together():
+        if runtime.is_main:
+            write_npz(folder / "images.npz", tiny_images())
+    plain, protocol.extractor_for = protocol.extractor_for, lambda *arguments, **options: Counting()  # type: ignore
+    sparring.train(measured_recipe(folder), out=folder / "measured", device="cpu")
+    protocol.extractor_for = plain
+    sparring.train(measured_recipe(folder) | {"evaluation": None}, out=folder / "unmeasured", device="cpu")
+    norm = torch.nn.BatchNorm1d(2)
+    norm.running_mean.fill_(1.0 + runtime.rank)  # type: ignore[union-attr]
+    with runtime.buffers_of_main(norm):
+        within = norm.running_mean.tolist()  # type: ignore[union-attr]
+    return {"seen": Counting.seen, "within": within, "after": norm.running_mean.tolist()}  # type: ignore[union-attr]
 
 
 def _refused_by_a_lock(folder: Path, runtime: Runtime) -> str:

@@ -12,12 +12,13 @@ from typing import Any
 
 import pytest
 import torch
-from ranks_worker import NO_NORM, SCENARIOS, outcome, run
+from ranks_worker import NO_NORM, SCENARIOS, Counting, outcome, run
 
 import sparring
 from sparring.errors import SparringError
+from sparring.evaluation.evaluate import evaluate_run
 from sparring.run.runtime import Runtime
-from tiny import tiny_images, tiny_recipe, without_times
+from tiny import same_bits, tiny_images, tiny_recipe, without_times
 
 pytestmark = pytest.mark.usefixtures("without_reports")
 
@@ -160,6 +161,23 @@ def test_an_interrupt_of_one_rank_stops_all_after_the_same_step(two_ranks):
         assert said.startswith("interrupted at step 14; the run is saved")
         assert int(votes) == 4  # one for each network's gradients, one after ten steps, one for the interrupt
     assert [p.name for p in (two_ranks / "interrupted" / "checkpoints").glob("*.pt")] == ["step-000014.pt"]
+
+
+def test_measurements_are_shared_and_are_those_of_one_process(two_ranks, monkeypatch):
+    """All five batches of 50 are made by one of two ranks, with the first rank's statistics of batch norm."""
+    found = [torch.load(two_ranks / f"measured-{rank}.pt") for rank in (0, 1)]
+    assert [each["within"] for each in found] == [[1.0, 1.0]] * 2 and [each["after"][0] for each in found] == [1.0, 2.0]
+    reals, tried = len(tiny_images()), 2  # the real images are one batch; two are tried before training
+    assert [each["seen"] for each in found] == [2 * (150 + reals) + tried, 2 * 80 + tried]
+    rows = [json.loads(line) for line in (two_ranks / "measured" / "metrics.jsonl").read_text().splitlines()]
+    assert [row["step"] for row in rows] == [2] * 3 + [4] * 3
+    monkeypatch.setattr("sparring.evaluation.protocol.extractor_for", lambda *arguments, **options: Counting())
+    alone = evaluate_run(two_ranks / "measured", [], {}, device="cpu")
+    for ours, theirs in zip(rows[3:], alone, strict=True):
+        assert ours["value"] == pytest.approx(theirs["value"], rel=1e-9), ours["metric"]
+        assert {**ours, "value": 0} == {**theirs, "value": 0}
+    checkpoints = [two_ranks / name / "checkpoints" / "step-000004.pt" for name in ("measured", "unmeasured")]
+    same_bits(*(torch.load(path)["state"]["generator"] for path in checkpoints))
 
 
 def test_what_cannot_be_shared_is_refused_on_every_rank(two_ranks):

@@ -33,6 +33,7 @@ from sparring.metrics.names import metric_name
 from sparring.plugins import find_class
 from sparring.run.device import device_name
 from sparring.run.numerics import numerics
+from sparring.run.together import answered, working
 from sparring.trust import VALIDATED
 from sparring.version import __version__
 
@@ -154,7 +155,8 @@ def evaluate_sets(
         fake, extractor, batch_size, tick,
         rows="fake.features" in needs, logits="fake.predictions" in needs, real=real, rank=rank, world=world,
     )  # fmt: skip
-    records = [record for metric in chosen.values() for record in metric.records(features, reference, comparison)]
+    with working(rank, world):
+        records = [record for metric in chosen.values() for record in metric.records(features, reference, comparison)]
     for record in records:
         record["metric"] = metric_name(extractor.name, str(record["metric"]))
     how = {**settings, "batch_size": batch_size, "device": device_name(getattr(extractor, "device", "cpu"))}
@@ -313,7 +315,8 @@ def _kept(path: Path | None, settings: Record, rank: int, world: int) -> Feature
     """Cached statistics, or None. Rank 0 decides, because all ranks must take the same passes."""
     cached = [_load(path, settings) if path is not None and rank == 0 else None]
     if world > 1:
-        dist.broadcast_object_list(cached, src=0)
+        with answered(rank):
+            dist.broadcast_object_list(cached, src=0)
     return cached[0]
 
 

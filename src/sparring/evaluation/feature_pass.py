@@ -15,6 +15,7 @@ from sparring.evaluation.image_set import ImageSet
 from sparring.evaluation.notes import digest
 from sparring.metrics.base import FeatureSet
 from sparring.metrics.moments import GaussianStats
+from sparring.run.together import answered, working
 
 MOST_HASHED = 200_000  # images of a set: larger ones are not searched for copies
 
@@ -33,34 +34,39 @@ def extract_features(
 ) -> FeatureSet:
     """Extract the features of all images. rows, logits: whether to keep these.
 
-    real: the other set, whose digests are taken if its images are in memory. Each of several ranks extracts consecutive
-    images, and all get the results for all images, in order.
+    real: the other set, whose digests are taken if its images are in memory. Each of several ranks extracts some of the
+    batches that one rank would extract, consecutive ones. All get the results of all images: rows have the order and bits of
+    one rank's, and sums differ by the rounding that their order brings.
     """
     stats = GaussianStats(extractor.dimensions)
     kept_features: list[Tensor] = []
     kept_logits: list[Tensor] = []
     digests: list[bytes] = []
     summed, size = None, None
-    first, last = images.n * rank // world, images.n * (rank + 1) // world
-    for start in range(first, last, batch_size):
-        batch = _batch(images, start, min(batch_size, last - start))
-        size = f"{batch.shape[2]}x{batch.shape[3]}"
-        features, found = answer = Features(*extractor(batch))
-        check_finite(answer, extractor.name)
-        stats.update(features)
-        if found is not None:
-            batch_sum = found.double().softmax(1).sum(0, keepdim=True).cpu()
-            summed = batch_sum if summed is None else summed + batch_sum
-            if logits:
-                kept_logits.append(found.cpu())
-        if rows:
-            kept_features.append(features.cpu())
-        if images.n <= MOST_HASHED:
-            digests += map(digest, batch.cpu())
-        tick(len(batch))
+    with working(rank, world):
+        for start in _starts(images.n, batch_size, rank, world):
+            batch = _batch(images, start, min(batch_size, images.n - start))
+            size = f"{batch.shape[2]}x{batch.shape[3]}"
+            features, found = answer = Features(*extractor(batch))
+            check_finite(answer, extractor.name)
+            stats.update(features)
+            if found is not None:
+                batch_sum = found.double().softmax(1).sum(0, keepdim=True).cpu()
+                summed = batch_sum if summed is None else summed + batch_sum
+                if logits:
+                    kept_logits.append(found)
+            if rows:
+                kept_features.append(features)
+            if images.n <= MOST_HASHED:
+                digests += map(digest, batch.cpu())
+            tick(len(batch))
+        kept_features, kept_logits = _on_cpu(kept_features), _on_cpu(kept_logits)
     if world > 1:
-        stats.all_reduce()
-        summed, size, kept_features, kept_logits, digests = _gathered(summed, size, kept_features, kept_logits, digests)
+        with answered(rank):
+            stats.all_reduce()
+            summed, size, kept_features, kept_logits, digests = _gathered(
+                summed, size, kept_features, kept_logits, digests
+            )
     if stats.n != images.n:
         raise SparringError(f"all ranks together saw {stats.n} images of {images.name}, which has {images.n}")
     others = getattr(real, "packed", None)
@@ -73,6 +79,18 @@ def extract_features(
         digests=digests,
         real_digests=[] if others is None or len(others) > MOST_HASHED else [digest(each) for each in others.images],
     )
+
+
+def _starts(n: int, batch_size: int, rank: int, world: int) -> range:
+    """Where this rank's batches start; the first ranks have one more if they do not divide evenly."""
+    batches = -(-n // batch_size)
+    first, last = (-(-batches * each // world) * batch_size for each in (rank, rank + 1))
+    return range(first, min(last, n), batch_size)
+
+
+def _on_cpu(rows: list[Tensor]) -> list[Tensor]:
+    """All rows, copied from the device at once."""
+    return [torch.cat(rows).cpu()] if rows else []
 
 
 def _gathered(summed: Tensor | None, size: str | None, *lists: list[Any]) -> tuple[Any, ...]:

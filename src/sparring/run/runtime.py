@@ -8,18 +8,18 @@ from __future__ import annotations
 
 import atexit
 import os
-from collections.abc import Hashable, Iterable
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Hashable, Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 import torch.distributed as dist
-from torch import Tensor
+from torch import Tensor, nn
 
 from sparring.run.device import usable_device
 from sparring.run.numerics import Precision
-from sparring.run.together import STEP_WAIT, answered, leave_together, prepare_signs
+from sparring.run.together import STEP_WAIT, answered, prepare_signs, working
 from sparring.run.votes import Votes
 
 
@@ -78,7 +78,7 @@ class Runtime:
 
     def together(self) -> AbstractContextManager[None]:
         """Around work that may take long, or fail, on some ranks: all ranks leave it together, or raise SparringError."""
-        return leave_together(self.rank) if self.world > 1 else nullcontext()
+        return working(self.rank, self.world)
 
     @torch.no_grad()
     def average(self, values: Tensor) -> Tensor:
@@ -115,6 +115,22 @@ class Runtime:
             with answered(self.rank):
                 for tensor in tensors:
                     dist.broadcast(tensor.data, src=0)
+
+    @contextmanager
+    def buffers_of_main(self, network: nn.Module) -> Iterator[nn.Module]:
+        """Within this context, the network has rank 0's buffers, as batch norm's statistics are each rank's own."""
+        if self.world == 1:
+            yield network
+            return
+        buffers = list(network.buffers())
+        own = [buffer.clone() for buffer in buffers]
+        self.copy_from_main(buffers)
+        try:
+            yield network
+        finally:
+            with torch.no_grad():
+                for buffer, before in zip(buffers, own, strict=True):
+                    buffer.copy_(before)
 
 
 def _leave_group() -> None:

@@ -1,14 +1,14 @@
 """Waits for other ranks for as long as they are alive.
 
-A step's all-reduce takes moments, so minutes without an answer mean that a rank is lost. An evaluation by the main rank, or
-decoding a large data set, may take hours: meanwhile each rank sends signs of life.
+A step's all-reduce takes moments, so minutes without an answer mean that a rank is lost. An evaluation, or decoding a large
+data set, may take hours: meanwhile each rank sends signs of life.
 """
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import timedelta
 from typing import Any
 
@@ -28,6 +28,14 @@ def prepare_signs() -> None:
     """Create the group for signs of life. Every rank must call this at the same point."""
     if not _groups or _groups[-1][0] is not dist.group.WORLD:
         _groups[:] = [(dist.group.WORLD, dist.new_group(backend="gloo", timeout=SIGN_WAIT))]
+
+
+def working(rank: int, world: int) -> AbstractContextManager[None]:
+    """Around long work of which each rank does all or a part: `leave_together`, or nothing for a single rank."""
+    if world == 1:
+        return nullcontext()
+    prepare_signs()
+    return leave_together(rank)
 
 
 @contextmanager

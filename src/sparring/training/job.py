@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sparring.evaluation.protocol import check_evaluation, measure_generator
 from sparring.files import content_hash
@@ -61,6 +61,8 @@ class GanJob:
         self.unmeasured: str | None = None  # why, if it is
         if evaluation is not None:
             self.unmeasured = check_evaluation(data, evaluation, state.generator)
+            if state.runtime.agree(self.unmeasured is not None) and self.unmeasured is None:
+                self.unmeasured = "not measured: another rank of this run cannot"
         if self.unmeasured is not None:
             note(self.unmeasured)
 
@@ -158,24 +160,32 @@ class GanJob:
             tracker.images("samples", images, self.state.step)
 
     def evaluate(self, progress: Progress) -> None:
-        """Measure the generator; training is not affected, bit for bit."""
+        """Measure the generator, on all ranks together; training is not affected, bit for bit."""
         self.check_finite()
-        self.loop.on_main(lambda: self._measure(progress))
+        records = self._measured(progress)
+        self.loop.on_main(lambda: self._record(records))
 
-    def _measure(self, progress: Progress) -> None:
-        step = self.state.step
-        generator, evaluation, records = self.state.evaluated_generator, self.recipe.evaluation, []
-        if evaluation is not None and self.unmeasured is None:
-            records = measure_generator(
+    def _measured(self, progress: Progress) -> list[dict[str, Any]]:
+        evaluation, runtime = self.recipe.evaluation, self.state.runtime
+        if evaluation is None or self.unmeasured is not None:
+            return []
+        with runtime.buffers_of_main(self.state.evaluated_generator) as generator:
+            return measure_generator(
                 generator,
                 self.recipe.generator.latent_size,
                 self.data,
                 evaluation,
                 self.note,
                 progress.measuring,
-                device=self.state.runtime.device,
+                device=runtime.device,
                 generator_hash=content_hash(dict(generator.state_dict())),
+                rank=runtime.rank,
+                world=runtime.world,
             )
+
+    def _record(self, records: list[dict[str, Any]]) -> None:
+        """Keep what was measured, and measure the discriminator's accuracies."""
+        step = self.state.step
         for record in records:
             self.metrics.write({"step": step, **record})
         self.vitals.accuracies()
