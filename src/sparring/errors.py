@@ -58,6 +58,15 @@ def one_line(before: str, after: str | Callable[[Exception], str] = "") -> Itera
         raise SparringError(f"{before}{reason}{after(error) if callable(after) else after}") from error
 
 
+@contextmanager
+def needs(what: str, extra: str) -> Iterator[None]:
+    """Within the block, an import that fails raises a SparringError: what needs what, and the extra that brings it."""
+    try:
+        yield
+    except ImportError:
+        raise SparringError(f"{what}: pip install 'sparring[{extra}]'") from None
+
+
 def nearest(name: str, options: Iterable[str], *, otherwise: str | None = None) -> str:
     """The end of a message: `did you mean 'x'?` if an option is close to `name`, else `choose one of ...`.
 

@@ -60,6 +60,19 @@ def write_json(path: Path | str, values: Any) -> None:
     write_atomically(path, json.dumps(values, indent=2, ensure_ascii=False) + "\n")
 
 
+def append_line(path: Path, text: str) -> None:
+    """Add a line to a file, in place of one that was cut off, so that a power cut does not take it back."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a+b") as file:
+        end = file.seek(0, os.SEEK_END)
+        while end and (file.seek(end - 1), file.read(1))[1] != b"\n":
+            end -= 1
+        file.truncate(end)
+        file.write(f"{text}\n".encode(errors="backslashreplace"))
+        file.flush()
+        os.fsync(file.fileno())
+
+
 def remove_unfinished(folder: Path) -> None:
     """Remove what a killed process left half-written below a folder."""
     for path in folder.rglob(f".*{UNFINISHED}"):

@@ -35,6 +35,7 @@ GROUPS = {  # of entry points, by what they register
     "metric": "sparring.metrics",
     "network": "sparring.classifiers",
     "criterion": "sparring.criteria",
+    "executor": "sparring.executors",
 }
 MOVED = {"sparring.metrics.extractors.densenet:DenseNetBC": "densenet"}  # after version 0.1, to a registry's name
 _folders: list[str] = []  # of users' recipes: on sys.path, since a module in them was imported

@@ -7,6 +7,8 @@ import os
 import signal
 import subprocess
 import sys
+import threading
+import time
 from pathlib import Path
 
 import filelock
@@ -141,3 +143,20 @@ def test_who_may_not_write_is_told_so_in_one_line(tmp_path):
         finally:
             os.seteuid(0)
         assert not list((folder / "run").iterdir()) and [p.name for p in folder.iterdir()] == ["run"]
+
+
+def test_a_writer_may_wait_until_another_one_has_ended(tmp_path):
+    begun, ended = threading.Event(), []
+
+    def hold():
+        with only_writer(tmp_path, work="task.json", name=".task.json.lock"):
+            begun.set()
+            time.sleep(0.2)
+            ended.append(True)
+
+    holder = threading.Thread(target=hold)
+    holder.start()
+    begun.wait(10)
+    with only_writer(tmp_path, work="task.json", name=".task.json.lock", wait=True):
+        assert ended
+    holder.join()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from sparring.study import work
-from sparring.study.runs import Task
+from sparring.study.work import Task
 
 
 class Here:

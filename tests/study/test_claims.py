@@ -11,8 +11,7 @@ from sparring.errors import SparringError
 from sparring.study import statistics as s
 from sparring.study.claims import compare, findings
 from sparring.study.plan import Plan
-from sparring.study.results import Result
-from sparring.study.rows import rows_of
+from sparring.study.results import Result, rows_of
 
 LOW, HIGH = [8.0, 8.5, 9.0, 8.2, 8.8], [12.0, 12.5, 13.0, 12.2, 12.8]
 RNG = np.random.default_rng(3)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from sparring.classify.numbers import by_word
 from sparring.errors import SparringError
 from sparring.metrics.names import CLASSIC, metric_word
 from sparring.study.results import (
@@ -16,7 +17,6 @@ from sparring.study.results import (
     append,
     latest,
     lower_is_better,
-    of_classifier,
     of_records,
     of_runs,
     read,
@@ -92,7 +92,7 @@ def test_a_gan_has_the_mean_of_its_last_three_measurements_and_its_best_beside_i
 def test_a_classifier_has_its_numbers_by_probe() -> None:
     probe = {"auroc": 0.9, "fpr95": 0.2, "caught_as_unknown": None, "ncr": {"0.5": 0.3}}
     numbers = {"accuracy": 0.8, "ece": 0.1, "coverage": {"0.5": 1.0}, "threshold": None, "probes": {"a b": probe}}
-    run = replace(ONE, **of_classifier({"classifiers": {"nat": numbers}}, "nat"))
+    run = replace(ONE, **by_word({"classifiers": {"nat": numbers}}, "nat"))
     words = ("accuracy", "auroc.a b", "ncr.a b.0.5", "coverage.0.5", "threshold")
     assert [run.value(word) for word in words] == [0.8, 0.9, 0.3, 1.0, None]
 

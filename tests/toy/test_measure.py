@@ -30,17 +30,18 @@ def test_a_run_that_fails_after_some_looks_has_no_numbers(monkeypatch: pytest.Mo
     whole = measure.measured_run(here, recipe)
     monkeypatch.setattr(ToySession, "step", step_until_8)
     cut = measure.measured_run(here, recipe)
-    assert whole.failed is None and len(whole.numbers) == 5 and None not in whole.numbers.values()
-    assert cut.failed == "not finite by step 7" and set(cut.numbers.values()) == {None}
-    assert cut.distances == whole.distances[:2]
+    assert whole["failed"] is None and set(whole["values"]) == {*measure.yardsticks_of(here)}
+    assert cut["failed"] == "not finite by step 7" and cut["values"] == cut["numbers"] == {}
+    assert cut["curve"]["distance"] == whole["curve"]["distance"][:2] and (cut["steps"], whole["steps"]) == (6, 12)
 
 
 @pytest.mark.parametrize("steps", [4, 7])
 def test_a_run_is_looked_at_as_often_as_it_says(steps: int) -> None:
     here = world("nat-1d", seed=0)
     found = measure.measured_run(here, toy_recipe(here, "hinge", steps=steps, seed=0))
-    assert len(found.distances) == 4 and found.distances[-1][0] == steps
-    assert found.numbers["distance"] == found.distances[-1][1]
+    curve = found["curve"]["distance"]
+    assert len(curve) == 4 and curve[-1] == [steps, found["values"]["distance"]] and found["steps"] == steps
+    assert found["values"]["reached"] == steps and found["numbers"] == {"did_reach": False}
 
 
 def test_names_of_the_study_before_say_where_they_went() -> None:

@@ -19,7 +19,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from sparring.errors import SparringError, nearest, one_line
+from sparring.errors import SparringError, nearest, needs, one_line
 from sparring.limits import check_memory
 from sparring.networks.frozen import evaluating
 from sparring.networks.layers import check_positive
@@ -137,10 +137,8 @@ class OfTorchvision(nn.Module):
 
 def torchvision_builder(name: str) -> Any:
     """torchvision's function that builds a classifier. Raises SparringError, with the nearest, for an unknown name."""
-    try:
+    with needs("torchvision's networks need torchvision", "torchvision"):
         from torchvision import models
-    except ImportError:
-        raise SparringError("torchvision's networks need torchvision: pip install 'sparring[torchvision]'") from None
     names = models.list_models(module=models)
     if name not in names:
         raise SparringError(f"torchvision has no classifier '{name}': {nearest(name, names)}")

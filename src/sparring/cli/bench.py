@@ -6,16 +6,10 @@ from typing import Annotated
 
 import typer
 
-from sparring.cli.options import AllowCode, AsJson, Device, Overrides, RecipeArgument
+from sparring.cli.options import AllowCode, AsJson, Device, Overrides, RecipeArgument, group
 from sparring.cli.output import note, print_json, print_lines
 
-bench = typer.Typer(help="Time this library against textbook implementations: `sparring bench step quickstart`.")
-
-
-@bench.callback(invoke_without_command=True)
-def start(context: typer.Context) -> None:
-    if context.invoked_subcommand is None:
-        print_lines(context.get_help().rstrip())
+bench = group("Time this library against textbook implementations: `sparring bench step quickstart`.")
 
 
 @bench.command(name="step")

@@ -7,6 +7,8 @@ from typing import Annotated, Any
 
 import typer
 
+from sparring.cli.output import print_lines
+
 
 def _completed(incomplete: str, kind: str | None) -> list[str]:
     """The shipped recipes of this kind, folders and recipe files whose names start with `incomplete`."""
@@ -78,3 +80,15 @@ Labels = Annotated[
 GeneratorArgument = Annotated[
     str, typer.Argument(metavar="RUN", help="A run, a shared folder, or a generator.safetensors.")
 ]
+
+
+def group(help: str) -> typer.Typer:
+    """A command of several verbs; alone it prints its help."""
+    made = typer.Typer(help=help)
+
+    @made.callback(invoke_without_command=True)
+    def start(context: typer.Context) -> None:
+        if context.invoked_subcommand is None:
+            print_lines(context.get_help().rstrip())
+
+    return made

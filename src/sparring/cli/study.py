@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from sparring.cli.options import AsJson, Device, path_option
+from sparring.cli.options import AsJson, Device, group, path_option
 from sparring.cli.output import note, plain_console, print_json, print_lines
 from sparring.messages import counted
 from sparring.version import command_line
@@ -16,15 +16,7 @@ from sparring.version import command_line
 if TYPE_CHECKING:
     from sparring.study.table import Table as StudyTable
 
-study = typer.Typer(help="Compare recipes over seeds: plans of rows, runs anywhere, tables with intervals.")
-
-
-@study.callback(invoke_without_command=True)
-def start(context: typer.Context) -> None:
-    if context.invoked_subcommand is None:
-        print_lines(context.get_help().rstrip())
-
-
+study = group("Compare recipes over seeds: plans of rows, runs anywhere, tables with intervals.")
 Folder = Annotated[Path, typer.Argument(help="The study's folder.")]
 
 
@@ -55,7 +47,7 @@ def run(
     chosen: Any = None if seeds is None else int(seeds) if seeds.isdecimal() else seeds
     options: dict[str, Any] = {"scale": scale, "seeds": chosen, "rows": rows or None, "vary": vary or ()}
     if dry_run:
-        from sparring.study.cost import cost_of
+        from sparring.study.check import cost_of
 
         planned = cost_of(plan, changes or [], note=note, **options)
         print_json(planned) if as_json else _print_costs(planned)

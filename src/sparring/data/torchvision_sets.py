@@ -7,7 +7,7 @@ from typing import Any
 
 from sparring.data.arrays import Conversion, pack_array, pack_dataset
 from sparring.data.packed import PackedImages
-from sparring.errors import SparringError, nearest
+from sparring.errors import SparringError, nearest, needs
 from sparring.files import cache_folder
 from sparring.messages import Note, option
 
@@ -69,10 +69,8 @@ def load_torchvision(
 
 
 def _constructor(name: str) -> Any:
-    try:
+    with needs("torchvision's data sets need torchvision", "torchvision"):
         import torchvision.datasets as datasets
-    except ImportError as error:
-        raise SparringError("torchvision's data sets need torchvision: pip install 'sparring[torchvision]'") from error
     kinds = {
         key.lower(): getattr(datasets, key)
         for key in datasets.__all__

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +12,7 @@ from torch import nn
 from sparring.data.classes import turns_at
 from sparring.errors import SparringError
 from sparring.evaluation.engine import check_metrics, evaluate_images, find_metrics, usual_metrics
-from sparring.evaluation.extractors.base import ExtractorUnavailableError
+from sparring.evaluation.extractors.base import Extractor, ExtractorUnavailableError
 from sparring.evaluation.extractors.choice import extractor_for, no_extractor, ways_to_measure
 from sparring.evaluation.image_set import ImageSet, of_images
 from sparring.evaluation.labels import turns_for
@@ -47,6 +48,13 @@ def check_evaluation(data: RunData, evaluation: Evaluation, generator: nn.Module
         settings = extractor.dimensions, extractor.class_names, evaluation.is_splits, NEIGHBOURS
         check_metrics(find_metrics(evaluation.metrics), Comparison(planned, reference, *settings), extractor.name)
     return None
+
+
+def metrics_of(evaluation: Evaluation, data: RunData, extractor: Extractor, note: Note | None = None) -> Sequence[str]:
+    """The names of the metrics that a run is measured by: the recipe's, else the usual ones."""
+    if evaluation.metrics:
+        return evaluation.metrics
+    return usual_metrics(extractor, evaluation.n, evaluation.is_splits, note, classes=data.real.class_names)
 
 
 def _none_yet(start: int, count: int) -> torch.Tensor:
@@ -101,8 +109,7 @@ def measure_generator(
         splits=evaluation.is_splits,
         neighbours=NEIGHBOURS,
         progress=progress,
-        metrics=evaluation.metrics
-        or usual_metrics(extractor, evaluation.n, evaluation.is_splits, note, classes=data.real.class_names),
+        metrics=metrics_of(evaluation, data, extractor, note),
         note=note,
         generator_hash=generator_hash,
         rank=rank,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import cache
 from typing import Literal
 
@@ -45,6 +46,11 @@ def metric_word(name: str) -> str:
     """The word for a number, whatever extractor measured it: "fd" for "fashion-FD" and "FID"; else the name itself."""
     lower = name.lower()
     return next((_WORDS[end] for end in _ENDS if lower == end or lower.endswith(f"-{end}")), name)
+
+
+def words_of(metrics: Iterable[str]) -> tuple[str, ...]:
+    """The words for the numbers of metrics, by their names in `evaluation.metrics`."""
+    return tuple(metric_word(name) for metric in metrics for name in NUMBERS.get(metric, (metric,)))
 
 
 def is_word(name: str) -> bool:

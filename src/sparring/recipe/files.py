@@ -163,17 +163,12 @@ def check_kind(source: Any, values: Mapping[str, Any], wanted: Kind) -> None:
 
 
 def _read_file(path: Path, seen: tuple[Path, ...], writers: _Writers) -> dict[str, Any]:
-    if path.resolve() in seen:
-        raise SparringError(f"recipe {path} extends itself through {' -> '.join(p.name for p in seen)}")
     writers.files.append(path)
     if len(writers.files) > EXTENDED:
         raise SparringError(
             f"{writers.files[0]} extends more than {EXTENDED} recipes, directly or indirectly: copy the values you need"
         )
-    text = read_text(path, RECIPE_BYTES, what="JSON" if path.suffix == ".json" else "YAML")
-    values = (parse_json if path.suffix == ".json" else parse_yaml)(text, str(path))
-    if not isinstance(values, dict):
-        raise SparringError(f"{path} should hold a mapping of the recipe's keys, got {type(values).__name__}")
+    values = read_mapping(path, "recipe")
     if is_run_recipe(path) and "recipe" in values:
         values = values["recipe"]  # a run's file also holds versions and the command
         if not isinstance(values, dict):
@@ -185,12 +180,22 @@ def _read_file(path: Path, seen: tuple[Path, ...], writers: _Writers) -> dict[st
     return merged
 
 
+def read_mapping(path: Path, what: str) -> dict[str, Any]:
+    """The values in a YAML or JSON file. what: it holds, for messages. Raises SparringError if they are no mapping."""
+    text = read_text(path, RECIPE_BYTES, what="JSON" if path.suffix == ".json" else "YAML")
+    values = (parse_json if path.suffix == ".json" else parse_yaml)(text, str(path))
+    if not isinstance(values, dict):
+        raise SparringError(f"{path} should hold a mapping of the {what}'s keys, got {type(values).__name__}")
+    return values
+
+
 def _extended(values: dict[str, Any], path: Path, seen: tuple[Path, ...], writers: _Writers) -> dict[str, Any]:
     """The values, merged into those of the recipes that they extend."""
     values = dict(values)
     merged: dict[str, Any] = {}
-    for base, place in bases_of(values, path, "recipe", ROOT, _shipped()):
-        extended = _read_file(place, (*seen, path.resolve()), writers)
+    seen = (*seen, path.resolve())
+    for base, place in bases_of(values, path, "recipe", ROOT, _shipped(), seen):
+        extended = _read_file(place, seen, writers)
         kind, other = kind_of({**merged, **values}), kind_of(extended)
         if kind and other and kind != other:
             raise SparringError(
@@ -223,8 +228,13 @@ def _drop_row(merged: dict[str, Any], path: Path) -> None:
         merged["paper"] = {key: value for key, value in paper.items() if key in PROTOCOL}
 
 
-def bases_of(values: dict[str, Any], path: Path, what: str, root: Path, known: Iterable[str]) -> list[tuple[str, Path]]:
-    """Take `extends` out of a file's values: the names there, and the files beside it or below the root that they mean."""
+def bases_of(
+    values: dict[str, Any], path: Path, what: str, root: Path, known: Iterable[str], seen: Iterable[Path]
+) -> list[tuple[str, Path]]:
+    """Take `extends` out of a file's values: the names there, and the files beside it or below the root that they mean.
+
+    seen: the file itself and those that extend it, which it may not extend.
+    """
     bases = values.pop("extends", [])
     bases = [bases] if isinstance(bases, str) else bases
     if not isinstance(bases, list | tuple) or not all(isinstance(base, str) for base in bases):
@@ -236,6 +246,8 @@ def bases_of(values: dict[str, Any], path: Path, what: str, root: Path, known: I
         if place is None:
             hint = nearest(base, known, otherwise=f"see `sparring {'recipes' if what == 'recipe' else 'studies'}`")
             raise SparringError(f"{path} extends '{base:.60}', which is neither a file beside it nor a {what}: {hint}")
+        if place.resolve() in seen:
+            raise SparringError(f"{what} {place} extends itself through {' -> '.join(p.name for p in seen)}")
         found.append((base, place))
     return found
 

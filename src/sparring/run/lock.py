@@ -28,12 +28,14 @@ _held: list[tuple[Path, os.stat_result]] = []  # this process's locks: the file 
 
 
 @contextmanager
-def only_writer(folder: Path, *, work: str, cure: str = ANOTHER_FOLDER, name: str = LOCK_FILE) -> Iterator[None]:
+def only_writer(
+    folder: Path, *, work: str, cure: str = ANOTHER_FOLDER, name: str = LOCK_FILE, wait: bool = False
+) -> Iterator[None]:
     """Hold the lock of a folder, which is created if necessary.
 
     work: the file that shows that the folder holds work, such as recipe.json. If it is missing at the end, a folder created
         here is removed. cure: what else the user can do, for messages. name: the lock's file, if not the folder's but only
-        the file `work` is locked.
+        the file `work` is locked. wait: until a process that holds the lock has ended, instead of raising an error.
 
     Raises SparringError if this or another process holds the lock, if the folder cannot be written to, or if its file system
     has no locks.
@@ -41,7 +43,7 @@ def only_writer(folder: Path, *, work: str, cure: str = ANOTHER_FOLDER, name: st
     path = folder / name
     made = missing_folders(folder)
     try:
-        lock = _locked(path, folder if name == LOCK_FILE else folder / work, cure)
+        lock = _locked(path, folder if name == LOCK_FILE else folder / work, cure, wait)
     except BaseException:
         remove_empty(made)
         raise
@@ -69,10 +71,10 @@ def check_still_here(path: Path) -> None:
             )
 
 
-def _locked(path: Path, what: Path, cure: str) -> FileLock | None:
+def _locked(path: Path, what: Path, cure: str, wait: bool) -> FileLock | None:
     there = path.exists()
     for tries_left in reversed(range(TRIES)):
-        lock = FileLock(path, blocking=False)
+        lock = FileLock(path, blocking=wait)
         try:
             check_writable(path.parent, cure)
             if os.environ.get(WITHOUT) == "0":

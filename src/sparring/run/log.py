@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 from torch import Tensor
 
-from sparring.errors import SparringError
+from sparring.errors import needs
 from sparring.files import TIME_FIELDS, read_rows, write_atomically
 
 
@@ -90,10 +90,8 @@ class TensorBoard:
     """Writes for TensorBoard, into the run's folder. Needs the extra `tensorboard`."""
 
     def __init__(self, folder: Path, *, after: int | None = None):
-        try:
+        with needs("TensorBoard is not installed", "tensorboard"):
             from torch.utils.tensorboard import SummaryWriter
-        except ImportError:
-            raise SparringError("TensorBoard is not installed: pip install 'sparring[tensorboard]'") from None
         self._writer = SummaryWriter(str(folder), purge_step=None if after is None else after + 1)
 
     def config(self, recipe: Mapping[str, Any]) -> None:

@@ -13,8 +13,7 @@ from typing import Literal, NamedTuple
 
 from sparring.study import statistics as s
 from sparring.study.plan import Claim, Plan
-from sparring.study.results import lower_is_better
-from sparring.study.rows import Runs, differing
+from sparring.study.results import Runs, differing, lower_is_better
 
 ORDER = {"disagrees": 0, "agrees": 1, "cannot tell": 2}  # contradictions are read first
 

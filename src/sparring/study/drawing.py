@@ -19,8 +19,7 @@ from sparring.microscope.sections import over_training
 from sparring.report import plots
 from sparring.report.plots import COLOURS, INK, WIDTH, is_steep, panel, wrapped
 from sparring.study.plan import Figure, slug
-from sparring.study.results import lower_is_better
-from sparring.study.rows import full_name
+from sparring.study.results import full_name, lower_is_better
 from sparring.study.table import Cell, Table
 
 if TYPE_CHECKING:

@@ -17,9 +17,9 @@ from sparring.run.interrupt import Interrupts
 from sparring.run.lock import LOCK_FILE, only_writer
 from sparring.study.executors import Executor, make_executor
 from sparring.study.resolve import PLAN_FILE, Study, resolve
-from sparring.study.results import RESULTS_FILE, Result, append, find, judged, latest, read
-from sparring.study.runs import Key, Task
+from sparring.study.results import RESULTS_FILE, Key, Result, append, judged, latest, read
 from sparring.study.status import in_words, say, seconds_left
+from sparring.study.work import Task
 from sparring.version import command_line, commit
 
 TRIES = 3  # at a run whose worker is lost
@@ -75,41 +75,38 @@ def run(
     chosen = make_executor(executor)
     with only_writer(folder, work=PLAN_FILE):
         whole = _prepared(study, folder, note, command)
-        engine = _Engine(whole, folder, chosen, jobs, device, note)
-        # seed by seed, so that a study that is cut off has whole seeds
-        engine.go([Task(row, seed, folder.absolute()) for seed in study.seeds for row in study.rows.values()])
-    return StudyRun(folder, whole, engine.errors)
+        tasks: dict[Key, Task] = {}
+        for seed in study.seeds:  # seed by seed, so that a study that is cut off has whole seeds
+            for row in study.rows.values():
+                parent = None if row.start is None else tasks[row.start, seed]
+                tasks[row.label, seed] = Task(row, seed, folder.absolute(), parent)
+        _Engine(whole, folder, list(tasks.values()), chosen, jobs, device, note).go()
+    return StudyRun(folder, whole, {key: task.error for key, task in tasks.items() if task.error})
 
 
 class _Engine:
-    """One session at a study."""
+    """One session at a study. tasks: parents before the runs that start from them."""
 
     def __init__(
-        self, study: Study, folder: Path, executor: Executor, jobs: int | None, device: str | None, note: Note
+        self,
+        study: Study,
+        folder: Path,
+        tasks: list[Task],
+        executor: Executor,
+        jobs: int | None,
+        device: str | None,
+        note: Note,
     ):
-        self.study, self.folder, self.executor, self.device, self.note = study, folder, executor, device, note
-        self.results: dict[Key, Result] = {}
-        self.tasks: dict[Key, Task] = {}
-        self.queue: dict[Key, Task] = {}  # in their order
-        self.errors: dict[Key, str] = {}
-        self.attempts: dict[Key, int] = {}
-        self.running: dict[Key, tuple[Any, float]] = {}  # the executor's handle, and since when
+        self.study, self.folder, self.tasks, self.executor = study, folder, tasks, executor
+        self.device, self.note = device, note
+        self.queue: list[Task] = []
+        self.running: dict[Task, Any] = {}  # with the executor's handles
         self.jobs = jobs or max(1, executor.slots // max(row.threads for row in study.rows.values()))
         self._said, self._paged = 0.0, time.monotonic()
 
-    def go(self, tasks: list[Task]) -> None:
+    def go(self) -> None:
         """Train what is left of these runs, as far as it can be."""
-        self.tasks = {task.key: task for task in tasks}
-        for before in latest(read(self.folder)):
-            if (result := judged(before, self.study.collapsed)) != before:  # a new level of `collapsed`
-                self._append(result)
-            self.results[result.row, result.seed] = result
-        for task in tasks:
-            if "error" in (task.read_ended() or ()):
-                task.forget()  # of a session before, and tried again now
-            self._collect(task)
-        self.queue = {task.key: task for task in tasks if task.key not in self.results}
-        self._add_parents()
+        self._take_up()
         with Interrupts() as interrupts:
             try:
                 while (self.queue or self.running) and not interrupts.requested:
@@ -120,70 +117,73 @@ class _Engine:
                 self._stop()
             self._page()
             if interrupts.requested:
-                left = sum(key not in self.results for key in self.tasks)
+                left = sum(task.result is None for task in self.tasks)
                 interrupts.leave(f"interrupted with {counted(left, 'run')} left: the same command goes on", self.note)
 
-    def _add_parents(self) -> None:
-        """A row that starts from another one needs that one's folder: what is not there any more is trained again."""
-        for task in list(self.queue.values()):
-            while task.row.start is not None:
-                task = self.tasks[task.row.start, task.seed]
-                known = self.results.get(task.key)
-                if known is None or known.failed or task.is_trained():
-                    break
-                if task.key not in self.queue:
-                    self.note(f"{task} is trained again: its folder, from which another row starts, is gone")
-                    self.queue = {task.key: task, **self.queue}
+    def _take_up(self) -> None:
+        """What is known of the runs; those without a result are queued, and those whose folders another one starts from."""
+        known = {(each.row, each.seed): each for each in read(self.folder)}
+        for key, before in known.items():
+            known[key] = judged(before, self.study.collapsed)
+            if known[key] != before:  # by a new level of `collapsed`
+                append(self.folder / RESULTS_FILE, known[key])
+        for task in self.tasks:
+            task.result = known.get(task.key)
+            if "error" in (task.read_ended() or ()):
+                task.forget()  # of a session before, and tried again now
+            self._collect(task)
+        wanted = {task for task in self.tasks if task.result is None}
+        for task in reversed(self.tasks):
+            parent = task.parent if task in wanted else None
+            if (
+                parent
+                and parent.result
+                and not parent.result.failed
+                and not parent.is_trained()
+                and parent not in wanted
+            ):
+                self.note(f"{parent} is trained again: its folder, from which another row starts, is gone")
+                wanted.add(parent)
+        self.queue = [task for task in self.tasks if task in wanted]
 
     def _start(self) -> None:
-        """Give runs to the executor, in their order, as many as it takes. Those whose parent is not ready wait."""
-        for task in list(self.queue.values()):
+        """Give runs to the executor, in their order, as many as it takes. Those whose parent has not ended wait."""
+        for task in list(self.queue):
             if len(self.running) >= self.jobs:
                 return
-            parent = None if task.row.start is None else self.tasks[task.row.start, task.seed]
-            if parent is None or self._has_ended(parent, task):
-                del self.queue[task.key]
-                task.run.parent.mkdir(parents=True, exist_ok=True)
-                task.ended.unlink(missing_ok=True)
-                task.write(parent, device=self.device, diagnose=self.study.plan.diagnose)
-                self.attempts[task.key] = self.attempts.get(task.key, 0) + 1
-                self.running[task.key] = self.executor.submit(task), time.time()
-
-    def _has_ended(self, parent: Task, task: Task) -> bool:
-        """Whether a run can start from its parent's. With a parent that failed, or could not be trained, it has, too."""
-        if parent.key in self.queue or parent.key in self.running:
-            return False
-        if parent.key in self.errors:
-            del self.queue[task.key]
-            self.errors[task.key] = f"row '{parent.row.label}' could not be trained"
-        elif why := self.results[parent.key].failed:
-            del self.queue[task.key]
-            fields = {"row": task.row.label, "seed": task.seed, "kind": task.row.kind, "recipe": task.row.hash}
-            self._keep(task, fields | {"failed": f"row '{parent.row.label}' failed: {why}"})
-        return task.key in self.queue
+            parent = task.parent
+            if parent in self.queue or parent in self.running:
+                continue
+            self.queue.remove(task)
+            if parent and parent.error:
+                task.error = f"row '{parent.row.label}' could not be trained"
+            elif parent and parent.result and (why := parent.result.failed):
+                fields = {"row": task.row.label, "seed": task.seed, "kind": task.row.kind, "recipe": task.row.hash}
+                self._keep(task, fields | {"failed": f"row '{parent.row.label}' failed: {why}"})
+            else:
+                task.prepare(device=self.device, diagnose=self.study.plan.diagnose)
+                self.running[task] = self.executor.submit(task)
 
     def _look(self) -> None:
         """See which workers have ended and what they left, and say that the study goes on."""
-        for key in self._ended():
-            task = self.tasks[key]
+        for task in self._ended():
             if self._collect(task):
                 continue
-            if self.attempts[key] < TRIES:
+            if task.attempts < TRIES:
                 self.note(f"{task}: its worker was lost; it goes on from its last checkpoint")
-                self.queue = {key: task, **self.queue}
+                self.queue.insert(0, task)
             else:
-                self._error(task, f"its worker was lost {TRIES} times: see {task.log}")
+                self._give_up(task, f"its worker was lost {TRIES} times: see {task.log}")
         if time.monotonic() - self._said > SAY:
-            self._said = time.monotonic()
             self._say(ended=False)
         if time.monotonic() - self._paged > PAGE:
             self._page()
 
-    def _ended(self) -> list[Key]:
-        """Runs whose workers have ended since the last look; they run no more."""
-        ended = [key for key, (handle, _) in self.running.items() if self.executor.poll(handle)]
-        for key in ended:
-            del self.running[key]
+    def _ended(self) -> list[Task]:
+        """The runs whose workers have ended since the last look."""
+        ended = [task for task, handle in self.running.items() if self.executor.poll(handle)]
+        for task in ended:
+            del self.running[task]
         return ended
 
     def _collect(self, task: Task) -> bool:
@@ -192,54 +192,46 @@ class _Engine:
         if found is None:
             return False
         if "error" in found:
-            self._error(task, found["error"])
-        elif task.key not in self.results:
+            self._give_up(task, found["error"])
+        elif task.result is None:
             self._keep(task, found)
         task.forget()
         return True
 
-    def _error(self, task: Task, error: str) -> None:
-        self.errors[task.key] = error
+    def _give_up(self, task: Task, error: str) -> None:
+        task.error = error
         self.note(f"{task} could not be trained: {error}")
 
     def _keep(self, task: Task, found: Mapping[str, Any]) -> None:
         plan: dict[str, Any] = {"study": self.study.plan.name, "plan": self.study.hash, "scale": self.study.scale}
-        attempts = self.attempts.get(task.key, 1)
-        result = Result(**found, **plan, date=date.today().isoformat(), attempts=attempts)
-        result = self.results[task.key] = judged(result, self.study.collapsed)
-        self._append(result)
-        left = [key for key in self.tasks if key not in self.results and key not in self.errors]
-        counts = f"[{sum(key in self.results for key in self.tasks)}/{len(self.tasks)}]"
-        seconds = seconds_left(self.study, self.results.values(), left, self._since(), self.jobs)
+        result = Result(**found, **plan, date=date.today().isoformat(), attempts=max(1, task.attempts))
+        task.result = judged(result, self.study.collapsed)
+        append(self.folder / RESULTS_FILE, task.result)
+        done = [each.result for each in self.tasks if each.result]
+        left = [each.key for each in self.tasks if not each.result and not each.error]
+        seconds = seconds_left(self.study, done, left, {each.key: each.since for each in self.running}, self.jobs)
         more = f"; {in_words(seconds)} left" if left and seconds is not None else ""
-        self.note(f"{counts} {task}: {_in_short(result, self.study)}{more}")
-
-    def _append(self, result: Result) -> None:
-        append(self.folder / RESULTS_FILE, result)
-
-    def _since(self) -> dict[Key, float]:
-        return {key: since for key, (_, since) in self.running.items()}
+        self.note(f"[{len(done)}/{len(self.tasks)}] {task}: {_in_short(task.result, self.study)}{more}")
 
     def _say(self, *, ended: bool) -> None:
-        say(self.folder, self._since(), self.errors, self.jobs, ended=ended)
+        self._said = time.monotonic()
+        say(self.folder, self.running, [task for task in self.tasks if task.error], self.jobs, ended=ended)
 
     def _stop(self) -> None:
         """Ask what still runs to end, wait for it, and say that nobody works here any more."""
         until = time.monotonic() + GRACE
-        for handle, _ in self.running.values():
+        for handle in self.running.values():
             self.executor.cancel(handle)
         while self.running and time.monotonic() < until:
-            for key in self._ended():
-                self._collect(self.tasks[key])
+            for task in self._ended():
+                self._collect(task)
             time.sleep(LOOK)
-        for handle, _ in self.running.values():
+        for handle in self.running.values():
             self.executor.cancel(handle)
         self.running.clear()
         self._say(ended=True)
 
     def _page(self) -> None:
-        if not self.results:
-            return
         self._paged = time.monotonic()
         try:
             from sparring.study.page import write_page
@@ -278,6 +270,6 @@ def _in_short(result: Result, study: Study) -> str:
     if result.failed:
         return f"failed, {result.failed}"
     words = dict.fromkeys([claim.metric for claim in study.plan.claims if claim.metric] or list(result.values)[:2])
-    values = [(word, find(result.values, result.numbers, word)) for word in words]
+    values = [(word, result.value(word)) for word in words]
     took = [] if result.seconds is None else [f"{result.seconds:.0f} s"]
     return ", ".join([*(f"{word} {value:.4g}" for word, value in values if value is not None), *took])

@@ -99,7 +99,7 @@ def _figures(table: Table) -> Iterator[str]:
 
 
 def _title(table: Table) -> str:
-    return (table.plan.about or table.plan.name) if table.plan else table.folder.name
+    return table.plan.about or table.plan.name
 
 
 def _planned(table: Table) -> int:
@@ -108,9 +108,9 @@ def _planned(table: Table) -> int:
 
 def _about(table: Table) -> Iterator[str]:
     plan, scale = table.plan, str(table.facts.get("scale", ""))
-    if plan and plan.paper:
+    if plan.paper:
         yield ", ".join(str(value) for value in plan.paper.values())
-    if plan and scale in plan.scales:
+    if scale in plan.scales:
         yield f"Scale {scale}. {plan.scales[scale].note}".strip()
     failed = sum(len(row.failed) for row in table.rows.values())
     said = f", {failed} of them failed" if failed else ""

@@ -11,15 +11,15 @@ from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from graphlib import CycleError, TopologicalSorter
 from importlib import resources
+from itertools import product
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictInt, ValidationError, model_validator
 
 from sparring.errors import SparringError, nearest
-from sparring.limits import NAME, RECIPE_BYTES
-from sparring.parsing import parse_yaml, read_text
-from sparring.recipe.files import bases_of, merge, named_files, parse_value, shipped_recipes
+from sparring.limits import NAME
+from sparring.recipe.files import bases_of, merge, named_files, parse_value, read_mapping, shipped_recipes
 
 KINDS = ("gan", "classifier", "toy")
 CLAIMS = 6  # headline claims of a plan, over which p values are adjusted
@@ -217,24 +217,21 @@ class Plan(_Part):
         """Labels of rows, by label or folder, each directly after the row that it starts from."""
         labels = list(self.scales[scale].rows or self.rows)
         if wanted is not None:
-            by_name = {slug(label): label for label in self.rows} | {label: label for label in self.rows}
+            names = {slug(label): label for label in self.rows} | {label: label for label in self.rows}
             for name in (wanted := list(wanted)):
-                if name not in by_name:
+                if name not in names:
                     raise SparringError(f"plan {self.name} has no row '{name:.60}': {nearest(name, self.rows)}")
-            labels = [label for label in self.rows if label in {by_name[name] for name in wanted}]
-        children: dict[str | None, list[str]] = {}
-        for label in labels:
-            children.setdefault(parent := self.rows[label].start, []).append(label)
-            if parent not in (None, *labels):
-                said = f"row '{label}' starts from row '{parent}', which is not among the chosen rows: add it"
+            labels = [label for label in self.rows if label in {names[name] for name in wanted}]
+        place = {label: i for i, label in enumerate(labels)}
+
+        def lineage(label: str) -> tuple[int, ...]:
+            start = self.rows[label].start
+            if start not in (None, *labels):
+                said = f"row '{label}' starts from row '{start}', which is not among the chosen rows: add it"
                 raise SparringError(said)
+            return (*(lineage(start) if start else ()), place[label])
 
-        def family(label: str | None) -> Iterator[str]:
-            for child in children.get(label, ()):
-                yield child
-                yield from family(child)
-
-        return list(family(None))
+        return sorted(labels, key=lineage)
 
     def to_dict(self) -> dict[str, Any]:
         """The plan as plain data, which `load` reads back to an equal one."""
@@ -289,19 +286,15 @@ def _read_file(path: Path, seen: tuple[Path, ...]) -> dict[str, Any]:
 
     Recipes' files are looked up beside the plan's.
     """
-    if path.resolve() in seen:
-        raise SparringError(f"plan {path} extends itself by way of {' -> '.join(p.name for p in seen)}")
-    values = parse_yaml(read_text(path, RECIPE_BYTES, what="YAML"), str(path))
-    if not isinstance(values, dict):
-        raise SparringError(f"{path} should hold a plan's keys, got {type(values).__name__}")
+    values, seen = read_mapping(path, "plan"), (*seen, path.resolve())
     rows = values.get("rows")
     for row in rows.values() if isinstance(rows, dict) else ():
         recipe = row.get("recipe") if isinstance(row, dict) else None
         if isinstance(recipe, str) and recipe not in shipped_recipes() and os.path.exists(path.parent / recipe):
             row["recipe"] = str((path.parent / recipe).absolute())
     merged: dict[str, Any] = {}
-    for _, place in bases_of(values, path, "plan", ROOT, shipped_plans()):
-        merged = merge(merged, _read_file(place, (*seen, path.resolve())))
+    for _, place in bases_of(values, path, "plan", ROOT, shipped_plans(), seen):
+        merged = merge(merged, _read_file(place, seen))
     merged.pop("name", None)
     return merge(merged, values)
 
@@ -311,22 +304,24 @@ def varied(recipe: str, vary: Iterable[str], changes: Mapping[str, Any]) -> Plan
 
     vary: such as "objective.sdp.k=1,5,25". changes: of every row.
     """
-    rows: list[tuple[list[str], dict[str, Any]]] = [([], {})]
-    keys = []
+    values_of: dict[str, list[Any]] = {}
     for word in vary:
         key, _, text = word.partition("=")
         values = parse_value(f"[{text}]")
         if not isinstance(values, list) or not values or not re.fullmatch(r"[\w/-]+(\.[^.\n]+)*", key):
             raise SparringError(f"'{word:.100}' names no values: write KEY=A,B,C, such as objective.sdp.k=1,5,25")
-        short = key.rpartition(".")[2]
-        rows = [([*labels, f"{short} {value}"], {**sets, key: value}) for labels, sets in rows for value in values]
-        keys.append(key)
-    name = "-".join([Path(recipe).stem if os.path.exists(recipe) else recipe, *keys])
+        values_of[key] = values
+    rows = {}
+    for values in product(*values_of.values()):
+        sets = dict(zip(values_of, values, strict=True))
+        label = ", ".join(f"{key.rpartition('.')[2]} {value}" for key, value in sets.items())
+        rows[label] = {"recipe": recipe, "set": sets}
+    name = "-".join([Path(recipe).stem if os.path.exists(recipe) else recipe, *values_of])
     return Plan.load(
         {
             "name": re.sub(r"[^\w./+-]+", "-", name)[:NAME],
-            "about": f"{recipe} by {', '.join(keys)}",
+            "about": f"{recipe} by {', '.join(values_of)}",
             "scales": {AS_WRITTEN: {"set": dict(changes)}},
-            "rows": {", ".join(labels): {"recipe": recipe, "set": sets} for labels, sets in rows},
+            "rows": rows,
         }
     )

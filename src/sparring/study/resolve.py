@@ -4,31 +4,29 @@ from __future__ import annotations
 
 import json
 import os
-import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
-from sparring.errors import SparringError, nearest
+from sparring.classify import numbers as classifier_numbers
+from sparring.errors import SparringError, nearest, one_line
 from sparring.limits import DESCRIPTION_BYTES
-from sparring.metrics.names import BETTER, NUMBERS, metric_word
+from sparring.metrics import names
+from sparring.metrics.names import BETTER, metric_word
 from sparring.parsing import read_text
+from sparring.recipe.changes import fitting, part_of, parts_of, with_shares
 from sparring.recipe.files import kind_of, parse_overrides, read_recipe, shipped_recipes
 from sparring.recipe.identity import digest, recipe_hash
 from sparring.recipe.paper import papers_numbers
-from sparring.study.diagnosed import WORDS as DIAGNOSES
-from sparring.study.diagnosed import words_of
 from sparring.study.plan import Plan, Row, Toy, slug, varied
 
 T = TypeVar("T")
 PLAN_FILE = "plan.json"
 THREADS = 1  # of a run whose recipe names none
 TOY_STEPS = 500
-TOY_WORDS = ("distance", "modes", "high_quality", "reached", "oscillation")
-CLASSIFIER_WORDS = ("accuracy", "ece", "threshold", "false_alarms_on_test")
-OF_PROBES = ("auroc", "fpr95", "caught_as_unknown", "ncr")  # as in auroc.NAME
+USUAL = ("fd", "is", "classes")  # metrics of a recipe that names none; which these are exactly, the data say
 
 
 @dataclass(frozen=True)
@@ -98,15 +96,10 @@ class Study:
         path = Path(folder) / PLAN_FILE
         if not path.is_file():
             raise SparringError(f"'{folder}' is not the folder of a study: it has no {PLAN_FILE}")
-        text = read_text(path, DESCRIPTION_BYTES, what="JSON")
-        try:
-            values = json.loads(text)  # unchecked: of 10,000 rows as quick as it can be
+        with one_line(f"{path} is damaged: it is not a study's plan; move it away: "):
+            values = json.loads(read_text(path, DESCRIPTION_BYTES))  # unchecked: of 10,000 rows as quick as it can be
             rows = {label: ReadyRow(**{**row, "words": tuple(row["words"])}) for label, row in values["rows"].items()}
             return cls(Plan.load(values["plan"]), values["scale"], tuple(values["seeds"]), rows)
-        except SparringError:
-            raise
-        except (KeyError, TypeError, AttributeError, RecursionError, ValueError):
-            raise SparringError(f"{path} is damaged: it is not a study's plan; move it away") from None
 
 
 def resolve(
@@ -130,10 +123,8 @@ def resolve(
     else:
         plan = Plan.load(source)
     chosen = plan.chosen_scale(scale)
-    if seeds is not None:
-        plan = Plan.load({**plan.to_dict(), "seeds": seeds})
-    elif plan.scales[chosen].seeds is not None:
-        plan = plan.model_copy(update={"seeds": plan.scales[chosen].seeds})
+    if (wanted := plan.scales[chosen].seeds if seeds is None else seeds) is not None:
+        plan = Plan.load({**plan.to_dict(), "seeds": wanted})
     ready: dict[str, ReadyRow] = {}
 
     def add(label: str) -> None:
@@ -175,6 +166,7 @@ def _ready(plan: Plan, scale: str, label: str, changes: Mapping[str, Any], befor
     if row.start is not None and row.start not in before:
         raise SparringError(f"it starts from row '{row.start}', which is wrong itself")
     from sparring.describe import load_recipe
+    from sparring.microscope import words as diagnosed
 
     if isinstance(row.recipe, str) and row.recipe in shipped_recipes():
         written, whole = _read_shipped(row.recipe)
@@ -186,10 +178,15 @@ def _ready(plan: Plan, scale: str, label: str, changes: Mapping[str, Any], befor
     kind = "classifier" if kind_of(written) == "classifier" else "gan"
     if row.start is not None and {kind, before[row.start].kind} != {"gan"}:
         raise SparringError("only GANs start from other rows, which are GANs, too: leave out from")
-    sets = _of_its_parts(here.changes(kind), row, written) | own | _of_its_parts(changes, row, written)
-    recipe: Any = load_recipe(whole, parse_overrides(_with_shares(sets, here.steps or written.get("steps"))))
+    parts = parts_of(written, row.set)
+    sets = fitting(here.changes(kind), parts) | own | fitting(changes, parts)
+    recipe: Any = load_recipe(whole, parse_overrides(with_shares(sets, here.steps or written.get("steps"))))
     values = recipe.model_copy(update={"threads": recipe.threads or THREADS}).to_dict()
-    words = (*_gan_words(recipe), *words_of(plan.diagnose)) if kind == "gan" else _classifier_words(recipe)
+    if kind == "classifier":
+        words = classifier_numbers.words_of(recipe.probes)
+    else:
+        metrics = (recipe.evaluation.metrics or USUAL) if recipe.evaluation else ()
+        words = (*names.words_of(metrics), *diagnosed.words_of(plan.diagnose))
     origin = before[row.start].hash if row.start is not None else str(values.get("start_from") or "")
     own_file = isinstance(row.recipe, str) and os.path.isfile(row.recipe)
     return ReadyRow(
@@ -214,85 +211,43 @@ def _read_shipped(recipe: str) -> tuple[dict[str, Any], Any]:
     return read_recipe(recipe), load_recipe(recipe)
 
 
-def _part(key: str) -> str | None:
-    """`negatives`, or a term such as `objective.sdp`, if a change needs that the recipe has it."""
-    first, *rest = key.split(".")
-    return first if first == "negatives" else f"objective.{rest[0]}" if first == "objective" and len(rest) > 1 else None
-
-
-def _of_its_parts(sets: Mapping[str, Any], row: Row, written: Mapping[str, Any]) -> dict[str, Any]:
-    """Changes of all rows without those of negatives and terms that a row does not have: they would add them."""
-    own = {f"objective.{term}" for term in written.get("objective") or ()}
-    own |= {".".join(key.split(".")[:2]) for key in row.set if key.startswith("objective.")}
-    if "objective.negatives" in own or any(key.partition(".")[0] == "negatives" for key in (*written, *row.set)):
-        own.add("negatives")
-    return {key: value for key, value in sets.items() if _part(key) in (None, *own)}
-
-
 def _check_parts(sets: Mapping[str, Any], who: str, ready: Mapping[str, ReadyRow]) -> None:
     """Raise SparringError for a change of negatives or of a term that no row has."""
-    terms = {term for row in ready.values() for term in row.recipe.get("objective", {})}
+    parts = set[str]().union(*(parts_of(row.recipe) for row in ready.values()))
+    terms = [part.partition(".")[2] for part in parts if part != "negatives"]
     toy = any(row.kind == "toy" for row in ready.values())  # whose objectives are not written out
     for key in sets:
-        kind, _, term = (_part(key) or "").partition(".")
+        kind, _, term = (part_of(key) or "").partition(".")
         if kind == "objective" and term not in terms and not toy:
             raise SparringError(f"{who} {key}, and no row has that term: {nearest(term, terms)}")
-        if kind == "negatives" and not any(row.recipe.get("negatives") for row in ready.values()):
+        if kind == "negatives" and kind not in parts:
             raise SparringError(f"{who} {key}, and no row has negatives: leave it out")
 
 
-def _with_shares(sets: Mapping[str, Any], steps: Any) -> dict[str, Any]:
-    """Changes whose "3%" has become that share of the run's steps. steps: of the recipe without changes."""
-    found, steps = dict(sets), sets.get("steps", steps)
-    for key, value in sets.items():
-        if isinstance(value, str) and (share := re.fullmatch(r"(\d{1,3}(?:\.\d+)?)%", value.strip())):
-            if not isinstance(steps, int):
-                raise SparringError(f"{key}={value} is a share of the run's steps, and the recipe has none")
-            found[key] = round(float(share[1]) / 100 * steps)
-    return found
-
-
 def _toy_row(words: Toy, row: Row, label: str, sets: Mapping[str, Any]) -> ReadyRow:
-    from sparring.toy.measure import LEVELS
+    from sparring.toy.measure import yardsticks_of
     from sparring.toy.methods import check_words, toy_recipe
     from sparring.toy.worlds import world
 
     steps = sets.get("steps", TOY_STEPS)
-    given = {key: value for key, value in _with_shares(sets, steps).items() if key != "steps"}
+    given = {key: value for key, value in with_shares(sets, steps).items() if key != "steps"}
     method, changes, options = check_words(words.method, parse_overrides(given))
     here = world(words.world, options)
     recipe = toy_recipe(here, method, changes, steps=steps, seed=0)
-    missing = [] if here.modes is not None else ["modes", "high_quality"]
-    missing += [] if here.name in LEVELS else ["reached"]
     toy = {"world": words.world, "options": options, "method": method, "changes": changes, "steps": steps}
     identity = recipe_hash(recipe.to_dict() | {"world": words.world, "options": options})
-    measured = tuple(word for word in TOY_WORDS if word not in missing)
-    return ReadyRow(label, slug(label), "toy", toy, identity, steps, paper=row.paper, words=measured)
-
-
-def _gan_words(recipe: Any) -> tuple[str, ...]:
-    """The words that a recipe's evaluation may have numbers for; which these are exactly, the data say."""
-    if recipe.evaluation is None:
-        return ()
-    metrics = ("fd", "is", "classes") if recipe.evaluation.metrics is None else recipe.evaluation.metrics
-    return words_by(metrics)
-
-
-def words_by(metrics: Iterable[str]) -> tuple[str, ...]:
-    """The words for what metrics measure, by their names in `evaluation.metrics`."""
-    return tuple(metric_word(name) for metric in metrics for name in NUMBERS.get(metric, (metric,)))
-
-
-def _classifier_words(recipe: Any) -> tuple[str, ...]:
-    return (*CLASSIFIER_WORDS, *(f"{key}.{probe}" for key in OF_PROBES for probe in recipe.probes))
+    return ReadyRow(label, slug(label), "toy", toy, identity, steps, paper=row.paper, words=yardsticks_of(here))
 
 
 def check_words(study: Study, words: tuple[str, ...], label: str) -> None:
     """Raise SparringError for a metric of a claim, of `collapsed` or of the paper that the row cannot have."""
+    from sparring.microscope.words import WORDS as DIAGNOSES
+    from sparring.toy.measure import YARDSTICKS
+
     plan = study.plan
     asked = dict.fromkeys(study.collapsed, "collapsed")
     asked |= {claim.metric: "a claim" for claim in plan.claims if claim.metric and label in (claim.row, claim.against)}
-    known = (*BETTER, *TOY_WORDS, *CLASSIFIER_WORDS, *OF_PROBES, *DIAGNOSES)
+    known = (*BETTER, *YARDSTICKS, *classifier_numbers.WORDS, *classifier_numbers.OF_PROBES, *DIAGNOSES)
     several_kinds = len({row.toy is None for row in plan.rows.values()}) > 1
     for word, where in asked.items():
         of_probe = word.startswith("ncr.") and any(word.startswith(f"{each}.") for each in words)  # ncr.PROBE.0.5

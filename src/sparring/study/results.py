@@ -6,28 +6,33 @@ Nothing here imports torch.
 from __future__ import annotations
 
 import json
-import os
-from collections.abc import Iterable, Mapping, Sequence
+import math
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from sparring.classify.numbers import by_word
 from sparring.errors import SparringError
-from sparring.files import read_rows
-from sparring.limits import DESCRIPTION_BYTES, DESCRIPTION_NODES, RECIPE_BYTES
+from sparring.files import append_line, read_rows
+from sparring.limits import DESCRIPTION_BYTES, DESCRIPTION_NODES, LOG_BYTES
 from sparring.metrics.names import BETTER, is_word, metric_word
-from sparring.parsing import read_json
+from sparring.parsing import read_bytes, read_json
 from sparring.recipe.files import kind_of
 from sparring.recipe.identity import labels_of, recipe_hash
 
+Key = tuple[str, int]  # a row's label and a seed
 RESULTS_FILE = "results.jsonl"
 COLLAPSED = "collapsed: "  # how a run failed that ended beyond a plan's level
+BEST = {"lower": min, "higher": max}  # by the direction that is better
 LAST = 3  # measurements whose mean is a run's number
 LOWER = ("cost", "distance", "reached", "oscillation", "ece", "ncr", "fpr95")  # of toy worlds and classifiers
 PROTOCOL = (  # of a record: what two numbers must have in common to be compared
     *("extractor", "weights_sha256", "resize", "dtype", "n_fake", "n_real", "split", "data", "data_hash"),
     *("seed", "real_seed", "labels", "size_real", "size_fake", "groups", "subset_size", "k"),
 )
+PER_RUN = ("seed", "real_seed")  # of these, what may differ from run to run
 
 
 @dataclass(frozen=True)
@@ -62,19 +67,22 @@ class Result:
 
     def value(self, word: str) -> float | None:
         """The run's number for a metric, by a plan's word for it; None if it failed or was not measured so."""
-        return None if self.failed else find(self.values, self.numbers, word)
+        return None if self.failed else self.measured(word)
 
-
-def find(values: Mapping[str, float], numbers: Mapping[str, Any], word: str) -> float | None:
-    """The number that a word means: a metric's full name or word, or a key such as `accuracy`, `modes`, `auroc.NAME`."""
-    found = values.get(word)
-    if found is None and is_word(word):
-        found = next((value for name, value in values.items() if metric_word(name) == metric_word(word)), None)
-    if found is None:
+    def measured(self, word: str) -> float | None:
+        """As `value`, also of a run that failed. The word is a metric's, or a key such as `modes` or `auroc.NAME`."""
         outer, _, inner = word.partition(".")
-        found = numbers.get(word, numbers.get(outer))
-        found = found.get(inner) if isinstance(found, Mapping) else None if inner and word not in numbers else found
-    return found if isinstance(found, int | float) else None
+        name, nested = full_name(self.values, word), self.numbers.get(outer)
+        inside = nested.get(inner) if isinstance(nested, Mapping) else self.numbers.get(word)
+        found = inside if name is None else self.values[name]
+        return found if isinstance(found, int | float) else None
+
+
+def full_name(named: Collection[str], word: str) -> str | None:
+    """The name among these of measured metrics that a plan's word means."""
+    if word in named or not is_word(word):
+        return word if word in named else None
+    return next((name for name in named if metric_word(name) == metric_word(word)), None)
 
 
 def lower_is_better(word: str) -> bool:
@@ -86,8 +94,7 @@ def judged(result: Result, levels: Mapping[str, float]) -> Result:
     if result.failed and not result.failed.startswith(COLLAPSED):
         return result
     for word, level in levels.items():
-        value = find(result.values, result.numbers, word)
-        lower = lower_is_better(word)
+        value, lower = result.measured(word), lower_is_better(word)
         if value is not None and (value > level if lower else value < level):
             return replace(result, failed=f"{COLLAPSED}{word} {value:.4g} {'>' if lower else '<'} {level:g}")
     return replace(result, failed=None)
@@ -98,22 +105,18 @@ def read(path: Path | str) -> list[Result]:
 
     A last line that was cut off is left out. Raises SparringError for any other line that is not a result.
     """
-    path, found = Path(path), list[Result]()
+    path = Path(path)
     path = path / RESULTS_FILE if path.is_dir() else path
-    if not path.is_file():
-        return found
-    known = {each.name for each in fields(Result)}
-    with path.open("rb") as file:
-        for number, line in enumerate(iter(lambda: file.readline(RECIPE_BYTES + 1), b""), start=1):
-            if not line.endswith(b"\n") and len(line) <= RECIPE_BYTES:
-                break  # cut off while it was written
-            try:
-                found.append(Result(**{key: value for key, value in json.loads(line).items() if key in known}))
-                if not isinstance(found[-1].row, str) or type(found[-1].seed) is not int:
-                    raise TypeError
-            except (ValueError, TypeError, AttributeError, RecursionError):
-                said = f"{path}, line {number} is not a result: mend or remove it, and run the study again"
-                raise SparringError(said) from None
+    lines = read_bytes(path, LOG_BYTES).split(b"\n")[:-1] if path.is_file() else []  # the rest was cut off
+    found, known = list[Result](), {each.name for each in fields(Result)}
+    for number, line in enumerate(lines, start=1):
+        try:
+            found.append(Result(**{key: value for key, value in json.loads(line).items() if key in known}))
+            if not isinstance(found[-1].row, str) or type(found[-1].seed) is not int:
+                raise TypeError
+        except (ValueError, TypeError, AttributeError, RecursionError):
+            said = f"{path}, line {number} is not a result: mend or remove it, and run the study again"
+            raise SparringError(said) from None
     return found
 
 
@@ -124,16 +127,88 @@ def latest(results: Iterable[Result]) -> list[Result]:
 
 def append(path: Path, result: Result) -> None:
     """Add a result on a line of its own, even where the last one was cut off."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    line = json.dumps(asdict(result), ensure_ascii=False, default=str) + "\n"
-    with path.open("a+b") as file:
-        end = file.seek(0, os.SEEK_END)
-        while end and (file.seek(end - 1), file.read(1))[1] != b"\n":
-            end -= 1
-        file.truncate(end)
-        file.write(line.encode(errors="backslashreplace"))
-        file.flush()
-        os.fsync(file.fileno())
+    append_line(path, json.dumps(asdict(result), ensure_ascii=False, default=str))
+
+
+# --- the runs of each row ---
+
+
+@dataclass(frozen=True)
+class Runs:
+    """The runs of a row, one per seed. earlier: how many runs of another recipe, under the same label, are left out."""
+
+    label: str
+    results: tuple[Result, ...]
+    earlier: int = 0
+    _numbers: dict[str, dict[int, float]] = field(default_factory=dict, compare=False, repr=False)  # known so far
+
+    @cached_property
+    def failed(self) -> dict[int, str]:
+        """Why runs have no numbers, by seed: they were stopped, collapsed, or ended in something that is not finite."""
+        found = {}
+        for each in self.results:
+            wrong = [name for name, v in each.values.items() if isinstance(v, float) and not math.isfinite(v)]
+            if each.failed or wrong:
+                found[each.seed] = each.failed or f"{wrong[0]} is not finite"
+        return found
+
+    @cached_property
+    def whole(self) -> list[Result]:
+        """The runs that have not failed."""
+        return [each for each in self.results if each.seed not in self.failed]
+
+    def numbers(self, word: str) -> dict[int, float]:
+        """The metric of each run that has not failed and was measured by it, by seed."""
+        if word not in self._numbers:
+            found = {each.seed: each.value(word) for each in self.whole}
+            finite = {seed: float(value) for seed, value in found.items() if value is not None and math.isfinite(value)}
+            self._numbers[word] = finite
+        return self._numbers[word]
+
+    def best(self, word: str) -> list[float]:
+        """The best measurement of each of these runs, which no test looks at."""
+        named = ((each.best, full_name(each.best, word)) for each in self.whole)
+        return [float(best[name]) for best, name in named if name is not None]
+
+    def curve(self, word: str) -> dict[int, tuple[list[float], list[float]]]:
+        """Steps and measurements of every run, failed ones included, by seed."""
+        named = [(each, full_name(each.curve, word)) for each in self.results]
+        points = {each.seed: each.curve[name] for each, name in named if name is not None}
+        return {seed: ([step for step, _ in some], [value for _, value in some]) for seed, some in points.items()}
+
+    def protocol(self, word: str) -> dict[str, Any]:
+        """How the metric was measured, the same for all runs. Raises SparringError where it was not."""
+        named = ((each, full_name(each.values, word)) for each in self.whole)
+        found = [(each.seed, {"metric": name, **each.protocol.get(name, {})}) for each, name in named if name]
+        for seed, other in found[1:]:
+            if apart := differing(found[0][1], other):
+                raise SparringError(
+                    f"row '{self.label}': {metric_word(word)} was measured in different ways, and no mean may mix them: "
+                    f"{apart} (seeds {found[0][0]} and {seed})"
+                )
+        return found[0][1] if found else {}
+
+
+def rows_of(results: Iterable[Result], labels: Iterable[str] = ()) -> dict[str, Runs]:
+    """The runs by row: in the order of `labels`, then in that of their first lines.
+
+    Of a row whose recipe was changed the runs of the newest line's recipe count.
+    """
+    lines: dict[str, list[Result]] = {label: [] for label in labels}
+    for each in results:
+        lines.setdefault(each.row, []).append(each)
+    rows = {}
+    for label, found in lines.items():
+        runs = latest(each for each in found if each.recipe == found[-1].recipe)
+        earlier = len({each.seed for each in found}) - len(runs)
+        rows[label] = Runs(label, tuple(sorted(runs, key=lambda each: each.seed)), earlier)
+    return rows
+
+
+def differing(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> str:
+    """In which keys two protocols differ, but for draws, in words; "" where they are the same."""
+    keys = [key for key in {**ours, **theirs} if key not in PER_RUN] if ours != theirs else []
+    return "; ".join(f"{key} {ours.get(key)} and {theirs.get(key)}" for key in keys if ours.get(key) != theirs.get(key))
 
 
 # --- from run folders ---
@@ -141,35 +216,21 @@ def append(path: Path, result: Result) -> None:
 
 def of_records(records: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
     """`values`, `best`, `curve` and `protocol` of the rows of a GAN's metrics.jsonl, oldest first."""
-    curve: dict[str, list[list[float]]] = {}
-    better: dict[str, Any] = {}
-    protocol: dict[str, dict[str, Any]] = {}
+    curve, last = dict[str, list[list[float]]](), dict[str, Mapping[str, Any]]()
     for record in records:
         name, value = str(record.get("metric")), record.get("value")
-        if isinstance(value, int | float) and record.get("better") in ("lower", "higher"):
+        if isinstance(value, int | float) and record.get("better") in BEST:
             curve.setdefault(name, []).append([record["step"], value])
-            better[name] = min if record["better"] == "lower" else max
-            protocol[name] = {key: record[key] for key in PROTOCOL if record.get(key) is not None}
-    last = {name: [value for _, value in points[-LAST:]] for name, points in curve.items()}
+            last[name] = record
+    values = {name: [value for _, value in points] for name, points in curve.items()}
     return {
-        "values": {name: sum(some) / len(some) for name, some in last.items()},
-        "best": {name: better[name](value for _, value in points) for name, points in curve.items()},
+        "values": {name: sum(some[-LAST:]) / len(some[-LAST:]) for name, some in values.items()},
+        "best": {name: BEST[last[name]["better"]](some) for name, some in values.items()},
         "curve": curve,
-        "protocol": protocol,
+        "protocol": {
+            name: {key: last[name][key] for key in PROTOCOL if last[name].get(key) is not None} for name in last
+        },
     }
-
-
-def of_classifier(found: Mapping[str, Any], criterion: str) -> dict[str, Any]:
-    """`values` and `numbers` of a classifier's results.json, of the recipe's own criterion."""
-    numbers = found["classifiers"][criterion]
-    nested: dict[str, Any] = {key: numbers[key] for key in numbers if isinstance(numbers[key], int | float)}
-    nested["coverage"] = numbers.get("coverage", {})
-    for probe, row in numbers.get("probes", {}).items():
-        for key in ("auroc", "fpr95", "caught_as_unknown"):
-            nested.setdefault(key, {})[probe] = row.get(key)
-        for threshold, value in row.get("ncr", {}).items():
-            nested.setdefault("ncr", {})[f"{probe}.{threshold}"] = value
-    return {"values": {"accuracy": numbers["accuracy"], "ece": numbers["ece"]}, "numbers": nested}
 
 
 def of_runs(folders: Iterable[Path | str]) -> list[Result]:
@@ -206,7 +267,7 @@ def _of_run(folder: Path, facts: Mapping[str, Any], key: str) -> Result:
         kind, found = "classifier", {}
         if (path := folder / "results.json").is_file():
             measured = read_json(path, most=DESCRIPTION_BYTES, nodes=DESCRIPTION_NODES)
-            found, unfinished = of_classifier(measured, recipe["criterion"]["kind"]), None
+            found, unfinished = by_word(measured, recipe["criterion"]["kind"]), None
     return Result(
         "",
         recipe.get("seed", 0),

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
-from sparring.errors import SparringError
+from sparring.errors import needs
 
 ALPHA = 0.05  # of all claims of a plan together
 LEVEL = 0.95  # of every interval but those against a margin, which have 1 - 2 * ALPHA
@@ -26,10 +26,8 @@ Verdict = Literal["agrees", "disagrees", "cannot tell"]
 
 
 def _scipy(module: str) -> Any:
-    try:
+    with needs("tables and verdicts of studies need scipy", "study"):
         import scipy
-    except ImportError:
-        raise SparringError("tables and verdicts of studies need scipy: pip install 'sparring[study]'") from None
     return getattr(scipy, module)  # which imports it
 
 

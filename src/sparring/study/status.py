@@ -10,15 +10,17 @@ import socket
 import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from statistics import fmean
+from typing import TYPE_CHECKING, Any
 
-from sparring.errors import SparringError
 from sparring.files import write_json
 from sparring.limits import DESCRIPTION_BYTES
 from sparring.parsing import read_json
 from sparring.study.resolve import Study
-from sparring.study.results import Result, read
-from sparring.study.runs import Key
+from sparring.study.results import Key, Result, read
+
+if TYPE_CHECKING:
+    from sparring.study.work import Task
 
 STATUS_FILE = "status.json"
 STALE = 120.0  # seconds without a sign of life, after which an engine on another machine counts as gone
@@ -32,18 +34,19 @@ def status(folder: Path | str) -> dict[str, Any]:
     is_running; errors: by run, why it could not be trained; seconds_left: about, None where nothing says how long a run
     takes. Raises SparringError where there is no study.
     """
-    study = Study.load(folder)
-    said = _said(Path(folder))
-    is_running = _alive(said)
+    study, path = Study.load(folder), Path(folder) / STATUS_FILE
+    said = read_json(path, most=DESCRIPTION_BYTES) if path.is_file() else {}
+    is_running = _is_alive(said)
     results = {(each.row, each.seed): each for each in read(folder)}
     running = {(each["row"], each["seed"]): each["since"] for each in said.get("running", ()) if is_running}
-    left = [(label, seed) for label in study.rows for seed in study.seeds if (label, seed) not in results]
-    rows = []
+    rows, missing = [], list[Key]()
     for label in study.rows:
         done = [results[label, seed] for seed in study.seeds if (label, seed) in results]
-        busy = sum((label, seed) in running for seed in study.seeds if (label, seed) not in results)
-        counts = (len(study.seeds), len(done), sum(each.failed is not None for each in done), busy)
-        rows.append({"row": label, **dict(zip(COUNTS, (*counts, len(study.seeds) - len(done) - busy), strict=True))})
+        left = [(label, seed) for seed in study.seeds if (label, seed) not in results]
+        busy, failed = sum(key in running for key in left), sum(each.failed is not None for each in done)
+        counts = (len(study.seeds), len(done), failed, busy, len(left) - busy)
+        rows.append({"row": label, **dict(zip(COUNTS, counts, strict=True))})
+        missing += left
     return {
         "study": study.plan.name,
         "scale": study.scale,
@@ -51,7 +54,7 @@ def status(folder: Path | str) -> dict[str, Any]:
         "rows": rows,
         **{name: sum(row[name] for row in rows) for name in COUNTS},
         "is_running": is_running,
-        "seconds_left": seconds_left(study, results.values(), left, running, said.get("jobs", 1)),
+        "seconds_left": seconds_left(study, results.values(), missing, running, said.get("jobs", 1)),
         "errors": said.get("errors", {}),
     }
 
@@ -60,52 +63,41 @@ def seconds_left(
     study: Study, results: Iterable[Result], left: Iterable[Key], running: Mapping[Key, float], jobs: int
 ) -> float | None:
     """About how long the runs that are left take: as long as others of their row, else as others, else as the plan says."""
-    by_row: dict[str, list[float]] = {}
+    took: dict[str, list[float]] = {}
     for each in results:
         if each.seconds is not None:
-            by_row.setdefault(each.row, []).append(each.seconds)
+            took.setdefault(each.row, []).append(each.seconds)
     minutes = study.plan.scales[study.scale].cpu_minutes
-    every = [value for values in by_row.values() for value in values] or ([60 * minutes] if minutes else [])
-    total, longest = 0.0, 0.0
-    for key in left:
-        known = by_row.get(key[0], every)
-        if not known:
-            return None
-        already = time.time() - running[key] if key in running else 0.0
-        expected = max(0.0, sum(known) / len(known) - already)
-        total, longest = total + expected, max(longest, expected)
-    return max(longest, total / jobs)
+    every = [seconds for row in took.values() for seconds in row] or ([60 * minutes] if minutes else [])
+    if left and not every:
+        return None
+    mean, now = {row: fmean(seconds) for row, seconds in took.items()}, time.time()
+    usual = fmean(every) if every else 0.0
+    expected = [max(0.0, mean.get(key[0], usual) - (now - running.get(key, now))) for key in left]
+    return max(max(expected, default=0.0), sum(expected) / jobs)
 
 
-def say(folder: Path, running: Mapping[Key, float], errors: Mapping[Key, str], jobs: int, *, ended: bool) -> None:
-    """Leave a sign of life for `status`. running: since when, by run."""
+def say(folder: Path, running: Iterable[Task], given_up: Iterable[Task], jobs: int, *, ended: bool) -> None:
+    """Leave a sign of life for `status`."""
     facts = {
         "process": None if ended else os.getpid(),
         "host": socket.gethostname(),
         "at": time.time(),
         "jobs": jobs,
-        "running": [{"row": row, "seed": seed, "since": since} for (row, seed), since in running.items()],
-        "errors": {f"{row}, seed {seed}": error for (row, seed), error in errors.items()},
+        "running": [{"row": task.row.label, "seed": task.seed, "since": task.since} for task in running],
+        "errors": {str(task): task.error for task in given_up},
     }
     write_json(folder / STATUS_FILE, facts)
 
 
-def _said(folder: Path) -> dict[str, Any]:
-    try:
-        said = read_json(folder / STATUS_FILE, most=DESCRIPTION_BYTES)
-    except (SparringError, OSError):  # none yet, or damaged: the results say what is done
-        return {}
-    return said if isinstance(said, dict) else {}
-
-
-def _alive(said: Mapping[str, Any]) -> bool:
-    process = said.get("process")
-    if not isinstance(process, int):
+def _is_alive(said: Mapping[str, Any]) -> bool:
+    """Whether the process that left this sign of life still runs."""
+    if said.get("process") is None:
         return False
-    if said.get("host") != socket.gethostname():
-        return time.time() - said.get("at", 0) < STALE
+    if said["host"] != socket.gethostname():
+        return bool(time.time() - said["at"] < STALE)
     try:
-        os.kill(process, 0)
+        os.kill(said["process"], 0)
     except OSError as error:
         return isinstance(error, PermissionError)  # another user's process
     return True

@@ -18,12 +18,12 @@ from sparring.study import statistics as s
 from sparring.study.claims import ORDER, Comparison, Finding, compare, findings
 from sparring.study.plan import Plan, shipped_plans
 from sparring.study.resolve import PLAN_FILE, Study
-from sparring.study.results import RESULTS_FILE, Result, lower_is_better, read
-from sparring.study.rows import Runs, differing, full_name, rows_of
+from sparring.study.results import RESULTS_FILE, Result, Runs, differing, full_name, lower_is_better, read, rows_of
 
 PLAN_YAML = "plan.yaml"
 COLUMNS = ("row", "runs", "failed", "mean ± sd", "95% of the mean, unadjusted", "median", "best", "paper", "each seed")
 DIFFERENCE_COLUMNS = ("row - other", "n", "difference [95%, unadjusted]", "in sd [95%, unadjusted]")
+UNPLANNED = Plan.model_construct(name="runs", rows={})  # of runs that somebody has already
 LISTED = 5  # runs of a group, up to which each is named
 MADE = {  # of runs: what a number may depend on, in words
     **{"commit": "Commit", "sparring": "sparring", "torch": "torch", "instructions": "Instruction set"},
@@ -70,7 +70,7 @@ class Table:
     folder, facts: of a study's own; the facts are those of its plan.json, none where only results are kept.
     """
 
-    plan: Plan | None
+    plan: Plan
     rows: Mapping[str, Runs]
     metrics: Mapping[str, Metric]
     findings: list[Finding]
@@ -88,7 +88,10 @@ class Table:
             if metric.differences:
                 how = "paired by seed" if metric.differences[0].paired else "by Welch's t"
                 remark = f"95% intervals, {how}, each on its own: not adjusted for how many there are"
-                rows = [_difference_words(each) for each in metric.differences]
+                rows = [
+                    (f"{each.row} - {each.against}", " and ".join(map(str, dict.fromkeys(each.n))), *each.words())
+                    for each in metric.differences
+                ]
                 yield Section(f"differences in {name}", remark, DIFFERENCE_COLUMNS, rows, 2)
 
     def results(self) -> list[Result]:
@@ -107,7 +110,7 @@ class Table:
         verdicts = [asdict(each) for each in self.findings]
         metrics = {name: asdict(metric) for name, metric in self.metrics.items()}
         about = {"notes": self.notes, **self.made(), "cpu_hours": round(self.cpu_hours(), 3)}
-        return {"title": self.plan.name if self.plan else "runs", "verdicts": verdicts, "metrics": metrics, **about}
+        return {"title": self.plan.name, "verdicts": verdicts, "metrics": metrics, **about}
 
     def markdown(self) -> str:
         lines = [f"- **{each.verdict}**: {each.says}. {each.why}." for each in self.findings]
@@ -125,7 +128,8 @@ def open_study(folder: Path | str) -> Table:
 
     Raises SparringError for a folder with neither results nor a plan, and for runs that cannot be averaged.
     """
-    folder, facts, plan = Path(folder), {}, None
+    folder, facts = Path(folder), {}
+    plan = UNPLANNED.model_copy(update={"about": folder.name})
     results, beside = read(folder), folder / PLAN_YAML
     if (folder / PLAN_FILE).is_file():
         plan = Study.load(folder).plan
@@ -139,13 +143,13 @@ def open_study(folder: Path | str) -> Table:
     return replace(tabulate(results, plan), folder=folder, facts=facts)
 
 
-def tabulate(results: Iterable[Result], plan: Plan | None = None) -> Table:
+def tabulate(results: Iterable[Result], plan: Plan = UNPLANNED) -> Table:
     """The table of results; with a plan its rows in order, the paper's numbers, comparisons and verdicts.
 
     Without a plan every row is compared with the first. Raises SparringError where runs of one row were measured in
     different ways, saying which.
     """
-    rows = rows_of(results, plan.rows if plan else ())
+    rows = rows_of(results, plan.rows)
     metrics: dict[str, Metric] = {}
     notes: list[str] = []
     for word in _words(rows, plan):
@@ -153,16 +157,16 @@ def tabulate(results: Iterable[Result], plan: Plan | None = None) -> Table:
         names = {full_name(each.values, word) for row in measured.values() for each in row.results} - {None}
         heading = str(*names) if len(names) == 1 else word
         pairs = [(measured[a], measured[b]) for a, b in _pairs(plan, list(measured)) if a in measured and b in measured]
-        compared = (compare(ours, theirs, word, paired=bool(plan and plan.paired)) for ours, theirs in pairs)
+        compared = (compare(ours, theirs, word, paired=plan.paired) for ours, theirs in pairs)
         cells = [_cell(row, word, plan) for row in measured.values()]
         better = "lower" if lower_is_better(heading) else "higher"
         metrics[heading] = Metric(better, cells, [each for each in compared if each is not None])
         notes += _notes_on(word, measured, cells)
-    verdicts = sorted(findings(plan, rows) if plan else (), key=lambda each: ORDER[each.verdict])
+    verdicts = sorted(findings(plan, rows), key=lambda each: ORDER[each.verdict])
     return Table(plan, rows, metrics, verdicts, [*notes, *_notes(rows)])
 
 
-def _words(rows: Mapping[str, Runs], plan: Plan | None) -> list[str]:
+def _words(rows: Mapping[str, Runs], plan: Plan) -> list[str]:
     """The words of all metrics: the plan's, those of claims and of the paper, and, where it names none, all others.
 
     Full names where one word has two.
@@ -172,28 +176,25 @@ def _words(rows: Mapping[str, Runs], plan: Plan | None) -> list[str]:
     for name in (name for names in measured for name in names):
         by_word.setdefault(metric_word(name), {})[name] = None
     several = {word for names in measured for word, count in Counter(map(metric_word, names)).items() if count > 1}
-    words: list[str] = []
-    if plan:
-        papers = [word for row in plan.rows.values() for word in row.paper]
-        asked = [claim.metric for claim in plan.claims if claim.metric] + papers
-        words = [*plan.metrics, *map(metric_word, asked)]
-    words += () if plan and plan.metrics else by_word
+    papers = [word for row in plan.rows.values() for word in row.paper]
+    asked = map(metric_word, [claim.metric for claim in plan.claims if claim.metric] + papers)
+    words = [*plan.metrics, *asked, *([] if plan.metrics else by_word)]
     found = dict.fromkeys(each for word in words for each in (by_word[word] if word in several else [word]))
     return [word for word in found if any(row.numbers(word) for row in rows.values())]
 
 
-def _pairs(plan: Plan | None, labels: Sequence[str]) -> list[tuple[str, str]]:
+def _pairs(plan: Plan, labels: Sequence[str]) -> list[tuple[str, str]]:
     """Rows to be compared: those of claims and with an `against`; where there are none, each row with the first."""
-    named = [(claim.row, claim.against) for claim in plan.claims] if plan else []
-    named += [(label, row.against) for label, row in plan.rows.items() if row.against] if plan else []
+    named = [(claim.row, claim.against) for claim in plan.claims]
+    named += [(label, row.against) for label, row in plan.rows.items() if row.against]
     return list(dict.fromkeys(named)) or [(label, labels[0]) for label in labels[1:]]
 
 
-def _cell(row: Runs, word: str, plan: Plan | None) -> Cell:
+def _cell(row: Runs, word: str, plan: Plan) -> Cell:
     row.protocol(word)  # which raises where these numbers cannot be averaged
     seeds, best = row.numbers(word), row.best(word)
     spread = s.spread(list(seeds.values())) if seeds else None
-    given = plan.rows[row.label].paper if plan and row.label in plan.rows else {}
+    given = plan.rows[row.label].paper if row.label in plan.rows else {}
     paper = next((value for name, value in given.items() if metric_word(name) == metric_word(word)), None)
     mean_best = statistics.fmean(best) if best else None
     return Cell(row.label, len(row.results), row.failed, seeds, spread, mean_best, paper)
@@ -213,11 +214,6 @@ def _cell_words(cell: Cell) -> tuple[str, ...]:
     best = "" if cell.best is None else f"{cell.best:{places}}"
     seeds = " ".join(f"{value:{places}}" for value in cell.seeds.values())
     return (*head, mean, interval, f"{found.median:{places}}", best, paper, seeds)
-
-
-def _difference_words(both: Comparison) -> tuple[str, ...]:
-    n = " and ".join(map(str, dict.fromkeys(both.n)))
-    return (f"{both.row} - {both.against}", n, *both.words())
 
 
 def _notes_on(word: str, rows: Mapping[str, Runs], cells: Iterable[Cell]) -> Iterator[str]:

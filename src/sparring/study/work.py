@@ -1,48 +1,84 @@
-"""One run of a study, in a process of its own: `python -m sparring.study.work TASK.json` trains it and leaves its result.
+"""One run of a study: the task that a worker is given, and how a process of its own trains it.
 
-That process ends when its standard input is closed, which the system does when the one that started it ends, however it
-does. What is trained is saved at its checkpoints, and the next worker with the same task goes on there.
+`python -m sparring.study.work TASK.json` trains it and leaves its result. What is trained is saved at its checkpoints, and
+the next worker with the same task goes on there.
 """
 
 from __future__ import annotations
 
-import ctypes
 import os
 import shutil
-import signal
 import sys
-import threading
 import time
 import traceback
 from collections.abc import Callable, Mapping
-from contextlib import ExitStack, redirect_stderr
+from contextlib import redirect_stderr
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from sparring.classify.numbers import by_word
 from sparring.errors import NonFiniteLossError, SparringError, is_out_of_memory
 from sparring.files import read_rows, write_json
 from sparring.parsing import read_json
 from sparring.run.lock import only_writer
-from sparring.study.diagnosed import diagnose
-from sparring.study.results import of_classifier, of_records
+from sparring.run.parent import end_with_parent
+from sparring.study.resolve import ReadyRow
+from sparring.study.results import Key, Result, of_records
 
 THREADS = [f"{library}_NUM_THREADS" for library in ("OMP", "MKL", "OPENBLAS", "NUMEXPR")] + ["VECLIB_MAXIMUM_THREADS"]
-PDEATHSIG = 1  # of prctl: the signal that a process gets when its parent ends
-WAIT = 0.2  # seconds between two looks at a run that an older worker still holds
 
 
-def main() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which then asks its workers to end
-    if sys.platform == "linux":  # at once, even while an import keeps the thread below waiting
-        ctypes.CDLL(None).prctl(PDEATHSIG, signal.SIGKILL)
-    threading.Thread(target=_end_at_eof, daemon=True).start()
-    run_task(sys.argv[1])
+class Task:
+    """One run. An executor needs `file`, which a worker is given, `log`, for what it says, `name` and `threads`.
 
+    folder: the study's, absolute. parent: the run that this one starts from.
+    """
 
-def _end_at_eof() -> None:
-    while os.read(0, 64):
-        pass
-    os._exit(1)
+    def __init__(self, row: ReadyRow, seed: int, folder: Path, parent: Task | None = None):
+        self.row, self.seed, self.parent, self.threads = row, seed, parent, row.threads
+        self.key: Key = row.label, seed
+        self.name = f"{row.slug}-{seed}"
+        self.run = folder / "runs" / row.slug / str(seed)
+        self.file = folder / "work" / f"{self.name}.task.json"
+        self.ended = folder / "work" / f"{self.name}.ended.json"  # what a worker leaves: a result, or {"error": ...}
+        self.log = folder / "logs" / f"{self.name}.log"
+        self.samples = folder / "files" / f"{self.name}-samples.png"
+        self.result: Result | None = None
+        self.error: str | None = None  # why it could not be trained
+        self.attempts, self.since = 0, 0.0  # how often it was begun, and when
+
+    def __str__(self) -> str:
+        return f"{self.row.label}, seed {self.seed}"
+
+    def is_trained(self) -> bool:
+        """Whether the run's folder holds its last checkpoint, from which another row may start."""
+        return (self.run / "checkpoints" / f"step-{self.row.steps:06d}.pt").is_file()
+
+    def prepare(self, **options: Any) -> None:
+        """Begin: write the file that a worker is given, with all that it needs."""
+        self.attempts, self.since = self.attempts + 1, time.time()
+        self.run.parent.mkdir(parents=True, exist_ok=True)
+        self.ended.unlink(missing_ok=True)
+        facts = {
+            "threads": self.threads,
+            "cwd": os.getcwd(),
+            "run": str(self.run),
+            "start_from": None if self.parent is None else str(self.parent.run),
+            "samples": str(self.samples),
+            "ended": str(self.ended),
+        }
+        write_json(self.file, {"row": asdict(self.row), "seed": self.seed, **facts, **options})
+
+    def read_ended(self) -> dict[str, Any] | None:
+        """What the worker has left; None if the run has not ended."""
+        found = read_json(self.ended) if self.ended.is_file() else None
+        return found if isinstance(found, dict) and found.get("recipe", self.row.hash) == self.row.hash else None
+
+    def forget(self) -> None:
+        """Remove what served the worker."""
+        for path in (self.ended, self.file, self.file.with_name(f".{self.file.name}.lock")):
+            path.unlink(missing_ok=True)
 
 
 def run_with_log(file: str, log: str) -> None:
@@ -54,29 +90,19 @@ def run_with_log(file: str, log: str) -> None:
 
 def run_task(file: str | Path) -> None:
     """Train the task in a file, or go on with it, and write what it ended with. An interrupted run leaves nothing."""
-    task = read_json(Path(file))
+    file = Path(file)
+    task = read_json(file)
     os.chdir(task["cwd"])
     if "torch" not in sys.modules:
         os.environ.update(dict.fromkeys(THREADS, str(task["threads"])))
     if task["row"]["beside"] not in (None, *sys.path):
         sys.path.append(task["row"]["beside"])  # modules that the recipe's file names
     ended = Path(task["ended"])
-    with _alone(Path(file)):
+    with only_writer(
+        file.parent, work=file.name, name=f".{file.name}.lock", wait=True
+    ):  # an older worker may be ending
         if not ended.is_file():
             write_json(ended, _ended_with(task))
-
-
-def _alone(file: Path) -> ExitStack:
-    """The task's lock. An older worker, whose study was killed and which has not noticed, may hold it for a moment."""
-    stack = ExitStack()
-    while True:
-        try:
-            stack.enter_context(only_writer(file.parent, work=file.name, name=f".{file.name}.lock"))
-            return stack
-        except SparringError as error:
-            if "another process" not in str(error):
-                raise
-            time.sleep(WAIT)
 
 
 def _ended_with(task: Mapping[str, Any]) -> dict[str, Any]:
@@ -112,43 +138,41 @@ def _ended_with(task: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _gan(task: Mapping[str, Any]) -> dict[str, Any]:
+    from sparring.microscope.words import numbers_of
     from sparring.training.run import train
 
-    run, log = Path(task["run"]), Path(task["run"], "log.jsonl")
-    _, error, device = _trained(train, task, report=False)  # the study's page shows more
-    found = of_records(read_rows(run / "metrics.jsonl")) | _failed(error) | {"device": device}
-    if rows := read_rows(log):
+    run, target = Path(task["run"]), Path(task["samples"])
+    trained, facts = _trained(train, task, report=False)  # the study's page shows more
+    found = of_records(read_rows(run / "metrics.jsonl")) | facts
+    if rows := read_rows(run / "log.jsonl"):
         found |= {"steps": rows[-1]["step"], "seconds": rows[-1]["seconds"]}
     if pictures := sorted((run / "samples").glob("step-*.png")):
-        target = Path(task["samples"])
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(pictures[-1], target)
         found["files"] = {"samples": f"{target.parent.name}/{target.name}"}
-    if error is None:
-        found["numbers"] = diagnose(run, task["diagnose"], device)
+    if trained is not None:
+        found["numbers"] = numbers_of(run, task["diagnose"], facts["device"])
     return found
 
 
 def _classifier(task: Mapping[str, Any]) -> dict[str, Any]:
     from sparring.classify.run import train_classifier
 
-    trained, error, device = _trained(train_classifier, task)
-    if error is not None:
-        return _failed(error) | {"device": device}
-    found = of_classifier({"classifiers": trained.results}, trained.recipe.criterion.kind)
+    trained, facts = _trained(train_classifier, task)
+    if trained is None:
+        return facts
+    found = by_word({"classifiers": trained.results}, trained.recipe.criterion.kind)
     measured = {"data": trained.recipe.data.source, "n": found["numbers"]["n_test"]}
-    return {**found, "protocol": dict.fromkeys(found["values"], measured), "device": device}
+    return {**found, "protocol": dict.fromkeys(found["values"], measured), **facts}
 
 
-def _trained(
-    train: Callable[..., Any], task: Mapping[str, Any], **options: Any
-) -> tuple[Any, NonFiniteLossError | None, str]:
-    """The run that `train` returns, or why it has failed, and the device that it is on."""
+def _trained(train: Callable[..., Any], task: Mapping[str, Any], **options: Any) -> tuple[Any, dict[str, Any]]:
+    """The run that `train` returns, None if it has failed; and where it ran, and why it failed."""
     from sparring.run.runtime import Runtime
 
-    run, trained, failed = Path(task["run"]), None, None
-    device = str(Runtime.start(task["device"]).device)
-    resume = _goes_on(run, task["threads"], device)
+    run = Path(task["run"])
+    facts: dict[str, Any] = {"device": str(Runtime.start(task["device"]).device)}
+    resume = _goes_on(run, task["threads"], facts["device"])
     origin = {"start_from": task["start_from"]} if task["start_from"] and not resume else {}
     try:
         trained = train(
@@ -163,15 +187,9 @@ def _trained(
             **options,
         )
     except NonFiniteLossError as error:
-        failed = error
-    return trained, failed, device
-
-
-def _failed(error: NonFiniteLossError | None) -> dict[str, Any]:
-    if error is None:
-        return {}
-    why = str(error) if error.step is None else f"not finite at step {error.step}"
-    return {"failed": why, "steps": error.step or 0, "values": {}}
+        why = str(error) if error.step is None else f"not finite at step {error.step}"
+        return None, facts | {"failed": why, "steps": error.step or 0, "values": {}}
+    return trained, facts
 
 
 def _goes_on(run: Path, threads: int, device: str) -> bool:
@@ -188,34 +206,20 @@ def _goes_on(run: Path, threads: int, device: str) -> bool:
 
 
 def _toy(task: Mapping[str, Any]) -> dict[str, Any]:
-    from sparring.toy.measure import LEVELS, measured_run
+    from sparring.toy.measure import measured_run
     from sparring.toy.methods import toy_recipe
     from sparring.toy.worlds import world
 
     toy, seed = task["row"]["recipe"], task["seed"]
     here = world(toy["world"], toy["options"], seed=seed)
     found = measured_run(here, toy_recipe(here, toy["method"], toy["changes"], steps=toy["steps"], seed=seed))
-    values = {key: value for key, value in found.numbers.items() if value is not None}
-    numbers, steps = {}, toy["steps"]
-    if found.failed:
-        steps = found.distances[-1][0] if found.distances else 0
-    elif here.name in LEVELS:
-        numbers["did_reach"] = "reached" in values
-        values.setdefault("reached", steps)  # one that never does counts as if it had at its end
-    return {
-        "failed": found.failed,
-        "steps": steps,
-        "values": values,
-        "best": {"distance": min(value for _, value in found.distances)} if found.distances else {},
-        "curve": {"distance": [list(point) for point in found.distances]},
-        "protocol": {key: {"world": toy["world"], **toy["options"]} for key in values},
-        "numbers": numbers,
-        "device": "cpu",
-    }
+    measured = {"world": toy["world"], **toy["options"]}
+    return {**found, "protocol": dict.fromkeys(found["values"], measured), "device": "cpu"}
 
 
 KINDS: dict[str, Callable[[Mapping[str, Any]], dict[str, Any]]] = {"gan": _gan, "classifier": _classifier, "toy": _toy}
 
 
 if __name__ == "__main__":
-    main()
+    end_with_parent()
+    run_task(sys.argv[1])

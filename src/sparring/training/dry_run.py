@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from sparring.evaluation.extractors.choice import extractor_for
+from sparring.evaluation.protocol import check_evaluation, metrics_of
 from sparring.limits import PASSES
 from sparring.messages import Note, no_note
 from sparring.objective.context import Player
@@ -15,7 +17,7 @@ from sparring.objective.objective import LONGEST_CYCLE
 from sparring.objective.round import SIDES
 from sparring.objective.term import period
 from sparring.recipe.gan import Recipe
-from sparring.run.data import load_run_data
+from sparring.run.data import RunData, load_run_data
 from sparring.run.own_images import fitted_to
 from sparring.run.process import process_as_before
 from sparring.run.runtime import Runtime
@@ -79,6 +81,22 @@ def describe(recipe: Recipe, note: Note = no_note, typed: Iterable[str] = ()) ->
         "per_step": costs,
         "recipe": recipe.to_dict(),
     }
+
+
+def measured_by(recipe: Recipe, images: RunData, note: Note = no_note) -> Sequence[str]:
+    """The names of the metrics that a run on these images will be measured by; its networks are built without memory.
+
+    Raises SparringError where the recipe, its evaluation or its networks do not fit the images.
+    """
+    recipe = fitted_to(recipe, images.real, (), note)
+    others: dict[str, Any] = {"negatives": images.negatives, "unlabelled": images.unlabelled}
+    meta, evaluation = Runtime(torch.device("meta")), recipe.evaluation
+    generator = build(recipe, images.real, **others, runtime=meta, note=note).generator
+    if evaluation is None or check_evaluation(images, evaluation, generator) is not None:
+        return ()
+    extractor = extractor_for(evaluation.extractor, images.real)
+    assert extractor is not None  # check_evaluation would have said so
+    return metrics_of(evaluation, images, extractor)
 
 
 def _term_table(state: TrainingState) -> list[dict[str, Any]]:

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-import importlib
 from typing import TYPE_CHECKING, Any, Protocol
 
-from sparring.errors import SparringError, nearest, one_line
+from sparring.errors import one_line
+from sparring.plugins import find
+from sparring.trust import USERS_OWN
 
 if TYPE_CHECKING:
-    from sparring.study.runs import Task
+    from sparring.study.work import Task
 
-EXECUTORS = {"local": "Local", "ray": "Ray", "slurm": "Slurm"}  # classes, in the modules of these names
+EXECUTORS = {
+    "local": "sparring.study.executors.local:Local",
+    "ray": "sparring.study.executors.ray:Ray",
+    "slurm": "sparring.study.executors.slurm:Slurm",
+}
 
 
 class Executor(Protocol):
@@ -36,15 +41,12 @@ def make_executor(choice: Any) -> Executor:
     """An executor by name or `package.module:Class`, its options after a colon, as in "slurm:partition=gpu"; or itself."""
     if not isinstance(choice, str):
         return choice  # type: ignore[no-any-return]
-    module, _, rest = choice.partition(":")
-    if module in EXECUTORS:
-        module, name = f"{__name__}.{module}", EXECUTORS[module]
-    elif rest:
-        name, _, rest = rest.partition(":")
-    else:
-        hint = nearest(module, EXECUTORS)
-        raise SparringError(f"unknown executor '{module:.60}': {hint} Your own is package.module:Class")
+    name, _, rest = choice.partition(":")
+    if name not in EXECUTORS and rest:
+        own, _, rest = rest.partition(":")
+        name = f"{name}:{own}"
     pairs = [(word if "=" in word else f"address={word}").partition("=") for word in rest.split(",") if word]
+    made = find(name, EXECUTORS, "executor", USERS_OWN)
     with one_line(f"executor {choice:.60}: "):
-        found: Executor = getattr(importlib.import_module(module), name)(**{k.strip(): v.strip() for k, _, v in pairs})
+        found: Executor = made(**{key.strip(): value.strip() for key, _, value in pairs})
     return found

@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 
-from sparring.study.runs import Task
+from sparring.study.work import Task
 
 
 class Local:

@@ -10,9 +10,8 @@ import os
 import sys
 from typing import Any
 
-from sparring.errors import SparringError, one_line
-from sparring.study.runs import Task
-from sparring.study.work import run_with_log
+from sparring.errors import needs, one_line
+from sparring.study.work import Task, run_with_log
 
 RETRIES = 3  # of a task whose worker died
 
@@ -22,10 +21,8 @@ class Ray:
 
     def __init__(self, address: str | None = None):
         os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # tasks that ask for no GPU see what is there
-        try:
+        with needs("the executor ray needs Ray", "ray"):
             import ray
-        except ImportError:
-            raise SparringError("the executor ray needs Ray: pip install 'sparring[ray]'") from None
         self._ray = ray
         if not ray.is_initialized():
             paths = os.pathsep.join(path for path in sys.path if path)

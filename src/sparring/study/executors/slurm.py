@@ -7,12 +7,12 @@ killed run to their end; the same command then takes what they leave.
 from __future__ import annotations
 
 import tempfile
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from sparring.errors import SparringError, one_line
-from sparring.study.runs import Task
-from sparring.study.work import run_with_log
+from sparring.errors import SparringError, needs, one_line
+from sparring.study.work import Task, run_with_log
 
 NAMES = {"time": "timeout_min", "partition": "slurm_partition", "account": "slurm_account"}  # submitit's, by ours
 
@@ -26,21 +26,17 @@ class Slurm:
     slots = 1000  # jobs in the queue at once
 
     def __init__(self, cluster: str = "slurm", **options: str):
-        try:
-            import submitit  # noqa: F401
-        except ImportError:
-            raise SparringError("the executor slurm needs submitit: pip install 'sparring[slurm]'") from None
+        with needs("the executor slurm needs submitit", "slurm"):
+            from submitit import AutoExecutor
         if cluster not in ("slurm", "local"):
             raise SparringError(f"cluster takes slurm or local, got '{cluster:.60}'")
-        self._cluster = cluster
+        self._new = partial(AutoExecutor, cluster=cluster)
         self._options = {NAMES.get(k, k): int(text) if text.isdecimal() else text for k, text in options.items()}
         with one_line("slurm: "):  # a wrong option is refused before anything runs
             self._executor(tempfile.gettempdir())
 
     def _executor(self, folder: Path | str, **options: Any) -> Any:
-        import submitit
-
-        executor = submitit.AutoExecutor(folder, cluster=self._cluster)
+        executor = self._new(folder)
         executor.update_parameters(**options, **self._options)
         return executor
 

@@ -1,18 +1,21 @@
-"""What a study keeps of a trained discriminator, when its run ends: run folders may be lost."""
+"""Numbers of a finished run's discriminator by word, as studies keep them: run folders may be lost."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    import torch
+import torch
+
+from sparring.microscope.gradients import summary
+from sparring.microscope.opened import OpenedRun
+from sparring.microscope.robustness import LEVELS, accuracy_under_attack
+from sparring.microscope.sections import diversity
+from sparring.training.dry_run import describe
 
 IMAGES = 500  # real ones, or as many as the run is measured on
-LEVELS = ("0.5", "1", "2", "4", "8")  # of attacks, in 1/255
 WORDS = {  # by diagnosis: `robustness.fgsm-1` is the share of real images still called real after a step of 1/255
-    "robustness": ("none", *(f"{attack}-{level}" for attack in ("fgsm", "pgd") for level in LEVELS)),
+    "robustness": ("none", *(f"{attack}-{level:g}" for attack in ("fgsm", "pgd") for level in LEVELS)),
     "gradients": ("l1", "l2", "sparsity", "structure"),
     "cost": ("operations",),  # of a step
     "diversity": ("pixels", "features", "precision", "recall", "coverage"),
@@ -24,16 +27,10 @@ def words_of(diagnoses: Iterable[str]) -> tuple[str, ...]:
     return tuple(f"{name}.{word}" for name in diagnoses for word in WORDS[name])
 
 
-def diagnose(run: Path, diagnoses: Collection[str], device: torch.device | str) -> dict[str, dict[str, float]]:
+def numbers_of(run: Path, diagnoses: Collection[str], device: torch.device | str) -> dict[str, dict[str, float]]:
     """The numbers of a finished run, by diagnosis and word; see `sparring.microscope`."""
     if not diagnoses:
         return {}
-    from sparring.microscope.gradients import summary
-    from sparring.microscope.opened import OpenedRun
-    from sparring.microscope.robustness import accuracy_under_attack
-    from sparring.microscope.sections import diversity
-    from sparring.training.dry_run import describe
-
     opened = OpenedRun(run, device=device)
     evaluation = opened.recipe.evaluation
     images = min(IMAGES, evaluation.n) if evaluation else IMAGES

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from sparring.errors import SparringError
-from sparring.study.cost import SPEED, cost_of
+from sparring.study.check import SPEED, cost_of
 from tiny import tiny_recipe
 
 DATA = {"source": "nowhere", "size": 8, "channels": 1, "num_classes": 3}

@@ -8,10 +8,8 @@ import pytest
 
 import sparring
 from sparring.errors import SparringError
-from sparring.microscope import robustness
 from sparring.microscope.opened import OpenedRun
-from sparring.study import diagnosed
-from sparring.study.diagnosed import WORDS, diagnose, words_of
+from sparring.microscope.words import WORDS, numbers_of, words_of
 from sparring.study.resolve import resolve
 from sparring.study.results import Result
 
@@ -30,10 +28,9 @@ def test_a_run_leaves_a_number_for_every_word(tmp_path: Path, monkeypatch: pytes
         OpenedRun, "fake", lambda run, n, *more, **words: counts.append(n) or fake(run, n, *more, **words)
     )  # type: ignore[func-returns-value]
     run = sparring.train("quickstart", {**SMALL, "threads": 1}, out=tmp_path / "run", progress=False, report=False)
-    found = diagnose(run.folder, tuple(WORDS), "cpu")
+    found = numbers_of(run.folder, tuple(WORDS), "cpu")
     assert counts[0] == 20  # as many as it was measured on
     assert {f"{name}.{word}" for name in found for word in found[name]} == set(words_of(WORDS))
-    assert tuple(f"{level:g}" for level in robustness.LEVELS) == diagnosed.LEVELS
     result = Result("one", 0, "gan", "", numbers=found)
     for word in words_of(WORDS):
         assert result.value(word) == found[word.partition(".")[0]][word.partition(".")[2]], word
