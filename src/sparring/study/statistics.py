@@ -122,7 +122,8 @@ def difference(
     n, m = len(ours), len(theirs)
     if min(n, m) < 2:
         return None
-    theirs = [(1 + math.copysign(margin, margin * _mean(theirs))) * value for value in theirs]
+    moved = 1 + math.copysign(margin, margin * _mean(theirs))
+    theirs = [moved * value for value in theirs]
     a, b = _sd(ours), _sd(theirs)
     if paired:
         each = [x - y for x, y in zip(ours, theirs, strict=True)]
