@@ -61,6 +61,15 @@ def counted(n: int, one: str, more: str | None = None) -> str:
     return f"{n:,} {one if n == 1 else more or one + 's'}"
 
 
+def about_time(seconds: float | None) -> str:
+    """A time as people say it: "about 40 s", "about 12 min", "about 3.5 h"."""
+    if seconds is None:
+        return "unknown"
+    if seconds < 90:
+        return f"about {max(1, round(seconds))} s"
+    return f"about {round(seconds / 60)} min" if seconds < 5400 else f"about {seconds / 3600:.1f} h"
+
+
 def in_notebook() -> bool:
     """Whether this process runs a notebook, which is IPython driven by a kernel."""
     if "IPython" not in sys.modules:

@@ -18,7 +18,6 @@ from sparring.report.plots import (
     from_zero,
     image_grid,
     kept_png,
-    mean_curve,
     picture_rows,
     render,
     shrunk,
@@ -181,8 +180,3 @@ def test_a_kept_figure_is_drawn_anew_for_other_facts_and_stays_if_it_cannot_be(t
     assert path.with_suffix(".json").read_text().count('"last": 2') == 1
     with pytest.raises(SparringError, match="the runs are gone"):
         kept_png(tmp_path / "b.png", {}, draw)  # type: ignore[arg-type]
-
-
-def test_means_are_of_the_steps_that_all_runs_have() -> None:
-    runs = {0: ([1, 2, 3], [2.0, 4.0, 6.0]), 1: ([1, 3], [4.0, 8.0])}
-    assert mean_curve(runs) == ([1, 3], [3.0, 7.0]) and mean_curve({}) == ([], [])

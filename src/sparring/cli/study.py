@@ -10,7 +10,7 @@ import typer
 
 from sparring.cli.options import AsJson, Device, group, path_option
 from sparring.cli.output import note, plain_console, print_json, print_lines
-from sparring.messages import counted
+from sparring.messages import about_time, counted
 from sparring.version import command_line
 
 if TYPE_CHECKING:
@@ -78,7 +78,6 @@ def run(
 @study.command()
 def status(folder: Folder, as_json: AsJson = False) -> None:
     """How far a study is, and about how long it still takes."""
-    from sparring.study.status import in_words
     from sparring.study.status import status as status_of
 
     found = status_of(folder)
@@ -89,7 +88,7 @@ def status(folder: Folder, as_json: AsJson = False) -> None:
     _print_table(columns, [tuple(row[column] for column in columns) for row in found["rows"]])
     said = "{study} at scale {scale}: {done} of {} done, {failed} failed".format(counted(found["runs"], "run"), **found)
     if found["done"] < found["runs"]:
-        said += f", {found['running']} running, {found['left']} left, {in_words(found['seconds_left'])} to go"
+        said += f", {found['running']} running, {found['left']} left, {about_time(found['seconds_left'])} to go"
         said += "" if found["is_running"] else "; nothing is running now"
     print_lines(said, *(f"could not be trained: {run}: {error}" for run, error in found["errors"].items()))
 

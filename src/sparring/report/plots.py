@@ -1,10 +1,7 @@
 """Pictures of a run: grids of samples, and curves."""
 
 import io
-import math
-import statistics
-import textwrap
-from collections.abc import Callable, Container, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -35,9 +32,6 @@ LINES = ("-", "--", ":", "-.")  # each for four curves, so that from the fifth o
 INK = "#808488"  # likewise, for axes and text
 METADATA = {"png": ("Software",), "svg": ("Date", "Creator", "Format", "Type")}  # that matplotlib would add, by format
 BESIDE = 3  # with more curves than this the legend is beside the axes
-WIDTH = 4.6  # inches of a figure of many runs: words stay readable on a phone
-LABEL, ENTRY = 24, 60  # characters of a line of a label, and of its legend
-STEEP = 4  # largest over smallest value, from which an axis is logarithmic
 SMOOTH_ABOVE = 150  # points; longer curves get a running mean over a fiftieth of their length
 
 
@@ -166,52 +160,6 @@ def logarithmic_axis(axes: "Axes", which: str) -> None:
     axis = axes.xaxis if which == "x" else axes.yaxis
     axis.set_major_formatter(StrMethodFormatter("{x:g}"))
     axis.set_minor_formatter(Plain(minor_thresholds=(1.0, 0.4)))
-
-
-def curves_of_runs(
-    found: Mapping[str, Mapping[int, Points]],
-    title: str,
-    ylabel: str = "",
-    failed: Mapping[str, Container[int]] | None = None,
-) -> "Figure":
-    """Every run as a thin line, and the mean of each row's runs, where all of them have values, as a bold one.
-
-    found: by row and seed. failed: seeds that are left out of the means; None: of what is no metric, on a linear axis.
-    """
-    rows = {label: runs for label, runs in found.items() if runs}
-    entries = {label: wrapped(label, ENTRY) for label in rows}
-    columns = 2 if max(map(len, rows), default=0) < ENTRY // 2 else 1
-    height = 2.6 + 0.18 * sum(entry.count("\n") + 1 for entry in entries.values()) / columns
-    drawing, axes = panel(title=title, xlabel="step", ylabel=ylabel, size=(WIDTH, height))
-    if failed is not None and is_steep([value for runs in rows.values() for _, y in runs.values() for value in y]):
-        logarithmic_axis(axes, "y")
-    for i, (label, runs) in enumerate(rows.items()):
-        colour, line = COLOURS[i % len(COLOURS)], LINES[i % len(LINES)]
-        for points in runs.values():
-            axes.plot(*points, color=colour, linewidth=0.7, alpha=0.45)
-        mean = mean_curve({seed: runs[seed] for seed in runs if seed not in (failed or {}).get(label, ())})
-        axes.plot(*mean, color=colour, linestyle=line, linewidth=2.2, label=entries[label])
-    if rows:
-        drawing.legend(loc="outside lower left", frameon=False, fontsize=8, labelcolor=INK, ncols=columns)
-    return drawing
-
-
-def mean_curve(runs: Mapping[int, Points]) -> tuple[list[float], list[float]]:
-    """The mean over runs at each step that all of them have."""
-    by_step = [dict(zip(*points, strict=True)) for points in runs.values()]
-    shared = sorted(set.intersection(*map(set, by_step))) if by_step else []
-    return shared, [statistics.fmean(values[step] for values in by_step) for step in shared]
-
-
-def wrapped(label: str, width: int = LABEL) -> str:
-    """A label in up to four lines, for figures that are no wider for it."""
-    return "\n".join(textwrap.wrap(label, width, max_lines=4, placeholder=" ..."))
-
-
-def is_steep(values: Sequence[float]) -> bool:
-    """Whether a logarithmic axis shows these better."""
-    finite = [value for value in values if math.isfinite(value)]
-    return bool(finite) and min(finite) > 0 and max(finite) > STEEP * min(finite)
 
 
 def panel(

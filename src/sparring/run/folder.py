@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
+import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -100,6 +101,15 @@ def check_folder(folder: Path, *, resume: bool, verb: str, note: Note) -> None:
         raise SparringError(f"{folder} {what}: {ANOTHER_FOLDER}")
     if resume and not started:
         note(f"{folder} holds no run yet: a new one starts there")
+
+
+def goes_on(folder: Path, threads: int, device: str) -> bool:
+    """Whether the folder holds a run to go on with here. What has no checkpoint yet, or is another machine's, is removed."""
+    facts, saved = read_facts(folder), any(folder.glob("**/checkpoints/step-*.pt"))
+    here = hardware(threads, device_name(device))
+    if folder.is_dir() and not (saved and facts.get("hardware") == here):
+        shutil.rmtree(folder)
+    return folder.is_dir()
 
 
 def how_to_resume(verb: str, folder: Path) -> str:

@@ -16,8 +16,7 @@ from sparring.errors import SparringError, nearest
 from sparring.files import write_atomically
 from sparring.messages import Note, no_note
 from sparring.microscope.sections import over_training
-from sparring.report import plots
-from sparring.report.plots import COLOURS, INK, WIDTH, is_steep, panel, wrapped
+from sparring.report import plots, side_by_side
 from sparring.study.plan import Figure, slug
 from sparring.study.results import full_name, lower_is_better
 from sparring.study.table import Cell, Table
@@ -26,32 +25,15 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure as Drawing
 
 TOGETHER = 5  # rows of curves over one pair of axes
-TITLE = 36  # characters of a line of the title of dots
-SHIFTS = (-0.2, 0.1, -0.1, 0.2, 0.0)  # of neighbouring dots, so that equal ones are seen apart
 
 
 def dots(table: Table, figure: Figure) -> Drawing:
     """Every run as a dot, the median as a line, failed runs as crosses at the edge of what is worse."""
     metric, cells = _cells(table, figure)
-    labels = [wrapped(cell.row) for cell in cells]
-    height = 0.75 + sum(max(0.32, 0.15 * (1 + label.count("\n"))) for label in labels)
-    xlabel = f"{metric} (x: failed)" if any(cell.failed for cell in cells) else metric
-    title = wrapped(figure.title or f"{metric}, a dot for each seed", TITLE)
-    drawing, axes = panel(title=title, xlabel=xlabel, size=(WIDTH, height))
-    values = [value for cell in cells for value in cell.seeds.values()]
-    if is_steep(values):
-        plots.logarithmic_axis(axes, "x")
-    worse = 1.0 if not values or lower_is_better(metric) else 0.0
-    for place, cell in enumerate(cells):
-        at = [place + shift for shift in SHIFTS] * (len(cell.seeds) + len(cell.failed))
-        axes.plot([*cell.seeds.values()], at[: len(cell.seeds)], "o", color=COLOURS[0], markersize=4.5, alpha=0.75)
-        if cell.spread is not None:
-            axes.plot([cell.spread.median] * 2, [place - 0.36, place + 0.36], color=INK, linewidth=1.8)
-        crosses: dict[str, Any] = {"transform": axes.get_yaxis_transform(), "clip_on": False}
-        axes.plot([worse] * len(cell.failed), at[: len(cell.failed)], "x", color=COLOURS[1], markersize=6, **crosses)
-    axes.set_yticks(range(len(cells)), labels, fontsize=7.5)
-    axes.set_ylim(len(cells) - 0.4, -0.6)
-    return drawing
+    seeds, failed = {cell.row: [*cell.seeds.values()] for cell in cells}, {cell.row: len(cell.failed) for cell in cells}
+    title, xlabel = figure.title or f"{metric}, a dot for each seed", metric + " (x: failed)" * any(failed.values())
+    worse = 1.0 if not any(seeds.values()) or lower_is_better(metric) else 0.0
+    return side_by_side.dots(seeds, failed, title, xlabel, worse=worse)
 
 
 def curves(table: Table, figure: Figure) -> Drawing:
@@ -59,39 +41,22 @@ def curves(table: Table, figure: Figure) -> Drawing:
     metric, cells = _cells(table, figure)
     found = {cell.row: table.rows[cell.row].curve(figure.metric or metric) for cell in cells}
     failed = {label: row.failed for label, row in table.rows.items()}
-    return plots.curves_of_runs(found, figure.title or f"{metric} over training", metric, failed)
+    return side_by_side.curves(found, figure.title or f"{metric} over training", metric, failed)
 
 
 def bars(table: Table, figure: Figure) -> Drawing:
     """The mean of each row with its standard deviation, and every run as a dot."""
     metric, cells = _cells(table, figure)
-    rows = {cell.row: (cell.spread, cell.seeds) for cell in cells if cell.spread is not None}
-    title = figure.title or f"{metric}, mean and standard deviation"
-    means = {"": [spread.mean for spread, _ in rows.values()]}
-    drawing = plots.bars([wrapped(row) for row in rows], means, title=title, ylabel=metric, size=(WIDTH, 2.9))
-    for place, (spread, seeds) in enumerate(rows.values()):
-        drawing.axes[0].errorbar(place, spread.mean, spread.sd or 0, color=INK, capsize=3)
-        drawing.axes[0].plot([place] * len(seeds), [*seeds.values()], "o", color=INK, markersize=3)
-    return drawing
+    found = {cell.row: (cell.spread.mean, cell.spread.sd, [*cell.seeds.values()]) for cell in cells if cell.spread}
+    return side_by_side.bars(found, figure.title or f"{metric}, mean and standard deviation", metric)
 
 
 def samples(table: Table, figure: Figure) -> Drawing:
     """The sheets of samples of every row's first seed, which come from the same latents."""
-    import matplotlib.image
-    from matplotlib.figure import Figure as Canvas
-
-    sheets = {label: matplotlib.image.imread(path) for label, path in sample_files(table, figure.rows)}
-    if not sheets:
+    pictures = dict(sample_files(table, figure.rows))
+    if not pictures:
         raise SparringError(f"no run in {table.folder} left samples: their results name no such file")
-    heights = [image.shape[0] / image.shape[1] for image in sheets.values()]
-    drawing = Canvas(figsize=(WIDTH, 0.2 + sum(WIDTH * height + 0.25 for height in heights)), layout="constrained")
-    drawing.patch.set_alpha(0)
-    panels = drawing.subplots(len(sheets), 1, squeeze=False, height_ratios=heights)[:, 0]
-    for axes, (label, image) in zip(panels, sheets.items(), strict=True):
-        axes.set_axis_off()
-        axes.imshow(image, cmap="gray", interpolation="nearest")
-        axes.set_title(label, loc="left", fontsize=9, color=INK)
-    return drawing
+    return side_by_side.sheets(pictures)
 
 
 KINDS = {"dots": dots, "curves": curves, "bars": bars, "samples": samples}
@@ -118,12 +83,12 @@ def png_of(table: Table, figure: Figure) -> bytes:
     def of_runs() -> tuple[Drawing, Any]:
         if not all(label in ready and seeds[label] for label in rows):
             raise SparringError(f"not all of these rows have runs here: {', '.join(rows)}")
-        runs = {label: [_run(table.folder, ready[label], seed) for seed in seeds[label]] for label in rows}
+        by_row = {label: [_run(table.folder, ready[label], seed) for seed in seeds[label]] for label in rows}
         if not figure.lines:
             module = import_module(f"sparring.{PICTURES.get(figure.kind, 'microscope.sections')}")
-            return module.picture(figure.kind, runs)
-        found = over_training(runs, figure.lines)
-        return plots.curves_of_runs(found, figure.title or ", ".join(figure.lines)), found
+            return module.picture(figure.kind, by_row)
+        found = over_training(by_row, figure.lines)
+        return side_by_side.curves(found, figure.title or ", ".join(figure.lines)), found
 
     return plots.kept_png(kept_file(table, figure), of, of_runs)
 
@@ -143,7 +108,7 @@ def figures_of(table: Table) -> list[Figure]:
 
     Rows of curves come in figures of a few each; the first, to which others are compared, in all of them.
     """
-    if table.plan and table.plan.figures:
+    if table.plan.figures:
         return list(table.plan.figures)
     found, size = [], TOGETHER - 1
     for metric, rows in ((name, [cell.row for cell in metric.rows]) for name, metric in table.metrics.items()):

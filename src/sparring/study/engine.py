@@ -5,20 +5,20 @@ from __future__ import annotations
 import shutil
 import time
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 from typing import Any
 
 from sparring.errors import SparringError
 from sparring.files import ANOTHER_FOLDER, remove_unfinished, write_json
-from sparring.messages import Note, counted, note_or_default
+from sparring.messages import Note, about_time, counted, note_or_default
 from sparring.run.interrupt import Interrupts
 from sparring.run.lock import LOCK_FILE, only_writer
 from sparring.study.executors import Executor, make_executor
 from sparring.study.resolve import PLAN_FILE, Study, resolve
 from sparring.study.results import RESULTS_FILE, Key, Result, append, judged, latest, read
-from sparring.study.status import in_words, say, seconds_left
+from sparring.study.status import say, seconds_left
 from sparring.study.work import Task
 from sparring.version import command_line, commit
 
@@ -73,6 +73,7 @@ def run(
         raise SparringError(f"--jobs takes 1 or more, got {jobs}")
     folder = Path(out) if out is not None else Path("runs") / "studies" / study.folder_name
     chosen = make_executor(executor)
+    jobs = jobs or max(1, chosen.slots // max(row.threads for row in study.rows.values()))
     with only_writer(folder, work=PLAN_FILE):
         whole = _prepared(study, folder, note, command)
         tasks: dict[Key, Task] = {}
@@ -84,25 +85,21 @@ def run(
     return StudyRun(folder, whole, {key: task.error for key, task in tasks.items() if task.error})
 
 
+@dataclass
 class _Engine:
-    """One session at a study. tasks: parents before the runs that start from them."""
+    """One session at a study. tasks: parents before the runs that start from them. jobs: runs at once."""
 
-    def __init__(
-        self,
-        study: Study,
-        folder: Path,
-        tasks: list[Task],
-        executor: Executor,
-        jobs: int | None,
-        device: str | None,
-        note: Note,
-    ):
-        self.study, self.folder, self.tasks, self.executor = study, folder, tasks, executor
-        self.device, self.note = device, note
-        self.queue: list[Task] = []
-        self.running: dict[Task, Any] = {}  # with the executor's handles
-        self.jobs = jobs or max(1, executor.slots // max(row.threads for row in study.rows.values()))
-        self._said, self._paged = 0.0, time.monotonic()
+    study: Study
+    folder: Path
+    tasks: list[Task]
+    executor: Executor
+    jobs: int
+    device: str | None
+    note: Note
+    queue: list[Task] = field(default_factory=list)
+    running: dict[Task, Any] = field(default_factory=dict)  # with the executor's handles
+    said: float = 0.0  # when
+    paged: float = field(default_factory=time.monotonic)
 
     def go(self) -> None:
         """Train what is left of these runs, as far as it can be."""
@@ -174,9 +171,9 @@ class _Engine:
                 self.queue.insert(0, task)
             else:
                 self._give_up(task, f"its worker was lost {TRIES} times: see {task.log}")
-        if time.monotonic() - self._said > SAY:
+        if time.monotonic() - self.said > SAY:
             self._say(ended=False)
-        if time.monotonic() - self._paged > PAGE:
+        if time.monotonic() - self.paged > PAGE:
             self._page()
 
     def _ended(self) -> list[Task]:
@@ -210,11 +207,11 @@ class _Engine:
         done = [each.result for each in self.tasks if each.result]
         left = [each.key for each in self.tasks if not each.result and not each.error]
         seconds = seconds_left(self.study, done, left, {each.key: each.since for each in self.running}, self.jobs)
-        more = f"; {in_words(seconds)} left" if left and seconds is not None else ""
+        more = f"; {about_time(seconds)} left" if left and seconds is not None else ""
         self.note(f"[{len(done)}/{len(self.tasks)}] {task}: {_in_short(task.result, self.study)}{more}")
 
     def _say(self, *, ended: bool) -> None:
-        self._said = time.monotonic()
+        self.said = time.monotonic()
         say(self.folder, self.running, [task for task in self.tasks if task.error], self.jobs, ended=ended)
 
     def _stop(self) -> None:
@@ -232,7 +229,7 @@ class _Engine:
         self._say(ended=True)
 
     def _page(self) -> None:
-        self._paged = time.monotonic()
+        self.paged = time.monotonic()
         try:
             from sparring.study.page import write_page
 

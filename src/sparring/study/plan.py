@@ -226,7 +226,7 @@ class Plan(_Part):
 
         def lineage(label: str) -> tuple[int, ...]:
             start = self.rows[label].start
-            if start not in (None, *labels):
+            if start is not None and start not in place:
                 said = f"row '{label}' starts from row '{start}', which is not among the chosen rows: add it"
                 raise SparringError(said)
             return (*(lineage(start) if start else ()), place[label])

@@ -188,19 +188,11 @@ def _ready(plan: Plan, scale: str, label: str, changes: Mapping[str, Any], befor
         metrics = (recipe.evaluation.metrics or USUAL) if recipe.evaluation else ()
         words = (*names.words_of(metrics), *diagnosed.words_of(plan.diagnose))
     origin = before[row.start].hash if row.start is not None else str(values.get("start_from") or "")
+    paper = row.paper or papers_numbers(written, words if kind == "classifier" else BETTER)
     own_file = isinstance(row.recipe, str) and os.path.isfile(row.recipe)
-    return ReadyRow(
-        label,
-        slug(label),
-        kind,
-        values,
-        recipe_hash(values, origin),
-        recipe.steps,
-        row.start,
-        row.paper or papers_numbers(written, words if kind == "classifier" else BETTER),
-        beside=os.path.dirname(os.path.abspath(str(row.recipe))) if own_file else None,
-        words=words,
-    )
+    beside = os.path.dirname(os.path.abspath(str(row.recipe))) if own_file else None
+    identity = recipe_hash(values, origin)
+    return ReadyRow(label, slug(label), kind, values, identity, recipe.steps, row.start, paper, beside, words)
 
 
 @cache

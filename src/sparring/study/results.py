@@ -268,18 +268,8 @@ def _of_run(folder: Path, facts: Mapping[str, Any], key: str) -> Result:
         if (path := folder / "results.json").is_file():
             measured = read_json(path, most=DESCRIPTION_BYTES, nodes=DESCRIPTION_NODES)
             found, unfinished = by_word(measured, recipe["criterion"]["kind"]), None
-    return Result(
-        "",
-        recipe.get("seed", 0),
-        kind,
-        key,
-        failed=unfinished,
-        steps=steps,
-        **found,
-        commit=facts.get("commit"),
-        sparring=str(versions.get("sparring", "")),
-        torch=str(versions.get("torch", "")),
-        instructions=str(facts.get("hardware", "")).partition(", ")[0].partition(" with ")[2],
-        threads=recipe.get("threads"),
-        seconds=log[-1].get("seconds") if log else None,
-    )
+    made: dict[str, Any] = {name: str(versions.get(name, "")) for name in ("sparring", "torch")}
+    instructions = str(facts.get("hardware", "")).partition(", ")[0].partition(" with ")[2]
+    made |= {"commit": facts.get("commit"), "instructions": instructions}
+    took = {"steps": steps, "threads": recipe.get("threads"), "seconds": log[-1].get("seconds") if log else None}
+    return Result("", recipe.get("seed", 0), kind, key, failed=unfinished, **found, **made, **took)

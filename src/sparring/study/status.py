@@ -48,10 +48,7 @@ def status(folder: Path | str) -> dict[str, Any]:
         rows.append({"row": label, **dict(zip(COUNTS, counts, strict=True))})
         missing += left
     return {
-        "study": study.plan.name,
-        "scale": study.scale,
-        "folder": str(folder),
-        "rows": rows,
+        **{"study": study.plan.name, "scale": study.scale, "folder": str(folder), "rows": rows},
         **{name: sum(row[name] for row in rows) for name in COUNTS},
         "is_running": is_running,
         "seconds_left": seconds_left(study, results.values(), missing, running, said.get("jobs", 1)),
@@ -101,12 +98,3 @@ def _is_alive(said: Mapping[str, Any]) -> bool:
     except OSError as error:
         return isinstance(error, PermissionError)  # another user's process
     return True
-
-
-def in_words(seconds: float | None) -> str:
-    """A time as people say it: "about 40 s", "about 12 min", "about 3.5 h"."""
-    if seconds is None:
-        return "unknown"
-    if seconds < 90:
-        return f"about {max(1, round(seconds))} s"
-    return f"about {round(seconds / 60)} min" if seconds < 5400 else f"about {seconds / 3600:.1f} h"

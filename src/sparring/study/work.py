@@ -20,6 +20,7 @@ from typing import Any
 from sparring.classify.numbers import by_word
 from sparring.errors import NonFiniteLossError, SparringError, is_out_of_memory
 from sparring.files import read_rows, write_json
+from sparring.messages import to_stderr
 from sparring.parsing import read_json
 from sparring.run.lock import only_writer
 from sparring.run.parent import end_with_parent
@@ -60,15 +61,10 @@ class Task:
         self.attempts, self.since = self.attempts + 1, time.time()
         self.run.parent.mkdir(parents=True, exist_ok=True)
         self.ended.unlink(missing_ok=True)
-        facts = {
-            "threads": self.threads,
-            "cwd": os.getcwd(),
-            "run": str(self.run),
-            "start_from": None if self.parent is None else str(self.parent.run),
-            "samples": str(self.samples),
-            "ended": str(self.ended),
-        }
-        write_json(self.file, {"row": asdict(self.row), "seed": self.seed, **facts, **options})
+        facts = {"row": asdict(self.row), "seed": self.seed, "threads": self.threads, "cwd": os.getcwd()}
+        paths = {"run": str(self.run), "samples": str(self.samples), "ended": str(self.ended)}
+        start_from = None if self.parent is None else str(self.parent.run)
+        write_json(self.file, {**facts, **paths, "start_from": start_from, **options})
 
     def read_ended(self) -> dict[str, Any] | None:
         """What the worker has left; None if the run has not ended."""
@@ -84,7 +80,7 @@ class Task:
 def run_with_log(file: str, log: str) -> None:
     """`run_task`, and what it says goes to the run's log."""
     Path(log).parent.mkdir(parents=True, exist_ok=True)
-    with open(log, "a", encoding="utf-8") as out, redirect_stderr(out):
+    with open(log, "a", encoding="utf-8", buffering=1) as out, redirect_stderr(out):
         run_task(file)
 
 
@@ -120,21 +116,16 @@ def _ended_with(task: Mapping[str, Any]) -> dict[str, Any]:
 
     from sparring.version import __version__, commit, instruction_set
 
-    return {
+    about = {
         "row": row["label"],
         "seed": task["seed"],
         "kind": row["kind"],
         "recipe": row["hash"],
         "steps": row["steps"],
-        "cpu_seconds": round(time.process_time() - cpu, 2),
-        "seconds": round(time.perf_counter() - wall, 2),
-        **found,
-        "commit": commit(),
-        "sparring": __version__,
-        "torch": str(torch.__version__),
-        "instructions": instruction_set(),
-        "threads": task["threads"],
     }
+    took = {"cpu_seconds": round(time.process_time() - cpu, 2), "seconds": round(time.perf_counter() - wall, 2)}
+    made = {"commit": commit(), "sparring": __version__, "torch": str(torch.__version__)}
+    return {**about, **took, **found, **made, "instructions": instruction_set(), "threads": task["threads"]}
 
 
 def _gan(task: Mapping[str, Any]) -> dict[str, Any]:
@@ -168,41 +159,26 @@ def _classifier(task: Mapping[str, Any]) -> dict[str, Any]:
 
 def _trained(train: Callable[..., Any], task: Mapping[str, Any], **options: Any) -> tuple[Any, dict[str, Any]]:
     """The run that `train` returns, None if it has failed; and where it ran, and why it failed."""
+    from sparring.run.folder import goes_on
     from sparring.run.runtime import Runtime
 
     run = Path(task["run"])
     facts: dict[str, Any] = {"device": str(Runtime.start(task["device"]).device)}
-    resume = _goes_on(run, task["threads"], facts["device"])
+    resume = goes_on(run, task["threads"], facts["device"])
     origin = {"start_from": task["start_from"]} if task["start_from"] and not resume else {}
+    options |= {
+        "out": run,
+        "resume": resume,
+        "device": task["device"],
+        "progress": False,
+        "command": "sparring study run",
+    }
     try:
-        trained = train(
-            task["row"]["recipe"],
-            {"seed": task["seed"], **origin},
-            out=run,
-            resume=resume,
-            device=task["device"],
-            progress=False,
-            note=lambda text: print(text, file=sys.stderr, flush=True),
-            command="sparring study run",
-            **options,
-        )
+        trained = train(task["row"]["recipe"], {"seed": task["seed"], **origin}, note=to_stderr, **options)
     except NonFiniteLossError as error:
         why = str(error) if error.step is None else f"not finite at step {error.step}"
         return None, facts | {"failed": why, "steps": error.step or 0, "values": {}}
     return trained, facts
-
-
-def _goes_on(run: Path, threads: int, device: str) -> bool:
-    """Whether a run's folder holds one to go on with. What has no checkpoint yet, or is another machine's, starts again."""
-    from sparring.run.device import device_name
-    from sparring.run.folder import read_facts
-    from sparring.version import hardware
-
-    facts = read_facts(run)
-    saved = any(run.glob("**/checkpoints/step-*.pt"))
-    if run.is_dir() and not (facts and saved and facts.get("hardware") == hardware(threads, device_name(device))):
-        shutil.rmtree(run)
-    return run.is_dir()
 
 
 def _toy(task: Mapping[str, Any]) -> dict[str, Any]:
