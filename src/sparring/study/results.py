@@ -9,7 +9,7 @@ import json
 import math
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
@@ -140,7 +140,10 @@ class Runs:
     label: str
     results: tuple[Result, ...]
     earlier: int = 0
-    _numbers: dict[str, dict[int, float]] = field(default_factory=dict, compare=False, repr=False)  # known so far
+
+    def __post_init__(self) -> None:
+        for often_asked in ("numbers", "protocol"):
+            object.__setattr__(self, often_asked, cache(getattr(self, often_asked)))
 
     @cached_property
     def failed(self) -> dict[int, str]:
@@ -159,11 +162,8 @@ class Runs:
 
     def numbers(self, word: str) -> dict[int, float]:
         """The metric of each run that has not failed and was measured by it, by seed."""
-        if word not in self._numbers:
-            found = {each.seed: each.value(word) for each in self.whole}
-            finite = {seed: float(value) for seed, value in found.items() if value is not None and math.isfinite(value)}
-            self._numbers[word] = finite
-        return self._numbers[word]
+        found = {each.seed: each.value(word) for each in self.whole}
+        return {seed: float(value) for seed, value in found.items() if value is not None and math.isfinite(value)}
 
     def best(self, word: str) -> list[float]:
         """The best measurement of each of these runs, which no test looks at."""
