@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from sparring.errors import SparringError, one_line
+from sparring.errors import SparringError, needs, one_line
 from sparring.files import one_line_for_disk_errors, writable, write_json
 
 TOLERANCE = 1e-4  # relative to the largest output, or to 1 if that is less: float32 sums in another order
@@ -97,11 +97,9 @@ def write_torch_export(graph: Graph, out: Path) -> Run:
 
 
 def write_onnx(graph: Graph, out: Path) -> Run:
-    try:
+    with needs("ONNX needs more packages", "export"):
         import onnxruntime
         import onnxscript  # noqa: F401 - torch.onnx needs it
-    except ImportError:
-        raise SparringError("ONNX needs more packages: pip install 'sparring[export]'") from None
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         torch.onnx.export(
