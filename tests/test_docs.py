@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 import re
 import sys
+import tomllib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -232,7 +233,7 @@ def test_data_blocks_are_valid(block: Block, folder: Path) -> None:
     if block.language == "json":
         json.loads(block.text)
     elif block.language == "toml":
-        pytest.importorskip("tomllib").loads(block.text)  # new in Python 3.11
+        tomllib.loads(block.text)
     elif "rows" in yaml.safe_load(block.text):
         from sparring.study.resolve import resolve
 

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, fields
-from typing import ClassVar, Literal, TypeVar, get_type_hints
+from typing import ClassVar, Literal, TypeVar, dataclass_transform, get_type_hints
 
 import torch
 from torch import Tensor, nn
-from typing_extensions import dataclass_transform
 
 from sparring.errors import SparringError
 
