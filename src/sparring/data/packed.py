@@ -21,6 +21,7 @@ from torch import Tensor
 
 from sparring.data.classes import choose_classes, classes_without_images, printable
 from sparring.data.stored import Stored
+from sparring.data.transfer import to_device
 from sparring.errors import SparringError
 from sparring.messages import counted
 
@@ -175,12 +176,12 @@ class PackedImages:
 
     def uint8_batch(self, index: Tensor, device: torch.device | str | None = None) -> tuple[Tensor, Tensor | None]:
         """Images uint8 [B, C, H, W], channels-last, and labels [B] or None, at the rows `index` (int64 [B])."""
-        index = index.to(self._rows.device)
+        index = to_device(index, self._rows.device)
         rows = self._rows.index_select(0, index)
         labels = None if self.labels is None else self.labels.index_select(0, index)
         if device is not None:
-            rows = rows.to(device)
-            labels = None if labels is None else labels.to(device)
+            rows = to_device(rows, device)
+            labels = None if labels is None else to_device(labels, device)
         pixels = rows.view(len(index), self.height, self.width, self.channels)
         return pixels.permute(0, 3, 1, 2), labels
 

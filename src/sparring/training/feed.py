@@ -12,6 +12,7 @@ from torch import Tensor
 
 from sparring.data.packed import PackedImages, to_float
 from sparring.data.sampler import Stream
+from sparring.data.transfer import to_device
 from sparring.objective.context import Player, share_of
 from sparring.randomness import generator_for
 from sparring.run.process import threads
@@ -100,8 +101,8 @@ class Feed:
             yield Share(
                 part,
                 self.parts,
-                latents[here].to(self.device, self.dtype),
-                None if labels is None else labels[here].to(self.device),
+                to_device(latents[here], self.device, self.dtype),
+                None if labels is None else to_device(labels[here], self.device),
                 {name: self._batch(name, at, totals[name], part) for name in wanted},
                 totals,
             )
@@ -136,7 +137,7 @@ class Feed:
         if self.flip and images.ndim == 4:
             coins = torch.rand(total, generator=generator_for(self.seed, "flip", name, update))[here] < 0.5
             rows = torch.from_numpy(np.flatnonzero(coins.numpy()))  # on the host: no step waits for the device
-            _mirror(images, rows.to(self.device))
+            _mirror(images, to_device(rows, self.device))
         images = (to_float(images) if images.dtype == torch.uint8 else images).to(self.dtype)
         if name == "negative":
             labels = torch.full((len(images),), -1, dtype=torch.int64, device=self.device)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
+from sparring.data.resident import where_they_fit
 from sparring.errors import NonFiniteLossError, SparringError, one_line
 from sparring.messages import counted
 from sparring.networks import BACKBONES, GENERATORS
@@ -195,10 +196,11 @@ def build(
     num_classes = real.num_classes
     discriminator, generator = _networks(recipe, size, channels, num_classes, runtime)
     _check_batches(recipe, real, unlabelled, runtime)
+    resident = where_they_fit([real, negatives, unlabelled], runtime.device)
     feed = Feed(
-        real=real,
-        negatives=negatives,
-        unlabelled=unlabelled,
+        real=resident[0],
+        negatives=resident[1],
+        unlabelled=resident[2],
         batch_size=recipe.batch_size,
         generator_batch_size=recipe.generator_batch_size,
         latent_size=recipe.generator.latent_size,
