@@ -33,9 +33,6 @@ class Baseline(nn.Module):
 
     takes_negatives = False
 
-    def __init__(self) -> None:
-        super().__init__()
-
     def forward(self, logits: Tensor, target: Tensor) -> Tensor:
         target = checked_target(logits, target, "the baseline")
         if target.device.type == "cpu" and bool((target < 0).any()):
@@ -47,9 +44,6 @@ class ExtraClass(nn.Module):
     """Cross-entropy of logits [B, C + 1], where targets below 0 are the last class. Leaves the given target unchanged."""
 
     extra_outputs = 1
-
-    def __init__(self) -> None:
-        super().__init__()
 
     def forward(self, logits: Tensor, target: Tensor) -> Tensor:
         target = checked_target(logits, target, "extra_class", extra=1)

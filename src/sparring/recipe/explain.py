@@ -116,12 +116,13 @@ def _fields_at(model: type[BaseModel], path: list[str]) -> list[str]:
 
 def network_options(network: type, given: Mapping[str, Any], *, what: str) -> dict[str, Any]:
     """A network's options, converted to the types of its constructor. Raises SparringError for an unknown one."""
+    takes = _parameters(network)
     parameters = {
         name: parameter
-        for name, parameter in inspect.signature(network).parameters.items()
+        for name, parameter in takes.items()
         if parameter.kind in (parameter.KEYWORD_ONLY, parameter.POSITIONAL_OR_KEYWORD) and name not in GIVEN
     }
-    takes_any = any(p.kind is p.VAR_KEYWORD for p in inspect.signature(network).parameters.values())
+    takes_any = any(p.kind is p.VAR_KEYWORD for p in takes.values())
     hints = get_type_hints(network.__init__ if inspect.isclass(network) else network, include_extras=True)
     options = {}
     for name, value in given.items():
@@ -163,10 +164,13 @@ def _check_size(name: str, value: Any, what: str) -> None:
             raise SparringError(f"{what}: option '{name}' takes a finite number, got {each}")
 
 
+def _parameters(network: type) -> Mapping[str, inspect.Parameter]:
+    """What a network's constructor takes: nothing if it has none of its own, though torch's takes anything."""
+    return {} if network.__init__ is nn.Module.__init__ else inspect.signature(network).parameters  # type: ignore[misc]
+
+
 def given_to(network: type, **facts: Any) -> dict[str, Any]:
     """The facts about the run (image size, channels, ...) that a network's constructor takes."""
-    if network.__init__ is nn.Module.__init__:  # type: ignore[misc]
-        return {}  # it has no constructor of its own
-    parameters = inspect.signature(network).parameters
+    parameters = _parameters(network)
     takes_any = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
     return {name: value for name, value in facts.items() if takes_any or name in parameters}
