@@ -25,36 +25,32 @@ BACKWARD = 2  # a backward pass takes as many operations as so many forward pass
 
 def check_on_data(study: Study, labels: Iterable[str], note: Note) -> None:
     """Load these rows' data and build their networks. Raises SparringError, in one line for all rows."""
-    checker = _Checker(note)
-    for_all(labels, lambda label: check_words(study, checker.words(study.rows[label]), label))
+    loaded: dict[str, Any] = {}
 
+    def images_of(row: ReadyRow, parts: Iterable[str], load: Callable[[], Any]) -> Any:
+        """Rows on the same images, one after the other, share them."""
+        key = json.dumps([row.recipe[part] for part in parts], sort_keys=True)
+        if key not in loaded:
+            loaded.clear()
+            loaded[key] = load()
+        return loaded[key]
 
-class _Checker:
-    """Checks rows one after the other; rows on the same images share them."""
-
-    def __init__(self, note: Note):
-        self.note = note
-        self._images: tuple[str, Any] = ("", None)
-
-    def words(self, row: ReadyRow) -> tuple[str, ...]:
-        """The words of the metrics that a row will be measured by. Raises SparringError where it cannot be trained."""
+    def check(label: str) -> None:
+        row = study.rows[label]
+        words = row.words
         if row.kind == "gan":
-            gan, parts = Recipe.load(row.recipe), [row.recipe[key] for key in ("data", "negatives", "unlabelled")]
-            images = self._loaded(parts, lambda: load_run_data(gan, self.note))
-            diagnosed = (word for word in row.words if word.partition(".")[0] in DIAGNOSES)
-            return (*words_of(measured_by(gan, images, self.note)), *diagnosed)
-        if row.kind == "classifier":
+            gan = Recipe.load(row.recipe)
+            images = images_of(row, ("data", "negatives", "unlabelled"), lambda: load_run_data(gan, note))
+            diagnosed = (word for word in words if word.partition(".")[0] in DIAGNOSES)
+            words = (*words_of(measured_by(gan, images, note)), *diagnosed)
+        elif row.kind == "classifier":
             recipe = ClassifierRecipe.load(row.recipe)
-            parts = [row.recipe[key] for key in ("data", "test", "negatives", "probes", "validation")]
-            train = self._loaded(parts, lambda: load_classifier_data(recipe, self.note)).train
-            check_parts(recipe, train.num_classes, train.size, train.channels, self.note)
-        return row.words
+            parts = ("data", "test", "negatives", "probes", "validation")
+            train = images_of(row, parts, lambda: load_classifier_data(recipe, note)).train
+            check_parts(recipe, train.num_classes, train.size, train.channels, note)
+        check_words(study, words, label)
 
-    def _loaded(self, parts: Any, load: Callable[[], Any]) -> Any:
-        key = json.dumps(parts, sort_keys=True)
-        if self._images[0] != key:
-            self._images = (key, load())
-        return self._images[1]
+    for_all(labels, check)
 
 
 def cost_of(
