@@ -27,7 +27,7 @@ def saved(kind: str, **options: Any) -> SavedGenerator:
         for each in module.modules():  # an untrained network's images hardly differ
             if isinstance(each, nn.Embedding):
                 nn.init.normal_(each.weight, 1)
-            elif kind in ("dcgan", "sngan_cnn") and hasattr(each, "weight") and each.weight.ndim == 4:
+            elif kind in ("dcgan", "sngan_cnn") and isinstance(each, nn.Conv2d | nn.ConvTranspose2d):
                 each.weight.mul_(5)
     labelled = options.get("conditioning", "none") != "none"
     described = {"recipe": "tiny", "step": 3, "network": {"kind": kind, "options": options}, "given": given}

@@ -21,6 +21,8 @@ _PUBLIC = {
     "load": "sparring.run.saved:load_generator",
     "sample": "sparring.run.sample:sample",
     "interpolate": "sparring.studio.interpolate:interpolate",
+    "project": "sparring.studio.project:project",
+    "nearest": "sparring.studio.nearest:nearest",
     "export": "sparring.studio.export:export",
     "share": "sparring.studio.share:share",
     "evaluate": "sparring.evaluation.evaluate:evaluate",
@@ -98,6 +100,8 @@ if TYPE_CHECKING:
     from sparring.schedule import Schedule
     from sparring.studio.export import export
     from sparring.studio.interpolate import interpolate
+    from sparring.studio.nearest import nearest
+    from sparring.studio.project import project
     from sparring.studio.share import share
     from sparring.suggestion import suggest
     from sparring.training.run import Run, train

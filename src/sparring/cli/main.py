@@ -41,6 +41,8 @@ VERBS = (  # in the order of `sparring --help`
     "sparring.cli.train:train",
     "sparring.cli.sample:sample",
     "sparring.cli.interpolate:interpolate",
+    "sparring.cli.project:project",
+    "sparring.cli.nearest:nearest",
     "sparring.cli.export:export",
     "sparring.cli.share:share",
     "sparring.cli.evaluate:evaluate",

@@ -38,8 +38,8 @@ generator = sparring.load("THIS-FOLDER")
 images = generator.sample(seeds="1-9")   # uint8 [9, C, H, W]
 ```
 
-`sparring sample`, `interpolate`, `export` and `evaluate --real` take this folder as well. It holds data only: opening it
-runs no code.
+`sparring sample`, `interpolate`, `project`, `export` and `evaluate --real` take this folder as well. It holds data only:
+opening it runs no code.
 """
 MOST_CLASSES = 30  # that are listed by name
 
