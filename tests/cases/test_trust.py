@@ -20,6 +20,10 @@ OF_A_GENERATOR = [
     ("sample", "gan", "--out", "x.png", "--n", "2"),
     ("sample", "gan/generator.safetensors", "--out", "x.png", "--n", "2"),
     ("sample", "gan/generator.json", "--out", "x.png", "--n", "2"),
+    ("interpolate", "gan", "--seeds", "1,2", "--frames", "3", "--out", "x.gif"),
+    ("project", "gan", "photos/a.png", "--starts", "4", "--out", "found"),
+    ("nearest", "gan", "--seeds", "1", "--out", "x.png"),
+    ("share", "gan", "shared"),
     ("evaluate", "gan/generator.safetensors", "--real", "images.npz", "--extractor", "classifier", "--n", "4"),
     ("evaluate", "images.npz", "--real", "gan", "--extractor", "classifier", "--n-real", "4"),
     ("evaluate", "gan", "extractor=classifier", "n=4", "metrics=fd"),
@@ -37,6 +41,13 @@ def test_case_02_a_strangers_generator_runs_nothing_unasked(words: tuple[str, ..
     )
     code, text = cli(*words, "--allow-code")
     assert code == 0 and (here / "marker").exists(), text
+
+
+def test_what_cannot_be_opened_is_not_exported(here: Path, cli: Cli) -> None:
+    kind = f"{module(here)}:G"
+    rename_in_generator(here / "gan", kind)
+    words = ("export", "gan", "--format", "torch")
+    refused(*cli(*words), f"generator.safetensors' {SAID}{kind} (generator)", here / "marker")
 
 
 PLACES: dict[str, dict[str, Any]] = {
