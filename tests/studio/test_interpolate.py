@@ -9,14 +9,14 @@ from typing import Any
 import pytest
 import torch
 from PIL import Image
-from torch import Tensor
+from torch import Tensor, nn
 
 import sparring
 from sparring.errors import SparringError
 from sparring.report.film import find_ffmpeg
 from sparring.run.saved_generator import SavedGenerator
 from sparring.studio.interpolate import _shares, between, great_circle
-from sparring.studio.keys import keys_of
+from sparring.studio.keys import Keys, keys_of
 from tiny_generators import saved, written
 
 QUIET = {"note": lambda line: None}
@@ -58,6 +58,26 @@ def test_the_image_changes_at_an_even_pace(conditioning: str, labels: str | None
     at = [int((images.double() - end.double()).flatten(1).norm(dim=1).argmin()) for end in ends]
     assert at[0] == 0 and at[2] == 59 and 5 < at[1] < 54
     assert int((images[at].int() - ends.int()).abs().max()) <= 1  # weights of one class add zeros of the others
+
+
+class Steep(nn.Module):
+    """Grey images that change only around one place."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.slope = nn.Parameter(torch.tensor(8.0), requires_grad=False)
+
+    def forward(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
+        return torch.tanh(self.slope * z[:, 0]).view(-1, 1, 1, 1).expand(-1, 3, 4, 4)
+
+
+def test_frames_are_dense_where_the_image_changes_fast() -> None:
+    generator = SavedGenerator(Steep(), {"latent_size": 2, "num_classes": 0, "class_names": []})
+    ends = torch.tensor([[-1.0, 1.0], [1.0, 1.0]])
+    found = jumps(between(generator, Keys(ends, None, ("a", "b")), frames=60, loop=False, **QUIET))
+    assert float(found.max()) < 1.5 * float(found.median())  # 4 or 5 levels of 255
+    even = jumps(generator(great_circle(ends[0], ends[1], torch.linspace(0, 1, 60))))
+    assert float(even.max()) > 20 * float(even.median())
 
 
 def test_a_loop_returns_and_one_seed_passes_through_classes() -> None:
