@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from network_formulas import random
 
 from sparring.networks import winograd
+from sparring.networks.kernels import Kernels, using
 from sparring.networks.spectral import held, spectral_norm
 from sparring.networks.winograd import Conv3x3
 
@@ -14,9 +15,9 @@ from sparring.networks.winograd import Conv3x3
 @pytest.fixture
 def open_to_all(monkeypatch):
     """The detour for narrow layers too, two images of 6 windows at a time, so that three are not one lot."""
-    monkeypatch.setattr(winograd, "FEWEST_CHANNELS", 1)
-    monkeypatch.setattr(winograd, "SHORTEST_SIDE", 4)
     monkeypatch.setattr(winograd, "WINDOWS_AT_ONCE", 12)
+    with using(Kernels(winograd=(4, 1))):
+        yield
 
 
 @pytest.fixture

@@ -9,12 +9,21 @@ import pytest
 import torch
 from longhand import images, outputs, recipe
 
-from sparring.networks import winograd
+from sparring.networks import image_conv, kernels, resampling, second_order, winograd
+from sparring.networks.kernels import PLAIN, Kernels, using
 from sparring.networks.resampling import ConvPool, UpConv
 from sparring.training.state import TrainingState, build
 from sparring.training.step import train_step
 
 STEPS = 20
+
+FORCED = {
+    "all": Kernels(winograd=(4, 1)),  # these networks are narrow
+    "resampling": PLAIN.model_copy(update={"resampling": True}),
+    "winograd": PLAIN.model_copy(update={"winograd": (4, 1)}),
+    "image_conv": PLAIN.model_copy(update={"image_conv": True}),
+    "batch_norm": PLAIN.model_copy(update={"batch_norm": True}),
+}
 
 CASES: dict[str, tuple[dict[str, Any], dict[str, Any], int]] = {
     "sngan": ({"hinge": {}}, {"d_steps": 2}, 8),
@@ -47,8 +56,8 @@ def run(name: str, fused: bool) -> TrainingState:
 
 @pytest.mark.parametrize("name", CASES)
 def test_the_fused_form_trains_as_the_plain_one(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(winograd, "FEWEST_CHANNELS", 1)  # these networks are narrow
-    monkeypatch.setattr(winograd, "SHORTEST_SIDE", 4)
+    monkeypatch.setattr(kernels, "TABLE", dict.fromkeys(kernels.TABLE, FORCED["all"]))
+    monkeypatch.setattr(kernels, "OTHER", FORCED["all"])
     fused, plain = run(name, True), run(name, False)
     layers = [m for s in (fused, plain) for m in (*s.generator.modules(), *s.discriminator.modules())]
     assert {m.fused for m in layers if isinstance(m, UpConv | ConvPool | winograd.Conv3x3)} == {True, False}
@@ -59,3 +68,36 @@ def test_the_fused_form_trains_as_the_plain_one(name: str, monkeypatch: pytest.M
         train_step(plain)
     assert (outputs(fused) - start).abs().max() > 1e-2  # it moved
     torch.testing.assert_close(outputs(fused), outputs(plain), rtol=0, atol=1e-8)
+
+
+@pytest.mark.parametrize("choice", FORCED)
+def test_each_choice_of_kernels_makes_the_same_updates(choice: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A step with a gradient penalty on a discriminator with batch norm, which meets every kernel."""
+    taken = set()
+    for name, (module, function) in {
+        "resampling": (resampling, "folded"),
+        "winograd": (winograd, "_convolve"),
+        "image_conv": (image_conv.F, "fold"),
+        "batch_norm": (second_order, "_batch_norm"),
+    }.items():
+        plain = getattr(module, function)
+        monkeypatch.setattr(module, function, lambda *a, _n=name, _f=plain, **k: taken.add(_n) or _f(*a, **k))
+    results = []
+    for row in (PLAIN, FORCED[choice]):
+        taken.clear()
+        outcomes = []
+        for size, judge in (
+            (8, {"kind": "sngan", "width": 4, "spectral_norm": "none"}),
+            (16, {"kind": "dcgan", "width": 4, "normalisation": "batch"}),
+        ):
+            changes = {f"{player}__optimizer": {"kind": "sgd", "lr": 0.01} for player in ("generator", "discriminator")}
+            changes |= {"generator__network": {"kind": "sngan", "width": 4}, "discriminator__network": judge}
+            penalised = recipe({"wasserstein": {}, "gradient_penalty": {}}, **changes)
+            with using(row):
+                state = build(penalised, images(size=size), dtype=torch.float64)
+                train_step(state)
+            outcomes += [p.detach() for each in (state.generator, state.discriminator) for p in each.parameters()]
+        results.append(outcomes)
+        assert taken == (set() if row is PLAIN else set(FORCED) - {"all"} if choice == "all" else {choice})
+    for before, after in zip(*results, strict=True):
+        torch.testing.assert_close(after, before, rtol=1e-9, atol=1e-11)

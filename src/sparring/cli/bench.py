@@ -38,3 +38,20 @@ def bench_step(
         f"textbook   {found['textbook_ms']:.1f} ms per step, {found['textbook_gflops']:.3g} GFLOP",
         f"ratio      {found['ratio']:.2f} (quartiles {found['ratio_low']:.2f} to {found['ratio_high']:.2f})",
     )
+
+
+@bench.command(name="kernels")
+def bench_kernels(
+    batch_size: Annotated[int, typer.Option(help="Images in a batch.")] = 16,
+    pairs: Annotated[int, typer.Option(help="Number of paired measurements of each shape.")] = 5,
+    as_json: AsJson = False,
+) -> None:
+    """Time the fast form of each kind of layer against its plain form on this CPU; see sparring.networks.kernels."""
+    from sparring.bench.kernels import bench_kernels as measure
+
+    for row in measure(batch_size=batch_size, pairs=pairs):
+        if as_json:
+            print_json(row)
+            continue
+        spread = f"{row['ratio']:.2f} (quartiles {row['ratio_low']:.2f} to {row['ratio_high']:.2f})"
+        print_lines(f"{row['instructions']}  {row['kernel']:<20} {row['side']:>2} x {row['channels']:<4} {spread}")

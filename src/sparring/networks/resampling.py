@@ -23,6 +23,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from sparring.networks.kernels import current
+
 Upsampling = Literal["nearest", "bilinear"]
 
 DOUBLING = ((0.0, 0.0, 1.0), (0.0, 1.0, 1.0), (1.0, 1.0, 0.0), (1.0, 0.0, 0.0))
@@ -63,7 +65,7 @@ class UpConv(nn.Conv2d):
         self.register_buffer("fold", _in_the_plane(DOUBLING), persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        if not self.fused:
+        if not (self.fused and current().resampling):
             return super().forward(doubled(x, self.mode))
         weight = folded(self.weight.transpose(0, 1), self.fold)
         y = F.conv_transpose2d(x, weight, stride=2, padding=1)
@@ -82,6 +84,6 @@ class ConvPool(nn.Conv2d):
         self.register_buffer("fold", _in_the_plane(HALVING), persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        if not self.fused:
+        if not (self.fused and current().resampling):
             return F.avg_pool2d(super().forward(x), 2)
         return F.conv2d(x, folded(self.weight, self.fold), self.bias, stride=2, padding=1)

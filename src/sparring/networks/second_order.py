@@ -23,13 +23,15 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
+from sparring.networks.kernels import current
+
 
 class TwiceDifferentiable(TorchFunctionMode):
     """Within, `F.batch_norm` on batch statistics is the one above; everything else is unchanged."""
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
-        if func is F.batch_norm and torch.is_grad_enabled():
+        if func is F.batch_norm and torch.is_grad_enabled() and current().batch_norm:
             return _batch_norm(*args, **kwargs)
         return func(*args, **kwargs)
 

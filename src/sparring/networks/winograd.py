@@ -9,7 +9,7 @@ results stay in the cache. The input's gradient is the same convolution with the
     G^T [ sum over windows of (B^T x B) * (A dy A^T) ] G
 
 Results equal the plain sum to rounding, which in float32 is about 1e-5 of the largest output, ten times that of the plain
-sum. It is for CPUs: on other devices, under autocast and for narrow layers the plain convolution runs.
+sum. It is for CPUs: on other devices, under autocast and for narrow layers (`kernels.py`) the plain convolution runs.
 """
 
 from __future__ import annotations
@@ -19,6 +19,8 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+
+from sparring.networks.kernels import current
 
 B_T = (
     (4, 0, -5, 0, 1, 0),
@@ -38,7 +40,6 @@ G = (
 )
 A_T = ((1, 1, 1, 1, 1, 0), (0, 1, -1, 2, -2, 0), (0, 1, 1, 4, 4, 0), (0, 1, -1, 8, -8, 1))
 
-SHORTEST_SIDE, FEWEST_CHANNELS = 8, 128  # below these the transformations take longer than they save
 WINDOWS_AT_ONCE = 256
 
 
@@ -58,10 +59,14 @@ class Conv3x3(nn.Conv2d):
 
 def _pays(x: Tensor, weight: Tensor) -> bool:
     """Whether these tensors can take this way and gain from it, whatever the number of images."""
-    fits = x.shape[2] % 4 == 0 and x.shape[3] % 4 == 0 and min(x.shape[2:]) >= SHORTEST_SIDE
+    least = current().winograd
+    if least is None:
+        return False
+    shortest_side, fewest_channels = least
+    fits = x.shape[2] % 4 == 0 and x.shape[3] % 4 == 0 and min(x.shape[2:]) >= shortest_side
     plain = x.device.type == "cpu" and not torch.is_autocast_enabled("cpu")
     same = x.dtype == weight.dtype and x.dtype in (torch.float32, torch.float64)
-    return fits and plain and same and min(weight.shape[:2]) >= FEWEST_CHANNELS
+    return fits and plain and same and min(weight.shape[:2]) >= fewest_channels
 
 
 @cache

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from sparring.evaluation.protocol import check_evaluation, measure_generator
 from sparring.files import content_hash
 from sparring.messages import Note
+from sparring.networks.kernels import current, recorded, using
 from sparring.recipe.explain import given_to
 from sparring.report.plots import image_grid
 from sparring.report.samples import layout
@@ -86,10 +87,16 @@ class GanJob:
             worlds = worlds_of(
                 read_worlds(started), self.state, resumed=step is not None, change=change_world_size, note=self.note
             )
+        self.kernels = recorded(started) if step is not None else current()
         with runtime.together():
             if runtime.is_main:
                 facts = self.data.real.facts()
-                more = {"world": worlds, "origin": origin, "data": facts}
+                more = {
+                    "world": worlds,
+                    "origin": origin,
+                    "data": facts,
+                    "kernels": self.kernels.model_dump(mode="json"),
+                }
                 write_facts(self.folder, self.recipe, fingerprints, command, device=runtime.device, **more)
                 self.loop.open(step, tensorboard=tensorboard)
                 self.metrics = JsonLines(self.folder / "metrics.jsonl", after=step)
@@ -98,6 +105,11 @@ class GanJob:
                 self.loop.on_row = self.vitals.tick
         if origin is not None:
             self.loop.save()  # the other run may train on, so this one keeps its start
+
+    def go(self, make_progress: Callable[[int, int], Progress]) -> None:
+        """Train to the last step, or the first interrupt, with the kernels that the run was started with."""
+        with using(self.kernels):
+            self.loop.go(make_progress)
 
     # --- what the loop asks for ---
     @property

@@ -99,5 +99,5 @@ def train(
         state = build(chosen, images.real, negatives=negatives, unlabelled=unlabelled, runtime=runtime, note=note)
         job = GanJob(state, folder, images, list(trackers) if runtime.is_main else [], note, report=report)
         job.begin(resume_from, command, tensorboard=tensorboard, change_world_size=change_world_size)
-        job.loop.go(progress_or_default(progress) if runtime.is_main else no_progress)
+        job.go(progress_or_default(progress) if runtime.is_main else no_progress)
     return Run(folder, code=chosen.code)
