@@ -7,7 +7,7 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
-from sparring.classify.describe import describe_classifier
+from sparring.classify.describe import describe_classifier, without_memory
 from sparring.classify.recipe import ClassifierRecipe
 from sparring.errors import SparringError
 from sparring.messages import Note, no_note
@@ -16,6 +16,9 @@ from sparring.recipe.files import kind_of, parse_overrides, read_recipe
 from sparring.recipe.gan import Recipe
 from sparring.run.folder import cure_for_moved, is_run
 from sparring.training.dry_run import describe
+from sparring.training.operations import CountedOperations
+
+BACKWARD = 2  # a backward pass takes as many operations as so many forward passes
 
 
 def show(
@@ -37,6 +40,24 @@ def show(
         return describe_classifier(loaded)
     with cure_for_moved(Path(recipe), loaded) if is_run(recipe) else nullcontext():
         return describe(loaded, note or no_note, parse_overrides(overrides))
+
+
+def cost_of_a_step(recipe: Any, note: Note = no_note) -> tuple[int | None, int | None]:
+    """Parameters of all networks, and operations of a training step, counted without memory.
+
+    Operations are those of convolutions and matrix products; a multiplication and an addition count two. Classifiers whose
+    recipe does not give the images' size, channels and classes have None.
+    """
+    loaded = load_recipe(recipe)
+    if not isinstance(loaded, ClassifierRecipe):
+        found = describe(loaded, note)
+        return sum(found["parameters"].values()), found["per_step"]["operations"]
+    built = without_memory(loaded)
+    with CountedOperations() as counted:
+        for network, images in built:
+            network(images)
+    parameters = sum(p.numel() for network, _ in built for p in network.parameters())
+    return (parameters, counted.total * (1 + BACKWARD)) if built else (None, None)
 
 
 def load_recipe(

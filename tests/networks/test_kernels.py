@@ -13,7 +13,7 @@ from sparring.bench.pairs import Paired
 from sparring.errors import SparringError
 from sparring.networks import kernels
 from sparring.networks.kernels import OTHER, PLAIN, TABLE, Kernels, current, recorded, using
-from sparring.training.job import GanJob
+from sparring.run.loop import Loop
 from tiny import tiny_images, tiny_recipe
 
 
@@ -32,8 +32,8 @@ def test_the_row_is_that_of_the_instruction_set_unless_one_is_chosen(monkeypatch
 
 def test_a_run_keeps_the_row_that_it_was_started_with(tmp_path, monkeypatch):
     recipe, seen = tiny_recipe(steps=2, checkpoint_every=2), []
-    plain = GanJob.go
-    monkeypatch.setattr(GanJob, "go", lambda job, *given: seen.append(job.kernels) or plain(job, *given))
+    plain = Loop.go
+    monkeypatch.setattr(Loop, "go", lambda loop, *given: seen.append(current()) or plain(loop, *given))
     run = sparring.train(recipe, out=tmp_path / "run", data=tiny_images(), report=False)
     path = run.folder / "recipe.json"
     facts = json.loads(path.read_text())

@@ -7,8 +7,8 @@ import math
 import numpy as np
 import pytest
 
+from sparring import statistics as s
 from sparring.errors import SparringError
-from sparring.study import statistics as s
 from sparring.study.claims import compare, findings
 from sparring.study.plan import Plan
 from sparring.study.results import Result, rows_of

@@ -18,7 +18,8 @@ from sparring.study.resolve import Study, resolve
 
 PAGE = Path(__file__).parents[2] / "docs" / "studies" / "plans.md"
 PLANS = {  # where the papers have them, and what no paper tried
-    "as-gan": "figure-4 figure-4-cifar10 figure-4-paired figure-6 figure-8 figure-9 table-1 table-1-celeba table-1-lsun table-2 table-3",
+    "as-gan": "figure-4 figure-4-cifar10 figure-4-paired figure-6 figure-8 figure-9 "
+    "table-1 table-1-celeba table-1-lsun table-2 table-3",
     "mhgan": "figure-10 figure-11 k-plus-one section-3.2 section-3.3 table-1 table-2",
     "nat": "table-1 table-2 table-3",
     "nat-gan": "figure-6 table-4 table-4-tiny-imagenet",

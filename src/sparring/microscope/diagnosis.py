@@ -19,7 +19,7 @@ from sparring.metrics.features import check_whole
 from sparring.microscope.opened import OpenedRun
 from sparring.microscope.sections import SECTIONS, Section, section
 from sparring.parsing import read_json
-from sparring.report.html import page, table
+from sparring.report.html import page, paragraphs, table
 from sparring.report.html import section as heading
 from sparring.report.plots import render
 from sparring.run.device import usable_device
@@ -163,7 +163,7 @@ def _head(runs: Sequence[OpenedRun], facts: dict[str, Any]) -> str:
     names = ", ".join(f"{run.name} (step {run.last})" for run in runs)
     commit = f"commit {facts['commit']}" if facts["commit"] else "no commit"
     where = f"{facts['date']} · sparring {facts['sparring']} · {commit} · up to {facts['n']} images"
-    return f"<h1>Diagnosis</h1>\n<p>{html.escape(names)}</p>\n<p>{html.escape(where)}</p>"
+    return f"<h1>Diagnosis</h1>\n{paragraphs(names, where)}"
 
 
 def _content(folder: Path, part: Section) -> str:

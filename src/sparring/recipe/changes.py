@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from sparring.errors import SparringError
+from sparring.recipe.files import parse_value
 
 
 def part_of(key: str) -> str | None:
@@ -27,6 +28,15 @@ def parts_of(recipe: Mapping[str, Any], sets: Iterable[str] = ()) -> set[str]:
 def fitting(sets: Mapping[str, Any], parts: Iterable[str]) -> dict[str, Any]:
     """The changes for a recipe that has these parts."""
     return {key: value for key, value in sets.items() if part_of(key) in (None, *parts)}
+
+
+def values_in(word: str) -> tuple[str, list[Any]]:
+    """The key and the values that a word such as "objective.sdp.k=1,5,25" gives it in turn."""
+    key, _, text = word.partition("=")
+    values = parse_value(f"[{text}]")
+    if not isinstance(values, list) or not values or not re.fullmatch(r"[\w/-]+(\.[^.\n]+)*", key):
+        raise SparringError(f"'{word:.100}' names no values: write KEY=A,B,C, such as objective.sdp.k=1,5,25")
+    return key, values
 
 
 def with_shares(sets: Mapping[str, Any], steps: Any) -> dict[str, Any]:

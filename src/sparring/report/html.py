@@ -17,6 +17,7 @@ from sparring.messages import counted
 from sparring.parsing import read_json
 from sparring.report.plots import curves, render, shrunk
 from sparring.report.samples import data_url, strips
+from sparring.report.styles import STYLE
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -36,46 +37,6 @@ SOURCES = (  # what a number depends on: key in its record, in words
 )
 
 Points = tuple[list[float], list[float]]  # steps, values
-
-STYLE = """
-:root { color-scheme: light dark;
-        --ink: #1d2126; --soft: #69707a; --line: #d9dde2; --paper: #fff; --card: #f5f6f8; --bar: #3b7ddd }
-@media (prefers-color-scheme: dark) {
-  :root { --ink: #e8eaed; --soft: #9aa1ab; --line: #363b42; --paper: #16181c; --card: #1f2227; --bar: #5c95e6 } }
-* { box-sizing: border-box }
-body { font: 16px/1.5 system-ui, sans-serif; color: var(--ink); background: var(--paper);
-       margin: 0 auto; max-width: 62rem; padding: 2rem 1.2rem 4rem }
-h1 { font-size: 1.7rem; margin: 0 } h2 { font-size: 1.15rem; margin: 2.4rem 0 .8rem }
-p { margin: .3rem 0; color: var(--soft) }
-.numbers { display: grid; grid-template-columns: repeat(auto-fit, minmax(10rem, 1fr)); gap: .8rem; margin: 1.4rem 0 }
-.number { background: var(--card); border-radius: .6rem; padding: .8rem 1rem }
-.number b { display: block; font-size: 1.5rem; font-variant-numeric: tabular-nums }
-.number span { color: var(--soft); font-size: .85rem }
-.pictures, .curves { display: grid; gap: 1rem; grid-template-columns: repeat(auto-fill, minmax(min(100%, 18rem), 1fr)) }
-.curves { gap: 1.4rem 1.6rem } .pictures { grid-template-columns: repeat(auto-fill, minmax(min(47%, 18rem), 1fr)) }
-figure { margin: 0; min-width: 0 } figcaption { color: var(--soft); font-size: .85rem; margin-top: .25rem }
-img { width: 100%; image-rendering: pixelated; border-radius: .4rem; display: block }
-.strip img { border-radius: .2rem; margin-bottom: .2rem }
-.names { display: grid; color: var(--soft); font-size: .72rem; line-height: 1.15; text-align: center; align-items: end;
-         margin-top: .4rem }
-.names span { padding: 0 .1rem .15rem; overflow-wrap: anywhere; max-height: 3.4em; overflow: hidden }
-.strip { min-width: var(--least) }
-@media (max-width: 40rem) {
-  .strip { min-width: 0 }
-  .names.many span { writing-mode: vertical-rl; transform: rotate(180deg); justify-self: center; padding: .3rem 0;
-                      max-height: 8em; line-height: 1 } }
-.curves svg { width: 100%; height: auto }
-.scroll { overflow-x: auto } table { border-collapse: collapse; font-size: .88rem; width: 100% }
-.sources { font-size: .85rem; overflow-wrap: anywhere } .sources b { color: var(--ink); font-weight: 500 }
-th, td { text-align: left; padding: .35rem .7rem .35rem 0; border-bottom: 1px solid var(--line); white-space: nowrap }
-td.value { font-variant-numeric: tabular-nums; font-weight: 600 } th { color: var(--soft); font-weight: 500 }
-.shares { display: grid; grid-template-columns: max-content 1fr max-content; gap: .25rem .8rem; align-items: center;
-          font-size: .9rem }
-.shares i { background: var(--bar); height: .8rem; border-radius: .2rem; display: block; min-width: 1px }
-pre { background: var(--card); border-radius: .6rem; padding: 1rem; font-size: .82rem; margin: .6rem 0 }
-pre { white-space: pre-wrap; overflow-wrap: anywhere }
-summary { cursor: pointer; color: var(--soft) } li { color: var(--soft) }
-"""
 
 
 class RunReport:
@@ -148,6 +109,11 @@ def section(title: str, content: str) -> str:
     return f"<h2>{html.escape(title)}</h2>\n{content}"
 
 
+def paragraphs(*lines: str) -> str:
+    """A paragraph for each line that is not empty."""
+    return "\n".join(f"<p>{html.escape(line)}</p>" for line in lines if line)
+
+
 def number_card(label: str, value: str, note: str = "") -> str:
     """A headline number: its name, its value, and a remark."""
     label, value, note = html.escape(label), html.escape(value), html.escape(note)
@@ -214,7 +180,7 @@ def heading(name: str, facts: Mapping[str, Any], parts: Sequence[str], ended: st
     made_on = [f"{before}{facts[key]}" for key, before in (("hardware", ""), ("commit", "commit ")) if facts.get(key)]
     trained = " · ".join([*parts, *made_on])
     lines = [str(recipe.get("about", "")), _data_line(facts), trained, f"Stopped: {ended}" if ended else ""]
-    return f"<h1>{html.escape(name)}</h1>\n" + "\n".join(f"<p>{html.escape(line)}</p>" for line in lines if line)
+    return f"<h1>{html.escape(name)}</h1>\n{paragraphs(*lines)}"
 
 
 def _data_line(facts: Mapping[str, Any]) -> str:
@@ -249,7 +215,7 @@ def _unmeasured(facts: Mapping[str, Any], log: list[dict[str, Any]], reason: str
         text = f"Nothing has been measured yet: the first measurement is due at step {due:,}."
     else:
         text = "Nothing was measured: the run said why when its evaluation was due."
-    return f"<p>{html.escape(text)}</p>"
+    return paragraphs(text)
 
 
 def _last_step(metrics: list[dict[str, Any]]) -> list[dict[str, Any]]:

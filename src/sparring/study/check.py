@@ -7,20 +7,18 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from sparring.classify.data import load_classifier_data
-from sparring.classify.describe import without_memory
 from sparring.classify.job import check_parts
 from sparring.classify.recipe import ClassifierRecipe
+from sparring.describe import cost_of_a_step
 from sparring.messages import Note, no_note
 from sparring.metrics.names import words_of
 from sparring.microscope.words import WORDS as DIAGNOSES
 from sparring.recipe.gan import Recipe
 from sparring.run.data import load_run_data
 from sparring.study.resolve import ReadyRow, Study, check_words, for_all, resolve
-from sparring.training.dry_run import describe, measured_by
-from sparring.training.operations import CountedOperations
+from sparring.training.dry_run import measured_by
 
 SPEED = 1e13  # operations a second: the stated 10 TFLOP/s
-BACKWARD = 2  # a backward pass takes as many operations as so many forward passes
 
 
 def check_on_data(study: Study, labels: Iterable[str], note: Note) -> None:
@@ -66,24 +64,10 @@ def cost_of(
 
     def cost(label: str) -> dict[str, Any]:
         row = study.rows[label]
-        parameters, operations = _of_row(row, note)
+        parameters, operations = (None, None) if row.kind == "toy" else cost_of_a_step(row.recipe, note)
         hours = None if operations is None else operations * row.steps * len(study.seeds) / SPEED / 3600
         return {"parameters": parameters, "steps": row.steps, "operations": operations, "hours": hours}
 
     costs = for_all(study.rows, cost)
     facts = {"study": study.plan.name, "scale": study.scale, "seeds": len(study.seeds), "operations_per_second": SPEED}
     return {**facts, "rows": costs, "hours": sum(row["hours"] or 0 for row in costs.values())}
-
-
-def _of_row(row: ReadyRow, note: Note) -> tuple[int | None, int | None]:
-    """Parameters, and operations of a step, of all classifiers of a run together."""
-    if row.kind == "gan":
-        found = describe(Recipe.load(row.recipe), note)
-        return sum(found["parameters"].values()), found["per_step"]["operations"]
-    built = without_memory(ClassifierRecipe.load(row.recipe)) if row.kind == "classifier" else []
-    if not built:
-        return None, None
-    with CountedOperations() as counted:
-        for network, images in built:
-            network(images)
-    return sum(p.numel() for network, _ in built for p in network.parameters()), counted.total * (1 + BACKWARD)

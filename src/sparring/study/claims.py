@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Literal, NamedTuple
 
-from sparring.study import statistics as s
+from sparring import statistics as s
 from sparring.study.plan import Claim, Plan
 from sparring.study.results import Runs, differing, lower_is_better
 

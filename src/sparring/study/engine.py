@@ -131,14 +131,8 @@ class _Engine:
             self._collect(task)
         wanted = {task for task in self.tasks if task.result is None}
         for task in reversed(self.tasks):
-            parent = task.parent if task in wanted else None
-            if (
-                parent
-                and parent.result
-                and not parent.result.failed
-                and not parent.is_trained()
-                and parent not in wanted
-            ):
+            parent = task.parent if task in wanted and task.parent not in wanted else None
+            if parent and parent.result and not parent.result.failed and not parent.is_trained():
                 self.note(f"{parent} is trained again: its folder, from which another row starts, is gone")
                 wanted.add(parent)
         self.queue = [task for task in self.tasks if task in wanted]

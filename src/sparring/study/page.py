@@ -10,9 +10,10 @@ from pathlib import Path
 from sparring.errors import SparringError
 from sparring.files import write_atomically
 from sparring.messages import counted
-from sparring.report.html import drawn, page, picture, section
+from sparring.report.html import drawn, page, paragraphs, picture, section
 from sparring.report.html import table as grid
 from sparring.report.samples import strips
+from sparring.report.styles import OF_STUDIES
 from sparring.study.drawing import KINDS, draw, figures_of, kept_file, sample_files
 from sparring.study.table import MADE, Table, open_study
 
@@ -27,29 +28,19 @@ NUMBERS = (
     "A run's number is the mean of its last three measurements; its best one stands beside it, untested. The paper's "
     "numbers come from other networks, lengths and extractors: compare differences, not levels."
 )
-STYLE = """<style>
-.verdict { border-left: .35rem solid var(--soft); background: var(--card); border-radius: .4rem; margin: .6rem 0;
-           padding: .6rem .9rem; overflow-wrap: anywhere }
-.verdict b { color: var(--ink) } .verdict p { font-size: .88rem }
-.verdict.agrees { border-color: #3b7ddd } .verdict.disagrees { border-color: #e0823d }
-.figures { display: grid; gap: 1.4rem 1.6rem; grid-template-columns: repeat(auto-fill, minmax(min(100%, 25rem), 1fr)) }
-.figures svg { width: 100%; height: auto } .figures > * { min-width: 0 }
-h3 { font-size: 1rem; margin: 1.4rem 0 .3rem } .scroll { margin-bottom: .4rem }
-.scroll th:first-child, .scroll td:first-child { position: sticky; left: 0; background: var(--paper);
-           white-space: normal; min-width: 6.5rem; max-width: 14rem; overflow-wrap: anywhere }
-.scroll td:last-child { white-space: normal; min-width: 11rem; font-variant-numeric: tabular-nums }
-</style>"""
 
 
 def write_page(folder: Path | str) -> Path:
     """Write the study's index.html from its plan and results alone, and return its path."""
     table = open_study(folder)
+    title = table.plan.about or table.plan.name
     verdicts = [
-        f'<div class="verdict {each.verdict.split()[0]}"><b>{each.verdict}</b>: {escape(each.says)}{_lines(each.why)}</div>'
+        f'<div class="verdict {each.verdict.split()[0]}"><b>{each.verdict}</b>: {escape(each.says)}'
+        f"{paragraphs(each.why)}</div>"
         for each in table.findings
     ]
     tables = [
-        f"<h3>{escape(part.title)}</h3>{grid(part.columns, part.rows, value_column=part.value)}{_lines(part.remark)}"
+        f"<h3>{escape(part.title)}</h3>{grid(part.columns, part.rows, value_column=part.value)}{paragraphs(part.remark)}"
         for part in table.sections()
     ]
     sheets = [
@@ -57,17 +48,17 @@ def write_page(folder: Path | str) -> Path:
         for label, path in sample_files(table)
     ]
     body = [
-        f"{STYLE}<h1>{escape(_title(table))}</h1>{_lines(*_about(table))}",
-        _section("What the paper's claims come to here", verdicts, after=_lines(TESTED)),
-        _section("Numbers", tables, after=_lines(NUMBERS)),
+        f"<style>{OF_STUDIES}</style><h1>{escape(title)}</h1>{paragraphs(*_about(table))}",
+        _section("What the paper's claims come to here", verdicts, after=paragraphs(TESTED)),
+        _section("Numbers", tables, after=paragraphs(NUMBERS)),
         _section("Every seed", list(_figures(table)), '<div class="figures">', "</div>"),
         _section("Samples, from the same latents", sheets, '<div class="figures">', "</div>"),
         _section("Notes", [f"<li>{escape(note)}</li>" for note in table.notes], "<ul>", "</ul>"),
-        section("How it was made", _lines(*_made(table))),
+        section("How it was made", paragraphs(*_made(table))),
         RELOAD if len(table.results()) < _planned(table) else "",
     ]
     path = table.folder / PAGE_FILE
-    write_atomically(path, page(_title(table), body))
+    write_atomically(path, page(title, body))
     return path
 
 
@@ -75,16 +66,12 @@ def markdown_page(table: Table, pictures: Sequence[Path] = ()) -> str:
     """The same content as Markdown. pictures: such as of `drawing.write_figures`, by addresses from the current folder."""
     shown = [f"![{path.stem.replace('-', ' ')}]({path.as_posix()})" for path in pictures]
     made = "\n".join(f"- {line}" for line in _made(table))
-    parts = [f"# {_title(table)}", "\n".join(_about(table)), table.markdown().rstrip(), *shown]
+    parts = [f"# {table.plan.about or table.plan.name}", "\n".join(_about(table)), table.markdown().rstrip(), *shown]
     return "\n\n".join([*parts, "## How it was made", made]) + "\n"
 
 
 def _section(title: str, parts: Sequence[str], before: str = "", after: str = "") -> str:
     return section(title, before + "".join(parts) + after) if parts else ""
-
-
-def _lines(*lines: str) -> str:
-    return "".join(f"<p>{escape(line)}</p>" for line in lines if line)
 
 
 def _figures(table: Table) -> Iterator[str]:
@@ -96,10 +83,6 @@ def _figures(table: Table) -> Iterator[str]:
         elif each.kind != "samples":
             with suppress(SparringError):
                 yield drawn(draw(table, each))
-
-
-def _title(table: Table) -> str:
-    return table.plan.about or table.plan.name
 
 
 def _planned(table: Table) -> int:

@@ -19,7 +19,8 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictInt, V
 
 from sparring.errors import SparringError, nearest
 from sparring.limits import NAME
-from sparring.recipe.files import bases_of, merge, named_files, parse_value, read_mapping, shipped_recipes
+from sparring.recipe.changes import values_in
+from sparring.recipe.files import bases_of, merge, named_files, read_mapping, shipped_recipes
 
 KINDS = ("gan", "classifier", "toy")
 CLAIMS = 6  # headline claims of a plan, over which p values are adjusted
@@ -304,24 +305,12 @@ def varied(recipe: str, vary: Iterable[str], changes: Mapping[str, Any]) -> Plan
 
     vary: such as "objective.sdp.k=1,5,25". changes: of every row.
     """
-    values_of: dict[str, list[Any]] = {}
-    for word in vary:
-        key, _, text = word.partition("=")
-        values = parse_value(f"[{text}]")
-        if not isinstance(values, list) or not values or not re.fullmatch(r"[\w/-]+(\.[^.\n]+)*", key):
-            raise SparringError(f"'{word:.100}' names no values: write KEY=A,B,C, such as objective.sdp.k=1,5,25")
-        values_of[key] = values
+    values_of = dict(map(values_in, vary))
     rows = {}
     for values in product(*values_of.values()):
         sets = dict(zip(values_of, values, strict=True))
         label = ", ".join(f"{key.rpartition('.')[2]} {value}" for key, value in sets.items())
         rows[label] = {"recipe": recipe, "set": sets}
     name = "-".join([Path(recipe).stem if os.path.exists(recipe) else recipe, *values_of])
-    return Plan.load(
-        {
-            "name": re.sub(r"[^\w./+-]+", "-", name)[:NAME],
-            "about": f"{recipe} by {', '.join(values_of)}",
-            "scales": {AS_WRITTEN: {"set": dict(changes)}},
-            "rows": rows,
-        }
-    )
+    fields = {"about": f"{recipe} by {', '.join(values_of)}", "scales": {AS_WRITTEN: {"set": dict(changes)}}}
+    return Plan.load({"name": re.sub(r"[^\w./+-]+", "-", name)[:NAME], "rows": rows, **fields})

@@ -9,12 +9,12 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from sparring import statistics as s
 from sparring.errors import SparringError
 from sparring.limits import DESCRIPTION_BYTES, DESCRIPTION_NODES
 from sparring.messages import counted
 from sparring.metrics.names import metric_word
 from sparring.parsing import read_json
-from sparring.study import statistics as s
 from sparring.study.claims import ORDER, Comparison, Finding, compare, findings
 from sparring.study.plan import Plan, shipped_plans
 from sparring.study.resolve import PLAN_FILE, Study

@@ -94,9 +94,7 @@ def run_task(file: str | Path) -> None:
     if task["row"]["beside"] not in (None, *sys.path):
         sys.path.append(task["row"]["beside"])  # modules that the recipe's file names
     ended = Path(task["ended"])
-    with only_writer(
-        file.parent, work=file.name, name=f".{file.name}.lock", wait=True
-    ):  # an older worker may be ending
+    with only_writer(file.parent, work=file.name, name=f".{file.name}.lock", wait=True):  # for an older worker to end
         if not ended.is_file():
             write_json(ended, _ended_with(task))
 
@@ -116,12 +114,10 @@ def _ended_with(task: Mapping[str, Any]) -> dict[str, Any]:
 
     from sparring.version import __version__, commit, instruction_set
 
-    about = {
+    about = {key: row[key] for key in ("kind", "steps")} | {
         "row": row["label"],
-        "seed": task["seed"],
-        "kind": row["kind"],
         "recipe": row["hash"],
-        "steps": row["steps"],
+        "seed": task["seed"],
     }
     took = {"cpu_seconds": round(time.process_time() - cpu, 2), "seconds": round(time.perf_counter() - wall, 2)}
     made = {"commit": commit(), "sparring": __version__, "torch": str(torch.__version__)}
@@ -166,13 +162,8 @@ def _trained(train: Callable[..., Any], task: Mapping[str, Any], **options: Any)
     facts: dict[str, Any] = {"device": str(Runtime.start(task["device"]).device)}
     resume = goes_on(run, task["threads"], facts["device"])
     origin = {"start_from": task["start_from"]} if task["start_from"] and not resume else {}
-    options |= {
-        "out": run,
-        "resume": resume,
-        "device": task["device"],
-        "progress": False,
-        "command": "sparring study run",
-    }
+    options |= {"out": run, "resume": resume, "device": task["device"]}
+    options |= {"progress": False, "command": "sparring study run"}
     try:
         trained = train(task["row"]["recipe"], {"seed": task["seed"], **origin}, note=to_stderr, **options)
     except NonFiniteLossError as error:

@@ -21,8 +21,7 @@ with_fake_loss: add the host's loss of the other side, unattacked: Eq. 10 as pri
 
 Deviations (as the released code, but for the last)
     The second update is the loss on attacked samples alone; Eq. 10 prints all of V. The gradient for x^ is taken before the
-    update; the order of Algorithm 1 suggests after it. No clamp. Under `precision: bfloat16`, which would
-    round most of x^ to x, the passes that craft and judge x^ are in float32.
+    update; the order of Algorithm 1 suggests after it. No clamp. `bfloat16` would round most of x^ to x: float32 here.
     The released code restarts its warm-up in each epoch; the default is the paper's "at the beginning of training".
 """
 
@@ -134,8 +133,7 @@ class ASGAN(Term):
     def second_update(self, r: Round) -> Tensor:
         images = {name: self._attacked(r, r.side(name)) for name in self.targets}
         if self.with_fake_loss:
-            other = OTHER[self.targets[0]]
-            images[other] = r.side(other).images
+            images[OTHER[self.targets[0]]] = r.side(OTHER[self.targets[0]]).images
         judged = {name: r.judge(x, r.side(name).labels, full=True) for name, x in images.items()}
         losses = [host_loss(r.host, name, side).mean() for name, side in judged.items()]
         penalties = r.penalties() if self.with_penalties else None

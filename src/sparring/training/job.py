@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from sparring.evaluation.protocol import check_evaluation, measure_generator
 from sparring.files import content_hash
 from sparring.messages import Note
-from sparring.networks.kernels import current, recorded, using
+from sparring.networks.kernels import current, recorded
 from sparring.recipe.explain import given_to
 from sparring.report.plots import image_grid
 from sparring.report.samples import layout
@@ -105,11 +105,6 @@ class GanJob:
                 self.loop.on_row = self.vitals.tick
         if origin is not None:
             self.loop.save()  # the other run may train on, so this one keeps its start
-
-    def go(self, make_progress: Callable[[int, int], Progress]) -> None:
-        """Train to the last step, or the first interrupt, with the kernels that the run was started with."""
-        with using(self.kernels):
-            self.loop.go(make_progress)
 
     # --- what the loop asks for ---
     @property

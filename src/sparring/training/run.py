@@ -11,6 +11,7 @@ import torch
 
 from sparring.files import read_rows
 from sparring.messages import Note, note_or_default
+from sparring.networks.kernels import using
 from sparring.recipe.files import parse_overrides
 from sparring.recipe.gan import Recipe
 from sparring.run.data import load_run_data, python_sources
@@ -99,5 +100,6 @@ def train(
         state = build(chosen, images.real, negatives=negatives, unlabelled=unlabelled, runtime=runtime, note=note)
         job = GanJob(state, folder, images, list(trackers) if runtime.is_main else [], note, report=report)
         job.begin(resume_from, command, tensorboard=tensorboard, change_world_size=change_world_size)
-        job.go(progress_or_default(progress) if runtime.is_main else no_progress)
+        with using(job.kernels):  # those that the run was started with
+            job.loop.go(progress_or_default(progress) if runtime.is_main else no_progress)
     return Run(folder, code=chosen.code)

@@ -8,8 +8,8 @@ import sys
 import numpy as np
 import pytest
 
+from sparring import statistics as s
 from sparring.errors import SparringError
-from sparring.study import statistics as s
 
 OURS, THEIRS = [8.0, 9.0, 10.0, 11.0, 12.0], [10.0, 12.0, 14.0, 16.0, 18.0]
 RNG = np.random.default_rng(7)

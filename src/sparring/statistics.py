@@ -1,4 +1,4 @@
-"""The numbers behind a study's verdicts: intervals, tests, and what could have been seen. Plain floats in, plain floats out.
+"""Intervals, tests, and what they could have seen, for groups of numbers. Plain floats in, plain floats out.
 
 Rows are compared by Welch's t (paired by seed where a plan says so), shares of failed runs by Fisher's exact test, claims of
 "no better" and "equal" by one-sided tests against the margin (TOST), and all claims of a plan together by Holm's method.
