@@ -65,8 +65,11 @@ def test_what_fails_or_takes_too_long_is_said_and_the_rest_goes_on(script: Modul
     }
 
 
-def test_it_ends_with_a_table_and_json(script: ModuleType, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_it_ends_with_a_table_and_json(
+    script: ModuleType, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     out = tmp_path / "found.json"
+    monkeypatch.setattr(script.compiled, "BACKEND", script.compiled.BACKEND)  # which a trial replaces for its process
     assert script.main(["--device", "cpu", "--minutes", "0.2", "--only", "data", "--out", str(out)]) == 0
     assert "batches of 256" in capsys.readouterr().out
     rows = json.loads(out.read_text())["sections"]["data"]
