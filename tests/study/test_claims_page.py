@@ -39,5 +39,17 @@ def test_every_claim_has_its_line() -> None:
     assert sorted(expected) == sorted(line for line in found if not line.startswith("| claim"))
 
 
+def test_a_studys_page_has_its_tables() -> None:
+    kept = [
+        name
+        for name in shipped_plans()
+        if Plan.load(name).claims and (ROOT / "studies" / name / RESULTS_FILE).is_file()
+    ]
+    assert "as-gan/figure-4" in kept
+    for name in kept:
+        page = (PAGE.parent / f"{name.replace('/', '-')}.md").read_text()
+        assert open_study(ROOT / "studies" / name).markdown().strip() in page, name
+
+
 if __name__ == "__main__":
     print(*(line for name in shipped_plans() for line in lines(name)), sep="\n")
