@@ -96,7 +96,7 @@ def test_asymmetry_is_that_of_the_mean_image() -> None:
     ("count", "size", "said"),
     [
         (4, (30, 30), "4 images cannot teach"),
-        (20, (1, 40), "at most 1 pixels wide or high"),
+        (20, (1, 40), "at most 1 pixel wide or high"),
         (20, (40, 3), "at most 3 pixels wide or high"),
     ],
 )
