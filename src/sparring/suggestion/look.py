@@ -75,8 +75,9 @@ def look_at(source: Any, *, split: str | None = None, note: Note | None = None) 
     """
     count, sizes = files_of(source, split)
     if sizes and (side := statistics.median(min(size) for size in sizes)) < SMALLEST:
+        width = counted(round(side), "pixel")
         raise SparringError(
-            f"half of the images are at most {counted(round(side), 'pixel')} wide or high: give images of at least {SMALLEST}x{SMALLEST}"
+            f"half of the images are at most {width} wide or high: give images of at least {SMALLEST}x{SMALLEST}"
         )
     images = load(source, split=split, size=LOOK, skip_unreadable=True, note=note)
     if len(images) < FEWEST:
