@@ -62,8 +62,8 @@ def suggest(
         images = load(source, split=split, size=size, channels=seen.images.channels, skip_unreadable=True, note=None)
         return cost_of_a_step(recipe, images, device)
 
-    names = sorted(usable_extractors(seen.images), key=QUICKEST.index)
-    extractor = (names[0], cost_of_an_image(names[0], seen.images, device)) if names else None
+    name = min(usable_extractors(seen.images), key=QUICKEST.index, default=None)
+    extractor = None if name is None else (name, cost_of_an_image(name, seen.images, device))
     choice = choose(source, seen, seconds, step, extractor)
     text = as_yaml(choice.values, choice.why, _head(source, seen, choice))
     if path is not None:

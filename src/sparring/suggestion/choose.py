@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from sparring.recipe.files import read_recipe
 from sparring.suggestion.look import Seen
 from sparring.suggestion.measure import Cost
 
@@ -14,7 +15,6 @@ SIZES = (32, 64, 128)
 ENOUGH_STEPS = 8_000  # below which a smaller size is the better use of the time
 MOST_STEPS = 200_000
 PER_CLASS = 10  # images, below which a class is too small to be learned apart
-BATCH = 32
 FEW = 10_000  # images, below which a discriminator soon knows them by heart
 SYMMETRIC = 0.15  # asymmetry up to which mirror images may stand for images
 MEASURED = 2_000  # generated images of a measurement, if time allows
@@ -45,17 +45,13 @@ def choose(source: str, seen: Seen, seconds: float, step: Timed, extractor: tupl
     values["evaluation"], measuring = _evaluation(seen, seconds, extractor, why)
     left = seconds - measuring.seconds - START
     size, cost = _size(seen, left, values, step, why)
-    steps = int(min(MOST_STEPS, max(100, left / cost.seconds)))
-    steps = steps // 100 * 100
-    values["data"]["size"] = size
-    values["steps"] = steps
+    steps = int(min(MOST_STEPS, max(100, left / cost.seconds))) // 100 * 100
+    values["data"]["size"], values["steps"] = size, steps
     why["steps"] = f"{cost.seconds * 1000:.0f} ms a step were measured here"
     if cost.seconds > BUSY * cost.cpu_seconds:
         why["steps"] += "; other programs kept the machine busy, so more steps may fit"
-    values["generator"]["ema"] = _ema(steps)
-    why["generator.ema"] = (
-        f"an average over about the last {round(1 / (1 - _ema(steps))):,} steps is sampled and measured"
-    )
+    decay = values["generator"]["ema"] = _ema(steps)
+    why["generator.ema"] = f"an average over about the last {round(1 / (1 - decay)):,} steps is sampled and measured"
     if values["evaluation"] is not None:
         values["evaluation"]["every"] = math.ceil(steps / values["evaluation"].pop("times"))
     values["log_every"] = 50
@@ -97,22 +93,10 @@ def _networks(source: str, seen: Seen) -> tuple[dict[str, Any], dict[str, str]]:
     if seen.unreadable:
         data["skip_unreadable"] = True
         why["data.skip_unreadable"] = f"{seen.unreadable} cannot be read"
-    optimizer = {"lr": 4e-4, "betas": [0.0, 0.99]}
-    values: dict[str, Any] = {
-        "data": data,
-        "generator": {
-            "network": {"kind": "dcgan", "width": 32, "conditioning": conditioning[0]},
-            "latent_size": 64,
-            "optimizer": dict(optimizer),
-        },
-        "discriminator": {
-            "network": {"kind": "dcgan", "width": 32, "normalisation": "none", "spectral_norm": "exact"},
-            "conditioning": conditioning[1],
-            "optimizer": dict(optimizer),
-        },
-        "objective": {"hinge": {}},
-        "batch_size": min(BATCH, len(images)),
-    }
+    ours = read_recipe("quickstart")
+    ours["generator"]["network"]["conditioning"], ours["discriminator"]["conditioning"] = conditioning
+    values = {"data": data, **{part: ours[part] for part in ("generator", "discriminator", "objective")}}
+    values["batch_size"] = min(ours["batch_size"], len(images))
     if len(images) < FEW:
         values["augment"] = {"kind": "diffaugment"}
         why["augment"] = f"with {len(images):,} images the discriminator would soon know them by heart"
