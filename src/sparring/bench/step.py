@@ -134,7 +134,7 @@ def synthetic_state(
 
 
 def synthetic_images(count: int, size: int, channels: int, classes: int, name: str) -> PackedImages:
-    """Uniform noise as images. The classes take turns as labels; without classes there are no labels."""
+    """Uniform noise as images, labelled with each class in turn, or not labelled if there are no classes."""
     pixels = torch.randint(0, 256, (count, channels, size, size), dtype=torch.uint8, generator=generator_for(name))
     return PackedImages(pixels, torch.arange(count) % classes if classes else None, name=f"synthetic {name}")
 

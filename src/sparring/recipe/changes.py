@@ -17,7 +17,7 @@ def part_of(key: str) -> str | None:
 
 
 def parts_of(recipe: Mapping[str, Any], sets: Iterable[str] = ()) -> set[str]:
-    """Those of these parts that a recipe has, or gets by changes of its own: others' changes would add them."""
+    """Which of these parts a recipe has, or gains from its row's changes. Changes of all rows must not add any others."""
     parts = {f"objective.{term}" for term in recipe.get("objective") or ()}
     parts |= {".".join(key.split(".")[:2]) for key in sets if key.startswith("objective.")}
     if recipe.get("negatives") or "objective.negatives" in parts or any(part_of(key) == "negatives" for key in sets):

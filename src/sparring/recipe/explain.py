@@ -165,7 +165,7 @@ def _check_size(name: str, value: Any, what: str) -> None:
 
 
 def _parameters(network: type) -> Mapping[str, inspect.Parameter]:
-    """What a network's constructor takes: nothing if it has none of its own, though torch's takes anything."""
+    """A network's constructor arguments. Without a constructor it takes none, although torch's base class accepts any."""
     return {} if network.__init__ is nn.Module.__init__ else inspect.signature(network).parameters  # type: ignore[misc]
 
 

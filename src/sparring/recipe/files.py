@@ -181,7 +181,7 @@ def _read_file(path: Path, seen: tuple[Path, ...], writers: _Writers) -> dict[st
 
 
 def read_mapping(path: Path, what: str) -> dict[str, Any]:
-    """The values in a YAML or JSON file. what: it holds, for messages. Raises SparringError if they are no mapping."""
+    """The values in a YAML or JSON file. what: the kind of file, for messages. Raises SparringError for anything else."""
     text = read_text(path, RECIPE_BYTES, what="JSON" if path.suffix == ".json" else "YAML")
     values = (parse_json if path.suffix == ".json" else parse_yaml)(text, str(path))
     if not isinstance(values, dict):

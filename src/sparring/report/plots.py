@@ -279,7 +279,7 @@ def render(figure: "Figure", kind: str) -> bytes:
 def kept_png(path: Path, facts: Mapping[str, Any], draw: Callable[[], "tuple[Figure, Any]"]) -> bytes:
     """The PNG at `path`: a figure drawn once from these facts. A JSON file beside it has the facts and its numbers.
 
-    A figure that cannot be drawn again stays as it was kept. Raises SparringError if none was kept.
+    If the figure cannot be drawn again, the kept one is returned; without one, SparringError is raised.
 
     draw: returns the figure and its numbers.
     """

@@ -78,7 +78,8 @@ def curves(
 ) -> Figure:
     """Every run as a thin line, and the mean of each row's runs, where all of them have values, as a bold one.
 
-    found: by row and seed. failed: seeds that are left out of the means; None: of what is no metric, on a linear axis.
+    found: by row and seed. failed: seeds that the means leave out. None: the values are not a metric,
+        and their axis is linear.
     """
     rows = {label: runs for label, runs in found.items() if runs}
     entries = {label: wrapped(label, ENTRY) for label in rows}

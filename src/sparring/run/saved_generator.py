@@ -105,7 +105,7 @@ class SavedGenerator:
         )[:n]
 
     def __call__(self, latents: Any, labels: Any = None) -> Tensor:
-        """Images uint8 [N, C, H, W] of your own latents [N, Z]. Each image depends on nothing but its latent and label.
+        """Images uint8 [N, C, H, W] for the given latents [N, Z]. Each image depends only on its latent and label.
 
         labels: as for `sample`, or, if the network `blends_labels`, weights of the classes, float [N, K].
         """

@@ -177,7 +177,7 @@ class Runs:
         return {seed: ([step for step, _ in some], [value for _, value in some]) for seed, some in points.items()}
 
     def protocol(self, word: str) -> dict[str, Any]:
-        """How the metric was measured, the same for all runs. Raises SparringError where it was not."""
+        """How all runs measured the metric. Raises SparringError if they measured it in different ways."""
         named = ((each, full_name(each.values, word)) for each in self.whole)
         found = [(each.seed, {"metric": name, **each.protocol.get(name, {})}) for each, name in named if name]
         for seed, other in found[1:]:
