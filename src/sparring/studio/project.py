@@ -97,7 +97,7 @@ def project(
     generator = run if isinstance(run, SavedGenerator) else load_generator(run, allow_code=allow_code)
     if getattr(generator.module, "batch_statistics", False):
         raise SparringError(
-            "this generator's images depend on the rest of their batch, so no single latent belongs to an image"
+            "images of this generator depend on the others of their batch, so no single latent belongs to one"
         )
     target = _target(image, generator)
     if out is not None:
