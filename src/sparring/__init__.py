@@ -19,6 +19,7 @@ _PUBLIC = {
     "train": "sparring.training.run:train",
     "Run": "sparring.training.run:Run",
     "load": "sparring.run.saved:load_generator",
+    "status": "sparring.run.status:status",
     "sample": "sparring.run.sample:sample",
     "interpolate": "sparring.studio.interpolate:interpolate",
     "project": "sparring.studio.project:project",
@@ -97,6 +98,7 @@ if TYPE_CHECKING:
     from sparring.recipe.listing import recipes
     from sparring.run.sample import sample
     from sparring.run.saved import load_generator as load
+    from sparring.run.status import status
     from sparring.schedule import Schedule
     from sparring.studio.export import export
     from sparring.studio.interpolate import interpolate

@@ -195,8 +195,22 @@ def _sync_folder(folder: Path) -> None:
 
 def read_rows(path: Path) -> list[dict[str, Any]]:
     """The rows of a JSON-lines file up to a line that was cut off; [] if there is no file."""
+    return _rows(read_bytes(path, LOG_BYTES).split(b"\n") if path.exists() else [])
+
+
+def last_rows(path: Path, within: int = 2**17) -> list[dict[str, Any]]:
+    """As `read_rows`, but only those in the last `within` bytes of the file, so that a long log costs no more."""
+    if not path.is_file():
+        return []
+    with path.open("rb") as file:
+        start = max(0, file.seek(0, os.SEEK_END) - within)
+        file.seek(start)
+        lines = file.read(within).split(b"\n")
+    return _rows(lines[1:] if start else lines)
+
+
+def _rows(lines: Iterable[bytes]) -> list[dict[str, Any]]:
     rows = []
-    lines = read_bytes(path, LOG_BYTES).split(b"\n") if path.exists() else []
     for line in lines:
         try:
             row = parse_json(line, "the row")

@@ -10,6 +10,7 @@ import torch
 from tiny_classifiers import CHANGES, TINY, given, pictures, save
 from torch import nn
 
+import sparring
 from sparring.classify.export import export_classifier
 from sparring.classify.figures import picture
 from sparring.classify.job import ClassifierJob
@@ -34,6 +35,15 @@ def test_a_run_leaves_its_files_and_both_classifiers(run):
     facts = json.loads((run.folder / "recipe.json").read_text())
     assert facts["versions"]["torch"] and set(facts["fingerprints"]) >= {"train", "validation", "test", "negatives"}
     assert run.recipe == ClassifierRecipe.load(facts["recipe"])
+    found = sparring.status(run.folder)
+    assert (found.trains, found.state, found.parts) == (
+        "classifier",
+        "finished",
+        {"baseline": (30, 30), "nat": (30, 30)},
+    )
+    accuracies = {each["of"]: (each["value"], each["n"]) for each in found.numbers if each["metric"] == "accuracy"}
+    assert accuracies == {name: (each["accuracy"], each["n_test"]) for name, each in run.results.items()}
+    assert [each.text for each in found.warnings] == run.warnings
 
 
 def test_nat_is_less_sure_of_what_it_was_never_shown(run):
@@ -83,6 +93,9 @@ def test_a_run_that_is_interrupted_goes_on_to_the_same_files(run, tmp_path, monk
     monkeypatch.setattr(ClassifierJob, "train_step", interrupted)
     with pytest.raises(KeyboardInterrupt, match="continue it with --resume"):
         train_classifier(TINY, CHANGES, out=tmp_path / "r", **given())
+    found = sparring.status(tmp_path / "r")
+    assert (found.state, found.parts["baseline"][0], found.steps, found.checkpoint) == ("interrupted", 30, 60, 11)
+    assert found.resume == f"sparring classify {tmp_path / 'r'} --resume"
     monkeypatch.setattr(ClassifierJob, "train_step", step)
     with pytest.raises(SparringError, match="holds a run: continue it with --resume"):
         train_classifier(TINY, CHANGES, out=tmp_path / "r", **given())

@@ -12,6 +12,7 @@ from sparring.classify.figures import confidence_histogram
 from sparring.classify.results import Mistake, Results
 from sparring.files import read_rows, write_atomically
 from sparring.messages import counted
+from sparring.recipe.files import beside_folder
 from sparring.report.html import figure, heading, how_made, number_card, page, picture, section, table
 from sparring.report.plots import image_grid, render
 
@@ -191,15 +192,10 @@ def _training(folder: Path, recipe: Mapping[str, Any], evaluations: Mapping[str,
     series: dict[str, dict[str, tuple[list[float], list[float]]]] = {}
     own = recipe["criterion"]["kind"]
     for name in dict.fromkeys([*evaluations, *(each["kind"] for each in recipe["beside"]), own]):
-        rows = read_rows((folder if name == own else folder / "beside" / folder_name(name)) / "log.jsonl")
+        rows = read_rows((folder if name == own else folder / "beside" / beside_folder(name)) / "log.jsonl")
         for key in ("loss", "accuracy", "confidence on positives", "confidence on negatives"):
             points = [(row["step"], row[key]) for row in rows if key in row]
             if points:
                 series.setdefault(key, {})[name] = ([s for s, _ in points], [v for _, v in points])
     figures = "".join(figure(curves, title=key) for key, curves in series.items())
     return section("Training", f'<div class="curves">{figures}</div>') if figures else ""
-
-
-def folder_name(criterion: str) -> str:
-    """The folder's name for a criterion."""
-    return criterion.replace(":", "-").replace("/", "-")

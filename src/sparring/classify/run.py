@@ -15,7 +15,7 @@ from sparring.classify.criteria import takes_negatives
 from sparring.classify.data import ClassifierData, Note, load_classifier_data
 from sparring.classify.job import ClassifierJob, check_parts
 from sparring.classify.recipe import ClassifierRecipe
-from sparring.classify.report import folder_name, write_classifier_report
+from sparring.classify.report import write_classifier_report
 from sparring.classify.results import Results, evaluate_classifier
 from sparring.classify.saved import DESCRIPTION, SavedClassifier, load_classifier, save_classifier
 from sparring.classify.verdict import few_images, verdict
@@ -23,6 +23,7 @@ from sparring.errors import SparringError
 from sparring.files import write_json
 from sparring.messages import counted, note_or_default
 from sparring.recipe.base import Network
+from sparring.recipe.files import beside_folder
 from sparring.run.checkpoint import CheckpointFolder
 from sparring.run.data import python_sources
 from sparring.run.folder import cure_for_moved, how_to_resume, started_on, write_facts
@@ -116,7 +117,7 @@ def train_classifier(
         stopped = partial(write_classifier_report, folder, facts, evaluations, images.warnings, "")
         for criterion in chosen.classifiers:
             own = {"resume_from": resume_from, "trackers": list(trackers)} if criterion is chosen.criterion else {}
-            target = folder if own else folder / "beside" / folder_name(criterion.kind)
+            target = folder if own else folder / "beside" / beside_folder(criterion.kind)
             saved = _done_before(target, chosen, session.runtime.device) if own.get("resume_from") is None else None
             if saved is None:
                 job = _trained(session, criterion, images, stopped, target, progress, tensorboard=tensorboard, **own)
@@ -161,7 +162,7 @@ def _trained(
     progress: Callable[[int, int], Progress],
     **words: Any,
 ) -> ClassifierJob:
-    recipe, cure = session.recipe, how_to_resume("classify", session.folder)
+    recipe, cure = session.recipe, how_to_resume("classifier", session.folder)
     job = ClassifierJob(recipe, criterion, images, session.runtime.device, write_report, cure)
     positives, steps = counted(len(images.train), "positive"), counted(recipe.steps, "step")
     session.note(f"training {criterion.kind}: {positives}, {steps}")

@@ -39,6 +39,7 @@ The documentation is in the repository: start with README.md, then docs/.
 VERBS = (  # in the order of `sparring --help`
     "sparring.cli.suggest:suggest",
     "sparring.cli.train:train",
+    "sparring.cli.status:status",
     "sparring.cli.sample:sample",
     "sparring.cli.interpolate:interpolate",
     "sparring.cli.project:project",

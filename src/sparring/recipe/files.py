@@ -41,6 +41,16 @@ OWN_KEYS: dict[Kind, set[str]] = {  # keys that only recipes of this kind have
 }
 
 
+def resume_command(kind: Kind, folder: str | os.PathLike[str]) -> str:
+    """The command that continues the run in a folder."""
+    return f"sparring {COMMANDS[kind]} {shlex.quote(os.fspath(folder))} --resume"
+
+
+def beside_folder(criterion: str) -> str:
+    """Where a classifier's run keeps the one trained beside it by this criterion, below `beside`."""
+    return criterion.replace(":", "-").replace("/", "-")
+
+
 def kind_of(values: Mapping[str, Any]) -> Kind | None:
     """What a recipe with these keys trains; None if it could be either."""
     return next((kind for kind, keys in OWN_KEYS.items() if keys & set(values)), None)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shlex
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -18,8 +17,9 @@ from sparring.files import ANOTHER_FOLDER, UNFINISHED, one_line_for_disk_errors,
 from sparring.messages import Note
 from sparring.parsing import read_json
 from sparring.recipe.base import BaseRecipe, R, differences, flat, run_folder
-from sparring.recipe.files import COMMANDS
+from sparring.recipe.files import Kind, resume_command
 from sparring.recipe.gan import Recipe
+from sparring.run.alive import say_begun
 from sparring.run.data import FROM_PYTHON, RunData, load_run_data
 from sparring.run.device import device_name
 from sparring.run.lock import LOCK_FILE
@@ -61,9 +61,7 @@ def cure_for_moved(folder: Path, recipe: BaseRecipe) -> Iterator[None]:
         keys = [key for key, value in places.items() if value == error.source and key.endswith(".source")]
         if not keys or not is_run(folder):
             raise
-        command = shlex.join(
-            ["sparring", COMMANDS[recipe.trains], str(folder), "--resume", *(f"{key}=NEW" for key in keys)]
-        )
+        command = " ".join([resume_command(recipe.trains, folder), *(f"{key}=NEW" for key in keys)])
         raise SparringError(f"{error.said}: if these images have moved, `{command}` records their new place") from None
 
 
@@ -86,16 +84,16 @@ def is_run(source: Any) -> bool:
     return isinstance(source, str | os.PathLike) and os.path.isfile(Path(source) / "recipe.json")
 
 
-def check_folder(folder: Path, *, resume: bool, verb: str, note: Note) -> None:
+def check_folder(folder: Path, *, resume: bool, kind: Kind, note: Note) -> None:
     """Raise SparringError if the folder holds a run that is not to be resumed, or holds anything else.
 
-    verb: the command that resumes such a run.
+    kind: what a run resumed there trains.
     """
     with one_line_for_disk_errors(ANOTHER_FOLDER):
         others = [path for path in folder.iterdir() if path.name != LOCK_FILE and not path.name.endswith(UNFINISHED)]
     started = (folder / "recipe.json").is_file()
     if started and not resume:
-        raise SparringError(f"{folder} holds a run: {how_to_resume(verb, folder)}, or {ANOTHER_FOLDER}")
+        raise SparringError(f"{folder} holds a run: {how_to_resume(kind, folder)}, or {ANOTHER_FOLDER}")
     if not started and others:
         what = "holds no run to resume: its recipe.json is missing" if resume else "is not empty"
         raise SparringError(f"{folder} {what}: {ANOTHER_FOLDER}")
@@ -112,9 +110,9 @@ def goes_on(folder: Path, threads: int, device: str) -> bool:
     return folder.is_dir()
 
 
-def how_to_resume(verb: str, folder: Path) -> str:
-    """How to continue an unfinished run, for messages. verb: the command that does."""
-    return f"continue it with --resume (`sparring {verb} {shlex.quote(str(folder))} --resume`)"
+def how_to_resume(kind: Kind, folder: Path) -> str:
+    """How to continue an unfinished run, for messages."""
+    return f"continue it with --resume (`{resume_command(kind, folder)}`)"
 
 
 def resolved(recipe: R, folder: Path) -> R:
@@ -165,9 +163,9 @@ def _check_same_recipe(folder: Path, before: R, recipe: R) -> None:
     changed = {key: values for key, values in changed.items() if key not in may_differ}
     if changed:
         listed = "; ".join(f"{key} was {a!r} and is {b!r}" for key, (a, b) in changed.items())
-        command = f"sparring {COMMANDS[recipe.trains]} {shlex.quote(str(folder))} --resume"
         raise SparringError(
-            f"{folder} was started with another recipe: {listed}. On resume only `steps` may grow: `{command}` continues it "
+            f"{folder} was started with another recipe: {listed}. On resume only `steps` may grow: "
+            f"`{resume_command(recipe.trains, folder)}` continues it "
             "with its own recipe; start a changed one in another folder with --out"
         )
 
@@ -212,6 +210,8 @@ def write_facts(
 ) -> dict[str, Any]:
     """Write recipe.json: the resolved recipe, and the versions, commit and command that the run was started with.
 
+    From then on the folder holds a run, so status.json is begun as well.
+
     fingerprints: of its images. device: the run's. more: further entries; None keeps the present value.
     """
     path = folder / "recipe.json"
@@ -227,6 +227,7 @@ def write_facts(
     }
     if values != started:
         write_json(path, values)
+    say_begun(folder)
     return values
 
 

@@ -51,7 +51,7 @@ def no_progress(start: int, total: int) -> Progress:
     return _NoProgress()
 
 
-def _shown(values: dict[str, float]) -> str:
+def shown(values: dict[str, float]) -> str:
     players = {"discriminator": "D", "generator": "G"}
     parts = []
     for key, value in values.items():
@@ -101,7 +101,7 @@ class RichProgress:
         self._bar.update(self._task, completed=step)
 
     def values(self, values: dict[str, float]) -> None:
-        self._values.plain = _shown(values)
+        self._values.plain = shown(values)
         speed = self._bar.tasks[0].speed
         if speed:
             self._bar.update(self._task, rate=f"{speed:.1f} steps/s")
@@ -136,7 +136,7 @@ class NotebookProgress:
         self._show()
 
     def values(self, values: dict[str, float]) -> None:
-        self._values = _shown(values)
+        self._values = shown(values)
         self._show()
 
     def measuring(self, done: int, total: int) -> None:

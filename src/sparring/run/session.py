@@ -14,6 +14,7 @@ from sparring.files import one_line_for_disk_errors, read_rows
 from sparring.messages import Note, no_note
 from sparring.recipe.base import R
 from sparring.recipe.files import COMMANDS
+from sparring.run.alive import end_recorded
 from sparring.run.folder import check_folder, choose_folder, is_run, resolved
 from sparring.run.lock import only_writer
 from sparring.run.numerics import numerics
@@ -78,14 +79,15 @@ def run_session(
                 until_the_end.enter_context(only_writer(folder, work="recipe.json"))
         with runtime.together():
             note_on_main = note if runtime.is_main else no_note
-            check_folder(folder, resume=resume, verb=verb, note=note_on_main)
+            check_folder(folder, resume=resume, kind=kind.trains, note=note_on_main)
             if is_run(source):  # it may have changed before it was locked
                 recipe = load()
             recipe = resolved(recipe, folder)
         until_the_end.enter_context(consenting(allow_code, code=recipe.code))
         assert recipe.threads is not None
         torch.set_num_threads(recipe.threads)
-        yield Session(recipe, folder, runtime, note_on_main)
+        with end_recorded(folder):
+            yield Session(recipe, folder, runtime, note_on_main)
 
 
 class BaseRun(Generic[R]):

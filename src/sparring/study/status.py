@@ -5,8 +5,6 @@ Nothing here imports torch.
 
 from __future__ import annotations
 
-import os
-import socket
 import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -16,14 +14,13 @@ from typing import TYPE_CHECKING, Any
 from sparring.files import write_json
 from sparring.limits import DESCRIPTION_BYTES
 from sparring.parsing import read_json
+from sparring.run.alive import STATUS_FILE, is_alive, sign_of_life
 from sparring.study.resolve import Study
 from sparring.study.results import Key, Result, read
 
 if TYPE_CHECKING:
     from sparring.study.work import Task
 
-STATUS_FILE = "status.json"
-STALE = 120.0  # seconds without a sign of life, after which an engine on another machine counts as gone
 COUNTS = ("runs", "done", "failed", "running", "left")
 
 
@@ -36,7 +33,7 @@ def status(folder: Path | str) -> dict[str, Any]:
     """
     study, path = Study.load(folder), Path(folder) / STATUS_FILE
     said = read_json(path, most=DESCRIPTION_BYTES) if path.is_file() else {}
-    is_running = _is_alive(said)
+    is_running = is_alive(said)
     results = {(each.row, each.seed): each for each in read(folder)}
     running = {(each["row"], each["seed"]): each["since"] for each in said.get("running", ()) if is_running}
     rows, missing = [], list[Key]()
@@ -77,24 +74,10 @@ def seconds_left(
 def say(folder: Path, running: Iterable[Task], given_up: Iterable[Task], jobs: int, *, ended: bool) -> None:
     """Leave a sign of life for `status`."""
     facts = {
-        "process": None if ended else os.getpid(),
-        "host": socket.gethostname(),
-        "at": time.time(),
+        **sign_of_life(),
+        **({"process": None} if ended else {}),
         "jobs": jobs,
         "running": [{"row": task.row.label, "seed": task.seed, "since": task.since} for task in running],
         "errors": {str(task): task.error for task in given_up},
     }
     write_json(folder / STATUS_FILE, facts)
-
-
-def _is_alive(said: Mapping[str, Any]) -> bool:
-    """Whether the process that left this sign of life still runs."""
-    if said.get("process") is None:
-        return False
-    if said["host"] != socket.gethostname():
-        return bool(time.time() - said["at"] < STALE)
-    try:
-        os.kill(said["process"], 0)
-    except OSError as error:
-        return isinstance(error, PermissionError)  # another user's process
-    return True

@@ -52,7 +52,7 @@ class GanJob:
     ):
         self.state, self.folder, self.data, self.note, self.has_report = state, folder, data, note, report
         self.recipe, self.report_every = state.recipe, state.recipe.samples_every
-        self.cure = how_to_resume("train", folder)
+        self.cure = how_to_resume("GAN", folder)
         self.train_step = partial(checked_step(self.recipe, step_function(self.recipe)), state)
         self.check_finite = state.check_finite
         self.state_dict, self.load_state_dict = state.state_dict, state.load_state_dict
