@@ -25,9 +25,16 @@ UNREAD = (  # it has one thread, no start, its own measurements and files
     *("threads", "start_from", "evaluation", "log_every", "samples_every", "checkpoint_every", "keep_checkpoints"),
     *("deterministic", "compile", "paper", "run_in_full", "extends"),
 )
+CHANGEABLE = (  # while a run trains
+    *("objective", "d_steps", "batch_size", "accumulate", "augment", "generator.optimizer", "generator.batch_size"),
+    *("generator.ema", "generator.network.conditioning", "discriminator.optimizer", "discriminator.conditioning"),
+    *("discriminator.clip_weights",),
+)
+_CHANGEABLE = "the objective, an optimiser, d_steps or batch_size"
 STEPS = 1000
 BATCH = 128
 SDP_START, SDP_GROWTH = 0.03, 0.05  # of a run's length: the paper's 3,000 and 5,000 of 100,000
+LECAM_START = 0.03  # of a run's discriminator updates, as SDP's
 AS_WARMUP = 0.002  # of a run's discriminator updates: the paper's 300 of 156,400
 # of the data's scale: 1/255 is that share of the standard deviation of CIFAR-10's pixels, 0.5 in [-1, 1]
 AS_EPS = 0.008
@@ -112,9 +119,9 @@ def toy_recipe(
 ) -> Recipe:
     """The recipe of a method on a world, with changes by dotted key laid over it.
 
-    Terms that begin late (`sdp.t`, `sdp.I_p`, `as_gan.warmup`) begin after the papers' share of the run, and `as_gan.eps` is
-    in units of the data's scale, unless the changes say otherwise. Raises SparringError if the method does not fit the
-    world, for keys that a toy run does not follow, and if the changes give other steps or another seed.
+    Terms that begin late (`sdp.t`, `sdp.I_p`, `lecam.start`, `as_gan.warmup`) begin after the papers' share of the run, and
+    `as_gan.eps` is in units of the data's scale, unless the changes say otherwise. Raises SparringError if the method does
+    not fit the world, for keys that a toy run does not follow, and if the changes give other steps or another seed.
     """
     changes = changes or {}
     _check_followed(changes)
@@ -151,11 +158,33 @@ def toy_recipe(
     }
     for key, value in changes.items():
         values = merge(values, nested(key, value))
-    objective = _timed(_of_one_host(values["objective"], chosen), values, world)
-    values["objective"] = objective
-    if isinstance(objective, Mapping) and any(
-        _kind(term_name, term) == "negatives" for term_name, term in objective.items()
-    ):
+    return _completed(values, chosen.objective, world)
+
+
+def changed_recipe(world: World, recipe: Recipe, changes: Mapping[str, Any]) -> Recipe:
+    """A toy run's recipe with changes by dotted key laid over it, for a run that goes on.
+
+    Raises SparringError for a key that cannot change while a run trains, and if the changes do not fit.
+    """
+    _check_followed(changes)
+    for key in changes:
+        if not any(key == each or key.startswith(f"{each}.") for each in CHANGEABLE):
+            raise SparringError(
+                f"{key} cannot change while a run trains: start another session, or change {_CHANGEABLE}"
+            )
+    values = recipe.to_dict()
+    for key, value in changes.items():
+        values = merge(values, nested(key, value))
+    return _completed(values, recipe.to_dict()["objective"], world)
+
+
+def _completed(values: dict[str, Any], own: Mapping[str, Any], world: World) -> Recipe:
+    """The recipe of some values: with one host, the times of terms that begin late, and a source for negatives.
+
+    own: the terms before the changes.
+    """
+    objective = values["objective"] = _timed(_of_one_host(values["objective"], own), values, world)
+    if isinstance(objective, Mapping) and any(_kind(name, term) == "negatives" for name, term in objective.items()):
         values["negatives"] = {"source": f"toy:{world.name}:negatives"}
     recipe = Recipe.load(values)
     _check_network("generator", recipe.generator.network.kind, GENERATORS)
@@ -187,8 +216,8 @@ def _kind(name: str, term: Any) -> str | None:
     return None if term is None else str(term.get("kind", name)) if isinstance(term, Mapping) else name
 
 
-def _of_one_host(objective: Any, method: Method) -> Any:
-    """Naming another adversarial loss replaces the method's own: `objective.hinge={}` means hinge instead."""
+def _of_one_host(objective: Any, own: Mapping[str, Any]) -> Any:
+    """Naming another adversarial loss replaces the former one: `objective.hinge={}` means hinge instead."""
     from sparring.objective.term import AdversarialLoss, Term
     from sparring.plugins import find_class
     from sparring.terms import REGISTRY
@@ -202,7 +231,7 @@ def _of_one_host(objective: Any, method: Method) -> Any:
         return kind is not None and issubclass(find_class(kind, REGISTRY, "term", Term, USERS_OWN), AdversarialLoss)
 
     hosts = [name for name in objective if is_host(name)]
-    new = [name for name in hosts if name not in method.objective]
+    new = [name for name in hosts if name not in own]
     return {name: term for name, term in objective.items() if len(new) != 1 or name not in hosts or name in new}
 
 
@@ -213,6 +242,7 @@ def _timed(objective: Any, values: Mapping[str, Any], world: World) -> Any:
         return objective  # the recipe says what is wrong with it
     shares: dict[str, dict[str, Any]] = {
         "sdp": {"t": int(SDP_START * steps), "I_p": max(1, int(SDP_GROWTH * steps))},
+        "lecam": {"start": max(1, int(LECAM_START * steps * d_steps))},
         "as_gan": {"warmup": int(AS_WARMUP * steps * d_steps), "eps": AS_EPS * world.scale},
     }
     return {

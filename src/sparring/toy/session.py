@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import copy
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import torch
@@ -18,8 +20,10 @@ from sparring.randomness import generator_for
 from sparring.recipe.gan import Recipe
 from sparring.run.process import threads
 from sparring.toy import yardsticks
+from sparring.toy.methods import changed_recipe
 from sparring.toy.worlds import Points, World
 from sparring.training.own_step import checked_step, step_function
+from sparring.training.start_from import carry_over
 from sparring.training.state import TrainingState, build
 
 SAMPLES = 1000  # for each look's numbers, from the same latents throughout a run
@@ -49,22 +53,45 @@ class Look:
     numbers: dict[str, float]
 
 
+@dataclass(frozen=True)
+class Snapshot:
+    """A moment of a session: its recipe, and the state of training."""
+
+    recipe: Recipe
+    state: dict[str, Any] = field(repr=False)
+
+    @property
+    def step(self) -> int:
+        return self.state["step"]
+
+
 class ToySession:
     """A recipe on a world, on one thread: bits depend on the number, and such small layers gain nothing from more."""
 
     def __init__(self, world: World, recipe: Recipe):
-        self.world, self.recipe = world, recipe
-        negatives = None
-        if recipe.negatives is not None:
-            negatives = world.negatives or background(world, recipe.seed)
-        self.negatives = negatives
-        with threads(1):
-            self.state: TrainingState = build(recipe, world.data, negatives=negatives)
-            self._latents, self._labels = self.state.feed.latents(SAMPLES, "toy")
-            self.places, self._grid = places_of(world), self._even_grid()
+        self.world = world
+        self.losses: dict[str, float] = {}  # means over the last call of `step`, by player/term
+        self._begin(recipe, self._built(recipe))
+        self._latents, self._labels = self.state.feed.latents(SAMPLES, "toy")
+        self.places = places_of(world)
         self._data = world.data.points[:SAMPLES]
         self._sliced = yardsticks.SlicedDistance(self._data) if world.dimensions == 2 else None
+
+    def _built(self, recipe: Recipe) -> TrainingState:
+        """A run of a recipe on this world, at step 0."""
+        with threads(1):
+            return build(recipe, self.world.data, negatives=self._negatives_of(recipe))
+
+    def _negatives_of(self, recipe: Recipe) -> Points | None:
+        return None if recipe.negatives is None else self.world.negatives or background(self.world, recipe.seed)
+
+    def _begin(self, recipe: Recipe, state: TrainingState) -> None:
+        """Train this state by this recipe from now on."""
+        self.recipe, self.state = recipe, state
+        negatives = state.feed.negatives
+        self.negatives = negatives if isinstance(negatives, Points) else None
         self._step = checked_step(recipe, step_function(recipe))
+        self._grid = self._even_grid()
 
     def step(self, count: int = 1) -> None:
         """Train for some steps. Raises NonFiniteLossError if a loss or a weight is not finite."""
@@ -72,10 +99,47 @@ class ToySession:
             for _ in range(count):
                 self._step(self.state)
             self.state.check_finite()
-            self.state.term_log.tick()
+            self.losses = self.state.term_log.tick()
 
-    def look(self, *, pictures: bool = True) -> Look:
-        """The run at this step; training is not affected. Without `pictures` there are no arrows and no mesh.
+    def change(self, changes: Mapping[str, Any]) -> list[str]:
+        """Train by changed settings from now on: `session.change({"objective.sdp": {}, "d_steps": 2})`.
+
+        changes: keys of the recipe, as for `toy_recipe`; a term that becomes None is dropped, another host replaces the
+        present one. Where the terms need other heads the discriminator is rebuilt; weights, the optimisers' state and the
+        memory of terms carry over by name. Returns lines that say what starts afresh. Raises SparringError, and changes
+        nothing, for keys that cannot change in a running session and for settings that do not fit.
+        """
+        recipe = changed_recipe(self.world, self.recipe, changes)
+        if recipe == self.recipe:
+            return []
+        old, new = self.state, self._built(recipe)
+        notes: list[str] = []
+        saved = old.state_dict()
+        weights = {name: saved[name] for name in ("generator", "discriminator")}
+        weights["average"] = saved["average"] or saved["generator"]
+        for name in carry_over(new, weights, saved["optimizers"], notes.append):
+            notes.append(f"{name}: starts afresh")
+        for name, memory in old.objective.memory.items():
+            if type(old.objective.terms[name]) is type(new.objective.terms.get(name)):
+                new.objective.memory[name] = {key: value.clone() for key, value in memory.items()}
+        new.step, new.updates = old.step, old.updates
+        self._begin(recipe, new)
+        return notes
+
+    def snapshot(self) -> Snapshot:
+        """This moment of the run, to return to: copies of everything that training depends on."""
+        return Snapshot(self.recipe, copy.deepcopy(self.state.state_dict()))
+
+    def restore(self, snapshot: Snapshot) -> None:
+        """Return to a moment of this run, with the settings that it had then. Training goes on from there bit for bit."""
+        state = self._built(snapshot.recipe)
+        state.load_state_dict(copy.deepcopy(snapshot.state))
+        self._begin(snapshot.recipe, state)
+
+    def look(self, *, pictures: bool = True, numbers: bool = True) -> Look:
+        """The run at this step; training is not affected.
+
+        Without `pictures` there are no arrows and no mesh, and without `numbers` no yardsticks.
 
         Raises NonFiniteLossError if a sample or an answer is not finite.
         """
@@ -87,7 +151,7 @@ class ToySession:
                 of_data, of_samples = (float(each.mean()) for each in others)
             _check_finite(s.step, samples, realness)
             arrows = self._arrows(samples[:ARROWS]) if pictures else (np.zeros((0, 1)), np.zeros((0, 1)))
-            numbers = numbers_of(self.world, samples, self._sliced)
+            found = numbers_of(self.world, samples, self._sliced) if numbers else {}
         return Look(
             step=s.step,
             samples=samples.numpy(),
@@ -97,7 +161,7 @@ class ToySession:
             mesh=mesh,
             of_data=of_data,
             of_samples=of_samples,
-            numbers=numbers,
+            numbers=found,
         )
 
     def _realness_of(self, groups: list[Tensor]) -> Sequence[Tensor]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -38,23 +38,42 @@ def start_from(state: TrainingState, run: str | Path, note: Callable[[str], None
         optimizers, step = checkpoint["optimizers"], int(checkpoint["step"])
     except (KeyError, RuntimeError, TypeError, ValueError):
         raise SparringError(f"{path} holds no networks to start from") from None
-    networks: dict[str, nn.Module] = {"generator": state.generator, "discriminator": state.discriminator}
-    if state.average is not None:
-        networks["average"] = state.average.module
-    for name, network in networks.items():
-        with taking(path):
-            unmatched = _load_matching(network, weights[name])
-            if name == "average":
-                continue
-            if unmatched is None:
-                raise SparringError(f"nothing of {path} fits this recipe's {name}: they are different networks")
-            left = load_state_by_name(state.optimizers[name], network, optimizers.get(name, {}))
-        _say(note, name, unmatched, left)
+    with taking(path):
+        fresh = carry_over(state, weights, optimizers, note)
+    if fresh:
+        raise SparringError(f"nothing of {path} fits this recipe's {fresh[0]}: they are different networks")
     return {"checkpoint": str(path), "step": step, "hash": content_hash(checkpoint)}
 
 
+def carry_over(
+    state: TrainingState,
+    weights: Mapping[str, Mapping[str, Any]],
+    optimizers: Mapping[str, Mapping[str, Any]],
+    note: Callable[[str], None],
+) -> list[str]:
+    """Load networks and the state of their optimisers into a run, by name if shapes agree.
+
+    weights: state dicts of `generator`, `discriminator` and `average`; optimizers: states by parameter name of the first
+    two. `note` reports what had no match on either side. Returns the names of networks that nothing fits.
+    """
+    networks: dict[str, nn.Module] = {"generator": state.generator, "discriminator": state.discriminator}
+    if state.average is not None:
+        networks["average"] = state.average.module
+    fresh = []
+    for name, network in networks.items():
+        unmatched = _load_matching(network, weights[name])
+        if name == "average":
+            continue
+        if unmatched is None:
+            fresh.append(name)
+            continue
+        left = load_state_by_name(state.optimizers[name], network, dict(optimizers.get(name, {})))
+        _say(note, name, unmatched, left)
+    return fresh
+
+
 @torch.no_grad()
-def _load_matching(network: nn.Module, weights: dict[str, Any]) -> tuple[list[str], list[str]] | None:
+def _load_matching(network: nn.Module, weights: Mapping[str, Any]) -> tuple[list[str], list[str]] | None:
     """Copy what has the same name and shape. Returns the names left here and left there; None if nothing was copied."""
     own = network.state_dict()
     matching = {n: w for n, w in weights.items() if n in own and getattr(w, "shape", None) == own[n].shape}
