@@ -52,6 +52,15 @@ SCENARIOS: dict[str, dict[str, Any]] = {
         },
         "augment": {"kind": "diffaugment"},
     },
+    "ADA": {
+        "objective": {"hinge": {}, "r1": {"every": 2}},
+        "augment": {"kind": "ada", "ramp_images": 60, "interval": 2, "target": 0.1},
+        "d_steps": 2,
+    },
+    "ADA without a boundary": {
+        "objective": {"wasserstein": {}},
+        "augment": {"kind": "ada", "ramp_images": 60, "interval": 1, "target": -0.5},
+    },
     "terms that come and go": {
         "objective": {
             "hinge": {},
@@ -81,7 +90,8 @@ def run(name: str, runtime: Runtime, steps_taken: int = STEPS, **changes: Any) -
 
 def outcome(state: TrainingState) -> dict[str, Any]:
     weights = state.state_dict()
-    return {key: weights[key] for key in ("generator", "discriminator", "average", "memory", "ledger")}
+    wanted = ("generator", "discriminator", "average", "memory", "ledger", "augment")
+    return {key: weights[key] for key in wanted if key in weights}
 
 
 def main(folder: Path) -> None:

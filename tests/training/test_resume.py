@@ -45,6 +45,7 @@ VARIANTS = {
         "generator": _generator(optimizer=SCHEDULED, ema={"decay": {"knots": [[0, 0.5], [6, 0.9]]}, "start": 2}),
         "discriminator": _discriminator(optimizer=SCHEDULED),
         "objective": {"hinge": {"weight": {"knots": [[0, 1.0], [6, 2.0]]}}, "r1": {"every": 3, "weight": 0.5}},
+        "augment": {"kind": "ada", "ramp_images": 50, "interval": 3, "target": 0},
         "d_steps": 2,
     },
     "users' modules that draw, micro-batches": {

@@ -199,8 +199,9 @@ class Round:
         side = Side(self, None, images, labels)
         if differentiate:
             side._input = images.detach().requires_grad_()
+        augmented = self._augmented(side)
         with self.precision(full=differentiate or full, twice=differentiate):
-            side._activations = self.judge_network.extract(self._augmented(side), labels)
+            side._activations = self.judge_network.extract(augmented, labels)
         return side
 
     def _augmented(self, side: Side) -> Tensor:

@@ -89,7 +89,7 @@ class DiffAugment(BaseModel, frozen=True, extra="forbid", allow_inf_nan=False):
         return images
 
 
-AUGMENTATIONS = {"diffaugment": "sparring.recipe.augment:DiffAugment"}
+AUGMENTATIONS = {"diffaugment": "sparring.recipe.augment:DiffAugment", "ada": "sparring.recipe.ada:ADA"}
 
 
 def make_augment(recipe: Mapping[str, Any] | None, trust: Trust = SHIPPED) -> Augment | None:

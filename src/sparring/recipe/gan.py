@@ -19,6 +19,7 @@ from sparring.metrics.base import Metric
 from sparring.networks import BACKBONES, GENERATORS
 from sparring.objective.objective import Objective
 from sparring.plugins import find, find_class, name_of
+from sparring.recipe.ada import ADA
 from sparring.recipe.augment import make_augment
 from sparring.recipe.base import (
     BaseRecipe,
@@ -36,7 +37,7 @@ from sparring.recipe.explain import network_options, trust_in
 from sparring.recipe.objective import ObjectiveField
 from sparring.schedule import Schedule, Scheduled
 from sparring.terms import REGISTRY
-from sparring.trust import Trust, is_script
+from sparring.trust import VALIDATED, Trust, is_script
 
 # Names of the default step in recipes and runs up to version 0.1. In two parts, since this module may not name the trainer.
 USUAL_STEP = ("train_step", ".".join(("sparring", "training", "step:train_step")))
@@ -269,6 +270,10 @@ class Recipe(BaseRecipe):
                 "start": round(self.evaluation.start * factor),
             }
             changes["evaluation"] = self.evaluation.model_copy(update=counts)
+        augment = make_augment(self.augment, VALIDATED)
+        if isinstance(augment, ADA):
+            ramp = max(1, round(augment.ramp_images * factor))
+            changes["augment"] = {**(self.augment or {}), "ramp_images": ramp}
         return scaled.model_copy(update=changes)
 
 

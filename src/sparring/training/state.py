@@ -22,17 +22,16 @@ from sparring.objective.objective import Objective
 from sparring.objective.round import Round
 from sparring.objective.term import ActiveTerm, Build
 from sparring.randomness import seed_global_generators
-from sparring.recipe.augment import make_augment
 from sparring.recipe.networks import build_networks
 from sparring.run.optimizers import load_state_by_name, make_optimizer, set_learning_rate, state_by_name
 from sparring.run.runtime import Runtime
 from sparring.schedule import value_at
+from sparring.training.adaptation import Adaptation, augmentation_of
 from sparring.training.compiled import CompiledJudge, check_compilable, compiled
 from sparring.training.ema import MovingAverage
 from sparring.training.feed import Feed, Share, Source
 from sparring.training.size import check_size
 from sparring.training.term_log import TermLog, gradient_norm
-from sparring.trust import VALIDATED
 
 if TYPE_CHECKING:
     from sparring.recipe.gan import Recipe
@@ -129,6 +128,8 @@ class TrainingState:
             proposals = [r.proposed[name] for r in rounds]
             means = {key: torch.stack([p[key] for p in proposals]).mean(0) for key in proposals[0]}
             self.objective.memory[name] = {key: self.runtime.average(mean) for key, mean in means.items()}
+        if isinstance(self.augment, Adaptation) and player == "discriminator" and not rounds[0].context.second:
+            rounds[0].logs |= self.augment.follow(rounds, self.updates)
         self.term_log.note(player, self.step, rounds)
 
     def check_finite(self) -> None:
@@ -155,6 +156,7 @@ class TrainingState:
             "optimizers": {p: state_by_name(o, getattr(self, p)) for p, o in self.optimizers.items()},
             "memory": self.objective.memory,
             "ledger": self.term_log.state_dict(),
+            **({"augment": self.augment.state_dict()} if isinstance(self.augment, Adaptation) else {}),
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -172,6 +174,8 @@ class TrainingState:
         for name, memory in state["memory"].items():
             self.objective.memory[name] = {key: value.to(self.runtime.device) for key, value in memory.items()}
         self.term_log.load_state_dict(state["ledger"])
+        if isinstance(self.augment, Adaptation):
+            self.augment.load_state_dict(state["augment"])
 
 
 def build(
@@ -235,7 +239,7 @@ def build(
         feed=feed,
         runtime=runtime,
         average=_average(recipe, generator),
-        augment=make_augment(recipe.augment, VALIDATED),
+        augment=augmentation_of(recipe, runtime),
         compiled_judge=CompiledJudge(discriminator) if compiles else None,
         compiled_generator=compiled(generator) if compiles else None,
     )
