@@ -11,6 +11,7 @@ class Schedule(BaseModel, frozen=True, extra="forbid", allow_inf_nan=False):
     """A function of the generator step: linear between the `knots` (step, value), constant before and after them."""
 
     knots: tuple[tuple[int, float], ...] = Field(min_length=1)
+    """Pairs of a step and the value there, with increasing steps."""
 
     @model_validator(mode="after")
     def _in_order(self) -> Schedule:

@@ -71,7 +71,8 @@ class BasicBlock(nn.Module):
 class ResNet(nn.Module):
     """Stages of `blocks` with width, 2 width, 4 width, ... channels, all but the first halving the size; mean; linear.
 
-    (2, 2, 2, 2) with width 64 is ResNet-18: 11,173,962 parameters for three channels and ten classes.
+    blocks: number of residual blocks in each stage; (2, 2, 2, 2) with width 64 is ResNet-18, with 11,173,962 parameters
+    for three channels and ten classes.
     """
 
     def __init__(self, *, image_channels: int, num_classes: int, blocks: Sequence[int] = (2, 2, 2, 2), width: int = 64):

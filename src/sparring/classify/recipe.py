@@ -32,12 +32,19 @@ class Images(Part):
     """
 
     source: str | None = None
+    """Where the images are. Null means the source of the positives, with other `classes`."""
     split: str | None = None
+    """The part of the source to use, such as `train` or `test`."""
     classes: ClassesField = None
-    renumber: bool = False  # drop classes without images and renumber the others
+    """The classes to keep: names, numbers or ranges. Null keeps all."""
+    renumber: bool = False
+    """Drop classes without images and renumber the others."""
     class_order: str | list[str] | None = None
+    """The order of the classes: their names, or a file that lists them."""
     skip_unreadable: bool = False
-    download: bool = False  # let torchvision download its data set
+    """Leave out files that cannot be read, instead of stopping."""
+    download: bool = False
+    """Let torchvision download its data set."""
 
 
 class Positives(Images):
@@ -47,20 +54,22 @@ class Positives(Images):
     """
 
     source: str
+    """Where the images are: a folder, a zip, an `.npz`, a `.csv`, `torchvision:NAME` or a shipped data set."""
     size: int | None = Field(None, ge=1, le=SIDE)
+    """Images are cropped to a square and resized to this many pixels. Null keeps their size."""
     channels: Literal[1, 3] | None = None
+    """1 for grey, 3 for colour. Null means the source's."""
     num_classes: int | None = Field(None, ge=2, le=CLASSES)
+    """The number of classes, if it should be checked. Null takes the data's."""
 
 
 class Negatives(Images):
-    """Images of none of the classes, and how they join a batch.
+    """Images of none of the classes, and how they join a batch."""
 
-    per_batch   a number, or a range [5, 25] (or 5-25) from which each batch draws one
-    placement   "on_top" of a batch's positives, or "inside" the batch, instead of some
-    """
-
-    per_batch: int | tuple[int, int] = (5, 25)  # the paper's, section 3.1
+    per_batch: int | tuple[int, int] = (5, 25)
+    """How many join each batch: a number, or a range such as `5-25` from which each batch draws one, the paper's."""
     placement: Literal["on_top", "inside"] = "on_top"
+    """`on_top` of a batch's positives, or `inside` the batch, instead of some of them."""
 
     @field_validator("per_batch", mode="before")
     @classmethod
@@ -91,18 +100,25 @@ class Augment(Part):
     """Random crops after padding with `crop_padding` black pixels, and mirror images, of positives and negatives."""
 
     crop_padding: int = Field(0, ge=0, le=SIDE)
+    """Pad with so many black pixels on each side, then crop at a random place."""
     flip: bool = False
+    """Mirror half of the images at random."""
 
 
 class Optimizer(BaseOptimizer):
     """By default SGD as usual for residual networks on CIFAR. `decay: cosine` decays the learning rate to 0."""
 
     kind: Literal["adam", "adamw", "rmsprop", "sgd"] = "sgd"
+    """The algorithm."""
     lr: Schedule | float = 0.1
+    """The learning rate at the start, or a schedule of it."""
     betas: tuple[Beta, Beta] = (0.9, 0.999)
     weight_decay: float = Field(5e-4, ge=0)
+    """Weight decay, as torch's optimiser of this kind applies it."""
     momentum: float = Field(0.9, ge=0)
+    """Momentum of RMSprop and SGD."""
     decay: Literal["none", "cosine"] = "cosine"
+    """`cosine` decays the learning rate to 0 at the end of the run."""
 
     def rate(self, step: int, steps: int) -> float:
         """The learning rate at a step of a run of `steps` steps."""
@@ -116,31 +132,51 @@ class ClassifierRecipe(BaseRecipe):
     trains: ClassVar = "classifier"
 
     data: Annotated[Positives, short_for("source")]
-    test: Annotated[Images | None, short_for("source")] = None  # None: the data's test split, or a tenth held out
-    validation: float = Field(0.1, ge=0, le=0.5)  # share of the training images held out to choose the threshold
-    false_alarm_rate: float = Field(0.05, gt=0, lt=1)  # share of validation images that the threshold calls unknown
+    """The training images of the classes, the positives. Text stands for its `source`."""
+    test: Annotated[Images | None, short_for("source")] = None
+    """The test images. Null means the data's test split, or a tenth held out."""
+    validation: float = Field(0.1, ge=0, le=0.5)
+    """Share of the training images held out to choose the threshold."""
+    false_alarm_rate: float = Field(0.05, gt=0, lt=1)
+    """Share of validation images that the threshold calls unknown."""
     negatives: Annotated[Negatives | None, short_for("source")] = None
+    """Images of none of the classes, which the criterion learns from."""
     probes: Annotated[
         dict[str, Annotated[Images | None, short_for("source")]], BeforeValidator(lambda given: given or {})
     ] = Field(default_factory=dict)
+    """Images of none of the classes by name, on which the classifier is tested."""
 
     network: NetworkField = Network(kind="resnet18")
+    """The network: a name, or a mapping with `kind` and options."""
     criterion: NetworkField = Network(kind="nat")
+    """The loss: a name, or a mapping with `kind` and options."""
     beside: tuple[NetworkField, ...] = ()
+    """Criteria of further classifiers, trained on the same batches for comparison."""
     optimizer: Optimizer = Optimizer()
+    """The optimiser."""
     augment: Augment = Augment()
-    normalise: bool = True  # each channel by the training images' mean and standard deviation
+    """Random changes of training images."""
+    normalise: bool = True
+    """Shift and scale each channel by the training images' mean and standard deviation."""
 
     steps: int = Field(ge=1)
+    """Length of the run in batches."""
     batch_size: int = Field(128, ge=1, le=ROWS)
+    """Images in each batch."""
     seed: int = 0
+    """Seed of everything random in the run."""
     thresholds: tuple[Annotated[float, Field(ge=0, lt=1)], ...] = Field(THRESHOLDS, min_length=1)
+    """The thresholds at which the share of negatives called unknown is reported."""
     log_every: int = Field(50, ge=1)
+    """Write losses to the log after every so many steps."""
     checkpoint_every: int = Field(500, ge=1)
+    """Save a checkpoint after every so many steps."""
     keep_checkpoints: int = Field(2, ge=1)
-    # Part of the recipe, because bits depend on it; None: the machine's number.
+    """How many of the newest checkpoints stay."""
     threads: int | None = Field(None, ge=1, le=THREADS)
-    deterministic: bool = False  # only algorithms that repeat to the bit on a GPU; on CPUs all do
+    """CPU threads. The bits of a run depend on it. Null means the machine's number."""
+    deterministic: bool = False
+    """Use only algorithms that repeat to the bit on a GPU. On CPUs all do."""
 
     @field_validator("network")
     @classmethod

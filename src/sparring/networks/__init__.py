@@ -9,7 +9,17 @@ labels=None) -> (features [B, channels], blocks)`, where blocks are the activati
 heads are normalised with). `sparring.networks.discriminator.Discriminator` adds the heads.
 
 Toy networks take `dimensions` instead of `image_size` and `image_channels`. Options are a constructor's further keywords:
-their type hints say what a recipe may give. Name your own class as `package.module:Class`.
+their type hints say what a recipe may give. Name your own class as `package.module:Class`. Several networks have these:
+
+    width           channels at the image's full size, unless the network says otherwise
+    max_width       the most channels that a layer has
+    layout          `constant` keeps the width in all blocks, `pyramid` doubles it at each halving of the image
+    normalisation   the normalisation layers: `batch`, `layer` or none
+    spectral_norm   `exact` divides weights by their largest singular value, `clamp` only if that is above 1
+    initialisation  how weights start: as in the paper's code, or torch's `default`
+    upsampling      how a generator doubles its images
+    attention       whether there is a layer of self-attention
+    fused           do each resampling and the convolution beside it as one; false gives the same numbers to rounding
 """
 
 GENERATORS: dict[str, str] = {

@@ -91,8 +91,7 @@ def truncated_normal(like: Tensor, mean: float, std: float) -> Tensor:
 class AMGANGenerator(ImageGenerator):
     """z [B, Z], labels [B] or None -> images [B, C, S, S] in [-1, 1], S being 4 to 7 times a power of 2.
 
-    width: channels at the full size, doubled at each halving up to `max_width`. Inherited options: conditioning,
-    normalisation.
+    width: channels at the full size, doubled at each halving up to `max_width`.
     """
 
     width: int = 96

@@ -85,13 +85,12 @@ class Cell(nn.Module):
 
 @network
 class AutoGANGenerator(ImageGenerator):
-    """z [B, Z], labels [B] or None -> images [B, C, S, S] in [-1, 1], S being 32 or a larger multiple of 8.
-
-    Inherited options: sampling_statistics.
-    """
+    """z [B, Z], labels [B] or None -> images [B, C, S, S] in [-1, 1], S being 32 or a larger multiple of 8."""
 
     variant: Literal["a", "b", "c"] = "a"
+    """Which cells: `a`, `b` or `c` above."""
     width: int = 256
+    """Channels of every block."""
     normalisation: Normalisation = field(init=False, default="batch")
     spectral_norm: SpectralNormKind = "none"
     conditioning: Literal["none", "concat"] = "none"
@@ -135,12 +134,10 @@ class AutoGANGenerator(ImageGenerator):
 
 @network
 class AutoGANBackbone(ResidualBackbone):
-    """images [B, C, S, S] -> features [B, width]; blocks: its four residual blocks after the following ReLU.
-
-    Inherited options: normalisation, spectral_norm, fused.
-    """
+    """images [B, C, S, S] -> features [B, width]; blocks: its four residual blocks after the following ReLU."""
 
     width: int = 128
+    """Channels of every block."""
 
     def __post_init__(self) -> None:
         super().__post_init__()

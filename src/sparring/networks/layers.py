@@ -131,10 +131,10 @@ def network(made: type[Made]) -> type[Made]:
 class ConditionalGenerator(nn.Module):
     """What the library's generators share: latents, and how the class enters.
 
-    conditioning: `conditional_batch_norm` chooses each batch norm's scale and shift by the class; `concat` appends a
-    learned embedding of the class, as long as the latents, to them. sampling_statistics: what batch norm uses in
-    evaluation; with `batch` no running statistics exist and an image depends on the others of its batch. Labels may be
-    weights of the classes, float [B, K]: the embeddings are then blended.
+    conditioning: how the class enters; `conditional_batch_norm` chooses each batch norm's scale and shift by the class,
+    `concat` appends a learned embedding of the class, as long as the latents, to them. sampling_statistics: what batch
+    norm uses in evaluation; with `batch` no running statistics exist and an image depends on the others of its batch.
+    Labels may be weights of the classes, float [B, K]: the embeddings are then blended.
     """
 
     blends_labels: ClassVar[bool] = True

@@ -101,9 +101,13 @@ class R3GANGenerator(ImageGenerator):
     """z [B, Z], labels [B] or None -> images [B, C, S, S] in [-1, 1], S being 4 to 7 times a power of 2."""
 
     width: int = 96
+    """Channels of every block."""
     blocks: int = 2
+    """Residual blocks in each stage."""
     expansion: int = 2
+    """The inner width of a block, as a multiple of the outer."""
     cardinality: int = 12
+    """Number of groups of a block's 3x3 convolution."""
     conditioning: Literal["none", "concat"] = "none"
     normalisation: Normalisation = field(init=False, default="none")
     sampling_statistics: Statistics = field(init=False, default="running")
@@ -131,9 +135,13 @@ class R3GANBackbone(ImageBackbone):
     activation there."""
 
     width: int = 96
+    """Channels of every block."""
     blocks: int = 2
+    """Residual blocks in each stage."""
     expansion: int = 2
+    """The inner width of a block, as a multiple of the outer."""
     cardinality: int = 12
+    """Number of groups of a block's 3x3 convolution."""
 
     couples_batch = False
 

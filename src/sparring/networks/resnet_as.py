@@ -35,8 +35,7 @@ BACKBONE_PYRAMID_WIDTH = {3: 96}  # by doublings: 96 at 32 pixels, 64 elsewhere
 class ASGenerator(ResidualGenerator):
     """z [B, Z], labels [B] or None -> images [B, C, S, S] in [-1, 1], S being 4 to 7 times a power of 2.
 
-    width: channels at the full size; None is the authors' for the layout. Inherited options: conditioning,
-    normalisation, sampling_statistics, spectral_norm, fused.
+    width: channels at the full size; None is the authors' for the layout.
     """
 
     layout: Layout = "constant"
@@ -61,7 +60,7 @@ class ASBackbone(ResidualBackbone):
     """images [B, C, S, S] -> features [B, channels]; blocks: its residual blocks after the following ReLU.
 
     Every block halves, the last to half the base (2x2 at 32 pixels). width: channels of the first block; None is the
-    authors' for the layout. Inherited options: normalisation, fused.
+    authors' for the layout.
     """
 
     layout: Layout = "constant"

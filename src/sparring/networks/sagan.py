@@ -79,14 +79,14 @@ def _widths(width: int, doublings: int) -> list[int]:
 class SAGANGenerator(ResidualGenerator):
     """z [B, Z], labels [B] or None -> images [B, C, S, S] in [-1, 1], S being 4 to 7 times a power of 2.
 
-    attention: None is the authors', only above 32 pixels. Inherited options: conditioning, normalisation,
-    sampling_statistics, upsampling, fused.
+    attention: whether there is a layer of self-attention; None is the authors', only above 32 pixels.
     """
 
     width: int = 64
     attention: bool | None = None
     spectral_norm: SpectralNormKind = "clamp"
     batch_norm_momentum: float = MOMENTUM
+    """Share by which a step moves the running statistics. Shorter runs want a larger one."""
 
     def __post_init__(self) -> None:
         base, doublings = base_and_doublings(self.image_size, "sagan")
@@ -103,9 +103,8 @@ class SAGANGenerator(ResidualGenerator):
 @network
 class SAGANBackbone(ResidualBackbone):
     """images [B, C, S, S] -> features [B, channels], summed over pixels; blocks: its residual blocks after the following
-    ReLU, attention included. attention: None is the authors', above 32 pixels alone.
-
-    Inherited options: normalisation, fused.
+    ReLU, attention included. attention: whether there is a layer of self-attention; None is the authors', only above 32
+    pixels.
     """
 
     width: int = 64

@@ -60,8 +60,7 @@ class SNGANGenerator(ResidualGenerator):
     """z [B, Z], labels [B] or None -> images [B, C, S, S] in [-1, 1], S being 4 to 7 times a power of 2.
 
     layout: `auto` is constant width up to 32 pixels (56 with a base of 7) and a pyramid above. width: channels at the
-    full size; None is the paper's. Inherited options: conditioning, normalisation, sampling_statistics, upsampling,
-    spectral_norm, fused.
+    full size; None is the paper's.
     """
 
     layout: Literal["auto", "constant", "pyramid"] = "auto"
@@ -82,7 +81,7 @@ class SNGANBackbone(ResidualBackbone):
 
     In the constant layout the last two blocks keep the size (8x8 at 32 pixels); in the pyramid every block halves it.
     width: channels of the first block; None is the paper's. Normalisation (for penalties, as WGAN-GP's ResNet has it)
-    stands before each ReLU but those that see the image. Inherited options: normalisation, spectral_norm, fused.
+    stands before each ReLU but those that see the image.
     """
 
     layout: Literal["auto", "constant", "pyramid"] = "auto"
@@ -104,8 +103,6 @@ class SNGANBackbone(ResidualBackbone):
 class CNNGenerator(ImageGenerator):
     """z -> linear -> stride-2 4x4 transposed convolutions with norm and ReLU, from 8 `width` to `width` channels at 32
     pixels -> 3x3 convolution, tanh. Every layer has a bias; the linear one has neither norm nor ReLU after it.
-
-    Inherited options: conditioning, normalisation, sampling_statistics.
     """
 
     width: int = 64
@@ -146,6 +143,7 @@ class CNNBackbone(ImageBackbone):
     normalisation: Normalisation = "none"
     spectral_norm: SpectralNormKind = "exact"
     pooling: Literal["flatten", "sum"] = "flatten"
+    """`flatten` the last activations into features, or `sum` them over pixels."""
     initialisation: Initialisation = "normal"
 
     def __post_init__(self) -> None:

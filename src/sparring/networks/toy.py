@@ -26,7 +26,9 @@ class ToyGenerator(ConditionalGenerator):
 
     dimensions: int
     width: int = 128
+    """Units of each hidden layer."""
     depth: int = 3
+    """Number of hidden layers."""
     spectral_norm: SpectralNormKind = "none"
     conditioning: Literal["none", "concat"] = "none"
     normalisation: Normalisation = field(init=False, default="none")
@@ -52,7 +54,9 @@ class ToyBackbone(nn.Module):
     dimensions: int
     num_classes: int = 0
     width: int = 128
+    """Units of each hidden layer."""
     depth: int = 3
+    """Number of hidden layers."""
     spectral_norm: SpectralNormKind = "none"
 
     couples_batch = False

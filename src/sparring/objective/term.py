@@ -44,7 +44,9 @@ class Term(BaseModel, frozen=True, extra="forbid", allow_inf_nan=False):
     """
 
     weight: Scheduled = 1.0
-    generator_weight: Scheduled | None = None  # in the generator's loss; None: as `weight`
+    """The factor of the term's loss: a number, or a schedule in steps. 0 leaves the term out."""
+    generator_weight: Scheduled | None = None
+    """The factor in the generator's loss. Null means `weight`."""
 
     couples_samples: ClassVar[bool] = False  # not a mean over samples: acts per rank and per micro-batch
     differentiates_twice: ClassVar[bool] = False  # its loss contains a gradient with respect to images
@@ -163,6 +165,7 @@ class Penalty(Term):
     """A regulariser that may be lazy: applied at each `every`-th update of its player, its weight times `every`."""
 
     every: int = Field(1, ge=1)
+    """Act at each n-th update of its player, n times as strong."""
 
 
 @dataclass(frozen=True)

@@ -72,8 +72,11 @@ class DiffAugment(BaseModel, frozen=True, extra="forbid", allow_inf_nan=False):
     policy: tuple[Literal["colour", "translation", "cutout"], ...] = Field(
         ("colour", "translation", "cutout"), min_length=1
     )
+    """The transformations, in order."""
     translation: float = Field(0.125, ge=0, lt=1)
+    """The largest shift, as a share of the image's size."""
     cutout: float = Field(0.5, gt=0, lt=1)
+    """The side of the square that is set to grey, as a share of the image's size."""
 
     def __call__(self, images: Tensor, draw: Draw) -> Tensor:
         """images [B, C, H, W] -> the same shape, differentiable."""

@@ -66,6 +66,7 @@ class Network(BaseModel):
     model_config = ConfigDict(frozen=True, extra="allow")
 
     kind: str
+    """The network's name, or `package.module:Class` for your own. Other keys are options of its constructor."""
 
     @property
     def options(self) -> dict[str, Any]:
@@ -90,11 +91,17 @@ class Optimizer(Part):
     """An optimiser. `lr` may be a schedule in steps: {knots: [[0, 4e-4], [1000000, 0]]}."""
 
     kind: Literal["adam", "adamw", "rmsprop", "sgd"] = "adam"
+    """The algorithm."""
     lr: Scheduled = 2e-4
+    """The learning rate, or a schedule of it."""
     betas: tuple[Beta, Beta] = (0.5, 0.999)
+    """Adam's and AdamW's decay rates of the mean gradient and of the mean squared gradient."""
     eps: float = Field(1e-8, gt=0)
+    """Added to the denominator by Adam, AdamW and RMSprop."""
     weight_decay: float = Field(0.0, ge=0)
-    momentum: float = Field(0.0, ge=0)  # rmsprop and sgd
+    """Weight decay, as torch's optimiser of this kind applies it."""
+    momentum: float = Field(0.0, ge=0)
+    """Momentum of RMSprop and SGD."""
 
     @field_validator("lr")
     @classmethod
@@ -117,9 +124,13 @@ class BaseRecipe(Part):
     every: ClassVar[tuple[str, ...]] = ("log_every", "checkpoint_every")  # fields that count steps
 
     name: str = Field("unnamed", min_length=1, max_length=NAME)
+    """The recipe's name. Without `--out`, the run's folder is `runs/NAME`."""
     about: str = ""
-    paper: dict[str, Any] | None = None  # which row of which table this is, and the printed numbers
-    run_in_full: bool = False  # whether anyone has; listings say so if not
+    """One line for listings."""
+    paper: dict[str, Any] | None = None
+    """The row of a paper's table that the recipe follows, and the printed numbers."""
+    run_in_full: bool = False
+    """Whether anyone has run the recipe in full. Listings say so if not."""
 
     @field_validator("name")
     @classmethod

@@ -49,7 +49,9 @@ class EMA(Part):
     """A moving average of the generator's parameters, updated after each step from `start` on. Buffers are copied."""
 
     decay: Scheduled = 0.999
+    """How much of the average each step keeps: 0.999 averages about the last 1,000 steps. May be a schedule."""
     start: int = Field(0, ge=0)
+    """The first step that is averaged."""
 
     @field_validator("decay")
     @classmethod
@@ -65,12 +67,17 @@ class Generator(Part):
     """The generator: its network, latents, optimiser and moving average."""
 
     network: NetworkField
+    """The generator's network: a name, or a mapping with `kind` and options."""
     latent_size: int = Field(128, ge=1, le=limits.LATENT)
+    """Number of latents, the random numbers that each image is made from."""
     optimizer: Optimizer = Optimizer()
+    """The generator's optimiser."""
     ema: Annotated[EMA | None, BeforeValidator(_short_ema)] = None
-    batch_size: int | None = Field(None, ge=1, le=limits.ROWS)  # None: the recipe's batch_size
-    # classes of training fakes: equally often, or as often as in the data
+    """A moving average of the weights: the generator that is sampled and measured. A number stands for its decay."""
+    batch_size: int | None = Field(None, ge=1, le=limits.ROWS)
+    """Fakes in the generator's update. Null means the recipe's `batch_size`."""
     labels: Literal["uniform", "data"] = "uniform"
+    """Classes of training fakes: each equally often, or as often as in the data."""
 
     @field_validator("network")
     @classmethod
@@ -82,10 +89,13 @@ class Discriminator(Part):
     """The discriminator: its backbone, conditioning and optimiser. The objective's terms decide which heads it has."""
 
     network: NetworkField
+    """The discriminator's backbone: a name, or a mapping with `kind` and options."""
     conditioning: Literal["none", "projection"] = "none"
+    """How the class enters: `projection` adds the product of features and a class embedding to the score."""
     optimizer: Optimizer = Optimizer()
-    # To [-clip, clip] after each update, as in the first Wasserstein GAN.
+    """The discriminator's optimiser."""
     clip_weights: float | None = Field(None, gt=0)
+    """Clip every weight to [-c, c] after each update, as in the first Wasserstein GAN."""
 
     @field_validator("network")
     @classmethod
@@ -100,16 +110,27 @@ class Data(Part):
     """
 
     source: str
+    """Where the images are: a folder, a zip, an `.npz`, a `.csv`, `torchvision:NAME` or a shipped data set."""
     split: str | None = None
+    """The part of the source to use, such as `test`. Null means `train`, or everything if there are no parts."""
     size: int | None = Field(None, ge=1, le=limits.SIDE)
+    """Images are cropped to a square and resized to this many pixels. Null keeps their size."""
     channels: Literal[1, 3] | None = None
+    """1 for grey, 3 for colour. Null means the source's."""
     classes: ClassesField = None
-    renumber: bool = False  # drop classes without images and renumber the others
+    """The classes to keep: names, numbers or ranges. Null keeps all."""
+    renumber: bool = False
+    """Drop classes without images and renumber the others."""
     num_classes: int | None = Field(None, ge=0, le=limits.CLASSES)
+    """The number of classes, if it should be checked. Null takes the data's."""
     flip: bool = False
-    labelled: float | None = Field(None, gt=0, le=1)  # share of each class's labels to keep
+    """Mirror half of the images at random."""
+    labelled: float | None = Field(None, gt=0, le=1)
+    """The share of each class's labels to keep. The other images are unlabelled."""
     skip_unreadable: bool = False
-    download: bool = False  # let torchvision download its data set
+    """Leave out files that cannot be read, instead of stopping."""
+    download: bool = False
+    """Let torchvision download its data set."""
 
 
 DataField = Annotated[Data, short_for("source")]
@@ -118,18 +139,28 @@ DataField = Annotated[Data, short_for("source")]
 class Evaluation(Part):
     """When and how generated samples are measured. Part of the recipe, since the numbers depend on all of it."""
 
-    every: int | None = Field(None, ge=1)  # generator steps; None: only at the end
-    start: int = Field(0, ge=0)  # the first step that `every` counts for
+    every: int | None = Field(None, ge=1)
+    """Measure after every so many steps. Null measures only at the end."""
+    start: int = Field(0, ge=0)
+    """The first step that `every` counts for."""
     n: int = Field(2_000, ge=2, le=limits.MEASURED)
-    extractor: str | None = None  # None: the embedded one if it fits the data, otherwise none
-    metrics: tuple[str, ...] | None = None  # None: all that the extractor supports
-    split: str | None = None  # of the real images; None: the training images
-    # classes of conditional samples: as often as in the data, or equally often
+    """Number of generated images."""
+    extractor: str | None = None
+    """The network whose features are compared. Null means the one that ships if it fits the data, otherwise none."""
+    metrics: tuple[str, ...] | None = None
+    """The metrics, in this order. Null means all that the extractor supports."""
+    split: str | None = None
+    """The split of the real images. Null means the training images."""
     labels: Literal["data", "uniform"] = "data"
-    n_real: int | None = Field(None, ge=2, le=limits.MEASURED)  # real images to draw with `seed`; None: all
+    """Classes of conditional samples: as often as in the data, or each equally often."""
+    n_real: int | None = Field(None, ge=2, le=limits.MEASURED)
+    """Number of real images, drawn with `seed`. Null means all."""
     is_splits: int = Field(10, ge=1, le=limits.MEASURED)
+    """Number of groups that the Inception score is averaged over."""
     batch_size: int = Field(250, ge=1, le=limits.ROWS)
+    """Images in each pass. Numbers depend on it if the generator samples with batch statistics."""
     seed: int = 0
+    """Seed of the latents, and of the drawn real images."""
 
     def is_due(self, step: int) -> bool:
         """Whether to measure after this step, apart from the last."""
@@ -157,32 +188,54 @@ class Recipe(BaseRecipe):
     every: ClassVar = ("log_every", "samples_every", "checkpoint_every")
 
     data: DataField
+    """The training images. Text stands for its `source`."""
     negatives: Annotated[Data | None, short_for("source")] = None
+    """Images of none of the classes, for the term `negatives`."""
     unlabelled: Annotated[Data | None, short_for("source")] = None
+    """Images without labels, for the term `semi_supervised`."""
     generator: Generator
+    """The generator."""
     discriminator: Discriminator
+    """The discriminator."""
     objective: ObjectiveField
+    """The terms of the loss by name. Exactly one is the host, the adversarial loss; null removes a term."""
     augment: dict[str, Any] | None = None
+    """An augmentation of every judged image, of both players."""
 
     steps: int = Field(ge=1)
+    """Length of the run in generator updates."""
     batch_size: int = Field(64, ge=1, le=limits.ROWS)
+    """Real images, and fakes, in each update, over all processes."""
     d_steps: int = Field(1, ge=1, le=limits.D_STEPS)
-    accumulate: int = Field(1, ge=1, le=limits.ACCUMULATE)  # micro-batches per update
+    """Discriminator updates in each step."""
+    accumulate: int = Field(1, ge=1, le=limits.ACCUMULATE)
+    """Micro-batches per update: less memory for the same gradients, but for terms that look across samples."""
     seed: int = 0
-    step: str | None = None  # None: the default step; your own is package.module:function
+    """Seed of everything random in the run."""
+    step: str | None = None
+    """Your own training step, `package.module:function`. Null means the default one."""
 
-    start_from: str | None = None  # a run whose networks and optimiser state this one starts with
+    start_from: str | None = None
+    """A run whose networks and optimiser state this one starts with."""
 
     evaluation: Evaluation | None = Evaluation()
+    """When and how samples are measured. Null measures nothing."""
     log_every: int = Field(50, ge=1)
+    """Write losses to the log after every so many steps."""
     samples_every: int = Field(500, ge=1)
+    """Write a picture of samples after every so many steps."""
     checkpoint_every: int = Field(1_000, ge=1)
-    keep_checkpoints: int = Field(2, ge=1)  # the newest, besides the best; `diagnose` shows how they change
-    threads: int | None = Field(None, ge=1, le=limits.THREADS)  # bits depend on it; None: torch's default
-    # of passes; tf32 and bfloat16 trade bits of the numbers for speed on GPUs
+    """Save a checkpoint after every so many steps."""
+    keep_checkpoints: int = Field(2, ge=1)
+    """How many of the newest checkpoints stay, besides the best. `sparring diagnose` shows how they change."""
+    threads: int | None = Field(None, ge=1, le=limits.THREADS)
+    """CPU threads. The bits of a run depend on it. Null means torch's default."""
     precision: Literal["float32", "tf32", "bfloat16"] = "float32"
-    compile: bool = False  # the networks, by torch.compile, which cannot be differentiated twice
-    deterministic: bool = False  # only algorithms that repeat to the bit on a GPU; on CPUs all do
+    """Of the networks' passes. `tf32` and `bfloat16` trade bits of the numbers for speed on GPUs."""
+    compile: bool = False
+    """Compile the networks with `torch.compile`. Terms that differentiate twice cannot be compiled."""
+    deterministic: bool = False
+    """Use only algorithms that repeat to the bit on a GPU. On CPUs all do."""
 
     @field_validator("step")
     @classmethod

@@ -64,25 +64,26 @@ class Toy(_Part):
     """A run on a toy world, by a method's name; `world.*` keys of `set` are the world's options."""
 
     world: str
+    """The world's name."""
     method: str | None = None
+    """The method's name, as `sparring toy` takes it."""
 
 
 class Row(_Part):
-    """One row of the table: what is trained for each seed.
-
-    recipe   a GAN's or a classifier's, by name or file; or `toy`
-    set      changes of the recipe by dotted key, on top of the scale's; "3%" is that share of the run's steps
-    start    another row (`from` in a file), from whose run of the same seed this one starts
-    against  another row, whose difference to this one the table shows without a claim
-    paper    the paper's numbers, by metric; by default those that the recipe states
-    """
+    """One row of the table: what is trained for each seed."""
 
     recipe: str | dict[str, Any] | None = None
+    """What is trained for each seed: a GAN's or a classifier's recipe, by name, by file or in full."""
     toy: Toy | None = None
+    """A run on a toy world, instead of `recipe`."""
     set: dict[str, Any] = {}
+    """Changes of the recipe by dotted key, on top of the scale's. `3%` is that share of the run's steps."""
     start: str | None = Field(None, alias="from")
+    """Another row, from whose run of the same seed this one starts."""
     against: str | None = None
+    """Another row, whose difference to this one the table shows without a claim."""
     paper: dict[str, float] = {}
+    """The paper's numbers, by metric. By default those that the recipe states."""
 
     @model_validator(mode="after")
     def _one_of_them(self) -> Row:
@@ -94,23 +95,25 @@ class Row(_Part):
 
 
 class Scale(_Part):
-    """How long and how large every row is at this scale.
-
-    steps      the length of every row, to which its recipe is shortened with all its schedules, starts and warm-ups
-    set        changes of every row; keys below gan, classifier or toy are for rows of that kind, and those of negatives or
-               of a term (objective.sdp.t) for rows that have them
-    set_rows   further changes by row, on top of the row's own
-    collapsed  instead of the plan's
-    """
+    """How long and how large every row is at this scale."""
 
     steps: int | None = Field(None, ge=1)
+    """The length of every row, to which its recipe is shortened with all its schedules, starts and warm-ups."""
     set: dict[str, Any] = {}
+    """Changes of every row by dotted key. Keys below `gan`, `classifier` or `toy` are for rows of that kind, and those of
+    negatives or of a term (`objective.sdp.t`) for rows that have them."""
     set_rows: dict[str, dict[str, Any]] = {}
+    """Further changes by row, on top of the row's own."""
     seeds: Seeds | None = None
+    """The seeds at this scale, instead of the plan's."""
     rows: tuple[str, ...] | None = None
-    cpu_minutes: float | None = Field(None, gt=0)  # of one run, about
-    note: str = ""  # what this scale cannot show
+    """The rows at this scale. Null means all."""
+    cpu_minutes: float | None = Field(None, gt=0)
+    """About how long one run takes on a CPU."""
+    note: str = ""
+    """What this scale cannot show."""
     collapsed: dict[str, float] | None = None
+    """At this scale, instead of the plan's `collapsed`."""
 
     def changes(self, kind: str) -> dict[str, Any]:
         common = {key: value for key, value in self.set.items() if key not in KINDS}
@@ -122,13 +125,21 @@ class Claim(_Part):
     """What a row is said to do against another one: one of direction, not_better_by, equal_within and fails."""
 
     says: str
+    """The claim in words."""
     row: str
+    """The row that the claim is about."""
     against: str
+    """The row that it is compared with."""
     metric: str | None = None
+    """The number that is compared."""
     direction: Literal["lower", "higher"] | None = None
+    """The row's number is lower, or higher."""
     not_better_by: Share | None = None
+    """The row's number is not better by more than this share."""
     equal_within: Share | None = None
+    """The two numbers differ by at most this share."""
     fails: Literal["more often", "less often"] | None = None
+    """The row's runs fail more often, or less often."""
 
     @model_validator(mode="after")
     def _one_test(self) -> Claim:
@@ -144,38 +155,50 @@ class Claim(_Part):
 
 
 class Figure(_Part):
-    """A figure of a study, drawn by `sparring.study.drawing`.
-
-    kind   dots, curves and bars show all seeds, and need results alone; the others show runs, see `drawing.PICTURES`
-    lines  of `curves`, instead of a metric: keys of the runs' logs, such as `discriminator/hinge`, or what a diagnosis
-           sees at their checkpoints, such as `gradients.l1`
-    rows   None: all of them
-    name   of its file; by default the kind and the metric
-    """
+    """A figure of a study, drawn by `sparring.study.drawing`."""
 
     kind: OfResults | OfGans | OfOthers
+    """Dots, curves and bars show all seeds, and need results alone. The other kinds show runs."""
     metric: str | None = None
+    """The number that is drawn."""
     lines: tuple[str, ...] = ()
+    """Of `curves`, instead of a metric: keys of the runs' logs, such as `discriminator/hinge`, or what a diagnosis sees at
+    their checkpoints, such as `gradients.l1`."""
     rows: tuple[str, ...] | None = None
+    """The rows that are drawn. Null means all."""
     title: str = ""
+    """The title above the figure."""
     name: str = Field("", max_length=NAME, pattern=r"^[\w.+-]*$")
+    """The file's name. By default the kind and the metric."""
 
 
 class Plan(_Part):
     """A study before it is run. `Plan.load` reads one; `sparring.study.resolve.resolve` makes it ready to run."""
 
     name: str = Field("study", min_length=1, max_length=NAME, pattern=r"^[\w./+-]+$")
+    """The plan's name, and that of the study's folder."""
     about: str = ""
+    """One line for listings."""
     paper: dict[str, Any] = {}
+    """The paper and the table that the study follows."""
     seeds: Seeds = (0, 1, 2, 3, 4)
-    collapsed: dict[str, float] = {}  # by metric: a run that ends beyond it has failed
-    paired: bool = False  # by seed
+    """The seeds of every row: a list, a range such as `100-104`, or a number of them, from 0 on."""
+    collapsed: dict[str, float] = {}
+    """By metric: a run that ends beyond this number has failed."""
+    paired: bool = False
+    """Compare the runs of two rows seed by seed."""
     scales: dict[str, Scale] = Field({AS_WRITTEN: Scale()}, min_length=1)
+    """How long and how large the rows are, by name. `mini` is the usual one."""
     rows: dict[str, Row] = Field(min_length=1)
+    """The rows of the table by label."""
     claims: tuple[Claim, ...] = Field((), max_length=CLAIMS)
-    metrics: tuple[str, ...] = ()  # of the table, in this order; none: all that were measured
-    diagnose: tuple[Literal["robustness", "gradients", "diversity", "cost"], ...] = ()  # what is kept of every GAN
-    figures: tuple[Figure, ...] = ()  # none: dots, curves and samples of everything
+    """What is tested."""
+    metrics: tuple[str, ...] = ()
+    """The numbers of the table, in this order. Empty means all that were measured."""
+    diagnose: tuple[Literal["robustness", "gradients", "diversity", "cost"], ...] = ()
+    """The sections of `sparring diagnose` that are kept of every GAN."""
+    figures: tuple[Figure, ...] = ()
+    """The figures of the page. Empty means dots, curves and samples of everything."""
 
     @model_validator(mode="after")
     def _rows_are_there(self) -> Plan:

@@ -47,17 +47,29 @@ class ASGAN(Term):
     """A second discriminator update on adversarial samples."""
 
     eps: float = Field(1 / 255, ge=0)
+    """Size of the perturbation in units of the images' range [-1, 1]. The default is half a grey level of 8 bits."""
     craft: Literal["host", "realness"] = "host"
+    """What the attack raises: the host's loss, or the opposite of realness where that loss is flat."""
     attack: Literal["fgsm", "pgd", "gaussian"] = "fgsm"
+    """`fgsm` takes one step, `pgd` several; `gaussian` is the paper's control."""
     target: Literal["real", "fake", "both"] = "real"
+    """Which images are attacked."""
     pgd_steps: int = Field(7, ge=1, le=ATTACK_STEPS)
+    """Number of steps of `pgd`."""
     pgd_step_size: float | None = Field(None, gt=0)
+    """Size of each step of `pgd`. Null means `eps` / 4."""
     random_start: bool = False
+    """Start `pgd` from a random point within `eps`."""
     clamp: bool = False
+    """Keep attacked images in [-1, 1]."""
     warmup: int = Field(300, ge=0)
+    """Discriminator updates during which `eps` is 0."""
     warmup_scope: Literal["global", "epoch"] = "global"
+    """Warm up at the start of the run, or of each epoch as the released code does."""
     with_fake_loss: bool = False
+    """Add the host's loss of the other side, not attacked: Eq. 10 as printed."""
     with_penalties: bool = False
+    """Add the objective's penalties of this update."""
 
     @model_validator(mode="after")
     def _options_that_fit(self) -> ASGAN:

@@ -18,17 +18,16 @@ if TYPE_CHECKING:
 
 
 class AuxiliaryTerm(Term):
-    """A classification loss beside the host: L_Daux = E_real loss (+ E_fake loss with `on_fake`), L_Gaux = E_fake loss.
-
-    on_fake: the discriminator also learns the classes of generated samples, as the released code of MHGAN and ACGAN does.
-    shared: the logits are h E^T with the class embedding E of the projection head, no layer of their own (MHSharedGAN).
-    head: the name of the discriminator's output, for two classifiers in one objective.
-    """
+    """A classification loss beside the host: L_Daux = E_real loss (+ E_fake loss with `on_fake`), L_Gaux = E_fake loss."""
 
     generator_weight: Scheduled | None = 0.1
+    """The factor in the generator's loss."""
     on_fake: bool = False
+    """The discriminator also learns the classes of fakes, as the released code of MHGAN and ACGAN does."""
     shared: bool = False
+    """The logits are h E^T with the class embedding E of the projection head, without another layer (MHSharedGAN)."""
     head: str = "class_logits"
+    """The name of the discriminator's output, for two classifiers in one objective."""
 
     def heads(self) -> tuple[Head, ...]:
         return (Head(name=self.head, outputs="num_classes", shared_with="score" if self.shared else None),)

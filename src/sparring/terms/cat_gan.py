@@ -49,6 +49,7 @@ class CatGAN(ClassLogitsLoss):
     couples_samples: ClassVar[bool] = True
 
     form: Literal["entropy", "cross_entropy"] = "entropy"
+    """Entropies, or the cross-entropies that the negative-aware paper prints."""
 
     def check(self, build: Build) -> None:
         if self.form == "cross_entropy":

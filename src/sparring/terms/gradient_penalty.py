@@ -52,8 +52,11 @@ class GradientPenalty(Penalty):
     differentiates_twice: ClassVar[bool] = True
 
     weight: Scheduled = 10.0
+    """The paper's lambda."""
     target: float = 1.0
+    """The norm that the gradient should have. 0 gives the zero-centred penalty."""
     one_sided: bool = False
+    """Penalise only norms above the target."""
 
     def needs(self, player: Player, update: int) -> set[str]:
         return {"real.images", "fake.images"} if player == "discriminator" else set()

@@ -45,6 +45,7 @@ class KPlusOne(ClassLogitsLoss):
     couples_samples: ClassVar[bool] = True
 
     form: Literal["cross_entropy", "multi_hinge"] = "cross_entropy"
+    """The classification loss of the discriminator."""
 
     def needs(self, player: Player, update: int) -> set[str]:
         return {"real", "fake"}

@@ -32,8 +32,11 @@ class LeastSquares(AdversarialLoss):
     """Squared distance of the score from the targets a (fake), b (real) and c (the generator's)."""
 
     a: float = 0.0
+    """The discriminator's target for fakes."""
     b: float = 1.0
+    """The discriminator's target for real images."""
     c: float = 1.0
+    """The score that the generator wants for its images."""
 
     @property
     def boundary(self) -> float | None:

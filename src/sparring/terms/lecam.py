@@ -43,9 +43,13 @@ class LeCam(Term):
     """Squared distance of each score from the other side's moving average."""
 
     weight: Scheduled = 0.3
+    """The strength; 0.3 is usual for CIFAR."""
     decay: float = Field(0.99, ge=0, lt=1)
+    """The decay of the moving averages of scores."""
     start: int = Field(1000, ge=1)
+    """Discriminator updates before anything is penalised."""
     one_sided: bool = False
+    """Penalise only real scores above the fakes' average and fake ones below the reals', as the released code does."""
 
     def initial_state(self) -> dict[str, Tensor]:
         return {"real": torch.zeros(()), "fake": torch.zeros(())}

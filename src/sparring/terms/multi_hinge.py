@@ -27,6 +27,7 @@ class MultiHinge(AuxiliaryTerm):
     """A Crammer-Singer hinge with margin `margin` on the auxiliary classifier."""
 
     margin: float = 1.0
+    """By how much the right class should win."""
 
     def per_sample(self, logits: Tensor, labels: Tensor) -> Tensor:
         return crammer_singer(logits, labels, self.margin)

@@ -33,6 +33,7 @@ class NATGAN(ClassLogitsLoss):
     """Cross-entropy on reals, a divergence from the uniform answer on fakes; the generator wants to look like some class."""
 
     divergence: Divergence = "kl"
+    """The distance from the uniform answer; `kl` is the paper's."""
 
     def on_fake(self, side: Side) -> Tensor:
         return TO_UNIFORM[self.divergence](side.class_logits)

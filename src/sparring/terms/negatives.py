@@ -42,7 +42,9 @@ class Negatives(Term):
     """`per_batch` external negatives on the fake side, each weighing as much as a fake."""
 
     per_batch: int = Field(3, ge=1, le=ROWS)
+    """How many negatives join each batch; each weighs as much as a fake."""
     join_every: int = Field(1, ge=1)
+    """Join every so many discriminator updates."""
 
     def rows(self) -> dict[str, int]:
         return {"negative": self.per_batch}

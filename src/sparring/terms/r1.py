@@ -38,6 +38,7 @@ class R1(Penalty):
     differentiates_twice: ClassVar[bool] = True
 
     weight: Scheduled = 5.0
+    """Half of the paper's gamma."""
 
     def needs(self, player: Player, update: int) -> set[str]:
         return {"real", "real.second_order"} if player == "discriminator" else set()
@@ -52,6 +53,7 @@ class R2(Penalty):
     differentiates_twice: ClassVar[bool] = True
 
     weight: Scheduled = 5.0
+    """Half of the paper's gamma."""
 
     def needs(self, player: Player, update: int) -> set[str]:
         return {"fake", "fake.second_order"} if player == "discriminator" else set()

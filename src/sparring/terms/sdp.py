@@ -56,11 +56,17 @@ class SDP(Term):
     couples_samples: ClassVar[bool] = True
 
     weight: Scheduled = 0.01
+    """The paper's lambda, which `k` divides."""
     t: int = Field(3000, ge=0)
+    """The step from which SDP acts."""
     k: int = Field(5, ge=1)
+    """The number of pairs at step 0."""
     I_p: int = Field(5000, ge=1)
+    """The number of pairs grows by one every so many steps, up to the batch size."""
     aggregate: Aggregate = "max"
+    """How a block's activations are pooled over height and width."""
     squared_norm: bool = False
+    """Divide features by their squared norm, as Eq. 6 is printed."""
 
     def needs(self, player: Player, update: int) -> set[str]:
         if player == "discriminator":

@@ -33,12 +33,10 @@ def pseudo_labels(logits: Tensor, num_classes: int) -> Tensor:
 
 
 class SemiSupervised(Term):
-    """Half of the host's real side becomes unlabelled data with pseudo-labels.
-
-    head: the classifier's output in the discriminator, as another term of the objective names it.
-    """
+    """Half of the host's real side becomes unlabelled data with pseudo-labels."""
 
     head: str = "class_logits"
+    """The classifier's output in the discriminator, as another term of the objective names it."""
 
     def needs(self, player: Player, update: int) -> set[str]:
         return {"real", "unlabelled"} if player == "discriminator" else set()
