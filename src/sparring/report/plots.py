@@ -15,6 +15,7 @@ from sparring.errors import SparringError
 from sparring.files import write_atomically, write_json
 from sparring.limits import DESCRIPTION_BYTES, DESCRIPTION_NODES
 from sparring.parsing import read_json
+from sparring.report.keys import CLASSES_KEY, SCALE_KEY
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -24,8 +25,6 @@ Points = tuple[Sequence[float], Sequence[float]]  # (steps, values)
 
 TARGET_PIXELS = 64  # an image is enlarged to about this size on a screen
 GUTTER = 96  # grey between images: separates black and white ones, on light and dark pages
-SCALE_KEY = "sparring:scale"  # in the PNG: how often each pixel was repeated, so that `shrunk` can undo it
-CLASSES_KEY = "sparring:classes"  # likewise: which classes its columns show
 # readable on white and on near-black, and apart for colour-blind eyes
 COLOURS = ("#3b7ddd", "#e0823d", "#2f9e77", "#c2498f", "#7a45f5", "#c8283c")
 LINES = ("-", "--", ":", "-.")  # each for four curves, so that from the fifth on not only colour tells them apart

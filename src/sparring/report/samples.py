@@ -14,7 +14,8 @@ from typing import Any
 
 from PIL import Image
 
-from sparring.report.plots import CLASSES_KEY, shrunk
+from sparring.report.keys import CLASSES_KEY
+from sparring.report.plots import shrunk
 
 PLAIN_COLUMNS = 8  # of samples without classes
 MOST_COLUMNS = 16  # classes side by side; more take several rows

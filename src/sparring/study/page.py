@@ -9,25 +9,17 @@ from pathlib import Path
 
 from sparring.errors import SparringError
 from sparring.files import write_atomically
-from sparring.messages import counted
 from sparring.report.html import drawn, page, paragraphs, picture, section
 from sparring.report.html import table as grid
 from sparring.report.samples import strips
 from sparring.report.styles import OF_STUDIES
 from sparring.study.drawing import KINDS, draw, figures_of, kept_file, sample_files
-from sparring.study.table import MADE, Table, open_study
+from sparring.study.said import NUMBERS, TESTED, about, made, planned
+from sparring.study.table import Table, open_study
 
 PAGE_FILE = "index.html"
 AGAIN = 30  # seconds after which a page of a study that goes on is read again
 RELOAD = f"<script>setTimeout(() => location.reload(), {AGAIN * 1000})</script>"
-TESTED = (
-    "One test a claim, adjusted for all claims of the plan by Holm's method; intervals are not adjusted. "
-    "Cannot tell is no evidence of equality."
-)
-NUMBERS = (
-    "A run's number is the mean of its last three measurements; its best one stands beside it, untested. The paper's "
-    "numbers come from other networks, lengths and extractors: compare differences, not levels."
-)
 
 
 def write_page(folder: Path | str) -> Path:
@@ -48,14 +40,14 @@ def write_page(folder: Path | str) -> Path:
         for label, path in sample_files(table)
     ]
     body = [
-        f"<style>{OF_STUDIES}</style><h1>{escape(title)}</h1>{paragraphs(*_about(table))}",
+        f"<style>{OF_STUDIES}</style><h1>{escape(title)}</h1>{paragraphs(*about(table))}",
         _section("What the paper's claims come to here", verdicts, after=paragraphs(TESTED)),
         _section("Numbers", tables, after=paragraphs(NUMBERS)),
         _section("Every seed", list(_figures(table)), '<div class="figures">', "</div>"),
         _section("Samples, from the same latents", sheets, '<div class="figures">', "</div>"),
         _section("Notes", [f"<li>{escape(note)}</li>" for note in table.notes], "<ul>", "</ul>"),
-        section("How it was made", paragraphs(*_made(table))),
-        RELOAD if len(table.results()) < _planned(table) else "",
+        section("How it was made", paragraphs(*made(table))),
+        RELOAD if len(table.results()) < planned(table) else "",
     ]
     path = table.folder / PAGE_FILE
     write_atomically(path, page(title, body))
@@ -65,9 +57,9 @@ def write_page(folder: Path | str) -> Path:
 def markdown_page(table: Table, pictures: Sequence[Path] = ()) -> str:
     """The same content as Markdown. pictures: such as of `drawing.write_figures`, by addresses from the current folder."""
     shown = [f"![{path.stem.replace('-', ' ')}]({path.as_posix()})" for path in pictures]
-    made = "\n".join(f"- {line}" for line in _made(table))
-    parts = [f"# {table.plan.about or table.plan.name}", "\n".join(_about(table)), table.markdown().rstrip(), *shown]
-    return "\n\n".join([*parts, "## How it was made", made]) + "\n"
+    how = "\n".join(f"- {line}" for line in made(table))
+    parts = [f"# {table.plan.about or table.plan.name}", "\n".join(about(table)), table.markdown().rstrip(), *shown]
+    return "\n\n".join([*parts, "## How it was made", how]) + "\n"
 
 
 def _section(title: str, parts: Sequence[str], before: str = "", after: str = "") -> str:
@@ -83,31 +75,3 @@ def _figures(table: Table) -> Iterator[str]:
         elif each.kind != "samples":
             with suppress(SparringError):
                 yield drawn(draw(table, each))
-
-
-def _planned(table: Table) -> int:
-    return len(table.facts["rows"]) * len(table.facts["seeds"]) if table.facts else len(table.results())
-
-
-def _about(table: Table) -> Iterator[str]:
-    plan, scale = table.plan, str(table.facts.get("scale", ""))
-    if plan.paper:
-        yield ", ".join(str(value) for value in plan.paper.values())
-    if scale in plan.scales:
-        yield f"Scale {scale}. {plan.scales[scale].note}".strip()
-    failed = sum(len(row.failed) for row in table.rows.values())
-    said = f", {failed} of them failed" if failed else ""
-    yield f"{len(table.results())} of {counted(_planned(table), 'run')} done{said}"
-
-
-def _made(table: Table) -> Iterator[str]:
-    """Command, commits, machine and time, a line each."""
-    if facts := table.facts:
-        usual = f"sparring study run {facts['study']} --scale {facts['scale']}"
-        yield f"Command: {facts.get('command') or usual}"
-        yield f"Plan {facts['hash']}"
-    yield from (f"{MADE[key]}: {', '.join(map(str, values))}" for key, values in table.made().items() if values)
-    if hours := table.cpu_hours():
-        said = f"{hours:.1f} hours" if hours >= 1 else f"{60 * hours:.0f} minutes"
-        yield f"CPU time of all runs: {said}"
-    yield "Each run is a line of results.jsonl."
