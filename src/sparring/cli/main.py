@@ -54,6 +54,7 @@ VERBS = (  # in the order of `sparring --help`
     "sparring.cli.predict:predict",
     "sparring.cli.toy:toy",
     "sparring.cli.diagnose:diagnose",
+    "sparring.cli.board:board",
     "sparring.cli.study:study",
     "sparring.cli.study:studies",
     "sparring.cli.bench:bench",

@@ -1,0 +1,28 @@
+// Small marks that stand for something: a state's dot, a run's letter, a bar of parts.
+
+import { element } from "/static/shared.js";
+import { colour, letter } from "./words.js";
+
+export const dot = (state) => element("span", { class: `dot is-${state}`, "aria-hidden": "true" });
+
+/** The letter of a run that is shown beside others. */
+export const badge = (index) => element("span", { class: `badge ${colour(index)}` }, letter(index));
+
+/** A bar that is filled by a share from 0 to 1. */
+export function bar(share, kind = "") {
+  const filled = element("span", { class: "filled" });
+  filled.style.setProperty("--share", `${100 * share}%`);
+  return element("span", { class: `progress ${kind}`, "aria-hidden": "true" }, filled);
+}
+
+/** A bar of a study's runs: done, failed, running, left. */
+export function parts(counts) {
+  const found = [["done", counts.done - counts.failed], ["failed", counts.failed], ["running", counts.running], ["left", counts.left]];
+  const made = element("div", { class: "parts", role: "img", "aria-label": found.map(([kind, n]) => `${n} ${kind}`).join(", ") });
+  for (const [kind, n] of found.filter(([, n]) => n > 0)) {
+    const piece = element("span", { class: kind });
+    piece.style.flexGrow = String(n);
+    made.append(piece);
+  }
+  return made;
+}
