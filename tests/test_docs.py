@@ -33,10 +33,8 @@ from tiny import tiny_images, tiny_recipe
 LANGUAGES = {"python", "bash", "console", "yaml", "json", "toml", "text"}
 RUN_ELSEWHERE = {ROOT / "README.md": "test_readme.py", ROOT / "docs" / "data.md": "data/test_docs.py"}
 SHORTER = {  # replacements in a page's Python code before it runs
-    "own_networks.md": {
-        "range(100)": "range(3)",
-        '{"steps": 100}': '{"steps": 2, "batch_size": 8, "evaluation": None}',
-    },
+    "own_networks.md": {"range(100)": "range(3)"},
+    "runs.md": {'{"steps": 100}': '{"steps": 2, "batch_size": 8, "evaluation": None}'},
     "diagnose.md": {"n=256": "n=16"},
     "toy.md": {"steps=500": "steps=4", "session.step(10)": "session.step(2)"},
 }

@@ -36,6 +36,7 @@ GROUPS = {  # of entry points, by what they register
     "network": "sparring.classifiers",
     "criterion": "sparring.criteria",
     "executor": "sparring.executors",
+    "tracker": "sparring.trackers",
 }
 MOVED = {"sparring.metrics.extractors.densenet:DenseNetBC": "densenet"}  # after version 0.1, to a registry's name
 _folders: list[str] = []  # of users' recipes: on sys.path, since a module in them was imported

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from sparring.files import read_rows
-from sparring.run.log import JsonLines, TensorBoard
+from sparring.run.log import JsonLines
 
 
 def test_rows_are_on_disk_as_soon_as_they_are_written(tmp_path):
@@ -41,20 +41,3 @@ def test_line_separators_inside_a_text_do_not_end_a_row(tmp_path):
     log.write({"step": 1, "note": "a\u2028b"})
     log.close()
     assert read_rows(tmp_path / "log.jsonl") == [{"step": 1, "note": "a\u2028b"}]
-
-
-@pytest.mark.filterwarnings("ignore")
-def test_tensorboard_gets_numbers_and_pictures(tmp_path):
-    torch = pytest.importorskip("torch")
-    pytest.importorskip("tensorboard")
-    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
-
-    tracker = TensorBoard(tmp_path)
-    tracker.config({"steps": 1})
-    tracker.scalars({"generator/hinge": 0.25}, 3)
-    tracker.images("samples", torch.zeros(2, 1, 4, 4, dtype=torch.uint8), 3)
-    tracker.close()
-    events = EventAccumulator(str(tmp_path))
-    events.Reload()
-    assert [(e.step, e.value) for e in events.Scalars("generator/hinge")] == [(3, 0.25)]
-    assert "samples" in events.Tags()["images"][0]

@@ -20,7 +20,6 @@ from sparring.errors import NonFiniteLossError, SparringError, one_line
 from sparring.networks.faulty_convolution import strided_1x1_refused
 from sparring.randomness import seed_global_generators
 from sparring.recipe.gan import Network
-from sparring.run.log import Tracker
 from sparring.run.loop import Loop
 from sparring.run.optimizers import load_state_by_name, make_optimizer, set_learning_rate, state_by_name
 from sparring.run.progress import Progress
@@ -152,12 +151,11 @@ class ClassifierJob:
         note: Note,
         *,
         resume_from: int | None = None,
-        trackers: Sequence[Tracker] = (),
-        tensorboard: bool = False,
+        trackers: Sequence[Any] = (),
     ) -> None:
         """Train from the folder's newest checkpoint to the last step, or until an interrupt, which saves the run."""
         loop = Loop(self, folder, Runtime(self.device), trackers, note)
-        loop.open(loop.load(resume_from), tensorboard=tensorboard)
+        loop.open(loop.load(resume_from))
         self.classifier.train()
         loop.go(make_progress)
 

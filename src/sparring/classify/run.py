@@ -27,9 +27,9 @@ from sparring.recipe.files import beside_folder
 from sparring.run.checkpoint import CheckpointFolder
 from sparring.run.data import python_sources
 from sparring.run.folder import cure_for_moved, how_to_resume, started_on, write_facts
-from sparring.run.log import Tracker
 from sparring.run.progress import Progress, progress_or_default
 from sparring.run.session import BaseRun, Session, run_session
+from sparring.run.trackers import Named, Tracker, find_trackers
 from sparring.trust import consenting
 
 RESULTS = "results.json"
@@ -80,7 +80,7 @@ def train_classifier(
     negatives: Any = None,
     probes: Mapping[str, Any] | None = None,
     beside: Mapping[str, str | Path] | None = None,
-    trackers: Iterable[Tracker] = (),
+    trackers: str | Iterable[str | Tracker] = (),
     tensorboard: bool = False,
     device: str | None = None,
     progress: Callable[[int, int], Progress] | bool | None = None,
@@ -92,13 +92,15 @@ def train_classifier(
 
     recipe, overrides: as for `ClassifierRecipe.load`. data, test, negatives, probes (by name): images that replace the
         recipe's sources. resume_from: a step of the recipe's own classifier. beside: trained classifiers to compare with, by
-        their names in the report. trackers: receive the numbers of the recipe's own classifier. The rest: as for `train`.
+        their names in the report. trackers: objects receive the numbers of the recipe's own classifier, those
+        given by name the numbers of each. The rest: as for `train`.
 
     Raises the errors of `train`. A resumed run ends in the same bits.
     """
     note, progress = note_or_default(note), progress_or_default(progress)
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
         raise SparringError("classifiers are trained by one process: start `sparring classify` without torchrun")
+    receivers = find_trackers(trackers, note, tensorboard=tensorboard)
     with run_session(
         ClassifierRecipe, recipe, overrides, sources=python_sources(data=data, negatives=negatives), out=out,
         resume=resume or resume_from is not None, device=device, note=note, allow_code=allow_code,
@@ -116,11 +118,12 @@ def train_classifier(
         evaluations = {name: _evaluate(chosen, other, images, of_this_run=False) for name, other in others.items()}
         stopped = partial(write_classifier_report, folder, facts, evaluations, images.warnings, "")
         for criterion in chosen.classifiers:
-            own = {"resume_from": resume_from, "trackers": list(trackers)} if criterion is chosen.criterion else {}
+            own = {"resume_from": resume_from} if criterion is chosen.criterion else {}
             target = folder if own else folder / "beside" / beside_folder(criterion.kind)
             saved = _done_before(target, chosen, session.runtime.device) if own.get("resume_from") is None else None
             if saved is None:
-                job = _trained(session, criterion, images, stopped, target, progress, tensorboard=tensorboard, **own)
+                shared = receivers if own else [each for each in receivers if isinstance(each, Named)]
+                job = _trained(session, criterion, images, stopped, target, progress, trackers=shared, **own)
                 saved = _saved(job, criterion, images, target)
             evaluations[criterion.kind] = _evaluate(chosen, saved, images)
             _keep_threshold(target, saved, evaluations[criterion.kind])

@@ -8,7 +8,17 @@ from typing import Annotated
 
 import typer
 
-from sparring.cli.options import AllowCode, AsJson, ClassifierArgument, ClassifierOverrides, Device, path_option
+from sparring.cli.options import (
+    AllowCode,
+    AsJson,
+    ClassifierArgument,
+    ClassifierOverrides,
+    Device,
+    OldTensorBoard,
+    Track,
+    path_option,
+    trackers_of,
+)
 from sparring.cli.output import note, print_json, print_lines
 from sparring.version import command_line
 
@@ -26,7 +36,8 @@ def classify(
         typer.Option(help="Compare with a classifier trained earlier: NAME=RUN. May be repeated."),
     ] = None,
     device: Device = None,
-    tensorboard: Annotated[bool, typer.Option("--tensorboard", help="Also log to TensorBoard.")] = False,
+    track: Track = None,
+    tensorboard: OldTensorBoard = False,
     allow_code: AllowCode = False,
     as_json: AsJson = False,
 ) -> None:
@@ -46,7 +57,7 @@ def classify(
         resume_from=resume_from,
         beside=named_classifiers(beside or []),
         device=device,
-        tensorboard=tensorboard,
+        trackers=trackers_of(track, tensorboard),
         progress=RichProgress,
         note=note,
         command=command_line("sparring"),

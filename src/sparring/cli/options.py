@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from sparring.cli.output import print_lines
+from sparring.cli.output import is_first_rank, note, print_lines
 
 
 def _completed(incomplete: str, kind: str | None) -> list[str]:
@@ -51,6 +51,23 @@ AllowCode = Annotated[
     ),
 ]
 Device = Annotated[str | None, typer.Option(help="Device: cpu, cuda, cuda:1, ... Default: a GPU if available.")]
+
+
+Track = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="TRACKER",
+        help="Also send numbers and pictures to: tensorboard, wandb or package.module:Class. May be repeated.",
+    ),
+]
+OldTensorBoard = Annotated[bool, typer.Option("--tensorboard", hidden=True)]  # of version 0.1
+
+
+def trackers_of(track: list[str] | None, tensorboard: bool) -> list[str]:
+    """The trackers that a command asks for."""
+    if tensorboard and is_first_rank():
+        note("--tensorboard is now --track tensorboard")
+    return [*dict.fromkeys([*(track or []), *(["tensorboard"] if tensorboard else [])])]
 
 
 def path_option(help: str) -> Any:

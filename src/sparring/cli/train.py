@@ -8,7 +8,17 @@ from typing import Annotated
 
 import typer
 
-from sparring.cli.options import AllowCode, AsJson, Device, Overrides, RecipeArgument, path_option
+from sparring.cli.options import (
+    AllowCode,
+    AsJson,
+    Device,
+    OldTensorBoard,
+    Overrides,
+    RecipeArgument,
+    Track,
+    path_option,
+    trackers_of,
+)
 from sparring.cli.output import is_first_rank, note, print_json, print_lines
 from sparring.messages import counted
 from sparring.version import command_line
@@ -28,7 +38,8 @@ def train(
         bool, typer.Option("--skip-unreadable", help="Skip images that cannot be read.")
     ] = False,
     device: Device = None,
-    tensorboard: Annotated[bool, typer.Option("--tensorboard", help="Also log to TensorBoard.")] = False,
+    track: Track = None,
+    tensorboard: OldTensorBoard = False,
     allow_code: AllowCode = False,
     change_world_size: Annotated[
         bool,
@@ -53,7 +64,7 @@ def train(
         resume=resume,
         resume_from=resume_from,
         device=device,
-        tensorboard=tensorboard,
+        trackers=trackers_of(track, tensorboard),
         change_world_size=change_world_size,
         progress=RichProgress,
         note=note,

@@ -1,4 +1,4 @@
-"""What a run logs while it trains: always JSON lines, and any other trackers."""
+"""What a run logs while it trains, as JSON lines, and the time that it took."""
 
 from __future__ import annotations
 
@@ -7,11 +7,8 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
-from torch import Tensor
-
-from sparring.errors import needs
 from sparring.files import TIME_FIELDS, read_rows, write_atomically
 
 
@@ -47,22 +44,6 @@ class Stopwatch:
         return dict(zip(TIME_FIELDS, (round(self._total, 3), round(rate, 3)), strict=True))
 
 
-class Tracker(Protocol):
-    """Receives a run's numbers and pictures. Implement these four methods to send them anywhere."""
-
-    def config(self, recipe: Mapping[str, Any]) -> None:
-        """The resolved recipe, once."""
-
-    def scalars(self, values: Mapping[str, float], step: int) -> None:
-        """Numbers of a step."""
-
-    def images(self, name: str, images: Tensor, step: int) -> None:
-        """uint8 images [N, C, H, W]."""
-
-    def close(self) -> None:
-        """The run is over."""
-
-
 class JsonLines:
     """One JSON object per line, flushed at once. When a run resumes at a step, later lines are dropped."""
 
@@ -84,25 +65,3 @@ class JsonLines:
 
 def _line(row: Mapping[str, Any]) -> str:
     return json.dumps(row, ensure_ascii=False) + "\n"
-
-
-class TensorBoard:
-    """Writes for TensorBoard, into the run's folder. Needs the extra `tensorboard`."""
-
-    def __init__(self, folder: Path, *, after: int | None = None):
-        with needs("TensorBoard is not installed", "tensorboard"):
-            from torch.utils.tensorboard import SummaryWriter
-        self._writer = SummaryWriter(str(folder), purge_step=None if after is None else after + 1)
-
-    def config(self, recipe: Mapping[str, Any]) -> None:
-        self._writer.add_text("recipe", f"```\n{json.dumps(recipe, indent=2)}\n```", 0)
-
-    def scalars(self, values: Mapping[str, float], step: int) -> None:
-        for name, value in values.items():
-            self._writer.add_scalar(name, value, step)
-
-    def images(self, name: str, images: Tensor, step: int) -> None:
-        self._writer.add_images(name, images, step)
-
-    def close(self) -> None:
-        self._writer.close()

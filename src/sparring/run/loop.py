@@ -16,9 +16,10 @@ from sparring.messages import Note
 from sparring.run.checkpoint import CheckpointFolder
 from sparring.run.interrupt import Interrupts
 from sparring.run.lock import check_still_here
-from sparring.run.log import JsonLines, Stopwatch, TensorBoard, Tracker
+from sparring.run.log import JsonLines, Stopwatch
 from sparring.run.progress import Progress
 from sparring.run.runtime import Runtime
+from sparring.run.trackers import Trackers
 
 
 class Job(Protocol):
@@ -67,9 +68,9 @@ class Job(Protocol):
 class Loop:
     """Trains one job in one folder, on one rank: call `load`, `open`, then `go`."""
 
-    def __init__(self, job: Job, folder: Path, runtime: Runtime, trackers: Sequence[Tracker], note: Note):
+    def __init__(self, job: Job, folder: Path, runtime: Runtime, trackers: Sequence[Any], note: Note):
         self.job, self.folder, self.runtime, self.note = job, folder, runtime, note
-        self.trackers = list(trackers)
+        self.trackers = Trackers(trackers, note)
         self.checkpoints = CheckpointFolder(folder / "checkpoints", job.recipe.keep_checkpoints)
         self.rows: list[dict[str, Any]] = []  # the log when this session began
         self.files: list[Any] = []  # to close in the end
@@ -83,7 +84,7 @@ class Loop:
             self.note(f"resuming {self.folder} at step {step} of {self.job.recipe.steps}")
         return step
 
-    def open(self, step: int | None, *, tensorboard: bool = False) -> None:
+    def open(self, step: int | None) -> None:
         """On the main rank: remove what an interrupted run left after the step, and open the log."""
         remove_unfinished(self.folder)
         self.checkpoints.forget_after(-1 if step is None else step, read_rows(self.folder / "metrics.jsonl"))
@@ -93,10 +94,7 @@ class Loop:
         self.log = JsonLines(path, after=step, keep=lambda row: row["step"] % every == 0 or row["step"] == last)
         self.files.append(self.log)
         self.rows = read_rows(path)
-        if tensorboard:
-            self.trackers.append(TensorBoard(self.folder / "tensorboard", after=step))
-        for tracker in self.trackers:
-            tracker.config(self.job.recipe.to_dict())
+        self.trackers.open(self.folder, step, self.job.recipe.to_dict())
 
     def go(self, make_progress: Callable[[int, int], Progress]) -> None:
         """Train to the last step or the first interrupt."""
@@ -154,8 +152,7 @@ class Loop:
             row, times = {**job.counters(), **values}, self._watch.times(job.step)
             self.log.write(row | times)
             self.on_row(row)
-            for tracker in self.trackers:
-                tracker.scalars(values | {"steps_per_second": times["steps_per_second"]}, job.step)
+            self.trackers.scalars({key: value for key, value in (row | times).items() if key != "step"}, job.step)
         return values
 
     def save(self) -> None:
@@ -194,8 +191,7 @@ class Loop:
                 with suppress(OSError):  # a full disk, which has been reported
                     for file in self.files:
                         file.close()
-                for tracker in self.trackers:
-                    tracker.close()
+                self.trackers.close()
 
 
 def _why(error: BaseException, step: int) -> str:

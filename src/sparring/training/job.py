@@ -19,7 +19,7 @@ from sparring.run.checkpoint import best_of
 from sparring.run.data import RunData
 from sparring.run.folder import how_to_resume, started_on, write_facts
 from sparring.run.generator import generate_uint8, takes_labels
-from sparring.run.log import JsonLines, Tracker
+from sparring.run.log import JsonLines
 from sparring.run.loop import Loop
 from sparring.run.progress import Progress
 from sparring.run.saved import save_generator
@@ -45,7 +45,7 @@ class GanJob:
         state: TrainingState,
         folder: Path,
         data: RunData,
-        trackers: list[Tracker],
+        trackers: list[Any],
         note: Note,
         *,
         report: bool = True,
@@ -73,7 +73,6 @@ class GanJob:
         resume_from: int | None,
         command: str | None,
         *,
-        tensorboard: bool = False,
         change_world_size: bool = False,
     ) -> None:
         """Load the newest good checkpoint, if any, or another run to start from; then cut the logs and write the recipe."""
@@ -98,7 +97,7 @@ class GanJob:
                     "kernels": self.kernels.model_dump(mode="json"),
                 }
                 write_facts(self.folder, self.recipe, fingerprints, command, device=runtime.device, **more)
-                self.loop.open(step, tensorboard=tensorboard)
+                self.loop.open(step)
                 self.metrics = JsonLines(self.folder / "metrics.jsonl", after=step)
                 self.vitals = Vitals(self.state, self.data, self.folder, self.loop.rows, step, self.note)
                 self.loop.files += [self.metrics, self.vitals]
@@ -163,8 +162,7 @@ class GanJob:
         regular = step > 0 and step % every == 0  # the end of a run may come soon after the last picture
         before = folder / f"step-{step - every:06d}.png" if regular else None
         self.vitals.samples(images, labels if conditional else None, picture, before)
-        for tracker in self.loop.trackers:
-            tracker.images("samples", images, self.state.step)
+        self.loop.trackers.images("samples", images, step)
 
     def evaluate(self, progress: Progress) -> None:
         """Measure the generator, on all ranks together; training is not affected, bit for bit."""
@@ -202,8 +200,7 @@ class GanJob:
         ):
             self.loop.write_checkpoint()
         numbers = {r["metric"]: r["value"] for r in records if isinstance(r["value"], int | float)}
-        for tracker in self.loop.trackers:
-            tracker.scalars(numbers, step)
+        self.loop.trackers.scalars(numbers, step)
 
     def save_companions(self) -> None:
         """The generator's file."""

@@ -16,11 +16,11 @@ from sparring.recipe.files import parse_overrides
 from sparring.recipe.gan import Recipe
 from sparring.run.data import load_run_data, python_sources
 from sparring.run.folder import cure_for_moved
-from sparring.run.log import Tracker
 from sparring.run.own_images import fitted_to
 from sparring.run.progress import Progress, no_progress, progress_or_default
 from sparring.run.saved import load_generator
 from sparring.run.session import BaseRun, run_session
+from sparring.run.trackers import Tracker, find_trackers
 from sparring.training.job import GanJob
 from sparring.training.state import build
 
@@ -55,7 +55,7 @@ def train(
     negatives: Any = None,
     unlabelled: Any = None,
     device: str | None = None,
-    trackers: Iterable[Tracker] = (),
+    trackers: str | Iterable[str | Tracker] = (),
     tensorboard: bool = False,
     change_world_size: bool = False,
     progress: Callable[[int, int], Progress] | bool | None = None,
@@ -69,15 +69,17 @@ def train(
     recipe, overrides: as for `Recipe.load`. out: the run's folder, `runs/<name>` by default; `resume` continues its run
         at its newest good checkpoint, or at that of step `resume_from`. start_from: a run whose networks and optimiser state
         are taken where they fit. data, negatives, unlabelled: a `torch.utils.data.Dataset`, an array or PackedImages instead
-        of the recipe's source. trackers: where numbers go besides log.jsonl; tensorboard: the run's folder is one of them.
-        change_world_size: resume on another number of processes even if that changes the training. progress: whether to show
-        a bar, or a display of your own; note: takes lines for people. Both are on by default in notebooks and terminals.
+        of the recipe's source. trackers: where numbers and pictures also go: "tensorboard", "wandb", or
+        objects (docs/runs.md). change_world_size: resume on another number of processes even if that changes the training.
+        progress: whether to show a bar, or a display of your own; note: takes lines for people. Both are on by default in
+        notebooks and terminals.
         report: whether to draw report.html. allow_code: whether an opened run or extractor may name code (docs/trust.md).
 
     Raises SparringError for anything wrong with recipe or data before training starts, NonFiniteLossError if a loss is not
     finite, and KeyboardInterrupt after Ctrl-C, once a checkpoint is saved. Random generators and threads are put back.
     """
-    changes = parse_overrides(overrides)
+    changes, note = parse_overrides(overrides), note_or_default(note)
+    receivers = find_trackers(trackers, note, tensorboard=tensorboard)
     if start_from is not None:
         changes["start_from"] = os.fspath(start_from)
     with run_session(
@@ -88,7 +90,7 @@ def train(
         out=out,
         resume=resume or resume_from is not None,
         device=device,
-        note=note_or_default(note),
+        note=note,
         allow_code=allow_code,
     ) as session:
         runtime, folder, note = session.runtime, session.folder, session.note
@@ -98,8 +100,8 @@ def train(
             chosen = fitted_to(session.recipe, images.real, changes, note)
         negatives, unlabelled = images.negatives, images.unlabelled
         state = build(chosen, images.real, negatives=negatives, unlabelled=unlabelled, runtime=runtime, note=note)
-        job = GanJob(state, folder, images, list(trackers) if runtime.is_main else [], note, report=report)
-        job.begin(resume_from, command, tensorboard=tensorboard, change_world_size=change_world_size)
+        job = GanJob(state, folder, images, receivers if runtime.is_main else [], note, report=report)
+        job.begin(resume_from, command, change_world_size=change_world_size)
         with using(job.kernels):  # those that the run was started with
             job.loop.go(progress_or_default(progress) if runtime.is_main else no_progress)
     return Run(folder, code=chosen.code)
