@@ -61,6 +61,10 @@ SCENARIOS: dict[str, dict[str, Any]] = {
         "objective": {"wasserstein": {}},
         "augment": {"kind": "ada", "ramp_images": 60, "interval": 1, "target": -0.5},
     },
+    "frozen parts": {
+        "objective": {"hinge": {}, "r1": {"every": 2}},
+        "freeze": {"discriminator": 1, "generator": "convs.0"},
+    },
     "terms that come and go": {
         "objective": {
             "hinge": {},

@@ -163,8 +163,9 @@ def held(network: nn.Module, *, iterate: bool) -> Iterator[None]:
     nothing of the network changes. A layer that an outer block holds is left to that block.
     """
     layers = [(norm, weight) for norm, weight in normalised_layers(network) if norm.leaf is None]
-    if layers:
-        _hold(layers, iterate=iterate)
+    for moves in (True, False):  # a weight that takes no gradient keeps its vectors
+        if some := [layer for layer in layers if layer[1].requires_grad == moves]:
+            _hold(some, iterate=iterate and moves)
     try:
         yield
     finally:

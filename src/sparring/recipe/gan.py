@@ -103,6 +103,22 @@ class Discriminator(Part):
         return _checked_network(network, BACKBONES, "backbone", trust_in(info))
 
 
+def _names(value: Any) -> Any:
+    return (value,) if isinstance(value, str) else value
+
+
+Names = Annotated[tuple[str, ...], BeforeValidator(_names)]
+
+
+class Freeze(Part):
+    """What training leaves unchanged, with `start_from`. Parts go by their names in the network; `*` stands for any text."""
+
+    discriminator: Annotated[int, Field(ge=0)] | Names = ()
+    """A number of blocks, from the image on, or names of parts such as `backbone.convs.0`."""
+    generator: Names = ()
+    """Names of parts such as `convs.2`."""
+
+
 class Data(Part):
     """A source of images, as `sparring.data.sources.load` takes it.
 
@@ -217,6 +233,8 @@ class Recipe(BaseRecipe):
 
     start_from: str | None = None
     """A run whose networks and optimiser state this one starts with."""
+    freeze: Freeze | None = None
+    """Parts of the networks that training leaves unchanged."""
 
     evaluation: Evaluation | None = Evaluation()
     """When and how samples are measured. Null measures nothing."""

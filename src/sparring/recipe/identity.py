@@ -13,7 +13,7 @@ WORDS_ABOUT = ("seed", "name", "about", "paper", "run_in_full", "keep_checkpoint
 # start_from is another run's folder: a study's row that starts from another one puts the parent's hash in its place
 
 # keys that older recipes lack, with the values at which they change no number
-ADDED_LATER = {"deterministic": False, "compile": False}
+ADDED_LATER = {"deterministic": False, "compile": False, "freeze": None}
 
 
 def recipe_hash(recipe: Mapping[str, Any], parent: str = "") -> str:

@@ -23,7 +23,7 @@ READ = (  # keys of a recipe that a toy run follows or records
 OF_THE_WORLD = ("data", "negatives", "unlabelled")
 UNREAD = (  # it has one thread, no start, its own measurements and files
     *("threads", "start_from", "evaluation", "log_every", "samples_every", "checkpoint_every", "keep_checkpoints"),
-    *("deterministic", "compile", "paper", "run_in_full", "extends"),
+    *("freeze", "deterministic", "compile", "paper", "run_in_full", "extends"),
 )
 CHANGEABLE = (  # while a run trains
     *("objective", "d_steps", "batch_size", "accumulate", "augment", "generator.optimizer", "generator.batch_size"),

@@ -30,6 +30,7 @@ from sparring.training.adaptation import Adaptation, augmentation_of
 from sparring.training.compiled import CompiledJudge, check_compilable, compiled
 from sparring.training.ema import MovingAverage
 from sparring.training.feed import Feed, Share, Source
+from sparring.training.freeze import freeze_parts
 from sparring.training.size import check_size
 from sparring.training.term_log import TermLog, gradient_norm
 
@@ -121,9 +122,10 @@ class TrainingState:
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
         if player == "discriminator" and part.clip_weights is not None:
+            clipped = [p for p in network.parameters() if p.requires_grad]
             with torch.no_grad():
-                torch._foreach_clamp_max_(list(network.parameters()), part.clip_weights)
-                torch._foreach_clamp_min_(list(network.parameters()), -part.clip_weights)
+                torch._foreach_clamp_max_(clipped, part.clip_weights)
+                torch._foreach_clamp_min_(clipped, -part.clip_weights)
         for name in {name for r in rounds for name in r.proposed}:
             proposals = [r.proposed[name] for r in rounds]
             means = {key: torch.stack([p[key] for p in proposals]).mean(0) for key in proposals[0]}
@@ -225,6 +227,8 @@ def build(
     if recipe.compile:
         check_compilable(objective)
     _check_objective(recipe, objective, discriminator, generator, feed, note)
+    if recipe.freeze is not None:
+        freeze_parts(recipe.freeze, discriminator, generator, feed)
     compiles = recipe.compile and runtime.device.type != "meta"  # a dry run computes nothing
     runtime.copy_from_main([*discriminator.state_dict().values(), *generator.state_dict().values()])
     return TrainingState(
