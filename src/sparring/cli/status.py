@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from sparring.cli.options import AsJson
 from sparring.cli.output import note, plain_console, print_json, print_lines
-from sparring.messages import about_time, counted
+from sparring.messages import about_time
 
 if TYPE_CHECKING:
     from sparring.run.status import Status
-
-SHOWN = 3  # of the folder's parts, and of the logged values
 
 
 def status(
@@ -47,76 +45,9 @@ def status(
 
 
 def _described(found: Status) -> list[str]:
-    from sparring.limits import in_words
-    from sparring.run.status import newest
+    from sparring.run.status_words import described
 
-    lines = [f"run        {found.folder}  ({found.name})", f"state      {_state(found)}", f"steps      {_steps(found)}"]
-    if len(found.parts) > 1:
-        lines.append("           " + ", ".join(f"{name} {done:,}/{of:,}" for name, (done, of) in found.parts.items()))
-    if found.message:
-        lines.append(f"why        {found.message}")
-    if found.resume:
-        at = "from the start" if found.checkpoint is None else f"at step {found.checkpoint:,}"
-        lines.append(f"continue   {found.resume}  ({at})")
-    if losses := _losses(found.logged):
-        lines.append(f"logged     {losses}  (step {found.logged['step']:,})")
-    for i, number in enumerate(found.numbers):
-        lines.append(f"{'' if i else 'measured':<10} {_number(number)}")
-    for warned in newest(found.warnings):
-        lines.append("warning    " + ("" if warned.step is None else f"step {warned.step:,}: ") + warned.text)
-    parts = [f"{part} {in_words(size)}" for part, size in found.disk.items()]
-    return [*lines, f"disk       {in_words(found.disk_bytes)}: {', '.join(parts[:SHOWN])}"]
-
-
-def _state(found: Status) -> str:
-    from sparring.run.status import ago
-
-    by = f" by process {found.process} on {found.host}" if found.process and found.host else ""
-    since = "" if found.seen is None else f"; last written {_past(ago(found.seen))}"
-    words = {
-        "training": f"training{by}",
-        "killed": f"killed: process {found.process} on {found.host} shows no sign of life",
-        "interrupted": "interrupted",
-    }
-    return words.get(found.state, found.state) + since
-
-
-def _past(seconds: float) -> str:
-    return "just now" if seconds < 5 else f"{about_time(seconds)} ago"
-
-
-def _steps(found: Status) -> str:
-    said = f"{found.step:,} of {found.steps:,} ({found.step / max(found.steps, 1):.0%})"
-    if found.seconds:
-        said += f" in {_clock(found.seconds)}"
-    if found.rate is not None:
-        said += f", {found.rate:.3g} steps/s"
-    if found.seconds_left is not None:
-        said += f", {about_time(found.seconds_left)} left" if found.step < found.steps else ", measuring"
-    return said
-
-
-def _clock(seconds: float) -> str:
-    minutes, seconds = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{seconds:02}"
-
-
-def _losses(row: dict[str, Any]) -> str:
-    """The first terms' values of a row of the log: `D hinge 1.71  G hinge -0.16`."""
-    from sparring.run.progress import shown
-
-    values = {key: value for key, value in row.items() if isinstance(value, float)}
-    return shown(dict(list(values.items())[:SHOWN]))
-
-
-def _number(record: dict[str, Any]) -> str:
-    """A measurement with all that a reader must know to compare it."""
-    n = record.get("n_fake", record.get("n"))
-    facts = [f"step {record['step']:,}"] if "step" in record else []
-    facts += [counted(n, "image")] if isinstance(n, int) else []
-    facts += [f"against {record['data']} {record.get('split') or ''}".strip()] if record.get("data") else []
-    return f"{record.get('of', '')} {record['metric']} {record['value']:.4g}  ({', '.join(facts)})".strip()
+    return [f"{label:<10} {text}" for label, text in described(found)]
 
 
 def _print_table(found: list[Status]) -> None:

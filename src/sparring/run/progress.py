@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from html import escape
 from types import TracebackType
 from typing import Any, Protocol
 
@@ -110,8 +111,13 @@ class RichProgress:
         self._bar.update(self._measuring, completed=done, total=total, visible=done < total)
 
 
+def bar(done: int, total: int) -> str:
+    """A bar as HTML."""
+    return f'<progress value="{done}" max="{max(total, 1)}" style="width:min(30em,100%)"></progress>'
+
+
 class NotebookProgress:
-    """Below a notebook's cell: steps, rate, time left and the terms' values as text that changes in place.
+    """Below a notebook's cell: a bar, steps, rate, time left and the terms' values, which change in place.
 
     Rich's own display needs the package ipywidgets in notebooks, and shows nothing without it.
     """
@@ -146,33 +152,34 @@ class NotebookProgress:
     def _show(self, *, at_once: bool = False) -> None:
         seconds = time.monotonic() - self._began
         rate = (self._done - self._start) / max(seconds, 1e-9)
-        line = f"training {self._done:,}/{self._total:,}  {rate:.1f} steps/s  {_clock(seconds)}"
+        line = f"training {self._done:,}/{self._total:,}  {rate:.1f} steps/s  {clock(seconds)}"
         if rate and self._done < self._total:
-            line += f"  about {_clock((self._total - self._done) / rate)} left"
-        self._text.show("\n".join(filter(None, (line, self._values, self._measured))), at_once=at_once)
+            line += f"  about {clock((self._total - self._done) / rate)} left"
+        text = "\n".join(filter(None, (line, self._values, self._measured)))
+        self._text.show(text, bar(self._done, self._total), at_once=at_once)
 
 
 class _NotebookText:
-    """Text below a cell, updated in place at most every `REFRESH` seconds."""
+    """A bar and text below a cell, updated in place at most every `REFRESH` seconds."""
 
     def __init__(self) -> None:
         self._handle: Any = None
         self._last = 0.0
 
-    def show(self, text: str, *, at_once: bool = False) -> None:
+    def show(self, text: str, bar: str, *, at_once: bool = False) -> None:
         from IPython.display import display
 
         if not at_once and time.monotonic() - self._last < REFRESH:
             return
         self._last = time.monotonic()
-        bundle = {"text/plain": text}
+        bundle = {"text/plain": text, "text/html": f"{bar}<pre>{escape(text)}</pre>"}
         if self._handle is None:
             self._handle = display(bundle, raw=True, display_id=True)
         else:
             self._handle.update(bundle, raw=True)
 
 
-def _clock(seconds: float) -> str:
+def clock(seconds: float) -> str:
     minutes, seconds = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{seconds:02}"
@@ -192,21 +199,21 @@ def measuring() -> Iterator[Callable[[int, int], None]]:
     """A function of (done, total) that shows how many images have been measured."""
     if in_notebook():
         text = _NotebookText()
-        yield lambda done, total: text.show(f"measuring {done:,}/{total:,}", at_once=done >= total)
+        yield lambda done, total: text.show(f"measuring {done:,}/{total:,}", bar(done, total), at_once=done >= total)
         return
     from rich.console import Console
     from rich.progress import Progress as Bar
 
     console = Console(stderr=True)
-    bar = Bar(console=console, transient=True, disable=not console.is_terminal)
-    task = bar.add_task("measuring", total=None)
+    display = Bar(console=console, transient=True, disable=not console.is_terminal)
+    task = display.add_task("measuring", total=None)
 
     def update(done: int, total: int) -> None:
-        bar.start()
-        bar.update(task, completed=done, total=total)
+        display.start()
+        display.update(task, completed=done, total=total)
 
     try:
         yield update
     finally:
-        if bar.live.is_started:
-            bar.stop()
+        if display.live.is_started:
+            display.stop()

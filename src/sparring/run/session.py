@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Generic
 
 import torch
 
+from sparring.errors import SparringError
 from sparring.files import one_line_for_disk_errors, read_rows
 from sparring.messages import Note, no_note
 from sparring.recipe.base import R
@@ -20,6 +21,7 @@ from sparring.run.lock import only_writer
 from sparring.run.numerics import numerics
 from sparring.run.process import process_as_before
 from sparring.run.runtime import Runtime
+from sparring.run.status import status
 from sparring.trust import CodeNotAllowedError, consenting
 
 
@@ -103,6 +105,18 @@ class BaseRun(Generic[R]):
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({str(self.folder)!r})"
+
+    def _repr_html_(self) -> str | None:
+        """For notebooks: how the run is doing, and its latest samples if it draws any. None if it has been removed."""
+        from sparring.report.samples import data_url
+        from sparring.run.status_words import as_html
+
+        try:
+            found = status(self.folder)
+        except SparringError:
+            return None
+        pictures = sorted(self.folder.glob("samples/step-*.png"), key=lambda path: int(path.stem.removeprefix("step-")))
+        return as_html(found, data_url(pictures[-1]) if pictures else None)
 
     def __fspath__(self) -> str:
         return str(self.folder)
