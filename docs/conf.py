@@ -13,6 +13,8 @@ language = "en"
 extensions = ["myst_parser"]
 myst_enable_extensions = ["html_image", "attrs_block"]
 myst_heading_anchors = 4
+python_maximum_signature_line_length = 80
+toc_object_entries = False
 nitpicky = True
 nitpick_ignore_regex = [("py:.*", ".*")]  # types in signatures are not links
 

@@ -2,15 +2,35 @@
 
 from __future__ import annotations
 
+import importlib
 import posixpath
 import sys
 from pathlib import Path
 
+import typer
+
+import sparring
 from docs_blocks import ROOT
+from sparring.classify.criteria import CRITERIA
+from sparring.classify.networks import NETWORKS
+from sparring.classify.recipe import ClassifierRecipe
+from sparring.cli.main import app
+from sparring.evaluation.extractors.registry import EXTRACTORS
+from sparring.metrics import REGISTRY as METRICS
+from sparring.networks import BACKBONES, GENERATORS
+from sparring.recipe.augment import AUGMENTATIONS
+from sparring.recipe.gan import Recipe
+from sparring.study.executors import EXECUTORS
+from sparring.study.plan import Plan
+from sparring.terms import REGISTRY as TERMS
 
 sys.path.insert(0, str(ROOT / "docs" / "_ext"))
 
+from api import MODULES, doc_markdown, named, public_names
+from docstrings import field_description, option_description, options
+from keys import keys_of, shipped_values
 from links import dead_links
+from reference import found, leaves, shown_parameters
 from stage import DOCS, entries_of, navigation, pages, to_site
 
 
@@ -59,3 +79,56 @@ def test_links_that_lead_nowhere_are_found(tmp_path: Path) -> None:
     )
     found = [line.split()[1] for line in dead_links(tmp_path)]
     assert found == ["b.html#gone", "c.html", "d.png", "#nowhere"]
+
+
+def test_every_key_is_described_and_its_example_is_valid() -> None:
+    for model in (Recipe, ClassifierRecipe, Plan):
+        keys = list(keys_of(model))
+        assert len(keys) > 30 and not [key.path for key in keys if not key.meaning]
+    base = {"GAN": "quickstart", "classifier": "nat/demo"}
+    for kind, model in {"GAN": Recipe, "classifier": ClassifierRecipe}.items():
+        for key in keys_of(model):
+            if not key.has_example or ".NAME." in key.path or key.path in ("step", "negatives.size"):
+                continue  # names code, or stands for keys of its own
+            source = [f"{part}.source=pictures" for part in ("negatives", "unlabelled") if key.path.startswith(part)]
+            model.load(base[kind], [*source, key.example(shipped_values(kind))])
+
+
+def test_every_setting_of_terms_and_networks_is_described() -> None:
+    for name, path in {**TERMS, **AUGMENTATIONS}.items():
+        kind = found(path)
+        assert not [field for field in kind.model_fields if not field_description(kind, field)], name
+    for name, path in {**GENERATORS, **BACKBONES, **NETWORKS, **CRITERIA}.items():
+        kind = found(path)
+        assert not [option.name for option in options(kind) if not option_description(kind, option.name)], name
+
+
+def test_every_name_has_a_docstring_and_every_option_help() -> None:
+    registries = (TERMS, AUGMENTATIONS, GENERATORS, BACKBONES, NETWORKS, CRITERIA, METRICS, EXTRACTORS, EXECUTORS)
+    assert not [
+        name for registry in registries for name, path in registry.items() if not found(path).__dict__["__doc__"]
+    ]
+    for module in MODULES:
+        here = importlib.import_module(module)
+        public = {name: named(here, name) for name in public_names(module)}
+        assert public and not [name for name, thing in public.items() if callable(thing) and not thing.__doc__]
+    commands = dict(leaves("sparring", typer.main.get_command(app)))
+    assert len(commands) > 20 and all(command.help for command in commands.values())
+    assert not [(name, p.name) for name, each in commands.items() for p in shown_parameters(each) if not p.help]
+    assert not [entry["name"] for entry in sparring.recipes() if not entry["about"]]
+
+
+def test_docstrings_become_lists_and_code() -> None:
+    def thing(a: int, b: int) -> None:
+        """What it does.
+
+            y = a * b
+
+        a: one thing, such as <this>. b: another.
+        Raises ValueError if b is 0.
+        """
+
+    assert doc_markdown(thing) == (
+        "What it does.\n\n```text\ny = a * b\n```\n\n- **a**: one thing, such as \\<this>.\n- **b**: another.\n\n"
+        "Raises ValueError if b is 0.\n"
+    )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 
 from links import dead_links
+from reference import generated, with_reference
 from sphinx.cmd.build import build_main
 from stage import DOCS, ROOT, stage
 
@@ -13,7 +14,7 @@ OUT = ROOT / "build" / "docs"
 
 def main() -> int:
     pages, site = OUT / "pages", OUT / "html"
-    stage(pages, {})
+    stage(pages, generated() | {"index.md": with_reference((DOCS / "index.md").read_text("utf-8"))})
     words = [
         "-W",
         "--keep-going",

@@ -16,7 +16,7 @@ ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
 OF_THE_ROOT = ("README", "CHANGELOG", "CONTRIBUTING", "ARCHITECTURE", "THIRD_PARTY")  # pages beside docs/
 LINK = re.compile(r"(?<=\]\()(?!https?:|mailto:|#)([^)\s]+)(?=\))")
-FENCE = re.compile(r"^( *)```.*?^\1```$", re.S | re.M)
+FENCE = re.compile(r"^( *)(`{3,})[^`\n]*\n.*?^\1\2$", re.S | re.M)
 ENTRY = re.compile(
     r"^(?:- |\| )\[[^\]]+\]\(([^)#\s]+\.md)\)", re.M
 )  # a link that begins a list's item or a table's row
@@ -91,8 +91,7 @@ def navigation(text: str) -> str:
 
 
 def stage(target: Path, generated: dict[str, str]) -> None:
-    """Write all pages below `target`, and copy their pictures."""
-    shutil.rmtree(target, ignore_errors=True)
+    """Write all pages below `target`, but for those that are there already, and copy their pictures."""
     files = pages() | {page: DOCS / page for page in generated}
     texts = {file: generated[page] if page in generated else file.read_text("utf-8") for page, file in files.items()}
     files |= {page: file for file, page in shown_files(texts).items()}
@@ -102,7 +101,10 @@ def stage(target: Path, generated: dict[str, str]) -> None:
         text = navigation(text) if posixpath.basename(page) == "index.md" else text
         path = target / page
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, "utf-8")
+        if not path.is_file() or path.read_text("utf-8") != text:
+            path.write_text(text, "utf-8")
+    for path in set(target.rglob("*.md")) - {target / page for page in files}:
+        path.unlink()
     for folder in (*DOCS.rglob("images"), DOCS / "figures"):
         shutil.copytree(
             folder, target / folder.relative_to(DOCS), ignore=shutil.ignore_patterns("*.md"), dirs_exist_ok=True

@@ -35,18 +35,20 @@ LUMA = (1 / 3) ** 0.5  # the axis of luma is (LUMA, LUMA, LUMA)
 
 
 class ADA(BaseModel, frozen=True, extra="forbid", allow_inf_nan=False):
-    """ADA's settings. `p` fixes the probability; None lets it adapt.
-
-    ramp_images: training images in which p can go from 0 to 1. interval: discriminator updates between two changes of p.
-    """
+    """ADA's settings."""
 
     transforms: tuple[Literal["blit", "geometric", "colour"], ...] = Field(
         ("blit", "geometric", "colour"), min_length=1
     )
+    """The groups of transformations."""
     target: float = Field(0.6, gt=-1, lt=1)
+    """The mean sign of the discriminator's scores of training images that p aims at."""
     ramp_images: int = Field(500_000, ge=1)
+    """Training images in which p can go from 0 to 1."""
     interval: int = Field(4, ge=1)
+    """Discriminator updates between two changes of p."""
     p: float | None = Field(None, ge=0, le=1)
+    """A fixed probability. Null lets it adapt."""
 
     def __call__(self, images: Tensor, draw: Callable[..., Tensor], p: Tensor | None = None) -> Tensor:
         """images [B, C, H, W] -> the same shape, differentiable. p: the probability, a scalar, where it adapts."""
