@@ -62,6 +62,15 @@ EXAMPLES = {  # of keys that no shipped recipe sets, and whose type does not sug
     "thresholds": "[0.5, 0.9]",
     "unlabelled": "more_pictures",
 }
+SHORT = (
+    "data",
+    "test",
+    "negatives",
+    "unlabelled",
+    "probes",
+    "generator.ema",
+    "evaluation",
+)  # parts that one value stands for
 
 
 @dataclass(frozen=True)
@@ -97,7 +106,7 @@ class Key:
     @property
     def has_example(self) -> bool:
         """Whether one `key=value` can stand for it: a part is set key by key, unless text or null can stand for it."""
-        return not self.parts or self.path in EXAMPLES
+        return not self.parts or self.path in SHORT
 
     def example(self, shipped: Sequence[Mapping[str, Any]]) -> str:
         """`key=value` as on the command line: a value that is not the default. shipped: recipes with dotted keys."""
