@@ -28,14 +28,14 @@ def test_a_full_data_set_name_takes_precedence_over_a_prefix() -> None:
     assert names("sdp", data="cifar10") == {name for name in names("sdp", data="CIFAR") if "cifar100" not in name}
     assert names(data="torchvision:CIFAR100") == names(data="cifar-100") != set()
     assert {name.split("/")[0] for name in names(data="imagenet")} == {"mhgan"}
-    assert len(names(data="tiny-imagenet")) == 17
+    assert len(names(data="tiny-imagenet")) == 20
 
 
 @pytest.mark.parametrize(
     "words, data, expected",
     [
         (("sdpp",), None, "no recipe matches 'sdpp': did you mean 'sdp'?"),
-        (("xyzzy",), None, "no recipe matches 'xyzzy': the groups are as-gan, mhgan, nat, nat-gan, r3gan, sdp"),
+        (("xyzzy",), None, "no recipe matches 'xyzzy': the groups are as-gan, few, mhgan, nat, nat-gan, r3gan, sdp"),
         ((), "mnist", "no recipe is on 'mnist': the data sets are celeba, cifar10, cifar100, fashion-mnist-10k"),
         ((), "", "no recipe is on ''"),
     ],

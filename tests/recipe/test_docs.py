@@ -12,7 +12,7 @@ from sparring.recipe.files import shipped_recipes
 from sparring.terms import REGISTRY
 
 PAGES = sorted((Path(__file__).resolve().parents[2] / "docs" / "methods").glob("*.md"))
-PAPERS = ("as-gan", "mhgan", "nat-gan", "r3gan", "sdp")
+PAPERS = ("as-gan", "few", "mhgan", "nat-gan", "r3gan", "sdp")
 
 
 def expanded(text: str) -> list[str]:

@@ -342,6 +342,7 @@ COUNTS = {  # generator, discriminator with its heads
     "mhgan/mhgan-imagenet48": (3_249_923 + 990 * 2_688 + 256 * 20 * 129, 3_222_337 + 990 * 256 + 257_000),
     "mhgan/k-plus-one-imagenet48": (3_249_923 + 990 * 2_688 + 256 * 20 * 129, 3_222_337 - 2_560 - 257 + 257 * 1_001),
     "quickstart": (299_904, 187_072),
+    "few/ada": (1_182_720 + 3 * 2 * 448, 659_200 + 4_096 + 3 * 4_096),  # convolutions and norms, head, embeddings
     "r3gan/r3gan-cifar10": (527_136, 521_088),
 }
 

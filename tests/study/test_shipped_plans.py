@@ -23,7 +23,7 @@ PLANS = {  # where the papers have them, and what no paper tried
     "mhgan": "figure-10 figure-11 k-plus-one section-3.2 section-3.3 table-1 table-2",
     "nat": "table-1 table-2 table-3",
     "nat-gan": "figure-6 table-4 table-4-tiny-imagenet",
-    "new": "cifar10-ranking methods-300-steps pairs r3gan",
+    "new": "cifar10-ranking few-images methods-300-steps pairs r3gan",
     "sdp": "figure-3 figure-4 table-1 table-1-cifar100 table-2 wgan-gp-cifar10",
     "toy": "grid-25 nat-1d ring-8",
 }
@@ -56,6 +56,11 @@ HEADLINES = {  # claims (row, against, metric, what is tested), which were writt
     },
     "sdp/table-1": {(f"{host} + SDP", host, "fd", "lower") for host in ("LSGAN", "WGAN-GP", "hinge")},
     "sdp/figure-4": {(f"{row} + SDP", row, None, "less often") for row in ("lr 0.001", "no normalisation")},
+    "new/few-images": {
+        ("ADA", "plain", "kd", "lower"),
+        ("DiffAugment", "plain", "kd", "lower"),
+        ("ADA", "plain", "accuracy.held-out", "higher"),
+    },
     "sdp/figure-3": {("lambda 0.1", "lambda 0", "fd", "higher")},
 }
 

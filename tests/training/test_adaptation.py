@@ -6,11 +6,12 @@ from typing import Any
 
 import pytest
 import torch
-from longhand import Hand, a_run, outputs
+from longhand import Hand, a_run, outputs, recipe
 from torch import Tensor
 
 from sparring.recipe.ada import ADA, DRAWS
 from sparring.recipe.gan import Recipe
+from sparring.training.dry_run import describe
 from sparring.training.state import TrainingState
 from sparring.training.step import train_step, update_discriminator, update_generator
 
@@ -137,8 +138,15 @@ def test_a_fixed_p_stays_and_0_is_no_augmentation() -> None:
     assert "augment" not in fixed.state_dict() and "discriminator/ada_p" not in fixed.term_log.means()
 
 
+def test_a_dry_run_takes_the_steps_too() -> None:
+    changes = {"data__size": 8, "data__channels": 1, "data__num_classes": 4}
+    plain, augmented = (
+        describe(recipe({"hinge": {}, "r1": {"every": 2}}, augment=augment, **changes)) for augment in (None, QUICK)
+    )
+    assert augmented["per_step"]["operations"] > plain["per_step"]["operations"]
+
+
 def test_a_shorter_run_has_a_shorter_ramp() -> None:
-    recipe = ada_run({"hinge": {}}).recipe
-    assert Recipe.load(recipe, ["scale=0.1"]).augment == {**QUICK, "ramp_images": 16}
+    assert Recipe.load(ada_run({"hinge": {}}).recipe, ["scale=0.1"]).augment == {**QUICK, "ramp_images": 16}
     usual = Recipe.load(a_run({"hinge": {}}, augment={"kind": "ada"}).recipe, ["scale=0.1"])
     assert usual.augment == {"kind": "ada", "ramp_images": 50_000}

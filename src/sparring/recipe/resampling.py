@@ -73,21 +73,23 @@ def mirrored(index: Tensor, size: int) -> Tensor:
 @lru_cache(maxsize=16)
 def doubling(size: int, device: torch.device, dtype: torch.dtype) -> Tensor:
     """[2 size, size]: twice as many values, of the signal that is mirrored at both ends."""
-    matrix = torch.zeros(2 * size, size, dtype=torch.float64)
+    matrix = torch.zeros(2 * size, size, dtype=torch.float64, device="cpu")  # even in a dry run
     for row in range(2 * size):
         for k, value in enumerate(SYM6):
             twice = row + BEFORE - k
             if twice % 2 == 0:
-                matrix[row, int(mirrored(torch.tensor(twice // 2), size))] += 2**0.5 * value
+                place = twice // 2 % (2 * size - 2)
+                matrix[row, min(place, 2 * size - 2 - place)] += 2**0.5 * value
     return matrix.to(device, dtype)
 
 
 @lru_cache(maxsize=16)
 def halving(size: int, device: torch.device, dtype: torch.dtype) -> Tensor:
     """[size, 2 size + 10]: pixels from the doubled values around them."""
-    matrix = torch.zeros(size, 2 * size + 2 * BEFORE, dtype=torch.float64)
+    matrix = torch.zeros(size, 2 * size + 2 * BEFORE, dtype=torch.float64, device="cpu")
     for row in range(size):
-        matrix[row, 2 * row : 2 * row + len(SYM6)] = torch.tensor(SYM6, dtype=torch.float64) / 2**0.5
+        for k, value in enumerate(SYM6):
+            matrix[row, 2 * row + k] = value / 2**0.5
     return matrix.to(device, dtype)
 
 

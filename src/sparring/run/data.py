@@ -46,12 +46,14 @@ class RunData:
         return images.fingerprint in {each.fingerprint for each in (self.real, self.whole) if each is not None}
 
     def held_out(self) -> PackedImages | None:
-        """The test split; None if there is none, or if the run was trained on it."""
-        try:
-            held = self.reference("test")
-        except SparringError:
-            return None
-        return None if self.trained_on(held) else held
+        """The test split, or the validation split if there is no other; None if there is neither, or it was trained on."""
+        for split in ("test", "val"):
+            try:
+                held = self.reference(split)
+            except SparringError:
+                continue
+            return None if self.trained_on(held) else held
+        return None
 
     def fingerprints(self, evaluation: Evaluation | None = None) -> dict[str, str]:
         """Fingerprints of all images that the run depends on, including other images that it is measured against."""

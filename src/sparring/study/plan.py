@@ -195,7 +195,7 @@ class Plan(_Part):
     """What is tested."""
     metrics: tuple[str, ...] = ()
     """The numbers of the table, in this order. Empty means all that were measured."""
-    diagnose: tuple[Literal["robustness", "gradients", "diversity", "cost"], ...] = ()
+    diagnose: tuple[Literal["robustness", "gradients", "diversity", "accuracy", "cost"], ...] = ()
     """The sections of `sparring diagnose` that are kept of every GAN."""
     figures: tuple[Figure, ...] = ()
     """The figures of the page. Empty means dots, curves and samples of everything."""

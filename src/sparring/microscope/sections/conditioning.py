@@ -40,7 +40,7 @@ def _accuracies(found: Section, run: OpenedRun, n: int) -> dict[str, list[Any]]:
     if run.held_out is not None:
         sets["held-out"] = run.real(n, run.held_out)
     else:
-        found.lack(f"overfitting: the data of {run.name} have no split 'test' of held-out images")
+        found.lack(f"overfitting: the data of {run.name} have no split 'test' or 'val' of held-out images")
     if len(run.course()) == 1:
         found.lack(one_checkpoint(run, "accuracies"))
     over: dict[str, list[Any]] = {"step": run.course()}
