@@ -19,6 +19,10 @@ _PUBLIC = {
     "ToyRun": "sparring.toy.play",
     "ToySession": "sparring.toy.session",
     "Look": "sparring.toy.session",
+    "Snapshot": "sparring.toy.session",
+    "Update": "sparring.toy.witness",
+    "watched_step": "sparring.toy.witness",
+    "drawn": "sparring.toy.drawn",
     "world": "sparring.toy.worlds",
     "World": "sparring.toy.worlds",
     "Points": "sparring.toy.worlds",
@@ -48,8 +52,10 @@ def __dir__() -> list[str]:
 
 
 if TYPE_CHECKING:
+    from sparring.toy.drawn import drawn
     from sparring.toy.gaussians import Mixture
     from sparring.toy.methods import METHODS, toy_recipe
     from sparring.toy.play import ToyResult, ToyRun, run
-    from sparring.toy.session import Look, ToySession
+    from sparring.toy.session import Look, Snapshot, ToySession
+    from sparring.toy.witness import Update, watched_step
     from sparring.toy.worlds import WORLDS, Points, World, world
