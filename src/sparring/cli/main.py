@@ -53,6 +53,7 @@ VERBS = (  # in the order of `sparring --help`
     "sparring.cli.classify:classify",
     "sparring.cli.predict:predict",
     "sparring.cli.toy:toy",
+    "sparring.cli.playground:playground",
     "sparring.cli.diagnose:diagnose",
     "sparring.cli.board:board",
     "sparring.cli.study:study",

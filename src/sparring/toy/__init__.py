@@ -22,7 +22,7 @@ _PUBLIC = {
     "Snapshot": "sparring.toy.session",
     "Update": "sparring.toy.witness",
     "watched_step": "sparring.toy.witness",
-    "drawn": "sparring.toy.drawn",
+    "drawn": "sparring.toy.drawing",
     "world": "sparring.toy.worlds",
     "World": "sparring.toy.worlds",
     "Points": "sparring.toy.worlds",
@@ -52,7 +52,7 @@ def __dir__() -> list[str]:
 
 
 if TYPE_CHECKING:
-    from sparring.toy.drawn import drawn
+    from sparring.toy.drawing import drawn
     from sparring.toy.gaussians import Mixture
     from sparring.toy.methods import METHODS, toy_recipe
     from sparring.toy.play import ToyResult, ToyRun, run

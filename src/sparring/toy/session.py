@@ -181,6 +181,17 @@ class ToySession:
         answers = [r.host.realness(side.relabel(torch.full((len(points),), k))) for k in range(D.num_classes)]
         return torch.stack(answers).amax(0)
 
+    def realness_with(self, weights: Mapping[str, Tensor]) -> Tensor:
+        """The answers [G] at `places` of a discriminator with other weights; the session's own stay."""
+        D = self.state.discriminator
+        own = {name: value.clone() for name, value in D.state_dict().items()}
+        with threads(1), torch.no_grad(), frozen(D):
+            D.load_state_dict(dict(weights))
+            with held(D, iterate=False):
+                answers = self.realness(self.places)
+            D.load_state_dict(own)
+        return answers
+
     def _arrows(self, samples: Tensor) -> tuple[np.ndarray, np.ndarray]:
         """Positions of some samples, and the gradient of the realness there."""
         at = samples.detach().clone().requires_grad_()

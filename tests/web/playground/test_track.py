@@ -14,13 +14,14 @@ from sparring.web.playground import track as tracks
 from sparring.web.playground.track import Track
 from tiny import same_bits
 
+SMALL: dict[str, Any] = {"batch_size": 8, "generator.network.width": 8, "discriminator.network.width": 8}
 FIRST: dict[str, Any] = {"objective.sdp": {"t": 0}, "discriminator.optimizer.lr": 1e-3}
 SECOND: dict[str, Any] = {"objective.hinge": {}, "objective.sdp.weight": 0.1, "d_steps": 2}
 
 
 def parts(method: str = "non_saturating") -> tuple[Any, Any]:
     here = world("ring-8", seed=0)
-    return here, toy_recipe(here, method, {"batch_size": 16}, steps=400, seed=0)
+    return here, toy_recipe(here, method, SMALL, steps=400, seed=0)
 
 
 def test_200_steps_with_two_changes_are_those_of_a_session() -> None:

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from sparring.errors import SparringError
-from sparring.toy.drawn import drawn
+from sparring.toy.drawing import drawn
 
 
 def test_a_drawing_is_its_points_and_a_little_noise() -> None:
