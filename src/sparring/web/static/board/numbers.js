@@ -1,8 +1,20 @@
 // Numbers with what they depend on, warnings in plain words, a classifier's results, and how samples spread over classes.
 
 import { element } from "/static/shared.js";
-import { badge } from "./marks.js";
+import { badge, scroller } from "./marks.js";
 import { sentence, value } from "./words.js";
+
+const WORDS = { // of a classifier's numbers
+  accuracy: "Accuracy",
+  ece: "Calibration error (ECE)",
+  threshold: "Threshold for unknown",
+  false_alarm_rate: "False alarms allowed",
+  false_alarms_on_validation: "False alarms on validation images",
+  false_alarms_on_test: "False alarms on test images",
+  n_test: "Test images",
+  n_validation: "Validation images",
+};
+const worded = (name) => WORDS[name] ?? sentence(name.replace(/^coverage\./, "answers above "));
 
 const TITLES = {
   collapse: "The samples collapse",
@@ -44,7 +56,7 @@ export function numbers(runs) {
   const head = element("tr", {}, element("th", { scope: "col" }, "number"), runs.map((run, index) => element("th", { scope: "col", class: "number" }, many ? badge(index) : "last")), element("th", { scope: "col" }, element("span", { class: "unseen" }, "sources")));
   const rows = names.flatMap((name) => lines(name, runs, many));
   return element("section", { class: "card numbers", "aria-label": "Numbers" }, element("header", {}, element("h2", {}, "Numbers")),
-    element("div", { class: "body" }, element("div", { class: "scroll" }, element("table", {}, element("thead", {}, head), element("tbody", {}, rows)))));
+    element("div", { class: "body" }, scroller("Numbers", element("table", {}, element("thead", {}, head), element("tbody", {}, rows)))));
 }
 
 function lines(name, runs, many) {
@@ -94,13 +106,13 @@ export function classifiers(run) {
   const { verdict, rows } = run.classifiers;
   const plain = [...new Set(rows.flatMap((row) => Object.keys(row.numbers).filter((key) => !key.startsWith("probes."))))];
   const probes = [...new Set(rows.flatMap((row) => Object.keys(row.numbers).filter((key) => /^probes\..+\.auroc$/.test(key)).map((key) => key.slice(7, -6))))];
-  const table = (names, read, label) => element("div", { class: "scroll" }, element("table", {},
+  const table = (names, read, label) => scroller(sentence(label), element("table", {},
     element("thead", {}, element("tr", {}, element("th", { scope: "col" }, label), rows.map((row) => element("th", { scope: "col", class: "number" }, row.name)))),
-    element("tbody", {}, names.map((name) => element("tr", {}, element("th", { scope: "row" }, sentence(name)), rows.map((row) => element("td", { class: "number" }, row.numbers[read(name)] === undefined ? "–" : value(row.numbers[read(name)]))))))));
+    element("tbody", {}, names.map((name) => element("tr", {}, element("th", { scope: "row" }, worded(name)), rows.map((row) => element("td", { class: "number" }, row.numbers[read(name)] === undefined ? "–" : value(row.numbers[read(name)]))))))));
   const kinds = [["auroc", "AUROC, higher is better"], ["fpr95", "FPR95, lower is better"], ["caught_as_unknown", "Answered with unknown"]];
   return element("section", { class: "card", "aria-label": "Results" }, element("header", {}, element("h2", {}, "Results")),
     element("div", { class: "body stack" }, verdict ? element("p", {}, `${verdict}.`) : null, table(plain, (name) => name, "on images of its classes"),
-      probes.length ? kinds.map(([key, words]) => [element("h3", {}, words), table(probes, (name) => `probes.${name}.${key}`, "images of no class")]) : null));
+      probes.length ? kinds.flatMap(([key, words]) => [element("h3", {}, words), table(probes, (name) => `probes.${name}.${key}`, "images of no class")]) : null));
 }
 
 /** How the samples spread over the classes. */

@@ -106,7 +106,7 @@ function figure(index, run) {
   const strip = element("div", { class: "strip" }, names, image);
   const caption = element("figcaption", { class: "small soft" });
   const label = index === null ? null : element("p", { class: "whose" }, badge(index), " ", title(run));
-  const made = element("figure", {}, label, element("div", { class: "scroll" }, strip), caption);
+  const made = element("figure", {}, label, strip, caption);
   let now = run;
   let columns = "";
   return {
