@@ -63,22 +63,20 @@ function lines(name, runs, many) {
   const found = runs.map((run) => run.numbers?.find((each) => each.metric === name));
   const first = found.find(Boolean);
   const best = bestOf(found, first.better);
-  const cells = found.map((each, i) => element("td", { class: `number ${many && i === best ? "best" : ""}` }, each ? shownNumber(each, many) : "–"));
+  const cells = found.map((each, i) => element("td", { class: `number ${many && i === best ? "best" : ""}` }, each ? shownNumber(each) : "–"));
   const id = `sources-${name.replaceAll(/[^\w]/g, "-")}`;
   const inside = element("tr", { class: "sources", id, hidden: true }, element("td", { colspan: String(cells.length + 2) }, provenance(found, many)));
   const button = element("button", { class: "button quiet small", type: "button", "aria-expanded": "false", "aria-controls": id, onclick: () => {
     inside.hidden = !inside.hidden;
     button.setAttribute("aria-expanded", String(!inside.hidden));
   } }, "Sources", element("span", { class: "unseen" }, ` of ${name}`));
-  const direction = first.better ? element("span", { class: "soft small" }, ` ${first.better} is better`) : null;
+  const hasBest = !many && first.best && first.best.value !== first.value;
+  const said = [first.better && `${first.better} is better`, hasBest && `best ${value(first.best.value)} at step ${first.best.step.toLocaleString("en")}`];
+  const direction = element("span", { class: "soft small" }, ` ${said.filter(Boolean).join("; ")}`);
   return [element("tr", {}, element("th", { scope: "row" }, name, direction), cells, element("td", {}, button)), inside];
 }
 
-function shownNumber(each, many) {
-  const spread = each.std ? element("span", { class: "soft" }, ` ± ${Number(each.std.toPrecision(2))}`) : null;
-  const isLast = many || !each.best || each.best.value === each.value;
-  return [value(each.value), spread, isLast ? null : element("span", { class: "soft small line" }, `best ${value(each.best.value)} at step ${each.best.step.toLocaleString("en")}`)];
-}
+const shownNumber = (each) => [value(each.value), each.std ? element("span", { class: "soft" }, ` ± ${Number(each.std.toPrecision(2))}`) : null];
 
 function bestOf(found, better) {
   const values = found.map((each) => each?.value ?? null);

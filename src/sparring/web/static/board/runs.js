@@ -17,7 +17,7 @@ export function runsPage(ids) {
   const pages = new Map(); // by id: what the server says
   const lines = new Map(); // by id: the run's line in the list when it was asked
   const [heads, alarms, sheets, lined, measured, drawing, more] = [slot(), slot(), samples(many), curves(many), slot(), slot(), slot()];
-  const place = element("div", { class: "page stack" }, heads.element, alarms.element, many ? [sheets.element, lined.element, measured.element] : [element("div", { class: "pair" }, sheets.element, measured.element), lined.element], drawing.element, more.element);
+  const place = element("div", { class: "page stack" }, heads.element, alarms.element, many ? [sheets.element, lined.element, measured.element] : [element("div", { class: "pair" }, element("div", { class: "stack" }, sheets.element, drawing.element), measured.element), lined.element], more.element);
 
   async function look(known) {
     for (const id of ids) {
