@@ -131,7 +131,7 @@ class Worker:
                 try:
                     self._do(message)
                 except SparringError as error:
-                    self.say("error", text=str(error))
+                    self.say("error", of=message.do, text=str(error))
                 message = self.inbox.get_nowait()
         except queue.Empty:
             pass

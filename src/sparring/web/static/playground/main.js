@@ -28,7 +28,7 @@ class Page {
     this.film = new Film(this);
     this.link = new Link({
       world: (world) => this.onWorld(world), frame: (frame) => this.onFrame(frame), settings: (message) => this.onSettings(message),
-      slow: (message) => this.slow.begin(message), note: (message) => announce(message.text), error: (message) => this.onError(message.text),
+      slow: (message) => this.slow.begin(message), note: (message) => announce(message.text), error: (message) => this.onError(message.text, message.of),
       full: (message) => this.onError(message.text), export: (message) => this.onExport?.(message), closed: () => this.onClosed(),
     });
     this.choices();
@@ -98,22 +98,29 @@ class Page {
     find("#rate").textContent = frame.playing && span > 0.5 ? `${Math.round((recent.length - 1) / span)} pictures and ${Math.round(steps / span)} steps a second` : "";
   }
 
-  alarm(text) {
+  /** Show an alarm, or words on what cannot be done; the empty text ends an alarm. */
+  alarm(text, kind = "alarm") {
     const box = find("#alarm");
+    if (!text && box.dataset.kind !== kind) return;
     if (box.textContent === text) return;
-    box.textContent = text;
-    box.hidden = !text;
+    Object.assign(box, { textContent: text, hidden: !text });
+    box.dataset.kind = kind;
   }
 
-  onError(text) {
-    this.stopped();
-    this.alarm(text);
+  onError(text, of) {
+    this.alarm(text, "error");
+    clearTimeout(this.fading);
+    if (of) this.fading = setTimeout(() => this.alarm("", "error"), 8000);
+    if (of === "change" && this.undo) {
+      this.state.sides = this.undo;
+      this.remember();
+    }
     this.controls.sync();
   }
 
   onClosed() {
     this.stopped();
-    if (!find("#alarm").textContent) this.alarm("The server has ended this session: reload the page to begin another.");
+    if (!find("#alarm").textContent) this.alarm("The server has ended this session: reload the page to begin another.", "end");
   }
 
   // --- to the server ---
@@ -121,6 +128,7 @@ class Page {
     this.stopped();
     this.slow.end();
     this.alarm("");
+    this.alarm("", "error");
     this.chosen = Math.min(this.chosen, this.state.sides.length - 1);
     this.link.say("start", { world: this.state.world, sides: this.state.sides, seed: this.state.seed });
     this.remember();
@@ -162,6 +170,8 @@ class Page {
   }
 
   setAll(changes, fixed = false) {
+    this.alarm("", "error");
+    this.undo = structuredClone(this.state.sides);
     const side = this.state.sides[this.chosen];
     for (const [key, value] of Object.entries(changes)) side.changes = settle(side.changes, key, value, this.methodEntry(side.method));
     const host = Object.keys(changes).map((key) => /^objective\.([^.]+)$/.exec(key)?.[1]).find((name) => this.isHost(name));
