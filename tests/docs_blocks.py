@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
@@ -39,6 +40,24 @@ def blocks(*pages: Path, language: str | None = None) -> list[Block]:
             line = content[: match.start("language")].count("\n") + 1
             found.append(Block(page, line, match["language"], text, match["marker"] is not None))
     return [block for block in found if language is None or block.language == language]
+
+
+def saved_as(block: Block) -> str | None:
+    """The file as which the page asks its readers to save a block: the line before it says "save this as `FILE`:"."""
+    before = "\n".join(block.page.read_text(encoding="utf-8").splitlines()[: block.line - 1])
+    found = re.search(r"\b[Ss]ave (?:this|them) as `([\w.-]+)`[^`\n]*(?:`[^`\n]+`)?:\s*\Z", before)
+    return found[1] if found else None
+
+
+@cache
+def saved_files() -> dict[str, str]:
+    """What the pages ask their readers to save, by file."""
+    return {file: block.text for block in blocks() if (file := saved_as(block))}
+
+
+def save_files(folder: Path) -> None:
+    for file, text in saved_files().items():
+        (folder / file).write_text(text, encoding="utf-8")
 
 
 @dataclass(frozen=True)

@@ -18,11 +18,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 import typer
 import yaml
 
 import sparring
-from docs_blocks import PAGES, ROOT, Block, Command, blocks, commands
+from docs_blocks import PAGES, ROOT, Block, Command, blocks, commands, save_files
 from sparring.cli.main import app
 from sparring.data.arrays import write_npz
 from sparring.describe import load_recipe
@@ -36,6 +37,7 @@ SHORTER = {  # replacements in a page's Python code before it runs
     "own_networks.md": {"range(100)": "range(3)"},
     "runs.md": {'{"steps": 100}': '{"steps": 2, "batch_size": 8, "evaluation": None}'},
     "diagnose.md": {"n=256": "n=16"},
+    "own_loop.md": {"range(200)": "range(0, 200, 60)"},
     "toy.md": {"steps=500": "steps=4", "session.step(10)": "session.step(2)"},
 }
 
@@ -46,15 +48,18 @@ def run_first(folder: Path) -> None:
     sparring.train(tiny_recipe(steps=2), out=folder / "runs" / "first")
 
 
-def my_networks(folder: Path) -> None:
-    """The file my_networks.py, which own_networks.md asks its readers to save."""
-    (folder / "my_networks.py").write_text(blocks(ROOT / "docs" / "own_networks.md", language="python")[0].text)
+def run_classifier(folder: Path) -> None:
+    """A classifier's run for the tutorial that trains one first."""
+    write_npz(folder / "images.npz", sparring.load_images("fashion-mnist-10k", split="test").take(torch.arange(64)))
+    recipe = {"data": "images.npz", "network": {"kind": "small_cnn", "width": 4}, "criterion": "baseline", "steps": 2}
+    sparring.train_classifier(recipe, {"batch_size": 16}, out=folder / "runs" / "garments")
 
 
 BEFORE: dict[str, Callable[[Path], None]] = {
     "diagnose.md": run_first,
     "generators.md": run_first,
-    "own_networks.md": my_networks,
+    "own_networks.md": save_files,
+    "unknown.md": run_classifier,
 }
 
 
@@ -63,7 +68,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty current folder, from which modules can be imported."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(str(tmp_path))
-    monkeypatch.delitem(sys.modules, "my_networks", raising=False)
+    for module in ("my_networks", "my_terms"):
+        monkeypatch.delitem(sys.modules, module, raising=False)
     return tmp_path
 
 
@@ -130,7 +136,7 @@ def shell_blocks() -> list[Block]:
 
 @pytest.mark.parametrize("block", shell_blocks(), ids=str)
 def test_commands_exist(block: Block, folder: Path) -> None:
-    my_networks(folder)
+    save_files(folder)
     found = commands(block.text)
     assert found
     for command in found:
@@ -238,7 +244,7 @@ def test_data_blocks_are_valid(block: Block, folder: Path) -> None:
         (folder / "plan.yaml").write_text(block.text)
         resolve(folder / "plan.yaml")
     else:
-        my_networks(folder)
+        save_files(folder)
         (folder / "mine.yaml").write_text(block.text)
         loaded = load_recipe(str(folder / "mine.yaml"))
         assert set(yaml.safe_load(block.text)) - {"extends"} <= set(loaded.to_dict())
