@@ -35,26 +35,47 @@ def browser() -> Iterator[Browser]:
         opened.close()
 
 
+@pytest.fixture(scope="module")
+def _pages() -> dict[str, Page]:
+    """The module's open pages, by their size and options: opening another one costs more than most tests."""
+    return {}
+
+
 @pytest.fixture
-def new_page(browser: Browser) -> Iterator[Callable[..., Page]]:
-    """`new_page(width, height, **options)` opens an empty page. At the end, none may have had an error or a warning."""
-    wrong: list[str] = []
-    opened: list[Any] = []
+def new_page(browser: Browser, _pages: dict[str, Page]) -> Iterator[Callable[..., Page]]:
+    """`new_page(width, height, **options)`: an empty page. At the end, it may not have had an error or a warning.
+
+    `page.wrong` lists those so far: clear it where a test provokes them.
+    """
+    used: list[Any] = []
 
     def make(width: int = 1280, height: int = 800, **options: Any) -> Page:
-        context = browser.new_context(viewport={"width": width, "height": height}, **options)
-        opened.append(context)
-        page = context.new_page()
-        page.set_default_timeout(PATIENCE)
-        page.on("console", lambda said: wrong.append(said.text) if said.type in ("error", "warning") else None)
-        page.on("pageerror", lambda error: wrong.append(str(error)))
-        page.wrong = wrong  # type: ignore[attr-defined]
+        key = f"{width} {height} {options}"
+        if key not in _pages:
+            size: Any = {"width": width, "height": height}
+            context = browser.new_context(viewport=size, **{"reduced_motion": "reduce", **options})
+            _pages[key] = _watched(context.new_page())
+        page: Any = _pages[key]
+        used.append(page)
+        page.goto("about:blank")
+        page.wrong.clear()
         return page
 
     yield make
-    for context in opened:
-        context.close()
-    assert wrong == []
+    for page in used:
+        if page.url.startswith("http"):
+            page.evaluate("localStorage.clear()")
+        page.goto("about:blank")
+        assert page.wrong == []
+
+
+def _watched(page: Any) -> Page:
+    """A page that notes what goes wrong in it."""
+    page.wrong = wrong = []
+    page.set_default_timeout(PATIENCE)
+    page.on("console", lambda said: wrong.append(said.text) if said.type in ("error", "warning") else None)
+    page.on("pageerror", lambda error: wrong.append(str(error)))
+    return page
 
 
 @contextmanager
