@@ -12,7 +12,7 @@ from sparring.recipe.files import shipped_recipes
 from sparring.terms import REGISTRY
 
 PAGES = sorted((Path(__file__).resolve().parents[2] / "docs" / "methods").glob("*.md"))
-PAPERS = ("as-gan", "few", "mhgan", "nat-gan", "r3gan", "sdp")
+GROUPS = sorted({name.partition("/")[0] for name in shipped_recipes("GAN") if "/" in name})
 
 
 def expanded(text: str) -> list[str]:
@@ -24,7 +24,7 @@ def expanded(text: str) -> list[str]:
 
 def named_recipes(text: str) -> set[str]:
     text = text.partition("<!-- 300 steps -->")[0]
-    words = re.findall(rf"`((?:{'|'.join(PAPERS)})/[^`\s]+)`", text)
+    words = re.findall(rf"`((?:{'|'.join(GROUPS)})/[^`\s]+)`", text)
     return {name for word in words for name in expanded(word)}
 
 

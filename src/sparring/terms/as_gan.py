@@ -10,23 +10,14 @@
 "Adversarial symmetric GANs: bridging adversarial samples and adversarial networks", Eq. 7 to 10 and Algorithm 1. With
 `craft: host` and `attack: fgsm` the gradient comes from the first backward pass and costs little (see `real.gradient`).
 
-craft: `realness` lowers the score of reals (raises that of fakes) instead of raising the host's loss, which is the same
-    direction wherever that loss falls with the score. Hinge is flat beyond its margin, so `host` has no effect there.
-attack: `pgd` takes `pgd_steps` steps of `pgd_step_size` (default eps/4) within eps of the sample, with `random_start` from
-    a random point there; `gaussian` is the paper's control, eps sign(N(0, I)). clamp: keep attacked images in [-1, 1].
-target: `real`; `fake` attacks the fakes, for on_fake; or `both`.
-warmup: discriminator updates with eps 0 at the start of the run, or of each epoch with `warmup_scope: epoch`.
-with_fake_loss: add the host's loss of the other side, unattacked: Eq. 10 as printed. with_penalties: add the objective's
-    penalties of this update. On a Wasserstein host the second update is -D(x^) alone, unbounded: add both there.
-
-Deviations (as the released code, but for the last)
+Deviations (as the released code)
     The second update is the loss on attacked samples alone; Eq. 10 prints all of V. The gradient for x^ is taken before the
     update; the order of Algorithm 1 suggests after it. No clamp. `bfloat16` would round most of x^ to x: float32 here.
-    The released code restarts its warm-up in each epoch; the default is the paper's "at the beginning of training".
 """
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Literal
 
 import torch
@@ -49,9 +40,9 @@ class ASGAN(Term):
     eps: float = Field(1 / 255, ge=0)
     """Size of the perturbation in units of the images' range [-1, 1]. The default is half a grey level of 8 bits."""
     craft: Literal["host", "realness"] = "host"
-    """What the attack raises: the host's loss, or the opposite of realness where that loss is flat."""
+    """What the attack raises: the host's loss, or the opposite of realness, for hosts like hinge that are flat in places."""
     attack: Literal["fgsm", "pgd", "gaussian"] = "fgsm"
-    """`fgsm` takes one step, `pgd` several; `gaussian` is the paper's control."""
+    """`fgsm` takes one step, `pgd` several; `gaussian` is the paper's control, eps sign(N(0, I))."""
     target: Literal["real", "fake", "both"] = "real"
     """Which images are attacked."""
     pgd_steps: int = Field(7, ge=1, le=ATTACK_STEPS)
@@ -65,11 +56,11 @@ class ASGAN(Term):
     warmup: int = Field(300, ge=0)
     """Discriminator updates during which `eps` is 0."""
     warmup_scope: Literal["global", "epoch"] = "global"
-    """Warm up at the start of the run, or of each epoch as the released code does."""
+    """Warm up at the start of the run, as in the paper, or of each epoch, as the released code does."""
     with_fake_loss: bool = False
     """Add the host's loss of the other side, not attacked: Eq. 10 as printed."""
     with_penalties: bool = False
-    """Add the objective's penalties of this update."""
+    """Add the objective's penalties of this update: on a Wasserstein host the second update alone is unbounded."""
 
     @model_validator(mode="after")
     def _options_that_fit(self) -> ASGAN:
@@ -86,8 +77,8 @@ class ASGAN(Term):
     def needs(self, player: Player, update: int) -> set[str]:
         if player == "generator":
             return set()
-        needs = {f"{name}.images" for name in (OTHER if self.with_fake_loss else self.targets)}
-        needs |= {"penalties"} if self.with_penalties else set()
+        needs = {"penalties"} if self.with_penalties else set()
+        needs |= {f"{name}.images" for name in (OTHER if self.with_fake_loss else self.targets)}
         warming_up = self.warmup_scope == "global" and update < self.warmup
         if self.attack == "fgsm" and not warming_up:  # the first update judges the sides for the host
             aspect = "gradient" if self.craft == "host" else "differentiated"
@@ -135,12 +126,9 @@ class ASGAN(Term):
         if self.attack == "fgsm":
             return fgsm(x, gradient_of(side, keep=True), eps)
         start = x + eps * (2 * r.uniform(*x.shape) - 1) if self.random_start else x
-        step_size = eps / 4 if self.pgd_step_size is None else self.pgd_step_size
-
-        def gradient_at(point: Tensor) -> Tensor:
-            return gradient_of(r.judge(point, side.labels, differentiate=True))
-
-        return pgd(x, start, gradient_at, eps=eps, step_size=step_size, steps=self.pgd_steps)
+        size = eps / 4 if self.pgd_step_size is None else self.pgd_step_size
+        judge = partial(r.judge, labels=side.labels, differentiate=True)
+        return pgd(x, start, lambda point: gradient_of(judge(point)), eps=eps, step_size=size, steps=self.pgd_steps)
 
     def second_update(self, r: Round) -> Tensor:
         images = {name: self._attacked(r, r.side(name)) for name in self.targets}

@@ -48,13 +48,10 @@ export function watch(look, seconds) {
     }
     busy = true;
     again = false;
-    let wait = 5 * seconds; // if it throws
-    try {
-      wait = (await look()) ?? seconds;
-    } finally {
-      busy = false;
-      if (again || !document.hidden) timer = setTimeout(turn, again ? 0 : 1000 * wait);
-    }
+    const wait = await look();
+    busy = false;
+    if (again) turn();
+    else if (!document.hidden) timer = setTimeout(turn, 1000 * (wait ?? seconds));
   };
   document.addEventListener("visibilitychange", () => !document.hidden && turn());
   turn();

@@ -39,7 +39,7 @@ export function chart(name, remark = "") {
   const drawing = svg("svg", { class: "chart", "aria-hidden": "true" });
   const values = element("p", { class: "values small number" });
   const reader = element("div", { class: "reader", role: "slider", tabindex: "0", "aria-label": `${name}, step`, "aria-valuemin": "0" }, drawing);
-  const place = element("figure", { class: "curve" }, element("figcaption", {}, element("span", { class: "name", title: name }, name), remark ? element("span", { class: "soft small" }, remark) : null), reader, values);
+  const place = element("figure", { class: "curve" }, element("figcaption", {}, element("span", { class: "name" }, name), remark ? element("span", { class: "soft small" }, remark) : null), reader, values);
   let series = [];
   let options = {};
   let scale = null;
@@ -56,7 +56,7 @@ export function chart(name, remark = "") {
     scale = scales(series, options, width, right);
     drawing.setAttribute("viewBox", `0 0 ${width} ${HEIGHT}`);
     drawing.setAttribute("height", HEIGHT);
-    drawing.replaceChildren(...grid(scale, width, right), ...series.map((each) => line(each, scale)), ...(series.length > 1 ? letters(series, scale) : []));
+    drawing.replaceChildren(...grid(scale, width, right), ...series.map((each) => line(each, scale)), ...(series.length > 1 ? letters(series, scale, width - right) : []));
     point();
   }
 
@@ -166,19 +166,12 @@ function line(each, scale) {
   return svg("path", { class: `line ${each.colour}`, d: path });
 }
 
-/** Letters at the ends of lines, apart from each other. */
-function letters(series, scale) {
-  const ends = series.map((each) => ({ each, x: scale.x(each.steps.at(-1)), y: scale.y(each.values.at(-1)) })).sort((a, b) => a.y - b.y);
-  const columns = new Map(); // of letters that are above each other
-  for (const end of ends) {
-    const near = [...columns.keys()].find((x) => Math.abs(x - end.x) < 2 * LETTER) ?? end.x;
-    columns.set(near, [...(columns.get(near) ?? []), end]);
-  }
-  for (const column of columns.values()) {
-    column.forEach((end, i) => (end.y = Math.max(end.y, i ? column[i - 1].y + LETTER : TOP)));
-    for (let i = column.length - 1; i >= 0; i--) column[i].y = Math.min(column[i].y, i < column.length - 1 ? column[i + 1].y - LETTER : HEIGHT - BOTTOM + 4);
-  }
-  return ends.map(({ each, x, y }) => svg("text", { class: `end ${each.colour}`, x: x + 6, y: y + 4 }, each.letter));
+/** Letters at the right ends of lines, apart from each other. */
+function letters(series, scale, x) {
+  const ends = series.map((each) => ({ each, y: scale.y(each.values.at(-1)) })).sort((a, b) => a.y - b.y);
+  ends.forEach((end, i) => (end.y = Math.max(end.y, i ? ends[i - 1].y + LETTER : TOP)));
+  for (let i = ends.length - 1; i >= 0; i--) ends[i].y = Math.min(ends[i].y, i < ends.length - 1 ? ends[i + 1].y - LETTER : HEIGHT - BOTTOM + 4);
+  return ends.map(({ each, y }) => svg("text", { class: `end ${each.colour}`, x: x + 6, y: y + 4 }, each.letter));
 }
 
 function nearest(each, step) {

@@ -76,16 +76,16 @@ export function list(nav, known, compare) {
     const searching = state.words !== "" || state.filter !== 0;
     const pieces = known.studies
       .filter((study) => !searching || inStudies.has(study.id) || named(study, state.words))
-      .map((study) => group(study, inStudies.get(study.id) ?? [], searching, known.studies.length === 1 && !inStudies.has(null)));
+      .map((study) => group(study, inStudies.get(study.id) ?? [], searching));
     const others = [...(inStudies.get(null) ?? [])].sort((a, b) => ORDER[a.state] - ORDER[b.state] || (b.seen ?? 0) - (a.seen ?? 0));
     if (others.length) pieces.push(element("ul", { class: "runs", "aria-label": known.studies.length ? "Other runs" : "Runs" }, others.map((run) => row(run))));
     if (!pieces.length) pieces.push(element("p", { class: "soft small empty" }, known.runs.length ? "No run matches." : "No runs yet. They appear here when training starts."));
     replace(place, pieces);
   }
 
-  function group(study, runs, searching, isAlone) {
+  function group(study, runs, searching) {
     const chosen = state.study === study.id || runs.some((run) => state.chosen.includes(run.id));
-    const open = runs.length > 0 && (state.open.get(study.id) ?? (searching || chosen || isAlone));
+    const open = runs.length > 0 && (state.open.get(study.id) ?? (searching || chosen || known.studies.length === 1));
     const toggle = element("button", {
       class: "toggle", type: "button", "aria-expanded": String(open), "aria-label": `Runs of ${study.name}`, disabled: !runs.length,
       onclick: () => {

@@ -26,17 +26,3 @@ export function parts(counts) {
   }
   return made;
 }
-
-const measure = new ResizeObserver((entries) => {
-  for (const { target } of entries) {
-    if (target.scrollWidth > target.clientWidth) target.tabIndex = 0;
-    else target.removeAttribute("tabindex");
-  }
-});
-
-/** A place for something wide, such as a table: where it does not fit it scrolls, also by the arrow keys. */
-export function scroller(label, ...content) {
-  const made = element("div", { class: "scroll", role: "group", "aria-label": label }, content);
-  measure.observe(made);
-  return made;
-}

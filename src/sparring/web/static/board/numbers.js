@@ -1,20 +1,8 @@
 // Numbers with what they depend on, warnings in plain words, a classifier's results, and how samples spread over classes.
 
 import { element } from "/static/shared.js";
-import { badge, scroller } from "./marks.js";
+import { badge } from "./marks.js";
 import { sentence, value } from "./words.js";
-
-const WORDS = { // of a classifier's numbers
-  accuracy: "Accuracy",
-  ece: "Calibration error (ECE)",
-  threshold: "Threshold for unknown",
-  false_alarm_rate: "False alarms allowed",
-  false_alarms_on_validation: "False alarms on validation images",
-  false_alarms_on_test: "False alarms on test images",
-  n_test: "Test images",
-  n_validation: "Validation images",
-};
-const worded = (name) => WORDS[name] ?? sentence(name.replace(/^coverage\./, "answers above "));
 
 const TITLES = {
   collapse: "The samples collapse",
@@ -56,27 +44,29 @@ export function numbers(runs) {
   const head = element("tr", {}, element("th", { scope: "col" }, "number"), runs.map((run, index) => element("th", { scope: "col", class: "number" }, many ? badge(index) : "last")), element("th", { scope: "col" }, element("span", { class: "unseen" }, "sources")));
   const rows = names.flatMap((name) => lines(name, runs, many));
   return element("section", { class: "card numbers", "aria-label": "Numbers" }, element("header", {}, element("h2", {}, "Numbers")),
-    element("div", { class: "body" }, scroller("Numbers", element("table", {}, element("thead", {}, head), element("tbody", {}, rows)))));
+    element("div", { class: "body" }, element("div", { class: "scroll" }, element("table", {}, element("thead", {}, head), element("tbody", {}, rows)))));
 }
 
 function lines(name, runs, many) {
   const found = runs.map((run) => run.numbers?.find((each) => each.metric === name));
   const first = found.find(Boolean);
   const best = bestOf(found, first.better);
-  const cells = found.map((each, i) => element("td", { class: `number ${many && i === best ? "best" : ""}` }, each ? shownNumber(each) : "–"));
+  const cells = found.map((each, i) => element("td", { class: `number ${many && i === best ? "best" : ""}` }, each ? shownNumber(each, many) : "–"));
   const id = `sources-${name.replaceAll(/[^\w]/g, "-")}`;
   const inside = element("tr", { class: "sources", id, hidden: true }, element("td", { colspan: String(cells.length + 2) }, provenance(found, many)));
   const button = element("button", { class: "button quiet small", type: "button", "aria-expanded": "false", "aria-controls": id, onclick: () => {
     inside.hidden = !inside.hidden;
     button.setAttribute("aria-expanded", String(!inside.hidden));
   } }, "Sources", element("span", { class: "unseen" }, ` of ${name}`));
-  const hasBest = !many && first.best && first.best.value !== first.value;
-  const said = [first.better && `${first.better} is better`, hasBest && `best ${value(first.best.value)} at step ${first.best.step.toLocaleString("en")}`];
-  const direction = element("span", { class: "soft small" }, ` ${said.filter(Boolean).join("; ")}`);
+  const direction = first.better ? element("span", { class: "soft small" }, ` ${first.better} is better`) : null;
   return [element("tr", {}, element("th", { scope: "row" }, name, direction), cells, element("td", {}, button)), inside];
 }
 
-const shownNumber = (each) => [value(each.value), each.std ? element("span", { class: "soft" }, ` ± ${Number(each.std.toPrecision(2))}`) : null];
+function shownNumber(each, many) {
+  const spread = each.std ? element("span", { class: "soft" }, ` ± ${Number(each.std.toPrecision(2))}`) : null;
+  const isLast = many || !each.best || each.best.value === each.value;
+  return [value(each.value), spread, isLast ? null : element("span", { class: "soft small line" }, `best ${value(each.best.value)} at step ${each.best.step.toLocaleString("en")}`)];
+}
 
 function bestOf(found, better) {
   const values = found.map((each) => each?.value ?? null);
@@ -104,13 +94,13 @@ export function classifiers(run) {
   const { verdict, rows } = run.classifiers;
   const plain = [...new Set(rows.flatMap((row) => Object.keys(row.numbers).filter((key) => !key.startsWith("probes."))))];
   const probes = [...new Set(rows.flatMap((row) => Object.keys(row.numbers).filter((key) => /^probes\..+\.auroc$/.test(key)).map((key) => key.slice(7, -6))))];
-  const table = (names, read, label) => scroller(sentence(label), element("table", {},
+  const table = (names, read, label) => element("div", { class: "scroll" }, element("table", {},
     element("thead", {}, element("tr", {}, element("th", { scope: "col" }, label), rows.map((row) => element("th", { scope: "col", class: "number" }, row.name)))),
-    element("tbody", {}, names.map((name) => element("tr", {}, element("th", { scope: "row" }, worded(name)), rows.map((row) => element("td", { class: "number" }, row.numbers[read(name)] === undefined ? "–" : value(row.numbers[read(name)]))))))));
+    element("tbody", {}, names.map((name) => element("tr", {}, element("th", { scope: "row" }, sentence(name)), rows.map((row) => element("td", { class: "number" }, row.numbers[read(name)] === undefined ? "–" : value(row.numbers[read(name)]))))))));
   const kinds = [["auroc", "AUROC, higher is better"], ["fpr95", "FPR95, lower is better"], ["caught_as_unknown", "Answered with unknown"]];
   return element("section", { class: "card", "aria-label": "Results" }, element("header", {}, element("h2", {}, "Results")),
     element("div", { class: "body stack" }, verdict ? element("p", {}, `${verdict}.`) : null, table(plain, (name) => name, "on images of its classes"),
-      probes.length ? kinds.flatMap(([key, words]) => [element("h3", {}, words), table(probes, (name) => `probes.${name}.${key}`, "images of no class")]) : null));
+      probes.length ? kinds.map(([key, words]) => [element("h3", {}, words), table(probes, (name) => `probes.${name}.${key}`, "images of no class")]) : null));
 }
 
 /** How the samples spread over the classes. */

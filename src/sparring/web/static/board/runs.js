@@ -4,7 +4,7 @@ import { copy, element } from "/static/shared.js";
 import { ask, Refused } from "./api.js";
 import { curves } from "./curves.js";
 import { draw } from "./draw.js";
-import { badge, bar, dot, scroller } from "./marks.js";
+import { badge, bar, dot } from "./marks.js";
 import { classifiers, numbers, shares, warnings } from "./numbers.js";
 import { gallery } from "./pictures.js";
 import { samples } from "./samples.js";
@@ -17,7 +17,7 @@ export function runsPage(ids) {
   const pages = new Map(); // by id: what the server says
   const lines = new Map(); // by id: the run's line in the list when it was asked
   const [heads, alarms, sheets, lined, measured, drawing, more] = [slot(), slot(), samples(many), curves(many), slot(), slot(), slot()];
-  const place = element("div", { class: "page stack" }, heads.element, alarms.element, many ? [sheets.element, lined.element, measured.element] : [element("div", { class: "pair" }, element("div", { class: "stack" }, sheets.element, drawing.element), measured.element), lined.element], more.element);
+  const place = element("div", { class: "page stack" }, heads.element, alarms.element, many ? [sheets.element, lined.element, measured.element] : [element("div", { class: "pair" }, sheets.element, measured.element), lined.element], drawing.element, more.element);
 
   async function look(known) {
     for (const id of ids) {
@@ -112,7 +112,7 @@ function differences(runs) {
   const keys = [...new Set(recipes.flatMap((each) => [...each.keys()]))].filter((key) => !/^(name|about|paper)(\.|$)/.test(key));
   const apart = keys.filter((key) => new Set(recipes.map((each) => each.get(key))).size > 1);
   const content = apart.length
-    ? scroller("Settings that differ", element("table", {},
+    ? element("div", { class: "scroll" }, element("table", {},
         element("thead", {}, element("tr", {}, element("th", { scope: "col" }, "setting"), runs.map((_, i) => element("th", { scope: "col" }, badge(i))))),
         element("tbody", {}, apart.slice(0, DIFFERENCES).map((key) => element("tr", {}, element("th", { scope: "row" }, element("code", {}, key)), recipes.map((each) => element("td", {}, each.has(key) ? element("code", {}, each.get(key).slice(0, 80)) : "–")))))))
     : element("p", { class: "soft" }, "Their recipes are the same.");

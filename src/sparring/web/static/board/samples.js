@@ -6,7 +6,7 @@ import { badge } from "./marks.js";
 import { title } from "./words.js";
 
 const FRAME = 350; // milliseconds of a picture while it plays
-const LETTER = 6.4; // pixels of a letter; names whose longest word does not fit are turned
+const UPRIGHT = 7; // names of more classes are turned
 
 export function samples(many) {
   const steps = []; // of all runs
@@ -106,17 +106,9 @@ function figure(index, run) {
   const strip = element("div", { class: "strip" }, names, image);
   const caption = element("figcaption", { class: "small soft" });
   const label = index === null ? null : element("p", { class: "whose" }, badge(index), " ", title(run));
-  const made = element("figure", {}, label, strip, caption);
+  const made = element("figure", {}, label, element("div", { class: "scroll" }, strip), caption);
   let now = run;
   let columns = "";
-
-  function turn() {
-    const { columns = 1, width = 1, classes = [] } = now.columns ?? {};
-    const longest = Math.max(0, ...classes.flatMap((name) => name.split(" ")).map((word) => word.length));
-    names.classList.toggle("turned", LETTER * longest > (strip.clientWidth * width) / columns);
-  }
-  new ResizeObserver(turn).observe(strip);
-
   return {
     element: made,
     update(next) {
@@ -125,7 +117,7 @@ function figure(index, run) {
       if (text !== columns) {
         columns = text;
         names.replaceChildren(...(now.columns?.classes.length ? [...heads(now.columns)] : []));
-        turn();
+        names.classList.toggle("turned", (now.columns?.classes.length ?? 0) > UPRIGHT);
         names.style.gridTemplateColumns = now.columns ? `repeat(${Math.max(1, Math.floor(now.columns.columns / now.columns.width))}, 1fr)` : "";
       }
     },

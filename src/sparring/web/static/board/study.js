@@ -4,7 +4,7 @@ import { element } from "/static/shared.js";
 import { ask, Refused } from "./api.js";
 import { chart } from "./chart.js";
 import { dots } from "./dots.js";
-import { dot, parts, scroller } from "./marks.js";
+import { dot, parts } from "./marks.js";
 import { gallery } from "./pictures.js";
 import { slot } from "./runs.js";
 import { colour, counted, duration, letter, MOST, progress, STATES } from "./words.js";
@@ -85,7 +85,7 @@ function runsOf(study) {
   const first = [...rows.values()].map((runs) => runs.find((run) => run.state === "finished") ?? runs[0]).filter(Boolean).slice(0, MOST);
   const across = first.length > 1 ? element("a", { class: "button", href: `#runs/${first.map((run) => run.id).join(",")}` }, "Compare one run of each row") : null;
   return element("section", { class: "card", "aria-label": "Runs" }, element("header", {}, element("h2", {}, "Runs"), element("span", { class: "space" }), across),
-    element("div", { class: "body" }, scroller("Runs by row and seed", element("table", { class: "members" }, element("thead", {}, element("tr", {}, element("th", { scope: "col" }, "row"), element("th", { scope: "col" }, "seeds"), element("th", { scope: "col" }, element("span", { class: "unseen" }, "compare")))), element("tbody", {}, lines)))));
+    element("div", { class: "body scroll" }, element("table", { class: "members" }, element("thead", {}, element("tr", {}, element("th", { scope: "col" }, "row"), element("th", { scope: "col" }, "seeds"), element("th", { scope: "col" }, element("span", { class: "unseen" }, "compare")))), element("tbody", {}, lines))));
 }
 
 function seed(run) {
@@ -102,7 +102,7 @@ function numbers(study) {
   const tables = study.tables.map((part) => {
     const head = element("tr", {}, part.columns.map((name, i) => element("th", { scope: "col", class: i ? "number" : "" }, name)));
     const rows = part.rows.map((row) => element("tr", {}, row.map((cell, i) => (i ? element("td", { class: i === part.value ? "number best" : "number" }, cell) : element("th", { scope: "row" }, cell)))));
-    return element("div", { class: "stack tight" }, element("h3", {}, part.title), scroller(part.title, element("table", {}, element("thead", {}, head), element("tbody", {}, rows))), part.remark ? element("p", { class: "small soft" }, part.remark) : null);
+    return element("div", { class: "stack tight" }, element("h3", {}, part.title), element("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": part.title }, element("table", {}, element("thead", {}, head), element("tbody", {}, rows))), part.remark ? element("p", { class: "small soft" }, part.remark) : null);
   });
   return card("Numbers", tables, element("p", { class: "small soft" }, study.remark));
 }
