@@ -270,3 +270,15 @@ def test_commands_that_do_not_exist_are_found(text: str) -> None:
         check_command(commands(text)[0])
     refused = (SparringError, AssertionError, OSError, pytest.fail.Exception)
     assert isinstance(error.value, refused) or hasattr(error.value, "format_message")  # click's own
+
+
+def test_what_troubleshooting_says_to_type_is_accepted() -> None:
+    page = (ROOT / "docs" / "troubleshooting.md").read_text(encoding="utf-8")
+    spans = re.findall(r"`([^`\n]+)`", re.sub(r"```.*?```", "", page, flags=re.DOTALL))
+    typed = [span for span in spans if re.match(r"(sparring|torchrun) \S+ \S", span)]
+    changes = [span for span in spans if re.match(r"[a-z_]+(\.\w+)*=", span)]
+    assert len(typed) > 15 and len(changes) > 30
+    for span in typed:
+        check_command(commands(span)[0])
+    for span in changes:
+        load_recipe("quickstart", re.findall(r"[\w.]+=(?:\{.*?\}|\S+)", span))
