@@ -34,6 +34,8 @@ EXAMPLES = {  # of keys that no shipped recipe sets, and whose type does not sug
     "decay": "0.99",
     "optimizer.decay": "none",
     "evaluation.every": "500",
+    "freeze.discriminator": "2",
+    "freeze.generator": "[convs.0]",
     "generator_weight": "0.5",
     "p": "0.3",
     "pgd_step_size": "0.001",
