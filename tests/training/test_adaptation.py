@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -11,6 +12,8 @@ from torch import Tensor
 
 from sparring.recipe.ada import ADA, DRAWS
 from sparring.recipe.gan import Recipe
+from sparring.run.runtime import Runtime
+from sparring.training.adaptation import Adaptation
 from sparring.training.dry_run import describe
 from sparring.training.state import TrainingState
 from sparring.training.step import train_step, update_discriminator, update_generator
@@ -77,6 +80,17 @@ def test_what_counts_as_real(objective: dict[str, Any], boundary: float | None) 
         middle = boundary if boundary is not None else (sum(real) / len(real) + sum(fake) / len(fake)) / 2
         expected += sum(1 if value > middle else -1 for value in real)
     assert (run.augment.signs.item(), run.augment.images) == (expected, 16)
+
+
+def test_each_interval_counts_afresh() -> None:
+    adaptation, host = Adaptation(ADA(target=0.5, interval=1, ramp_images=8), Runtime()), SimpleNamespace(boundary=1.0)
+    host.realness = lambda side: side.scores
+    course = []
+    for scores in ([2.0, 3.0], [4.0, 1.5], [0.0, 2.0], [-1.0, 0.5]):  # r_t of 1, 1, 0 and -1
+        side = SimpleNamespace(is_judged=True, total=2, scores=torch.tensor(scores))
+        adaptation.follow([SimpleNamespace(host=host, sides={"real": side})], 0)  # type: ignore[list-item]
+        course.append(adaptation.p.item())
+    assert course == [0.25, 0.5, 0.25, 0]
 
 
 def test_the_generator_sees_the_same_p() -> None:

@@ -12,8 +12,8 @@ if TYPE_CHECKING:
 
 
 def make_optimizer(network: nn.Module, recipe: Optimizer) -> torch.optim.Optimizer:
-    """Make the recipe's optimiser for all parameters that take gradients, with torch's fused kernel if there is one."""
-    parameters: list[Tensor] = [p for p in network.parameters() if p.requires_grad]
+    """Make the recipe's optimiser for all parameters of a network, with torch's fused kernel if there is one."""
+    parameters: list[Tensor] = list(network.parameters())
     common: dict[str, Any] = {"lr": 0.0, "weight_decay": recipe.weight_decay}  # the rate is set before each step
     if recipe.kind in ("adam", "adamw"):
         make = torch.optim.Adam if recipe.kind == "adam" else torch.optim.AdamW
