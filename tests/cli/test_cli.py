@@ -241,6 +241,8 @@ def test_sampling_from_something_that_is_not_a_generator(command, tmp_path, trai
 
 def test_errors_of_evaluate_name_its_own_options(command, trained, tmp_path, monkeypatch):
     from sparring.data.arrays import write_npz
+    from sparring.errors import SparringError
+    from sparring.evaluation.evaluate import _real as real_images
 
     for name, size, mode in (("small", 8, "L"), ("mixed", 8, "L"), ("colour", 8, "RGB")):
         (tmp_path / name).mkdir()
@@ -250,6 +252,11 @@ def test_errors_of_evaluate_name_its_own_options(command, trained, tmp_path, mon
     write_npz(tmp_path / "packed.npz", tiny_images())
     extractor = ("--extractor", "efficientnet-lite0")
     one_line(command("evaluate", "small", "--real", "mixed", *extractor), "differ in size", "e.g. --size 8")
+    notes, options = [], {"n": None, "split": None, "seed": 0, "channels": None, "skip_unreadable": False}
+    found = real_images("mixed", trained, size=None, device="cpu", note=notes.append, **options)
+    assert found.take(0, 4).shape == (4, 1, 8, 8) and "cut and resized to the generator's 8 pixels" in notes[0]
+    with pytest.raises(SparringError, match="differ in size"):
+        real_images("mixed", "small", size=None, device="cpu", note=notes.append, **options)
     one_line(command("evaluate", "small", "--real", "packed.npz", "--split", "test"), "leave --split out")
     one_line(command("evaluate", "packed.npz", "--real", "small", "--images-split", "test"), "leave --images-split out")
     one_line(command("evaluate", "nowhere/x", "--real", "small"), "no file or folder 'nowhere/x': check its path")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -104,6 +105,26 @@ def test_images_that_teach_nothing_are_refused(tmp_path: Path, count: int, size:
     write_pictures(tmp_path / "few", count, size, mode="L")
     with pytest.raises(SparringError, match=said):
         look_at(tmp_path / "few")
+
+
+def test_copies_of_a_few_images_are_refused(tmp_path: Path) -> None:
+    write_pictures(tmp_path / "few", 3, (30, 30), mode="L")
+    for path in list((tmp_path / "few").iterdir()):
+        for i in range(9):
+            shutil.copy(path, path.with_name(f"{path.stem}-copy{i}{path.suffix}"))
+    with pytest.raises(SparringError, match=r"^only 3 of the 30 images differ from each other: give at least 16"):
+        look_at(tmp_path / "few")
+
+
+@pytest.mark.parametrize("name", ["0.PNG", "mine.yaml"])
+def test_a_file_that_holds_no_images_is_not_called_a_damaged_zip(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_bytes(b"x")
+    with pytest.raises(SparringError, match=r"is neither a folder, .* put single images into a folder$"):
+        look_at(tmp_path / name)
+
+
+def test_classes_of_one_size_are_said_in_one_number() -> None:
+    assert "3 classes of 20 images each" in seen_of(plain(60, 3)).lines()
 
 
 def test_the_time_decides_size_and_steps() -> None:

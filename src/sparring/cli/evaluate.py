@@ -65,7 +65,7 @@ def evaluate(
     allow_code: AllowCode = False,
     as_json: AsJson = False,
 ) -> None:
-    """Measure a run by its recipe's protocol or, with --real, any images against any others."""
+    """Measure a run again as its recipe says: `sparring evaluate runs/mine`; with --real, any images against any others."""
     options: dict[str, Any] = {"extractor": extractor, "weights": weights, "sha256": sha256, "n": n, "seed": seed}
     options |= {"metrics": metrics, "split": split, "labels": labels, "is_splits": is_splits}
     options |= {"device": device, "note": note, "allow_code": allow_code}

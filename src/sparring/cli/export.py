@@ -29,7 +29,10 @@ def export(
     allow_code: AllowCode = False,
     as_json: AsJson = False,
 ) -> None:
-    """Export a generator or a classifier for use elsewhere, and check that the file computes the same numbers."""
+    """Export a generator or a classifier for use without sparring: `sparring export runs/mine --format onnx`.
+
+    The written file is run at once, and kept only if it computes the same numbers.
+    """
     from sparring.studio.export import export as write
 
     written = write(model, out, format=format, allow_code=allow_code)

@@ -23,7 +23,7 @@ def interpolate(
     allow_code: AllowCode = False,
     as_json: AsJson = False,
 ) -> None:
-    """Film the way between images of a trained generator. Needs no data."""
+    """Film the way between images of a trained generator: `sparring interpolate runs/mine --seeds 1,5,9 --out film.gif`."""
     from sparring.studio.interpolate import interpolate as film
 
     images = film(

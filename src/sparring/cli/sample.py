@@ -26,7 +26,7 @@ def sample(
     allow_code: AllowCode = False,
     as_json: AsJson = False,
 ) -> None:
-    """Draw images from a trained generator. Needs no data."""
+    """Draw images from a trained generator: `sparring sample runs/mine --out samples.png`. Needs no data."""
     from sparring.run.sample import sample as draw
 
     which: dict[str, Any] = {"n": n, "seed": seed, "seeds": seeds, "latents": latents, "truncation": truncation}

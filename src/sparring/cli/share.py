@@ -16,7 +16,10 @@ def share(
     folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="A new or empty folder.")],
     allow_code: AllowCode = False,
 ) -> None:
-    """Make a folder to hand on: weights, recipe, numbers, a picture and a model card."""
+    """Make a folder to hand on: `sparring share runs/mine goldfinches`.
+
+    It holds weights, recipe, numbers, a picture and a model card, whose fields for the licence and the data you fill in.
+    """
     from sparring.studio.share import CARD
     from sparring.studio.share import share as make
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def status(
-    runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="The folders of one or more runs.")],
+    runs: Annotated[list[Path], typer.Argument(metavar="RUN", help="The folder of a run, or of several.")],
     as_json: AsJson = False,
 ) -> None:
     """See how a run is doing while it trains, or how it ended: `sparring status runs/mine`.

@@ -22,7 +22,7 @@ def suggest(
     as_json: AsJson = False,
 ) -> None:
     """Write a recipe for your images that makes the most of a given time: `sparring suggest pictures --minutes 10`."""
-    from sparring.messages import on_command_line, spelling
+    from sparring.messages import about_time, on_command_line, spelling
     from sparring.suggestion import suggest as suggest_recipe
 
     with spelling(on_command_line()):
@@ -44,7 +44,7 @@ def suggest(
         "",
         *(f"{key}: {reason}" for key, reason in choice.why.items()),
         "",
-        f"{out}: {choice.values['steps']:,} steps at {choice.values['data']['size']} pixels, about "
-        f"{choice.seconds / 60:.0f} minutes and {choice.cpu_seconds:,.0f} CPU seconds on this machine",
+        f"{out}: {choice.values['steps']:,} steps at {choice.values['data']['size']} pixels, "
+        f"{about_time(choice.seconds)} and {choice.cpu_seconds:,.0f} CPU seconds on this machine",
         f"train it  sparring train {shlex.quote(str(out))}",
     )

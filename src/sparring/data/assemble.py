@@ -29,6 +29,10 @@ def empty_in_memory(shape: tuple[int, ...]) -> np.ndarray:
     return np.empty(shape, dtype=np.uint8)
 
 
+class MixedSizesError(SparringError):
+    """Images of one source have several sizes, and none was asked for."""
+
+
 @dataclass
 class Assembly:
     """How to turn `count` images into one array.
@@ -121,7 +125,7 @@ class Assembly:
 
     def _mixed_sizes(self, i: int, one: tuple[int, ...], j: int, other: tuple[int, ...]) -> SparringError:
         smaller = min(*one[:2], *other[:2])
-        return SparringError(
+        return MixedSizesError(
             f"images of '{self.source}' differ in size: '{self.name(i)}' is {one[1]}x{one[0]} and '{self.name(j)}' is "
             f"{other[1]}x{other[0]}; set one size for all of them, e.g. {option('size', smaller)}"
         )

@@ -23,6 +23,8 @@ from sparring.files import ANOTHER_FOLDER, one_line_for_disk_errors
 from sparring.limits import SIDE
 from sparring.messages import Note, ProgressHook, no_note, option
 
+LISTED = (".zip", ".csv")  # files that list or hold images
+
 
 class MissingSourceError(SparringError):
     """There is no such file, folder or data set. `source` is what was asked for, `said` the message without its cure."""
@@ -134,7 +136,9 @@ def splits_of(source: Any) -> tuple[str, ...]:
 def files_of(source: Any, split: str | None = None) -> tuple[int, list[tuple[int, int]]]:
     """How many image files a folder or zip has, and width and height of a sample of them; (0, []) for other sources."""
     path = _place(source, None) if isinstance(source, str | Path) else None
-    if path is None or not os.path.exists(path) or path.suffix == ".npz" or (path.is_dir() and idx_splits(path)):
+    if path is None or not os.path.exists(path) or (path.is_dir() and idx_splits(path)):
+        return 0, []
+    if path.is_file() and path.suffix.lower() not in LISTED:
         return 0, []
     with open_images(path) as tree:
         paths = list_images(tree, split, no_note).paths
@@ -190,7 +194,7 @@ def _from_name_or_path(source: str | Path, request: Request) -> PackedImages:
                 f"'{path}' holds {packed.split or 'no split'}, not '{request.split}': leave {option('split')} out"
             )
         return _selected(packed, request)
-    if path.is_file() and path.suffix.lower() not in (".zip", ".csv"):
+    if path.is_file() and path.suffix.lower() not in LISTED:
         raise SparringError(
             f"'{path}' is neither a folder, a .zip, an .npz nor a .csv of paths: put single images into a folder"
         )

@@ -7,6 +7,7 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
+from sparring.data.assemble import MixedSizesError
 from sparring.errors import SparringError
 from sparring.evaluation.accuracies import run_accuracies
 from sparring.evaluation.engine import check_channels, evaluate_sets, find_metrics, names_of, usual_metrics
@@ -57,7 +58,8 @@ def evaluate_pair(
     n, n_real: number of images of each set; by default all, or 10,000 of a generator. seed: of latents and draws.
     labels: of a conditional generator's samples: "data" (the default), in the class shares of the whole real set, or
         "uniform".
-    split, images_split: of the real and the measured images. size, channels, skip_unreadable: as in `load_images`.
+    split, images_split: of the real and the measured images. size, channels, skip_unreadable: as in `load_images`; real
+    images of several sizes are brought to the size of the measured generator.
     Under torchrun the ranks share the work, and all return the same records.
     """
     from sparring.run.runtime import Runtime
@@ -70,7 +72,7 @@ def evaluate_pair(
     say, where = note if note and runtime.is_main else no_note, str(runtime.device)
     options |= {"note": say, "device": where}
     with runtime.together():  # one rank may have to decode what another finds in its cache
-        b = _statistics(real) if is_statistics(real) else _opened(real, "--split", n=n_real, split=split, **options)
+        b = _statistics(real) if is_statistics(real) else _real(real, images, n=n_real, split=split, **options)
         a = _opened(images, "--images-split", n=n, split=images_split, real=b, labels=labels or "data", **options)
     if isinstance(b, ImageSet):
         check_channels(a, b)
@@ -203,6 +205,18 @@ def _statistics(source: str | Path) -> GaussianStats:
     stats = GaussianStats.load(path)
     stats.origin = {"statistics_file": path.name, "statistics_sha256": sha256_of(path)}
     return stats
+
+
+def _real(real: Any, images: Any, **options: Any) -> ImageSet:
+    """The real images, at a generator's size if their own sizes differ and none is given."""
+    try:
+        return _opened(real, "--split", **options)
+    except MixedSizesError:
+        if options["size"] is not None or not is_generator(images):
+            raise
+    side = open_set(images, n=2, device=options["device"]).take(0, 1).shape[-1]
+    options["note"](f"images of '{real}' differ in size: all are cut and resized to the generator's {side} pixels")
+    return _opened(real, "--split", **options | {"size": side})
 
 
 def _opened(source: Any, split_option: str, **options: Any) -> ImageSet:

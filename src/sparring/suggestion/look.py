@@ -58,7 +58,9 @@ class Seen:
                 f"longer side: {self.ratio:.2f} times the shorter one; a central square is cut out, the rest is lost"
             )
         if counts := self.per_class:
-            found.append(f"{counted(len(counts), 'class', 'classes')} of {counts[0]} to {counts[-1]} images")
+            several = f"{counts[0]:,} to {counts[-1]:,} images"
+            each = several if counts[0] < counts[-1] else f"{counted(counts[0], 'image')} each"
+            found.append(f"{counted(len(counts), 'class', 'classes')} of {each}")
         else:
             found.append("no classes: put the images of each class into a folder if there are any")
         if self.unreadable:
@@ -83,6 +85,11 @@ def look_at(source: Any, *, split: str | None = None, note: Note | None = None) 
     if len(images) < FEWEST:
         found = counted(len(images), "image")
         raise SparringError(f"{found} cannot teach a GAN anything: give at least {FEWEST}, and better some hundreds")
+    distinct = len({row.tobytes() for row in images.images.permute(0, 2, 3, 1).numpy()})
+    if distinct < FEWEST:
+        raise SparringError(
+            f"only {distinct} of the {len(images)} images differ from each other: give at least {FEWEST} different ones"
+        )
     sizes = sizes or _sizes_in_memory(source, split)
     sides = [min(size) for size in sizes]
     return Seen(
@@ -90,7 +97,7 @@ def look_at(source: Any, *, split: str | None = None, note: Note | None = None) 
         sides=(min(sides), int(statistics.median_low(sides)), max(sides)),
         ratio=statistics.median(max(size) / min(size) for size in sizes),
         unreadable=max(0, count - len(images)),
-        copies=len(images) - len({row.tobytes() for row in images.images.permute(0, 2, 3, 1).numpy()}),
+        copies=len(images) - distinct,
         asymmetry=_asymmetry(images),
     )
 
