@@ -1,0 +1,1 @@
+"""Parts that sparring finds by their names once this package is installed; see pyproject.toml."""
