@@ -30,6 +30,7 @@ from api import MODULES, doc_markdown, named, public_names
 from docstrings import field_description, option_description, options
 from keys import keys_of, shipped_values
 from links import dead_links
+from prose import prose, sentences
 from reference import found, leaves, shown_parameters
 from stage import DOCS, entries_of, navigation, pages, to_site
 
@@ -132,3 +133,13 @@ def test_docstrings_become_lists_and_code() -> None:
         "What it does.\n\n```text\ny = a * b\n```\n\n- **a**: one thing, such as \\<this>.\n- **b**: another.\n\n"
         "Raises ValueError if b is 0.\n"
     )
+
+
+def test_sentences_are_counted_without_code(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    long = " ".join(["word"] * 36)
+    page.write_text(
+        f"# T\n\nOne. Two `{long}`, et al. 2014.\n\n- {long}.\n- a\n\n| b | {long} |\n\n```text\n{long}\n```\n"
+    )
+    counts = [len(sentence.split()) for sentence in sentences(prose(page)) if sentence.strip()]
+    assert counts == [2, 1, 5, 37, 2, 1, 36]

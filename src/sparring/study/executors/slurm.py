@@ -1,6 +1,6 @@
 """Runs as jobs of SLURM, by submitit. The study's folder is one that all nodes see.
 
-A job that is pre-empted or out of time is queued again and goes on from the run's last checkpoint. Jobs of a study that was
+A job that is preempted or out of time is queued again and goes on from the run's last checkpoint. Jobs of a study that was
 killed run to their end; the same command then takes what they leave.
 """
 
