@@ -26,6 +26,7 @@ import sparring
 from docs_blocks import PAGES, ROOT, Block, Command, blocks, commands, save_files
 from sparring.cli.main import app
 from sparring.data.arrays import write_npz
+from sparring.data.packed import PackedImages
 from sparring.describe import load_recipe
 from sparring.errors import SparringError
 from sparring.recipe.files import shipped_recipes
@@ -55,8 +56,18 @@ def run_classifier(folder: Path) -> None:
     sparring.train_classifier(recipe, {"batch_size": 16}, out=folder / "runs" / "garments")
 
 
+def share_generator(folder: Path) -> None:
+    """The folder that the tutorial hands on."""
+    images = tiny_images()
+    clothes = PackedImages(images.images, images.labels, ("bag", "boot", "trouser"), name="clothes")
+    recipe = tiny_recipe(steps=2)
+    recipe["generator"]["network"]["conditioning"] = "conditional_batch_norm"
+    sparring.share(sparring.train(recipe, out=folder / "runs" / "mine", data=clothes), folder / "clothes")
+
+
 BEFORE: dict[str, Callable[[Path], None]] = {
     "diagnose.md": run_first,
+    "film.md": share_generator,
     "generators.md": run_first,
     "own_networks.md": save_files,
     "unknown.md": run_classifier,
