@@ -86,7 +86,8 @@ class Worker:
         self.pace: float | None = None
         self.frame = 0  # the last one sent
         self.seen = 0  # the last one that the page has shown
-        self.sent_at, self.steps = 0.0, 0  # since the last frame
+        self.begun_at = self.sent_at = 0.0  # when the last frame was begun, and when it was sent
+        self.steps = 0  # since the last frame
         self._due = 0.0  # when the next step is, at a pace
         self._told: list[Any] = []  # the recipes that the page knows
         self._warned = [False, False]
@@ -244,7 +245,7 @@ class Worker:
                 return
             self._due = max(self._due + 1 / self.pace, now - 0.2)
         ready = self.seen >= self.frame
-        elapsed = now - self.sent_at
+        elapsed = now - self.begun_at
         due = ready and ((elapsed > INTERVAL and self.steps + 1 >= FEWEST) or elapsed > LATEST)
         try:
             self._advance(1, watch=due)
@@ -272,6 +273,7 @@ class Worker:
     # --- what the page sees ---
     def _show(self, *, numbers: bool = True) -> None:
         """Send a frame, and the settings where they are no longer those that the page knows."""
+        self.begun_at = time.monotonic()
         sides: list[dict[str, Any]] = []
         arrays: dict[str, Any] = {}
         for i, track in enumerate(self.tracks):

@@ -3,6 +3,8 @@ import { element, palette, sharp, shown } from "../shared.js";
 
 const MOST = 700; // points of a curve; with more of them every other one is dropped
 
+const PAUSE = 180; // milliseconds between drawings while a run plays: curves move little, and pictures come first
+
 /** A curve that grows, and shrinks when the run is rewound. */
 class Series {
   constructor() {
@@ -76,6 +78,9 @@ export class Charts {
       for (const [name, value] of Object.entries(values)) (known[name] ??= new Series()).add(side.step, value);
       for (const series of Object.values(known)) series.cut(side.step);
     });
+    const now = performance.now();
+    if (frame.playing && now - (this.drawnAt ?? 0) < PAUSE) return;
+    this.drawnAt = now;
     this.draw();
   }
 
