@@ -118,13 +118,33 @@ def main(folder: Path) -> None:
         (folder / f"lonely-{runtime.rank}").write_text(str(error))
     for steps in (4, 6):
         recipe = tiny_recipe(steps=steps, checkpoint_every=2, samples_every=2)
-        sparring.train(recipe, out=folder / "run", data=tiny_images(), device="cpu", resume=steps == 6)
+        trackers = [_Steps(folder / f"tracked-{runtime.rank}")]
+        sparring.train(
+            recipe, out=folder / "run", data=tiny_images(), device="cpu", resume=steps == 6, trackers=trackers
+        )
     torch.save(_votes_of_a_schedule(runtime), folder / f"votes-{runtime.rank}.pt")
     torch.save(_one_rank_changes(runtime), folder / f"changed-{runtime.rank}.pt")
     (folder / f"interrupted-{runtime.rank}").write_text(_one_rank_is_interrupted(folder / "interrupted"))
     torch.save(_measured_together(folder, runtime), folder / f"measured-{runtime.rank}.pt")
     (folder / f"locked-{runtime.rank}").write_text(_refused_by_a_lock(folder / "locked", runtime))
     (folder / f"stopped-{runtime.rank}").write_text(_one_rank_stops(runtime))
+
+
+class _Steps:
+    """A tracker that keeps the steps that it is given in a file."""
+
+    def __init__(self, path: Path):
+        self.path = path
+
+    def config(self, recipe: Any) -> None: ...
+
+    def scalars(self, values: Any, step: int) -> None:
+        with self.path.open("a") as file:
+            file.write(f"{step} ")
+
+    def images(self, name: str, images: Any, step: int) -> None: ...
+
+    def close(self) -> None: ...
 
 
 @contextmanager

@@ -87,6 +87,8 @@ def test_only_the_first_rank_writes_and_the_run_is_that_of_one_process(two_ranks
         assert mine == pytest.approx(other, rel=2e-2, abs=2e-2)  # batch norm's statistics are each rank's
     names = [{p.relative_to(f).as_posix() for p in f.rglob("*.p*")} for f in (alone.folder, two_ranks / "run")]
     assert names[0] == names[1]
+    assert (two_ranks / "tracked-0").read_text() == "2 4 6 " and not (two_ranks / "tracked-1").exists()
+    assert sparring.status(two_ranks / "run").state == "finished"
 
 
 def test_a_run_knows_how_many_processes_it_was_on(two_ranks, tmp_path):
