@@ -97,7 +97,7 @@ def test_a_study_of_30_runs(tmp_path: Path) -> None:
     assert len(overview["runs"]) == 26
     by_row = {(run["row"], run["seed"]): run for run in overview["runs"]}
     assert by_row["a", 1]["state"] == "failed" and by_row["a", 1]["message"] == "not finite at step 60"
-    assert by_row["b", 8]["state"] == "training" and by_row["b", 7]["state"] == "interrupted"
+    assert by_row["b", 8]["state"] == "training" and by_row["b", 7]["state"] == "finished"
     page = board.study_page(study["id"])
     assert page["verdicts"][0]["says"] == "b beats a" and page["title"] == "A made-up study"
     assert page["tables"][0]["title"] == "fashion-FD, lower is better"
@@ -180,6 +180,9 @@ def test_nothing_outside_the_given_folders_is_read(tmp_path: Path) -> None:
         run = made_run(tmp_path / "runs" / f"links-{name}")
         (run / name).rename(run / "kept")
         (run / name).symlink_to(secret / name)
+    classifier = made_run(tmp_path / "runs" / "links-beside", criterion={"kind": "nat"}, objective=None, generator=None)
+    (classifier / "beside" / "baseline").mkdir(parents=True)
+    (classifier / "beside" / "baseline" / "log.jsonl").symlink_to(secret / "log.jsonl")
     kept = tmp_path / "runs" / "kept"
     kept.mkdir()
     (kept / "results.jsonl").write_text(
@@ -188,7 +191,7 @@ def test_nothing_outside_the_given_folders_is_read(tmp_path: Path) -> None:
     (kept / "plan.yaml").write_text("extends: ../../secret/plan.yaml\n")
     board = Board([tmp_path / "runs"])
     said = as_json([board.overview(), *map(board.run_page, board.runs), *map(board.study_page, board.studies)])
-    assert len(board.runs) == len(names) - 1 and b"hush-hush" not in said
+    assert len(board.runs) == len(names) and b"hush-hush" not in said
     messages = [run["message"] for run in board.overview()["runs"]]
     assert all("is a link, and the board follows none" in (message or "") for message in messages)
     assert "extends another file" in board.overview()["studies"][0]["message"]

@@ -80,8 +80,9 @@ def test_the_list_searches_and_filters(opened: Open) -> None:
         assert {row.get_attribute("data-state") for row in rows.all()} <= states and rows.count() > 0
     page.locator("#filters button", has_text="All").click()
     toggle = page.locator(".study .toggle")
-    toggle.click()
     assert toggle.get_attribute("aria-expanded") == "false" and rows.count() == 4
+    toggle.click()
+    assert toggle.get_attribute("aria-expanded") == "true" and rows.count() == 22
     assert page.locator("main .card.run").count() > 3 and page.locator("main .card.study .parts").count() == 1
 
 

@@ -47,7 +47,7 @@ class Records:
         found = []
         for name, row in self.newest.items():
             value = as_number(row.get("value"))
-            if value is None and isinstance(row.get("value"), int | float) is False:
+            if not isinstance(row.get("value"), int | float):  # such as one for each class
                 continue
             best = self.best.get(name)
             notes = row.get("notes")

@@ -78,7 +78,9 @@ class Run:
 
     def _check_links(self) -> None:
         """Raise SparringError if one of the run's files is a link, which may lead anywhere."""
-        for name in WRITTEN:
+        beside = os.listdir(self.place.path / "beside") if self.place.has("beside") else []
+        inside = [f"beside/{name}{end}" for name in beside for end in ("", "/log.jsonl")]
+        for name in (*WRITTEN, *inside):
             if os.path.islink(self.place.path / name):
                 raise SparringError(f"its {name} is a link, and the board follows none: copy the file there instead")
 

@@ -136,8 +136,11 @@ class Study:
         for label, runs in rows_of(read(self.place.path)).items():
             for each in runs.results:
                 why = runs.failed.get(each.seed)
-                state = {"state": "failed", "message": text(why)} if why else {}
-                found[slug(label), str(each.seed)] = {"row": label, **state}
+                found[slug(label), str(each.seed)] = {
+                    "row": label,
+                    "state": "failed" if why else "finished",
+                    "message": text(why) or None,
+                }
         said = read_sign(self.place.path) if self.summary()["is_running"] else {}
         for each in said.get("running", ()):
             found[slug(each["row"]), str(each["seed"])] = {"row": each["row"], "state": "training", "message": None}

@@ -20,7 +20,12 @@ export async function ask(address) {
 }
 
 export async function post(address, content, signal) {
-  const answer = await fetch(address, { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(content), signal });
+  const answer = await fetch(address, {
+    method: "POST",
+    headers: { "Content-Type": "application/json" },
+    body: JSON.stringify(content),
+    signal,
+  });
   if (!answer.ok) throw new Refused(await reason(answer));
   return answer.json();
 }
@@ -48,10 +53,13 @@ export function watch(look, seconds) {
     }
     busy = true;
     again = false;
-    const wait = await look();
-    busy = false;
-    if (again) turn();
-    else if (!document.hidden) timer = setTimeout(turn, 1000 * (wait ?? seconds));
+    let wait = 5 * seconds; // if it throws
+    try {
+      wait = (await look()) ?? seconds;
+    } finally {
+      busy = false;
+      if (again || !document.hidden) timer = setTimeout(turn, again ? 0 : 1000 * wait);
+    }
   };
   document.addEventListener("visibilitychange", () => !document.hidden && turn());
   turn();

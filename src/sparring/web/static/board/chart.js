@@ -38,8 +38,23 @@ function short(number) {
 export function chart(name, remark = "") {
   const drawing = svg("svg", { class: "chart", "aria-hidden": "true" });
   const values = element("p", { class: "values small number" });
-  const reader = element("div", { class: "reader", role: "slider", tabindex: "0", "aria-label": `${name}, step`, "aria-valuemin": "0" }, drawing);
-  const place = element("figure", { class: "curve" }, element("figcaption", {}, element("span", { class: "name" }, name), remark ? element("span", { class: "soft small" }, remark) : null), reader, values);
+  const reader = element(
+    "div",
+    { class: "reader", role: "slider", tabindex: "0", "aria-label": `${name}, step`, "aria-valuemin": "0" },
+    drawing,
+  );
+  const place = element(
+    "figure",
+    { class: "curve" },
+    element(
+      "figcaption",
+      {},
+      element("span", { class: "name", title: name }, name),
+      remark ? element("span", { class: "soft small" }, remark) : null,
+    ),
+    reader,
+    values,
+  );
   let series = [];
   let options = {};
   let scale = null;
@@ -56,7 +71,11 @@ export function chart(name, remark = "") {
     scale = scales(series, options, width, right);
     drawing.setAttribute("viewBox", `0 0 ${width} ${HEIGHT}`);
     drawing.setAttribute("height", HEIGHT);
-    drawing.replaceChildren(...grid(scale, width, right), ...series.map((each) => line(each, scale)), ...(series.length > 1 ? letters(series, scale, width - right) : []));
+    drawing.replaceChildren(
+      ...grid(scale, width, right),
+      ...series.map((each) => line(each, scale)),
+      ...(series.length > 1 ? letters(series, scale) : []),
+    );
     point();
   }
 
@@ -68,8 +87,12 @@ export function chart(name, remark = "") {
     }
     const step = steps[at];
     const found = series.map((each) => [each, nearest(each, step)]).filter(([, index]) => index !== null);
-    const marks = found.map(([each, index]) => svg("circle", { class: each.colour, cx: scale.x(each.steps[index]), cy: scale.y(each.values[index]), r: 3.5 }));
-    drawing.append(svg("g", { class: "at" }, svg("line", { x1: scale.x(step), x2: scale.x(step), y1: TOP, y2: HEIGHT - BOTTOM }), ...marks));
+    const marks = found.map(([each, index]) =>
+      svg("circle", { class: each.colour, cx: scale.x(each.steps[index]), cy: scale.y(each.values[index]), r: 3.5 }),
+    );
+    drawing.append(
+      svg("g", { class: "at" }, svg("line", { x1: scale.x(step), x2: scale.x(step), y1: TOP, y2: HEIGHT - BOTTOM }), ...marks),
+    );
     const said = found.map(([each, index]) => `${each.letter ? `${each.letter} ` : ""}${value(each.values[index])}`).join("  ");
     values.textContent = `step ${step.toLocaleString("en")}: ${said}`;
     reader.setAttribute("aria-valuenow", String(at));
@@ -99,7 +122,16 @@ export function chart(name, remark = "") {
   });
   reader.addEventListener("keydown", (event) => {
     const leap = Math.max(1, Math.round(steps.length / 10));
-    const to = { ArrowLeft: at - 1, ArrowDown: at - 1, ArrowRight: at + 1, ArrowUp: at + 1, PageDown: at - leap, PageUp: at + leap, Home: 0, End: steps.length - 1 }[event.key];
+    const to = {
+      ArrowLeft: at - 1,
+      ArrowDown: at - 1,
+      ArrowRight: at + 1,
+      ArrowUp: at + 1,
+      PageDown: at - leap,
+      PageUp: at + leap,
+      Home: 0,
+      End: steps.length - 1,
+    }[event.key];
     if (to === undefined || !scale) return;
     event.preventDefault();
     at = Math.max(0, Math.min(steps.length - 1, to));
@@ -113,11 +145,18 @@ export function chart(name, remark = "") {
       options = more;
       const before = at === null ? null : steps[at];
       steps = [...new Set(series.flatMap((each) => each.steps))].sort((a, b) => a - b);
-      if (before !== null) at = Math.max(0, steps.findLastIndex((step) => step <= before));
+      if (before !== null)
+        at = Math.max(
+          0,
+          steps.findLastIndex((step) => step <= before),
+        );
       reader.setAttribute("aria-valuemax", String(Math.max(0, steps.length - 1)));
       if (at === null) {
         reader.setAttribute("aria-valuenow", String(Math.max(0, steps.length - 1)));
-        reader.setAttribute("aria-valuetext", series.map((each) => `${each.letter ? `${each.letter} ` : ""}${value(each.values.at(-1))}`).join(", "));
+        reader.setAttribute(
+          "aria-valuetext",
+          series.map((each) => `${each.letter ? `${each.letter} ` : ""}${value(each.values.at(-1))}`).join(", "),
+        );
       }
       draw();
     },
@@ -157,7 +196,8 @@ function* grid(scale, width, right) {
     yield svg("line", { class: "grid", x1: LEFT, x2: width - right, y1: y, y2: y });
     yield svg("text", { class: "tick", x: LEFT - 7, y: y + 4, "text-anchor": "end" }, short(each));
   }
-  for (const each of scale.across) yield svg("text", { class: "tick", x: scale.x(each), y: HEIGHT - 6, "text-anchor": "middle" }, short(each));
+  for (const each of scale.across)
+    yield svg("text", { class: "tick", x: scale.x(each), y: HEIGHT - 6, "text-anchor": "middle" }, short(each));
 }
 
 function line(each, scale) {
@@ -166,12 +206,20 @@ function line(each, scale) {
   return svg("path", { class: `line ${each.colour}`, d: path });
 }
 
-/** Letters at the right ends of lines, apart from each other. */
-function letters(series, scale, x) {
-  const ends = series.map((each) => ({ each, y: scale.y(each.values.at(-1)) })).sort((a, b) => a.y - b.y);
-  ends.forEach((end, i) => (end.y = Math.max(end.y, i ? ends[i - 1].y + LETTER : TOP)));
-  for (let i = ends.length - 1; i >= 0; i--) ends[i].y = Math.min(ends[i].y, i < ends.length - 1 ? ends[i + 1].y - LETTER : HEIGHT - BOTTOM + 4);
-  return ends.map(({ each, y }) => svg("text", { class: `end ${each.colour}`, x: x + 6, y: y + 4 }, each.letter));
+/** Letters at the ends of lines, apart from each other. */
+function letters(series, scale) {
+  const ends = series.map((each) => ({ each, x: scale.x(each.steps.at(-1)), y: scale.y(each.values.at(-1)) })).sort((a, b) => a.y - b.y);
+  const columns = new Map(); // of letters that are above each other
+  for (const end of ends) {
+    const near = [...columns.keys()].find((x) => Math.abs(x - end.x) < 2 * LETTER) ?? end.x;
+    columns.set(near, [...(columns.get(near) ?? []), end]);
+  }
+  for (const column of columns.values()) {
+    column.forEach((end, i) => (end.y = Math.max(end.y, i ? column[i - 1].y + LETTER : TOP)));
+    for (let i = column.length - 1; i >= 0; i--)
+      column[i].y = Math.min(column[i].y, i < column.length - 1 ? column[i + 1].y - LETTER : HEIGHT - BOTTOM + 4);
+  }
+  return ends.map(({ each, x, y }) => svg("text", { class: `end ${each.colour}`, x: x + 6, y: y + 4 }, each.letter));
 }
 
 function nearest(each, step) {

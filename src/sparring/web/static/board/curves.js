@@ -31,9 +31,19 @@ export function curves(many) {
     update(latest);
   });
   const body = element("div", { class: "body stack" });
-  const place = element("section", { class: "card curves", "aria-label": "Curves" },
-    element("header", {}, element("h2", {}, "Curves"), element("span", { class: "soft small" }, "over the steps of training"), element("span", { class: "space" }), element("label", { class: "switch" }, box, "Logarithmic")),
-    body);
+  const place = element(
+    "section",
+    { class: "card curves", "aria-label": "Curves" },
+    element(
+      "header",
+      {},
+      element("h2", {}, "Curves"),
+      element("span", { class: "soft small" }, "over the steps of training"),
+      element("span", { class: "space" }),
+      element("label", { class: "switch" }, box, "Logarithmic"),
+    ),
+    body,
+  );
 
   /** What is in each chart: by group, by the chart's name. */
   function sorted(runs) {
@@ -45,7 +55,14 @@ export function curves(many) {
         const group = found.get(each.group) ?? found.set(each.group, new Map()).get(each.group);
         const one = group.get(name) ?? group.set(name, { better: each.better, series: [] }).get(name);
         const order = many ? index : one.series.length;
-        one.series.push({ name: pair?.[1] ?? name, letter: many ? letter(index) : pair ? letter(order) : "", colour: colour(order), steps: each.steps, values: each.values, left_out: each.left_out });
+        one.series.push({
+          name: pair?.[1] ?? name,
+          letter: many ? letter(index) : pair ? letter(order) : "",
+          colour: colour(order),
+          steps: each.steps,
+          values: each.values,
+          left_out: each.left_out,
+        });
       }
     });
     return found;
@@ -91,7 +108,14 @@ function legend(figure, series) {
   if (figure.dataset.legend === text) return;
   figure.dataset.legend = text;
   figure.querySelector(".legend")?.remove();
-  if (series.length) figure.querySelector("figcaption").after(element("ul", { class: "legend small" }, series.map((each) => element("li", {}, element("span", { class: `badge ${each.colour}` }, each.letter), each.name))));
+  if (series.length)
+    figure.querySelector("figcaption").after(
+      element(
+        "ul",
+        { class: "legend small" },
+        series.map((each) => element("li", {}, element("span", { class: `badge ${each.colour}` }, each.letter), each.name)),
+      ),
+    );
 }
 
 function missing(figure, series) {

@@ -9,9 +9,24 @@ const [TOP, BOTTOM, RIGHT] = [6, 26, 22];
 
 export function dots(name, metric) {
   const drawing = svg("svg", { class: "dots", role: "img" });
-  const place = element("figure", { class: "dots" }, element("figcaption", {}, element("span", { class: "name" }, name), element("span", { class: "soft small" }, `${metric.better} is better, a dot for each seed`)), element("div", { class: "reader" }, drawing));
+  const place = element(
+    "figure",
+    { class: "dots" },
+    element(
+      "figcaption",
+      {},
+      element("span", { class: "name" }, name),
+      element("span", { class: "soft small" }, `${metric.better} is better, a dot for each seed`),
+    ),
+    element("div", { class: "reader" }, drawing),
+  );
   const rows = metric.rows;
-  const summary = rows.map((row) => `${row.row}: ${row.mean === null ? "no number" : `mean ${value(row.mean)}`}, ${counted(row.seeds.length, "run")}${row.failed.length ? `, ${row.failed.length} failed` : ""}`).join("; ");
+  const summary = rows
+    .map(
+      (row) =>
+        `${row.row}: ${row.mean === null ? "no number" : `mean ${value(row.mean)}`}, ${counted(row.seeds.length, "run")}${row.failed.length ? `, ${row.failed.length} failed` : ""}`,
+    )
+    .join("; ");
   drawing.setAttribute("aria-label", `${name}. ${summary}`);
   const measure = new ResizeObserver(() => draw());
   measure.observe(place);
@@ -27,13 +42,33 @@ export function dots(name, metric) {
     [low, high] = [low - room, high + room];
     const x = (each) => left + ((each - low) / (high - low)) * (width - left - RIGHT);
     const worse = metric.better === "lower" ? width - 10 : left + 2;
-    const grid = ticks(low, high, width < 500 ? 3 : 6).flatMap((each) => [svg("line", { class: "grid", x1: x(each), x2: x(each), y1: TOP, y2: height - BOTTOM }), svg("text", { class: "tick", x: x(each), y: height - 8, "text-anchor": "middle" }, value(each))]);
+    const grid = ticks(low, high, width < 500 ? 3 : 6).flatMap((each) => [
+      svg("line", { class: "grid", x1: x(each), x2: x(each), y1: TOP, y2: height - BOTTOM }),
+      svg("text", { class: "tick", x: x(each), y: height - 8, "text-anchor": "middle" }, value(each)),
+    ]);
     const lines = rows.map((row, i) => {
       const y = TOP + ROW * (i + 0.5);
-      const seeds = row.seeds.filter(([, each]) => each !== null).map(([seed, each]) => svg("circle", { cx: x(each), cy: y, r: 4.5 }, svg("title", {}, `${row.row}, seed ${seed}: ${value(each)}`)));
-      const failed = row.failed.map(([seed, why], k) => svg("text", { class: "failed", x: worse + (metric.better === "lower" ? -11 * k : 11 * k), y: y + 5, "text-anchor": "middle" }, "×", svg("title", {}, `${row.row}, seed ${seed} failed: ${why}`)));
+      const seeds = row.seeds
+        .filter(([, each]) => each !== null)
+        .map(([seed, each]) => svg("circle", { cx: x(each), cy: y, r: 4.5 }, svg("title", {}, `${row.row}, seed ${seed}: ${value(each)}`)));
+      const failed = row.failed.map(([seed, why], k) =>
+        svg(
+          "text",
+          { class: "failed", x: worse + (metric.better === "lower" ? -11 * k : 11 * k), y: y + 5, "text-anchor": "middle" },
+          "×",
+          svg("title", {}, `${row.row}, seed ${seed} failed: ${why}`),
+        ),
+      );
       const mean = row.mean === null ? null : svg("line", { class: "mean", x1: x(row.mean), x2: x(row.mean), y1: y - 10, y2: y + 10 });
-      return svg("g", {}, svg("line", { class: "base", x1: left, x2: width - RIGHT, y1: y, y2: y }), svg("text", { class: "row", x: left - 10, y: y + 4, "text-anchor": "end" }, cut(row.row, left), svg("title", {}, row.row)), mean, ...seeds, ...failed);
+      return svg(
+        "g",
+        {},
+        svg("line", { class: "base", x1: left, x2: width - RIGHT, y1: y, y2: y }),
+        svg("text", { class: "row", x: left - 10, y: y + 4, "text-anchor": "end" }, cut(row.row, left), svg("title", {}, row.row)),
+        mean,
+        ...seeds,
+        ...failed,
+      );
     });
     drawing.setAttribute("viewBox", `0 0 ${width} ${height}`);
     drawing.setAttribute("height", height);

@@ -8,11 +8,31 @@ export function draw(run) {
   const { classes, num_classes: count } = run.generator;
   const names = classes.length ? classes : Array.from({ length: Math.min(count, 1000) }, (_, k) => `class ${k}`);
   const id = (name) => `draw-${run.id}-${name}`;
-  const field = (name, label, control, about = null) => element("div", { class: "field" }, element("label", { for: id(name) }, label), element("span", { class: "wide" }, control), about ? element("span", { class: "about" }, about) : null);
+  const field = (name, label, control, about = null) =>
+    element(
+      "div",
+      { class: "field" },
+      element("label", { for: id(name) }, label),
+      element("span", { class: "wide" }, control),
+      about ? element("span", { class: "about" }, about) : null,
+    );
 
-  const first = element("input", { type: "number", id: id("first"), min: "0", max: "9000000000000000", step: "1", value: "0", required: true });
+  const first = element("input", {
+    type: "number",
+    id: id("first"),
+    min: "0",
+    max: "9000000000000000",
+    step: "1",
+    value: "0",
+    required: true,
+  });
   const many = element("input", { type: "number", id: id("count"), min: "1", max: "64", step: "1", value: "16", required: true });
-  const label = element("select", { id: id("label") }, element("option", { value: "each" }, "one of each"), names.map((name, k) => element("option", { value: String(k) }, name)));
+  const label = element(
+    "select",
+    { id: id("label") },
+    element("option", { value: "each" }, "one of each"),
+    names.map((name, k) => element("option", { value: String(k) }, name)),
+  );
   const truncation = element("input", { type: "number", id: id("truncation"), min: "0.05", max: "100", step: "any", placeholder: "none" });
   const go = element("button", { class: "button primary", type: "submit" }, "Draw");
   const next = element("button", { class: "button", type: "button" }, "Next seeds");
@@ -21,12 +41,26 @@ export function draw(run) {
   const command = element("code", {});
   const copied = element("button", { class: "button quiet small", type: "button" }, "Copy");
   const how = element("p", { class: "command small", hidden: true }, command, " ", copied);
-  const form = element("form", { class: "drawform" },
-    field("first", "First seed", first), field("count", "Images", many), count ? field("label", "Class", label) : null,
-    field("truncation", "Truncation", truncation), element("div", { class: "row" }, go, next));
-  const place = element("section", { class: "card draw", "aria-label": `Draw samples of ${title(run)}` },
-    element("header", {}, element("h2", {}, "Draw samples"), element("span", { class: "soft small" }, `from the generator of step ${run.generator.step ?? "?"}`)),
-    element("div", { class: "body stack" }, form, said, images, how));
+  const form = element(
+    "form",
+    { class: "drawform" },
+    field("first", "First seed", first),
+    field("count", "Images", many),
+    count ? field("label", "Class", label) : null,
+    field("truncation", "Truncation", truncation),
+    element("div", { class: "row" }, go, next),
+  );
+  const place = element(
+    "section",
+    { class: "card draw", "aria-label": `Draw samples of ${title(run)}` },
+    element(
+      "header",
+      {},
+      element("h2", {}, "Draw samples"),
+      element("span", { class: "soft small" }, `from the generator of step ${run.generator.step ?? "?"}`),
+    ),
+    element("div", { class: "body stack" }, form, said, images, how),
+  );
 
   function asked() {
     return {
@@ -82,8 +116,23 @@ export function draw(run) {
 }
 
 function tile(png, caption, size, isEach) {
-  const image = element("img", { src: `data:image/png;base64,${png}`, alt: caption, title: caption, width: String(size), height: String(size) });
-  return element("li", {}, element("figure", {}, image, element("figcaption", { class: "small soft" }, isEach ? caption.slice(caption.indexOf(", ") + 2) : caption.split(", ")[0])));
+  const image = element("img", {
+    src: `data:image/png;base64,${png}`,
+    alt: caption,
+    title: caption,
+    width: String(size),
+    height: String(size),
+  });
+  return element(
+    "li",
+    {},
+    element(
+      "figure",
+      {},
+      image,
+      element("figcaption", { class: "small soft" }, isEach ? caption.slice(caption.indexOf(", ") + 2) : caption.split(", ")[0]),
+    ),
+  );
 }
 
 const quoted = (word) => (/^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", `'"'"'`)}'`);
@@ -93,6 +142,7 @@ function spelled(run, wanted, names) {
   const folder = new Map(run.about.rows).get("Folder") ?? run.folder;
   const last = wanted.first + wanted.count - 1;
   const seeds = last > wanted.first ? `${wanted.first}-${last}` : `${wanted.first}`;
-  const label = wanted.label === null ? "" : ` --label ${quoted(run.generator.classes.length ? names[wanted.label] : String(wanted.label))}`;
+  const label =
+    wanted.label === null ? "" : ` --label ${quoted(run.generator.classes.length ? names[wanted.label] : String(wanted.label))}`;
   return `sparring sample ${quoted(folder)} --seeds ${seeds}${label}${wanted.truncation ? ` --truncation ${wanted.truncation}` : ""} --out samples.png`;
 }

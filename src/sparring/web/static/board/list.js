@@ -23,7 +23,11 @@ export function list(nav, known, compare) {
 
   find("#filters", nav).append(
     ...FILTERS.map(([name], index) =>
-      element("button", { class: "button", type: "button", "data-filter": name, "aria-pressed": String(index === 0), onclick: () => filter(index) }, name),
+      element(
+        "button",
+        { class: "button", type: "button", "data-filter": name, "aria-pressed": String(index === 0), onclick: () => filter(index) },
+        name,
+      ),
     ),
   );
 
@@ -62,9 +66,26 @@ export function list(nav, known, compare) {
     const same = ticked.join() === state.chosen.join();
     place.hidden = ticked.length < 2;
     if (place.hidden) return place.replaceChildren();
-    const go = same ? element("p", { class: "small soft" }, `${counted(ticked.length, "run")} side by side`)
-      : element("button", { class: "button primary", type: "button", onclick: () => compare(ticked) }, `Compare ${counted(ticked.length, "run")}`);
-    const clear = element("button", { class: "button quiet", type: "button", onclick: () => { ticked = []; syncAll(); showChosen(); } }, "Clear");
+    const go = same
+      ? element("p", { class: "small soft" }, `${counted(ticked.length, "run")} side by side`)
+      : element(
+          "button",
+          { class: "button primary", type: "button", onclick: () => compare(ticked) },
+          `Compare ${counted(ticked.length, "run")}`,
+        );
+    const clear = element(
+      "button",
+      {
+        class: "button quiet",
+        type: "button",
+        onclick: () => {
+          ticked = [];
+          syncAll();
+          showChosen();
+        },
+      },
+      "Clear",
+    );
     place.replaceChildren(go, clear);
   }
 
@@ -76,27 +97,69 @@ export function list(nav, known, compare) {
     const searching = state.words !== "" || state.filter !== 0;
     const pieces = known.studies
       .filter((study) => !searching || inStudies.has(study.id) || named(study, state.words))
-      .map((study) => group(study, inStudies.get(study.id) ?? [], searching));
+      .map((study) => group(study, inStudies.get(study.id) ?? [], searching, known.studies.length === 1 && !inStudies.has(null)));
     const others = [...(inStudies.get(null) ?? [])].sort((a, b) => ORDER[a.state] - ORDER[b.state] || (b.seen ?? 0) - (a.seen ?? 0));
-    if (others.length) pieces.push(element("ul", { class: "runs", "aria-label": known.studies.length ? "Other runs" : "Runs" }, others.map((run) => row(run))));
-    if (!pieces.length) pieces.push(element("p", { class: "soft small empty" }, known.runs.length ? "No run matches." : "No runs yet. They appear here when training starts."));
+    if (others.length)
+      pieces.push(
+        element(
+          "ul",
+          { class: "runs", "aria-label": known.studies.length ? "Other runs" : "Runs" },
+          others.map((run) => row(run)),
+        ),
+      );
+    if (!pieces.length)
+      pieces.push(
+        element(
+          "p",
+          { class: "soft small empty" },
+          known.runs.length ? "No run matches." : "No runs yet. They appear here when training starts.",
+        ),
+      );
     replace(place, pieces);
   }
 
-  function group(study, runs, searching) {
+  function group(study, runs, searching, isAlone) {
     const chosen = state.study === study.id || runs.some((run) => state.chosen.includes(run.id));
-    const open = runs.length > 0 && (state.open.get(study.id) ?? (searching || chosen || known.studies.length === 1));
-    const toggle = element("button", {
-      class: "toggle", type: "button", "aria-expanded": String(open), "aria-label": `Runs of ${study.name}`, disabled: !runs.length,
-      onclick: () => {
-        state.open.set(study.id, !open);
-        draw();
+    const open = runs.length > 0 && (state.open.get(study.id) ?? (searching || chosen || isAlone));
+    const toggle = element(
+      "button",
+      {
+        class: "toggle",
+        type: "button",
+        "aria-expanded": String(open),
+        "aria-label": `Runs of ${study.name}`,
+        disabled: !runs.length,
+        onclick: () => {
+          state.open.set(study.id, !open);
+          draw();
+        },
       },
-    }, "▸");
-    const link = element("a", { href: `#study/${study.id}`, "aria-current": state.study === study.id ? "page" : null },
-      element("b", {}, study.name), element("span", { class: "soft small" }, study.state === "damaged" ? "unreadable" : `${study.folder.split("/").pop()}, ${study.done} of ${counted(study.runs, "run")}`));
+      "▸",
+    );
+    const link = element(
+      "a",
+      { href: `#study/${study.id}`, "aria-current": state.study === study.id ? "page" : null },
+      element("b", {}, study.name),
+      element(
+        "span",
+        { class: "soft small" },
+        study.state === "damaged" ? "unreadable" : `${study.folder.split("/").pop()}, ${study.done} of ${counted(study.runs, "run")}`,
+      ),
+    );
     const head = element("div", { class: "studyrow" }, toggle, link, study.state === "training" ? dot("training") : null);
-    return element("section", { class: "study", "data-study": study.id }, head, study.runs && study.state !== "finished" ? parts(study) : null, open ? element("ul", { class: "runs", "aria-label": `Runs of ${study.name}` }, runs.map((run) => row(run))) : null);
+    return element(
+      "section",
+      { class: "study", "data-study": study.id },
+      head,
+      study.runs && study.state !== "finished" ? parts(study) : null,
+      open
+        ? element(
+            "ul",
+            { class: "runs", "aria-label": `Runs of ${study.name}` },
+            runs.map((run) => row(run)),
+          )
+        : null,
+    );
   }
 
   function row(run) {
@@ -106,7 +169,12 @@ export function list(nav, known, compare) {
       before.sync();
       return before.element;
     }
-    const made = runRow(run, tick, () => ticked.includes(run.id), () => state.chosen.includes(run.id));
+    const made = runRow(
+      run,
+      tick,
+      () => ticked.includes(run.id),
+      () => state.chosen.includes(run.id),
+    );
     rows.set(run.id, { ...made, text });
     return made.element;
   }
@@ -130,15 +198,35 @@ export function list(nav, known, compare) {
 function runRow(run, tick, isTicked, isShown) {
   const box = element("input", { type: "checkbox", "aria-label": `Compare ${title(run)}`, onchange: () => tick(run.id, box.checked) });
   const picture = run.picture
-    ? element("img", { class: "thumb", alt: "", loading: "lazy", decoding: "async", src: pictureOf(run.id, run.picture.step, run.picture.version) })
+    ? element(
+        "span",
+        { class: "thumb" },
+        element("img", { alt: "", loading: "lazy", decoding: "async", src: pictureOf(run.id, run.picture.step, run.picture.version) }),
+      )
     : element("span", { class: "thumb none", "aria-hidden": "true" });
   const headline = run.headline ? `${run.headline.metric} ${value(run.headline.value)}` : "";
-  const link = element("a", { href: `#runs/${run.id}` },
+  const link = element(
+    "a",
+    { href: `#runs/${run.id}` },
     element("span", { class: "name" }, title(run)),
-    element("span", { class: "said soft" }, dot(run.state), ` ${STATES[run.state]}`, run.warned.length ? element("span", { class: "warned" }, counted(run.warned.length, "warning")) : null),
-    element("span", { class: "said soft number" }, [progress(run), headline].filter(Boolean).join(" · ")));
+    element(
+      "span",
+      { class: "said soft" },
+      dot(run.state),
+      ` ${STATES[run.state]}`,
+      run.warned.length ? element("span", { class: "warned" }, counted(run.warned.length, "warning")) : null,
+    ),
+    element("span", { class: "said soft number" }, [progress(run), headline].filter(Boolean).join(" · ")),
+  );
   link.title = `${EXPLAINED[run.state]}${run.message ? ` ${run.message}` : ""}`;
-  const made = element("li", { "data-run": run.id, "data-state": run.state }, box, picture, link, run.state === "training" ? bar(share(run), "thin") : null);
+  const made = element(
+    "li",
+    { "data-run": run.id, "data-state": run.state },
+    box,
+    picture,
+    link,
+    run.state === "training" ? bar(share(run), "thin") : null,
+  );
   return {
     element: made,
     sync() {
@@ -160,7 +248,7 @@ function grouped(runs) {
 /** Replace children, but leave alone what is the same, so that focus stays where it is. */
 function replace(place, pieces) {
   const focused = document.activeElement?.closest?.("[data-run], [data-study]");
-  const key = focused && place.contains(focused) ? focused.dataset.run ?? focused.dataset.study : null;
+  const key = focused && place.contains(focused) ? (focused.dataset.run ?? focused.dataset.study) : null;
   const kind = key && document.activeElement.tagName;
   const top = place.scrollTop;
   place.replaceChildren(...pieces);

@@ -17,12 +17,31 @@ export function bar(share, kind = "") {
 
 /** A bar of a study's runs: done, failed, running, left. */
 export function parts(counts) {
-  const found = [["done", counts.done - counts.failed], ["failed", counts.failed], ["running", counts.running], ["left", counts.left]];
+  const found = [
+    ["done", counts.done - counts.failed],
+    ["failed", counts.failed],
+    ["running", counts.running],
+    ["left", counts.left],
+  ];
   const made = element("div", { class: "parts", role: "img", "aria-label": found.map(([kind, n]) => `${n} ${kind}`).join(", ") });
   for (const [kind, n] of found.filter(([, n]) => n > 0)) {
     const piece = element("span", { class: kind });
     piece.style.flexGrow = String(n);
     made.append(piece);
   }
+  return made;
+}
+
+const measure = new ResizeObserver((entries) => {
+  for (const { target } of entries) {
+    if (target.scrollWidth > target.clientWidth) target.tabIndex = 0;
+    else target.removeAttribute("tabindex");
+  }
+});
+
+/** A place for something wide, such as a table: where it does not fit it scrolls, also by the arrow keys. */
+export function scroller(label, ...content) {
+  const made = element("div", { class: "scroll", role: "group", "aria-label": label }, content);
+  measure.observe(made);
   return made;
 }

@@ -4,7 +4,7 @@ import { copy, element } from "/static/shared.js";
 import { ask, Refused } from "./api.js";
 import { curves } from "./curves.js";
 import { draw } from "./draw.js";
-import { badge, bar, dot } from "./marks.js";
+import { badge, bar, dot, scroller } from "./marks.js";
 import { classifiers, numbers, shares, warnings } from "./numbers.js";
 import { gallery } from "./pictures.js";
 import { samples } from "./samples.js";
@@ -17,7 +17,19 @@ export function runsPage(ids) {
   const pages = new Map(); // by id: what the server says
   const lines = new Map(); // by id: the run's line in the list when it was asked
   const [heads, alarms, sheets, lined, measured, drawing, more] = [slot(), slot(), samples(many), curves(many), slot(), slot(), slot()];
-  const place = element("div", { class: "page stack" }, heads.element, alarms.element, many ? [sheets.element, lined.element, measured.element] : [element("div", { class: "pair" }, sheets.element, measured.element), lined.element], drawing.element, more.element);
+  const place = element(
+    "div",
+    { class: "page stack" },
+    heads.element,
+    alarms.element,
+    many
+      ? [sheets.element, lined.element, measured.element]
+      : [
+          element("div", { class: "pair" }, element("div", { class: "stack" }, sheets.element, drawing.element), measured.element),
+          lined.element,
+        ],
+    more.element,
+  );
 
   async function look(known) {
     for (const id of ids) {
@@ -38,7 +50,10 @@ export function runsPage(ids) {
 
   function update(known) {
     const runs = ids.map((id) => ({ ...known.byId.get(id), ...pages.get(id) })).filter((run) => run.folder);
-    if (!runs.length) return heads.show("", () => element("p", { class: "soft" }, known.complete ? "There is no such run here: it may have been moved or removed." : "Reading …"));
+    if (!runs.length)
+      return heads.show("", () =>
+        element("p", { class: "soft" }, known.complete ? "There is no such run here: it may have been moved or removed." : "Reading …"),
+      );
     heads.show(JSON.stringify(runs.map(headFacts)), () => (many ? legend(runs) : head(runs[0])));
     const ready = runs.filter((run) => pages.has(run.id));
     if (ready.length < runs.length) return;
@@ -47,8 +62,13 @@ export function runsPage(ids) {
     lined.update(runs);
     const said = runs.map((run) => [run.numbers, run.classifiers, run.shares]);
     measured.show(JSON.stringify(said), () => [numbers(runs), many ? null : classifiers(runs[0]), many ? null : shares(runs[0])]);
-    if (!many) drawing.show(JSON.stringify(runs[0].generator ? [runs[0].generator.classes, runs[0].generator.num_classes] : null), () => (runs[0].generator ? draw(runs[0]) : null));
-    more.show(JSON.stringify(runs.map((run) => [run.diagnosis, run.recipe])), () => (many ? differences(runs) : [microscope(runs[0]), facts(runs[0])]));
+    if (!many)
+      drawing.show(JSON.stringify(runs[0].generator ? [runs[0].generator.classes, runs[0].generator.num_classes] : null), () =>
+        runs[0].generator ? draw(runs[0]) : null,
+      );
+    more.show(JSON.stringify(runs.map((run) => [run.diagnosis, run.recipe])), () =>
+      many ? differences(runs) : [microscope(runs[0]), facts(runs[0])],
+    );
   }
 
   return { element: place, look, update, close: () => [sheets, lined].forEach((each) => each.close()) };
@@ -63,7 +83,9 @@ export function slot() {
     show(key, make) {
       if (key === before) return;
       before = key;
-      const opened = new Set([...place.querySelectorAll("[aria-expanded='true'][aria-controls]")].map((each) => each.getAttribute("aria-controls")));
+      const opened = new Set(
+        [...place.querySelectorAll("[aria-expanded='true'][aria-controls]")].map((each) => each.getAttribute("aria-controls")),
+      );
       const made = make();
       place.replaceChildren(...[made].flat().filter(Boolean));
       place.hidden = !place.children.length;
@@ -72,38 +94,112 @@ export function slot() {
   };
 }
 
-const headFacts = (run) => [run.state, run.message, run.step, run.steps, run.rate, run.seconds_left, run.seen, run.about, run.resume, run.disk, run.row, run.headline];
+const headFacts = (run) => [
+  run.state,
+  run.message,
+  run.step,
+  run.steps,
+  run.rate,
+  run.seconds_left,
+  run.seen,
+  run.about,
+  run.resume,
+  run.disk,
+  run.row,
+  run.headline,
+];
 
 function head(run) {
-  const state = element("p", { class: "state" }, dot(run.state), element("b", {}, STATES[run.state]), element("span", { class: "soft" }, ` ${EXPLAINED[run.state] ?? ""}`));
-  const rate = run.state === "training" && run.rate ? `${run.rate.toPrecision(3)} steps/s` : run.seconds ? `trained for ${duration(run.seconds)}` : "";
+  const state = element(
+    "p",
+    { class: "state" },
+    dot(run.state),
+    element("b", {}, STATES[run.state]),
+    element("span", { class: "soft" }, ` ${EXPLAINED[run.state] ?? ""}`),
+  );
+  const rate =
+    run.state === "training" && run.rate ? `${run.rate.toPrecision(3)} steps/s` : run.seconds ? `trained for ${duration(run.seconds)}` : "";
   const left = run.seconds_left ? `about ${duration(run.seconds_left)} left` : "";
   const seen = run.seen ? `last written ${ago(run.seen)}` : "";
-  return element("header", { class: "head" },
+  return element(
+    "header",
+    { class: "head" },
     run.study ? element("p", { class: "small" }, element("a", { href: `#study/${run.study}` }, "← its study")) : null,
     element("h2", { class: "big" }, title(run)),
-    element("p", { class: "soft small" }, [run.name !== title(run) ? run.name : "", run.about?.text, run.row ? run.folder : ""].filter(Boolean).join(" · ")),
+    element(
+      "p",
+      { class: "soft small" },
+      [run.name !== title(run) ? run.name : "", run.about?.text, run.row ? run.folder : ""].filter(Boolean).join(" · "),
+    ),
     state,
     run.steps && run.state !== "finished" ? bar(share(run)) : null,
-    element("p", { class: "soft small number" }, [progress(run), rate, left, seen, run.disk ? bytes(run.disk) : ""].filter(Boolean).join(" · ")),
-    run.message ? element("div", { class: "notice alarm" }, element("p", {}, element("b", {}, run.state === "damaged" ? "It cannot be read: " : "It failed: "), run.message)) : null,
-    run.resume ? element("p", { class: "command small" }, "Continue it: ", element("code", {}, run.resume), " ", copier(run.resume)) : null);
+    element(
+      "p",
+      { class: "soft small number" },
+      [progress(run), rate, left, seen, run.disk ? bytes(run.disk) : ""].filter(Boolean).join(" · "),
+    ),
+    run.message
+      ? element(
+          "div",
+          { class: "notice alarm" },
+          element("p", {}, element("b", {}, run.state === "damaged" ? "It cannot be read: " : "It failed: "), run.message),
+        )
+      : null,
+    run.resume && !["training", "finished"].includes(run.state) ? element("p", { class: "command small" }, "Continue it: ", element("code", {}, run.resume), " ", copier(run.resume)) : null,
+  );
 }
 
 function copier(words) {
-  const button = element("button", { class: "button quiet small", type: "button", onclick: async () => {
-    button.textContent = (await copy(words)) ? "Copied" : "Select it and copy";
-    setTimeout(() => (button.textContent = "Copy"), 2000);
-  } }, "Copy");
+  const button = element(
+    "button",
+    {
+      class: "button quiet small",
+      type: "button",
+      onclick: async () => {
+        button.textContent = (await copy(words)) ? "Copied" : "Select it and copy";
+        setTimeout(() => (button.textContent = "Copy"), 2000);
+      },
+    },
+    "Copy",
+  );
   return button;
 }
 
 function legend(runs) {
   const ids = runs.map((run) => run.id);
-  const items = runs.map((run, index) => element("li", {}, badge(index),
-    element("span", { class: "what" }, element("a", { href: `#runs/${run.id}` }, title(run)), element("span", { class: "soft small number" }, [run.study ? "" : run.name, STATES[run.state], progress(run)].filter(Boolean).join(" · "))),
-    element("a", { class: "button quiet icon", href: `#runs/${ids.filter((id) => id !== run.id).join(",")}`, "aria-label": `Leave out ${title(run)}`, title: "Leave out" }, "×")));
-  return element("header", { class: "head" }, element("h2", { class: "big" }, `${counted(runs.length, "run")} side by side`), element("ul", { class: "chosen-runs" }, items));
+  const items = runs.map((run, index) =>
+    element(
+      "li",
+      {},
+      badge(index),
+      element(
+        "span",
+        { class: "what" },
+        element("a", { href: `#runs/${run.id}` }, title(run)),
+        element(
+          "span",
+          { class: "soft small number" },
+          [run.study ? "" : run.name, STATES[run.state], progress(run)].filter(Boolean).join(" · "),
+        ),
+      ),
+      element(
+        "a",
+        {
+          class: "button quiet icon",
+          href: `#runs/${ids.filter((id) => id !== run.id).join(",")}`,
+          "aria-label": `Leave out ${title(run)}`,
+          title: "Leave out",
+        },
+        "×",
+      ),
+    ),
+  );
+  return element(
+    "header",
+    { class: "head" },
+    element("h2", { class: "big" }, `${counted(runs.length, "run")} side by side`),
+    element("ul", { class: "chosen-runs" }, items),
+  );
 }
 
 /** The settings in which the recipes differ. */
@@ -112,26 +208,71 @@ function differences(runs) {
   const keys = [...new Set(recipes.flatMap((each) => [...each.keys()]))].filter((key) => !/^(name|about|paper)(\.|$)/.test(key));
   const apart = keys.filter((key) => new Set(recipes.map((each) => each.get(key))).size > 1);
   const content = apart.length
-    ? element("div", { class: "scroll" }, element("table", {},
-        element("thead", {}, element("tr", {}, element("th", { scope: "col" }, "setting"), runs.map((_, i) => element("th", { scope: "col" }, badge(i))))),
-        element("tbody", {}, apart.slice(0, DIFFERENCES).map((key) => element("tr", {}, element("th", { scope: "row" }, element("code", {}, key)), recipes.map((each) => element("td", {}, each.has(key) ? element("code", {}, each.get(key).slice(0, 80)) : "–")))))))
+    ? scroller(
+        "Settings that differ",
+        element(
+          "table",
+          {},
+          element(
+            "thead",
+            {},
+            element(
+              "tr",
+              {},
+              element("th", { scope: "col" }, "setting"),
+              runs.map((_, i) => element("th", { scope: "col" }, badge(i))),
+            ),
+          ),
+          element(
+            "tbody",
+            {},
+            apart.slice(0, DIFFERENCES).map((key) =>
+              element(
+                "tr",
+                {},
+                element("th", { scope: "row" }, element("code", {}, key)),
+                recipes.map((each) => element("td", {}, each.has(key) ? element("code", {}, each.get(key).slice(0, 80)) : "–")),
+              ),
+            ),
+          ),
+        ),
+      )
     : element("p", { class: "soft" }, "Their recipes are the same.");
   const rest = apart.length > DIFFERENCES ? element("p", { class: "small soft" }, `and ${apart.length - DIFFERENCES} more`) : null;
-  return element("section", { class: "card", "aria-label": "Settings that differ" }, element("header", {}, element("h2", {}, "Settings that differ")), element("div", { class: "body" }, content, rest));
+  return element(
+    "section",
+    { class: "card", "aria-label": "Settings that differ" },
+    element("header", {}, element("h2", {}, "Settings that differ")),
+    element("div", { class: "body" }, content, rest),
+  );
 }
 
 function microscope(run) {
   if (!run.diagnosis?.length) return null;
-  const pictures = run.diagnosis.map(({ name, version, title }) => ({ title, source: `/api/run/${run.id}/diagnosis/${encodeURIComponent(name)}?v=${version}` }));
+  const pictures = run.diagnosis.map(({ name, version, title }) => ({
+    title,
+    source: `/api/run/${run.id}/diagnosis/${encodeURIComponent(name)}?v=${version}`,
+  }));
   return gallery("Under the microscope", pictures, "Pictures of the last `sparring diagnose` of this run.");
 }
 
 function facts(run) {
   if (!run.about) return null;
   const settings = [...flat(run.recipe)].map(([key, each]) => `${key}=${each}`).join("\n");
-  return element("section", { class: "card", "aria-label": "How it was made" }, element("header", {}, element("h2", {}, "How it was made")),
-    element("div", { class: "body stack" },
+  return element(
+    "section",
+    { class: "card", "aria-label": "How it was made" },
+    element("header", {}, element("h2", {}, "How it was made")),
+    element(
+      "div",
+      { class: "body stack" },
       run.about.paper ? element("p", { class: "small" }, run.about.paper) : null,
-      element("dl", { class: "facts" }, run.about.rows.flatMap(([key, each]) => [element("dt", {}, key), element("dd", {}, each)])),
-      element("details", {}, element("summary", {}, "Recipe"), element("pre", { class: "small", tabindex: "0" }, settings))));
+      element(
+        "dl",
+        { class: "facts" },
+        run.about.rows.flatMap(([key, each]) => [element("dt", {}, key), element("dd", {}, each)]),
+      ),
+      element("details", {}, element("summary", {}, "Recipe"), element("pre", { class: "small", tabindex: "0" }, settings)),
+    ),
+  );
 }

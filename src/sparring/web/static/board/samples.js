@@ -6,7 +6,7 @@ import { badge } from "./marks.js";
 import { title } from "./words.js";
 
 const FRAME = 350; // milliseconds of a picture while it plays
-const UPRIGHT = 7; // names of more classes are turned
+const LETTER = 6.4; // pixels of a letter; names whose longest word does not fit are turned
 
 export function samples(many) {
   const steps = []; // of all runs
@@ -21,9 +21,12 @@ export function samples(many) {
   const newest = element("button", { class: "button", type: "button", "aria-pressed": "true" }, "Newest");
   const sheets = element("div", { class: many ? "sheets many" : "sheets" });
   const controls = element("div", { class: "timeline" }, play, slider, said, newest);
-  const place = element("section", { class: "card samples", "aria-label": "Samples over time" },
+  const place = element(
+    "section",
+    { class: "card samples", "aria-label": "Samples over time" },
     element("header", {}, element("h2", {}, "Samples over time")),
-    element("div", { class: "body stack" }, controls, sheets));
+    element("div", { class: "body stack" }, controls, sheets),
+  );
 
   slider.addEventListener("input", () => {
     stop();
@@ -83,7 +86,13 @@ export function samples(many) {
     steps.splice(0, steps.length, ...found);
     slider.max = String(Math.max(0, steps.length - 1));
     if (follows || kept === undefined) slider.value = slider.max;
-    else slider.value = String(Math.max(0, steps.findLastIndex((step) => step <= kept)));
+    else
+      slider.value = String(
+        Math.max(
+          0,
+          steps.findLastIndex((step) => step <= kept),
+        ),
+      );
     runs.forEach((run, index) => {
       if (!figures.has(run.id)) figures.set(run.id, figure(many ? index : null, run));
       figures.get(run.id).update(run);
@@ -103,12 +112,21 @@ export function samples(many) {
 function figure(index, run) {
   const names = element("div", { class: "names", "aria-hidden": "true" });
   const image = element("img", { class: "sheet", decoding: "async" });
+  image.addEventListener("load", () => image.classList.toggle("large", image.naturalWidth > image.clientWidth)); // else its pixels are squares
   const strip = element("div", { class: "strip" }, names, image);
   const caption = element("figcaption", { class: "small soft" });
   const label = index === null ? null : element("p", { class: "whose" }, badge(index), " ", title(run));
-  const made = element("figure", {}, label, element("div", { class: "scroll" }, strip), caption);
+  const made = element("figure", {}, label, strip, caption);
   let now = run;
   let columns = "";
+
+  function turn() {
+    const { columns = 1, width = 1, classes = [] } = now.columns ?? {};
+    const longest = Math.max(0, ...classes.flatMap((name) => name.split(" ")).map((word) => word.length));
+    names.classList.toggle("turned", LETTER * longest > (strip.clientWidth * width) / columns);
+  }
+  new ResizeObserver(turn).observe(strip);
+
   return {
     element: made,
     update(next) {
@@ -117,8 +135,10 @@ function figure(index, run) {
       if (text !== columns) {
         columns = text;
         names.replaceChildren(...(now.columns?.classes.length ? [...heads(now.columns)] : []));
-        names.classList.toggle("turned", (now.columns?.classes.length ?? 0) > UPRIGHT);
-        names.style.gridTemplateColumns = now.columns ? `repeat(${Math.max(1, Math.floor(now.columns.columns / now.columns.width))}, 1fr)` : "";
+        turn();
+        names.style.gridTemplateColumns = now.columns
+          ? `repeat(${Math.max(1, Math.floor(now.columns.columns / now.columns.width))}, 1fr)`
+          : "";
       }
     },
     show(step) {

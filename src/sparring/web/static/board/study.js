@@ -4,7 +4,7 @@ import { element } from "/static/shared.js";
 import { ask, Refused } from "./api.js";
 import { chart } from "./chart.js";
 import { dots } from "./dots.js";
-import { dot, parts } from "./marks.js";
+import { dot, parts, scroller } from "./marks.js";
 import { gallery } from "./pictures.js";
 import { slot } from "./runs.js";
 import { colour, counted, duration, letter, MOST, progress, STATES } from "./words.js";
@@ -13,7 +13,16 @@ const VERDICTS = { agrees: "good", disagrees: "bad", "cannot tell": "open" };
 
 export function studyPage(id) {
   const [heads, claims, tables, seeds, sheets, rest] = [slot(), slot(), slot(), slot(), slot(), slot()];
-  const place = element("div", { class: "page stack" }, heads.element, claims.element, tables.element, seeds.element, sheets.element, rest.element);
+  const place = element(
+    "div",
+    { class: "page stack" },
+    heads.element,
+    claims.element,
+    tables.element,
+    seeds.element,
+    sheets.element,
+    rest.element,
+  );
   let study = null;
   let problem = null;
   let charts = [];
@@ -32,7 +41,22 @@ export function studyPage(id) {
     if (problem) return heads.show(problem, () => element("div", { class: "notice alarm" }, problem));
     if (!study) return heads.show("", () => element("p", { class: "soft" }, "Reading …"));
     const members = study.members.map((run) => [run.id, run.row, run.seed, run.state, run.step, run.message]);
-    heads.show(JSON.stringify([study.state, study.done, study.failed, study.running, study.left, study.message, study.problem, study.seconds_left && duration(study.seconds_left), study.rows, study.errors, members]), () => head(study));
+    heads.show(
+      JSON.stringify([
+        study.state,
+        study.done,
+        study.failed,
+        study.running,
+        study.left,
+        study.message,
+        study.problem,
+        study.seconds_left && duration(study.seconds_left),
+        study.rows,
+        study.errors,
+        members,
+      ]),
+      () => head(study),
+    );
     if (!study.tables) return;
     claims.show(JSON.stringify(study.verdicts), () => (study.verdicts?.length ? verdicts(study) : null));
     tables.show(JSON.stringify(study.tables), () => (study.tables.length ? numbers(study) : null));
@@ -43,7 +67,12 @@ export function studyPage(id) {
     });
     sheets.show(JSON.stringify(study.sheets), () => (study.sheets?.length ? samples(study) : null));
     rest.show(JSON.stringify([study.pictures, study.notes, study.made]), () => [
-      study.pictures?.length ? gallery("Figures", study.pictures.map(({ name, version, title }) => ({ title, source: pictureIn(id, name, version) }))) : null,
+      study.pictures?.length
+        ? gallery(
+            "Figures",
+            study.pictures.map(({ name, version, title }) => ({ title, source: pictureIn(id, name, version) })),
+          )
+        : null,
       study.made ? made(study) : null,
     ]);
   }
@@ -52,15 +81,28 @@ export function studyPage(id) {
 }
 
 const pictureIn = (id, name, version) => `/api/study/${id}/picture/${encodeURIComponent(name)}?v=${version}`;
-const card = (name, ...content) => element("section", { class: "card", "aria-label": name }, element("header", {}, element("h2", {}, name)), element("div", { class: "body stack" }, content.flat()));
+const card = (name, ...content) =>
+  element(
+    "section",
+    { class: "card", "aria-label": name },
+    element("header", {}, element("h2", {}, name)),
+    element("div", { class: "body stack" }, content.flat()),
+  );
 
 function head(study) {
   const left = study.is_running && study.seconds_left ? `about ${duration(study.seconds_left)} left` : "";
-  const counts = [`${study.done ?? 0} of ${counted(study.runs ?? 0, "run")} done`, study.failed ? `${study.failed} failed` : "", study.running ? `${study.running} running` : "", left];
+  const counts = [
+    `${study.done ?? 0} of ${counted(study.runs ?? 0, "run")} done`,
+    study.failed ? `${study.failed} failed` : "",
+    study.running ? `${study.running} running` : "",
+    left,
+  ];
   const errors = Object.entries(study.errors ?? {}).map(([run, why]) => element("li", {}, `${run}: ${why}`));
   const message = study.message ?? study.problem;
   return [
-    element("header", { class: "head" },
+    element(
+      "header",
+      { class: "head" },
       element("h2", { class: "big" }, study.title || study.name),
       element("p", { class: "soft small" }, [study.name, study.scale, study.folder].filter(Boolean).join(" · ")),
       element("p", { class: "state" }, dot(study.state), element("b", {}, STATES[study.state] ?? study.state)),
@@ -68,7 +110,10 @@ function head(study) {
       element("p", { class: "soft small number" }, counts.filter(Boolean).join(" · ")),
       (study.about ?? []).slice(0, -1).map((line) => element("p", { class: "small" }, line)),
       message ? element("div", { class: "notice alarm" }, message) : null,
-      errors.length ? element("div", { class: "notice alarm" }, element("b", {}, "These runs could not be trained"), element("ul", {}, errors)) : null),
+      errors.length
+        ? element("div", { class: "notice alarm" }, element("b", {}, "These runs could not be trained"), element("ul", {}, errors))
+        : null,
+    ),
     study.members.length ? runsOf(study) : null,
   ];
 }
@@ -77,32 +122,120 @@ function head(study) {
 function runsOf(study) {
   const rows = new Map((study.rows ?? []).map((row) => [row.row, []]));
   for (const run of study.members) (rows.get(run.row) ?? rows.set(run.row, []).get(run.row)).push(run);
-  const lines = [...rows].filter(([, runs]) => runs.length).map(([row, runs]) => {
-    runs.sort((a, b) => (a.seed ?? 0) - (b.seed ?? 0));
-    const all = runs.length > 1 ? element("a", { class: "small", href: `#runs/${runs.slice(0, MOST).map((run) => run.id).join(",")}`, "aria-label": `Compare the runs of ${row}` }, "compare") : null;
-    return element("tr", {}, element("th", { scope: "row" }, row), element("td", {}, element("div", { class: "seeds" }, runs.map(seed))), element("td", {}, all));
-  });
-  const first = [...rows.values()].map((runs) => runs.find((run) => run.state === "finished") ?? runs[0]).filter(Boolean).slice(0, MOST);
-  const across = first.length > 1 ? element("a", { class: "button", href: `#runs/${first.map((run) => run.id).join(",")}` }, "Compare one run of each row") : null;
-  return element("section", { class: "card", "aria-label": "Runs" }, element("header", {}, element("h2", {}, "Runs"), element("span", { class: "space" }), across),
-    element("div", { class: "body scroll" }, element("table", { class: "members" }, element("thead", {}, element("tr", {}, element("th", { scope: "col" }, "row"), element("th", { scope: "col" }, "seeds"), element("th", { scope: "col" }, element("span", { class: "unseen" }, "compare")))), element("tbody", {}, lines))));
+  const lines = [...rows]
+    .filter(([, runs]) => runs.length)
+    .map(([row, runs]) => {
+      runs.sort((a, b) => (a.seed ?? 0) - (b.seed ?? 0));
+      const all =
+        runs.length > 1
+          ? element(
+              "a",
+              {
+                class: "small",
+                href: `#runs/${runs
+                  .slice(0, MOST)
+                  .map((run) => run.id)
+                  .join(",")}`,
+                "aria-label": `Compare the runs of ${row}`,
+              },
+              "compare",
+            )
+          : null;
+      return element(
+        "tr",
+        {},
+        element("th", { scope: "row" }, row),
+        element("td", {}, element("div", { class: "seeds" }, runs.map(seed))),
+        element("td", {}, all),
+      );
+    });
+  const first = [...rows.values()]
+    .map((runs) => runs.find((run) => run.state === "finished") ?? runs[0])
+    .filter(Boolean)
+    .slice(0, MOST);
+  const across =
+    first.length > 1
+      ? element("a", { class: "button", href: `#runs/${first.map((run) => run.id).join(",")}` }, "Compare one run of each row")
+      : null;
+  return element(
+    "section",
+    { class: "card", "aria-label": "Runs" },
+    element("header", {}, element("h2", {}, "Runs"), element("span", { class: "space" }), across),
+    element(
+      "div",
+      { class: "body" },
+      scroller(
+        "Runs by row and seed",
+        element(
+          "table",
+          { class: "members" },
+          element(
+            "thead",
+            {},
+            element(
+              "tr",
+              {},
+              element("th", { scope: "col" }, "row"),
+              element("th", { scope: "col" }, "seeds"),
+              element("th", { scope: "col" }, element("span", { class: "unseen" }, "compare")),
+            ),
+          ),
+          element("tbody", {}, lines),
+        ),
+      ),
+    ),
+  );
 }
 
 function seed(run) {
   const words = `seed ${run.seed ?? "?"}, ${STATES[run.state]}${run.state === "training" ? `, ${progress(run)}` : ""}${run.message ? `: ${run.message}` : ""}`;
-  return element("a", { class: `seed is-${run.state}`, href: `#runs/${run.id}`, title: words, "aria-label": words }, dot(run.state), String(run.seed ?? "?"));
+  return element(
+    "a",
+    { class: `seed is-${run.state}`, href: `#runs/${run.id}`, title: words, "aria-label": words },
+    dot(run.state),
+    String(run.seed ?? "?"),
+  );
 }
 
 function verdicts(study) {
-  const items = study.verdicts.map(({ verdict, says, why }) => element("li", { class: `verdict ${VERDICTS[verdict] ?? "open"}` }, element("p", {}, element("b", {}, verdict), element("span", {}, says)), element("p", { class: "small soft" }, why)));
-  return card("What the paper's claims come to here", element("ul", { class: "verdicts" }, items), element("p", { class: "small soft" }, study.tested));
+  const items = study.verdicts.map(({ verdict, says, why }) =>
+    element(
+      "li",
+      { class: `verdict ${VERDICTS[verdict] ?? "open"}` },
+      element("p", {}, element("b", {}, verdict), element("span", {}, says)),
+      element("p", { class: "small soft" }, why),
+    ),
+  );
+  return card(
+    "What the paper's claims come to here",
+    element("ul", { class: "verdicts" }, items),
+    element("p", { class: "small soft" }, study.tested),
+  );
 }
 
 function numbers(study) {
   const tables = study.tables.map((part) => {
-    const head = element("tr", {}, part.columns.map((name, i) => element("th", { scope: "col", class: i ? "number" : "" }, name)));
-    const rows = part.rows.map((row) => element("tr", {}, row.map((cell, i) => (i ? element("td", { class: i === part.value ? "number best" : "number" }, cell) : element("th", { scope: "row" }, cell)))));
-    return element("div", { class: "stack tight" }, element("h3", {}, part.title), element("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": part.title }, element("table", {}, element("thead", {}, head), element("tbody", {}, rows))), part.remark ? element("p", { class: "small soft" }, part.remark) : null);
+    const head = element(
+      "tr",
+      {},
+      part.columns.map((name, i) => element("th", { scope: "col", class: i ? "number" : "" }, name)),
+    );
+    const rows = part.rows.map((row) =>
+      element(
+        "tr",
+        {},
+        row.map((cell, i) =>
+          i ? element("td", { class: i === part.value ? "number best" : "number" }, cell) : element("th", { scope: "row" }, cell),
+        ),
+      ),
+    );
+    return element(
+      "div",
+      { class: "stack tight" },
+      element("h3", {}, part.title),
+      scroller(part.title, element("table", {}, element("thead", {}, head), element("tbody", {}, rows))),
+      part.remark ? element("p", { class: "small soft" }, part.remark) : null,
+    );
   });
   return card("Numbers", tables, element("p", { class: "small soft" }, study.remark));
 }
@@ -113,18 +246,36 @@ function everySeed(study, charts) {
     charts.push(plot);
     return plot.element;
   });
-  const curves = Object.entries(study.curves ?? {}).filter(([, found]) => found.length).map(([name, found]) => overTraining(name, found, study.metrics[name], charts));
-  return card("Every seed", element("div", { class: "plots" }, plots), curves.length ? element("h3", {}, "Over training, the mean of each row") : null, curves.length ? element("div", { class: "charts" }, curves) : null);
+  const curves = Object.entries(study.curves ?? {})
+    .filter(([, found]) => found.length)
+    .map(([name, found]) => overTraining(name, found, study.metrics[name], charts));
+  return card(
+    "Every seed",
+    element("div", { class: "plots" }, plots),
+    curves.length ? element("h3", {}, "Over training, the mean of each row") : null,
+    curves.length ? element("div", { class: "charts" }, curves) : null,
+  );
 }
 
 /** The mean of each row's runs over training, as far as all of them go. */
 function overTraining(name, found, metric, charts) {
   const rows = [...new Set(found.map((each) => each.row))].slice(0, MOST);
-  const series = rows.map((row, index) => ({ name: row, letter: letter(index), colour: colour(index), ...mean(found.filter((each) => each.row === row)) }));
+  const series = rows.map((row, index) => ({
+    name: row,
+    letter: letter(index),
+    colour: colour(index),
+    ...mean(found.filter((each) => each.row === row)),
+  }));
   const made = chart(name, `${metric?.better ?? ""} is better`);
   charts.push(made);
   made.update(series);
-  made.element.querySelector("figcaption").after(element("ul", { class: "legend small" }, series.map((each) => element("li", {}, element("span", { class: `badge ${each.colour}` }, each.letter), each.name))));
+  made.element.querySelector("figcaption").after(
+    element(
+      "ul",
+      { class: "legend small" },
+      series.map((each) => element("li", {}, element("span", { class: `badge ${each.colour}` }, each.letter), each.name)),
+    ),
+  );
   return made.element;
 }
 
@@ -138,15 +289,63 @@ function mean(runs) {
 function samples(study) {
   const seeds = [...new Set(study.sheets.map((each) => each.seed))].sort((a, b) => a - b);
   const figures = element("div", { class: "sheets many" });
-  const choice = element("select", { id: "study-seed" }, seeds.map((seed) => element("option", { value: String(seed) }, `seed ${seed}`)));
-  const show = () => figures.replaceChildren(...study.sheets.filter((each) => String(each.seed) === choice.value).map((each) => element("figure", {}, element("p", { class: "whose" }, each.row), element("img", { class: "sheet", loading: "lazy", alt: `Samples of ${each.row}, seed ${each.seed}`, src: pictureIn(study.id, each.name, each.version) }))));
+  const choice = element(
+    "select",
+    { id: "study-seed" },
+    seeds.map((seed) => element("option", { value: String(seed) }, `seed ${seed}`)),
+  );
+  const show = () =>
+    figures.replaceChildren(
+      ...study.sheets
+        .filter((each) => String(each.seed) === choice.value)
+        .map((each) =>
+          element(
+            "figure",
+            {},
+            element("p", { class: "whose" }, each.row),
+            element("img", {
+              class: "sheet",
+              loading: "lazy",
+              alt: `Samples of ${each.row}, seed ${each.seed}`,
+              src: pictureIn(study.id, each.name, each.version),
+            }),
+          ),
+        ),
+    );
   choice.addEventListener("change", show);
   show();
-  return element("section", { class: "card", "aria-label": "Samples of every row" }, element("header", {}, element("h2", {}, "Samples of every row"), element("span", { class: "space" }), element("label", { class: "unseen", for: "study-seed" }, "Seed"), choice), element("div", { class: "body" }, figures));
+  return element(
+    "section",
+    { class: "card", "aria-label": "Samples of every row" },
+    element(
+      "header",
+      {},
+      element("h2", {}, "Samples of every row"),
+      element("span", { class: "space" }),
+      element("label", { class: "unseen", for: "study-seed" }, "Seed"),
+      choice,
+    ),
+    element("div", { class: "body" }, figures),
+  );
 }
 
 function made(study) {
-  return card("How it was made",
-    study.notes.length ? [element("h3", {}, "Notes"), element("ul", { class: "small notes" }, study.notes.map((note) => element("li", {}, `${note}.`)))] : null,
-    element("ul", { class: "plain small" }, study.made.map((line) => element("li", {}, line))));
+  return card(
+    "How it was made",
+    study.notes.length
+      ? [
+          element("h3", {}, "Notes"),
+          element(
+            "ul",
+            { class: "small notes" },
+            study.notes.map((note) => element("li", {}, `${note}.`)),
+          ),
+        ]
+      : null,
+    element(
+      "ul",
+      { class: "plain small" },
+      study.made.map((line) => element("li", {}, line)),
+    ),
+  );
 }

@@ -79,7 +79,8 @@ export function value(number) {
 /** A recipe's settings by dotted key. */
 export function flat(recipe, before = "", found = new Map()) {
   for (const [key, each] of Object.entries(recipe ?? {})) {
-    if (each !== null && typeof each === "object" && !Array.isArray(each) && Object.keys(each).length) flat(each, `${before}${key}.`, found);
+    if (each !== null && typeof each === "object" && !Array.isArray(each) && Object.keys(each).length)
+      flat(each, `${before}${key}.`, found);
     else found.set(before + key, JSON.stringify(each));
   }
   return found;
