@@ -286,8 +286,10 @@ def test_the_keyboard_alone(opened: Open) -> None:
 def test_a_server_that_ends_is_said(new_page: Open, tmp_path: Path, served: Callable[..., Any]) -> None:
     made_run(tmp_path / "run")
     page = new_page()
-    with served(lambda address: board_app(Board([tmp_path]), address)) as link:
+    with served(lambda address: board_app(Board([tmp_path / "run"]), address)) as link:
         page.goto(link)
-        page.wait_for_selector(".list [data-run]")
+        page.wait_for_selector(".head h2:text-is('run')")  # the only one, which opens by itself
+        page.wait_for_selector(".curves svg path")
+        assert page.title() == "run · sparring board"
     page.wait_for_selector("#live:has-text('The server does not answer')")
     page.wrong.clear()  # type: ignore[attr-defined]  # the requests that failed

@@ -13,6 +13,7 @@ const known = { runs: [], studies: [], byId: new Map(), complete: false, whole: 
 const main = find("#main");
 let page = null; // { key, element, update(known, isNew) }
 let failures = 0;
+let hasOpened = false;
 
 const side = list(find(".side"), known, (ids) => {
   location.hash = ids.length ? `runs/${ids.join(",")}` : "";
@@ -57,6 +58,8 @@ async function look() {
     }
     await page?.look?.(known);
     page?.update(known);
+    openTheOnlyOne();
+    sayTitle();
     say("");
     failures = 0;
     return known.complete ? EVERY : 0.05;
@@ -68,13 +71,29 @@ async function look() {
   }
 }
 
+/** A board of one run or one study opens with it. */
+function openTheOnlyOne() {
+  if (hasOpened || !known.complete) return;
+  hasOpened = true;
+  const alone = known.studies.length ? known.studies : known.runs;
+  const others = known.studies.length ? known.runs.filter((run) => run.study !== alone[0].id) : [];
+  if (location.hash.length > 1 || alone.length !== 1 || others.length) return;
+  history.replaceState(null, "", `#${known.studies.length ? "study" : "runs"}/${alone[0].id}`);
+  show();
+}
+
+function sayTitle() {
+  const heading = page?.key.startsWith("home") ? "" : find("h2.big", main)?.textContent;
+  document.title = `${known.training ? `(${known.training}) ` : ""}${heading ? `${heading} · ` : ""}sparring board`;
+}
+
 function sayCounts() {
   const of = (...states) => known.runs.filter((run) => states.includes(run.state)).length;
   const parts = [counted(known.runs.length, "run"), known.studies.length && counted(known.studies.length, "study", "studies")];
   const training = of("training");
   if (training) parts.push(`${training} training`);
   find("#counts").textContent = parts.filter(Boolean).join(" · ") + (known.whole ? "" : " · too many folders: some are not shown");
-  document.title = training ? `(${training}) sparring board` : "sparring board";
+  known.training = training;
 }
 
 function say(words) {

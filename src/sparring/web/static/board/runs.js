@@ -145,7 +145,9 @@ function head(run) {
           element("p", {}, element("b", {}, run.state === "damaged" ? "It cannot be read: " : "It failed: "), run.message),
         )
       : null,
-    run.resume && !["training", "finished"].includes(run.state) ? element("p", { class: "command small" }, "Continue it: ", element("code", {}, run.resume), " ", copier(run.resume)) : null,
+    run.resume && !["training", "finished"].includes(run.state)
+      ? element("p", { class: "command small" }, "Continue it: ", element("code", {}, run.resume), " ", copier(run.resume))
+      : null,
   );
 }
 
