@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -13,10 +14,11 @@ import pytest
 from starlette.testclient import TestClient
 from starlette.websockets import WebSocketDisconnect
 
+from sparring.errors import SparringError
 from sparring.web.guard import MESSAGE, Address
-from sparring.web.playground.app import Playground
+from sparring.web.playground.app import Playground, run
 from sparring.web.playground.frames import unpack
-from sparring.web.serve import site
+from sparring.web.serve import listening, site
 
 OWN = {"host": "127.0.0.1:8100", "origin": "http://127.0.0.1:8100"}
 SMALL = {"batch_size": 8, "generator.network.width": 4, "discriminator.network.width": 4}
@@ -213,3 +215,16 @@ def test_the_page_and_all_that_it_is_made_of_are_served() -> None:
     assert len(http.get("/catalogue.json", headers=OWN).json()["terms"]) > 20
     assert http.get("/static/playground/../../app.py", headers=OWN).status_code == 404
     assert http.post("/catalogue.json", headers=OWN).status_code == 405
+
+
+def test_the_command_says_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as without:
+        without.setitem(sys.modules, "starlette", None)
+        with pytest.raises(SparringError, match=r"pip install 'sparring\[web\]'"):
+            run(note=print)
+
+
+@pytest.mark.allow_hosts(["127.0.0.1"])
+def test_a_port_that_is_taken_is_one_line() -> None:
+    with listening("127.0.0.1", 0) as (_, here), pytest.raises(SparringError, match=f"port {here.port} is taken"):
+        run(port=here.port, note=print)

@@ -123,9 +123,8 @@ def run(*, host: str = "127.0.0.1", port: int = PORT, open_browser: bool = False
         import starlette  # noqa: F401
     playground = Playground()
 
-    threading.Thread(target=_warm_up, name="warm-up", daemon=True).start()
-
     def make(address: Address) -> Guard:
+        threading.Thread(target=_warm_up, name="warm-up", daemon=True).start()
         return site(playground.routes(), address)
 
     try:
