@@ -19,6 +19,8 @@ def main() -> int:
         "-W",
         "--keep-going",
         "-q",
+        "-a",
+        "-E",  # every page anew: the navigation changes with other pages
         "-b",
         "html",
         "-c",
