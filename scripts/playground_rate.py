@@ -138,7 +138,7 @@ def main() -> None:
     first, *others = sorted(os.sched_getaffinity(0))
     with server(first) as (link, pid), sync_playwright() as playwright:
         os.sched_setaffinity(0, {others[0] if others else first})  # the browser inherits it
-        browser = playwright.chromium.launch(executable_path=options.chromium, args=["--no-sandbox"])
+        browser = playwright.chromium.launch(executable_path=options.chromium, args=["--no-sandbox", "--disable-gpu"])
         page = browser.new_page(viewport=WINDOW)  # type: ignore[arg-type]
         page.goto(link)
         until(page, "Boolean(window.playground?.stage.frame)")
