@@ -81,6 +81,8 @@ def _assert_same(a: Path, b: Path) -> None:
         if name.endswith(".pt"):
             states = [torch.load(folder / name, weights_only=True)["state"] for folder in (a, b)]
             assert content_hash(states[0]) == content_hash(states[1]), name
+        elif name == "status.json":
+            assert [json.loads((each / name).read_text())["state"] for each in (a, b)] == ["finished"] * 2
         elif name not in ("log.jsonl", "recipe.json", "report.html"):
             assert content == (b / name).read_bytes(), name
 

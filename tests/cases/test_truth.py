@@ -17,6 +17,7 @@ from PIL import Image
 import sparring
 from sparring import cli
 from sparring.data.packed import PackedImages
+from sparring.run.progress import no_progress
 from tiny import tiny_images, tiny_recipe
 
 
@@ -160,9 +161,9 @@ def test_case_13_a_report_says_what_the_data_are_and_its_command_can_be_pasted(
 
 
 class _Stops:
-    """A tracker that reads the run's report at each picture, and stops the run at one of them."""
+    """A tracker that reads the run's report at each picture, and stops the run at one of them unless that is None."""
 
-    def __init__(self, folder: Path, at: int, error: BaseException):
+    def __init__(self, folder: Path, at: int | None = None, error: BaseException | None = None):
         self.folder, self.at, self.error = folder, at, error
         self.seen: list[int] = []
 
@@ -173,10 +174,22 @@ class _Stops:
     def images(self, name: str, images: Any, step: int) -> None:
         if (self.folder / "report.html").is_file():
             self.seen.append(step)
-        if step == self.at:
+        if step == self.at and self.error is not None:
             raise self.error
 
     def close(self) -> None: ...
+
+
+def _display_that_fails(start: int, total: int) -> Any:
+    """Shows nothing, and fails at the 8th step."""
+    display = no_progress(start, total)
+
+    def step(step: int) -> None:
+        if step == 8:
+            raise OSError("a disk of another kind")
+
+    display.step = step  # type: ignore[method-assign]
+    return display
 
 
 def test_case_13_a_running_or_stopped_run_has_a_report(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -189,9 +202,9 @@ def test_case_13_a_running_or_stopped_run_has_a_report(tmp_path: Path, monkeypat
     assert tracker.seen == [2, 4, 6]
     page = (folder / "report.html").read_text()
     assert "the same latents at step 6, the last" in page and "interrupted at step 6" in page
-    again = _Stops(folder, 8, OSError("a disk of another kind"))
+    again = _Stops(folder)
     with pytest.raises(OSError, match="another kind"):
-        sparring.train(recipe, out=folder, data=images, trackers=[again], resume=True)
+        sparring.train(recipe, out=folder, data=images, trackers=[again], progress=_display_that_fails, resume=True)
     assert again.seen == [6, 8] or again.seen == [8]
     assert "Stopped: OSError" in (folder / "report.html").read_text()
     whole = sparring.train(recipe, out=folder, data=images, resume=True)

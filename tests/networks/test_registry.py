@@ -17,12 +17,12 @@ from sparring.networks.discriminator import Discriminator, Head
 from sparring.networks.spectral import held, normalised_layers
 from sparring.recipe.explain import network_options
 
+GIVEN = {"image_size", "image_channels", "latent_size", "num_classes", "dimensions"}
 TINY = {"width": 4}
 OPTIONS = {
     "r3gan": {"width": 4, "cardinality": 2, "blocks": 1},
     "sagan": {"width": 2, "attention": True},
 }
-GIVEN = {"image_size", "image_channels", "latent_size", "num_classes", "dimensions"}
 HEADS = {
     "score": Head(name="score"),
     "class_logits": Head(name="class_logits", outputs="num_classes", extra_outputs=1),
@@ -205,10 +205,3 @@ def test_channels_last_gives_the_same_numbers(name):
     torch.testing.assert_close(
         D(images.to(memory_format=torch.channels_last))[0], features, rtol=1e-4, atol=1e-4 * float(features.abs().max())
     )
-
-
-@pytest.mark.parametrize("path", sorted({*GENERATORS.values(), *BACKBONES.values()}))
-def test_a_network_names_the_options_that_it_inherits(path):
-    network = load(path)
-    inherited = set(inspect.signature(network).parameters) - set(network.__annotations__) - GIVEN
-    assert not [option for option in inherited if option not in network.__doc__]
