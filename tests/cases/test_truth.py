@@ -205,7 +205,7 @@ def test_case_13_a_running_or_stopped_run_has_a_report(tmp_path: Path, monkeypat
     again = _Stops(folder)
     with pytest.raises(OSError, match="another kind"):
         sparring.train(recipe, out=folder, data=images, trackers=[again], progress=_display_that_fails, resume=True)
-    assert again.seen == [6, 8] or again.seen == [8]
+    assert again.seen == [6]
     assert "Stopped: OSError" in (folder / "report.html").read_text()
     whole = sparring.train(recipe, out=folder, data=images, resume=True)
     page = (whole.folder / "report.html").read_text()
