@@ -61,16 +61,25 @@ def cpu(pid: int) -> float:
     return own + sum(cpu(int(child)) for child in below.read_text().split() if Path(f"/proc/{child}").exists())
 
 
+def play_on(page: Page, seconds: float) -> None:
+    """Wait while the page plays. Training that leaves the world stops once, with an alarm, and is then played on."""
+    end = time.monotonic() + seconds
+    while (left := end - time.monotonic()) > 0:
+        if not page.evaluate("playground.playing"):
+            page.evaluate("playground.play(true)")
+        time.sleep(min(0.1, left))
+
+
 def measured(page: Page, world: str, method: str, seconds: float, pids: tuple[int, int]) -> tuple[float, ...]:
     """Pictures a second, steps a picture, and milliseconds of processor time a picture of server and browser."""
     state = {"world": {"name": world, "options": {}}, "sides": [{"method": method, "changes": {}}]}
     page.evaluate("(state) => playground.load(state)", state)
     until(page, f"playground.world?.name === {json.dumps(world)} && Boolean(playground.frame)")
     page.evaluate("playground.play(true)")
-    time.sleep(1)
+    play_on(page, 1)
     counts = "[performance.now() / 1000, playground.counts.frames, playground.counts.steps]"
     before = [*page.evaluate(counts), *map(cpu, pids)]
-    time.sleep(seconds)
+    play_on(page, seconds)
     after = [*page.evaluate(counts), *map(cpu, pids)]
     page.evaluate("playground.play(false)")
     until(page, "!playground.frame.playing")
