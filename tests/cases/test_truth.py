@@ -17,7 +17,6 @@ from PIL import Image
 import sparring
 from sparring import cli
 from sparring.data.packed import PackedImages
-from sparring.run.progress import no_progress
 from tiny import tiny_images, tiny_recipe
 
 
@@ -180,16 +179,23 @@ class _Stops:
     def close(self) -> None: ...
 
 
-def _display_that_fails(start: int, total: int) -> Any:
-    """Shows nothing, and fails at the 8th step."""
-    display = no_progress(start, total)
+class _FailingDisplay:
+    """A display that shows nothing, and fails at the 8th step."""
 
-    def step(step: int) -> None:
+    def __init__(self, start: int, total: int): ...
+
+    def __enter__(self) -> _FailingDisplay:
+        return self
+
+    def __exit__(self, *_: object) -> None: ...
+
+    def step(self, step: int) -> None:
         if step == 8:
             raise OSError("a disk of another kind")
 
-    display.step = step  # type: ignore[method-assign]
-    return display
+    def values(self, values: dict[str, float]) -> None: ...
+
+    def measuring(self, done: int, total: int) -> None: ...
 
 
 def test_case_13_a_running_or_stopped_run_has_a_report(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -204,7 +210,7 @@ def test_case_13_a_running_or_stopped_run_has_a_report(tmp_path: Path, monkeypat
     assert "the same latents at step 6, the last" in page and "interrupted at step 6" in page
     again = _Stops(folder)
     with pytest.raises(OSError, match="another kind"):
-        sparring.train(recipe, out=folder, data=images, trackers=[again], progress=_display_that_fails, resume=True)
+        sparring.train(recipe, out=folder, data=images, trackers=[again], progress=_FailingDisplay, resume=True)
     assert again.seen == [6]
     assert "Stopped: OSError" in (folder / "report.html").read_text()
     whole = sparring.train(recipe, out=folder, data=images, resume=True)
