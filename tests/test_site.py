@@ -90,7 +90,7 @@ def test_every_key_is_described_and_its_example_is_valid() -> None:
     for kind, model in {"GAN": Recipe, "classifier": ClassifierRecipe}.items():
         for key in keys_of(model):
             if not key.has_example or ".NAME." in key.path or key.path in ("step", "negatives.size"):
-                continue  # names code, or stands for keys of its own
+                continue  # names code, or stands for other keys
             source = [f"{part}.source=pictures" for part in ("negatives", "unlabelled") if key.path.startswith(part)]
             model.load(base[kind], [*source, key.example(shipped_values(kind))])
 

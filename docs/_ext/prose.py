@@ -28,7 +28,7 @@ ABBREVIATIONS = re.compile(r"\b(al|Eq|e\.g|i\.e|vs|etc|Fig|cf)\.(?= )")
 
 
 def prose(file: Path) -> str:
-    """A page's text, a word in the place of each piece of code, on the same lines."""
+    """A page's text on the same lines, with one word instead of each piece of code."""
     return CODE.sub(lambda found: "\n" * found[0].count("\n") or "code", file.read_text("utf-8"))
 
 

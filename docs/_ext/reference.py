@@ -219,7 +219,7 @@ def terms_page() -> str:
 
 
 def vars_of(kind: type) -> set[str]:
-    """The fields that a class, or one of its bases below `Term`, has a default of its own for."""
+    """The fields whose default a class, or one of its bases below `Term`, sets."""
     return {
         name
         for base in kind.__mro__

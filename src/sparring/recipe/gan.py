@@ -128,7 +128,7 @@ class Data(Part):
     source: str
     """Where the images are: a folder, a zip, an `.npz`, a `.csv`, `torchvision:NAME` or a shipped data set."""
     split: str | None = None
-    """The part of the source to use, such as `test`. Null means `train`, or everything if there are no parts."""
+    """The part of the source to use, such as `test`. Null means `train`, or the whole source if it has no parts."""
     size: int | None = Field(None, ge=1, le=limits.SIDE)
     """Images are cropped to a square and resized to this many pixels. Null keeps their size."""
     channels: Literal[1, 3] | None = None

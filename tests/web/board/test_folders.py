@@ -19,7 +19,7 @@ def touch(*paths: Path) -> None:
 
 
 def found(*roots: Path) -> dict[str, tuple[str, bool]]:
-    """The kind of what was found, by where it is, and whether it belongs to a study."""
+    """What was found where: its kind, and whether it belongs to a study."""
     return {each.shown: (each.kind, each.study is not None) for each in find(given(roots))[0]}
 
 

@@ -170,6 +170,8 @@ def test_several_runs_side_by_side(opened: Open) -> None:
     slider.focus()
     slider.press("End")
     assert "drawn at step 50" in page.locator(".samples figure").last.inner_text()
+    tables = page.locator("table")
+    assert tables.locator("thead th").all_inner_texts() == ["number", "A", "B", "sources", "setting", "A", "B"]
     differing = page.get_by_role("region", name="Settings that differ").inner_text()
     assert "batch_size" in differing and "16" in differing and "objective" not in differing
     chart = page.get_by_role("slider", name="G: hinge, step")

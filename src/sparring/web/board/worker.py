@@ -1,4 +1,4 @@
-"""Draws from runs' generators, in a process of its own: `python -m sparring.web.board.worker`.
+"""The separate process that draws from runs' generators: `python -m sparring.web.board.worker`.
 
 Each line of its standard input is a request in JSON, each line of its standard output the answer. It ends with its input.
 """

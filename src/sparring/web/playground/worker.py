@@ -1,4 +1,4 @@
-"""Trains for one page, in a thread of its own, and tells the page what it sees.
+"""Trains for one page, in a thread beside the server's, and tells the page what it sees.
 
 One frame is on its way at a time: training goes on until the page has shown it, and waits if the page does not for a while.
 A thread and not a process, since it is there at once, a session takes megabytes, and small layers leave nothing to share
@@ -272,7 +272,7 @@ class Worker:
 
     # --- what the page sees ---
     def _show(self, *, numbers: bool = True) -> None:
-        """Send a frame, and the settings where they are no longer those that the page knows."""
+        """Send a frame, and any settings that have changed since the page was told."""
         self.begun_at = time.monotonic()
         sides: list[dict[str, Any]] = []
         arrays: dict[str, Any] = {}

@@ -39,9 +39,11 @@ const measure = new ResizeObserver((entries) => {
   }
 });
 
-/** A place for something wide, such as a table: where it does not fit it scrolls, also by the arrow keys. */
-export function scroller(label, ...content) {
-  const made = element("div", { class: "scroll", role: "group", "aria-label": label }, content);
+/** A table of a row of headings and the rows below it. Where it does not fit it scrolls, also by the arrow keys. */
+export function table(label, headings, rows, attributes = {}) {
+  const head = element("thead", {}, element("tr", {}, headings));
+  const whole = element("table", attributes, head, element("tbody", {}, rows));
+  const made = element("div", { class: "scroll", role: "group", "aria-label": label }, whole);
   measure.observe(made);
   return made;
 }

@@ -1,7 +1,7 @@
 // Numbers with what they depend on, warnings in plain words, a classifier's results, and how samples spread over classes.
 
 import { element } from "/static/shared.js";
-import { badge, scroller } from "./marks.js";
+import { badge, table } from "./marks.js";
 import { sentence, value } from "./words.js";
 
 const WORDS = {
@@ -71,19 +71,17 @@ export function numbers(runs) {
   const names = [...new Set(runs.flatMap((run) => (run.numbers ?? []).map((each) => each.metric)))];
   if (!names.length) return null;
   const many = runs.length > 1;
-  const head = element(
-    "tr",
-    {},
+  const headings = [
     element("th", { scope: "col" }, "number"),
-    runs.map((run, index) => element("th", { scope: "col", class: "number" }, many ? badge(index) : "last")),
+    ...runs.map((run, index) => element("th", { scope: "col", class: "number" }, many ? badge(index) : "last")),
     element("th", { scope: "col" }, element("span", { class: "unseen" }, "sources")),
-  );
+  ];
   const rows = names.flatMap((name) => lines(name, runs, many));
   return element(
     "section",
     { class: "card numbers", "aria-label": "Numbers" },
     element("header", {}, element("h2", {}, "Numbers")),
-    element("div", { class: "body" }, scroller("Numbers", element("table", {}, element("thead", {}, head), element("tbody", {}, rows)))),
+    element("div", { class: "body" }, table("Numbers", headings, rows)),
   );
 }
 
@@ -168,34 +166,20 @@ export function classifiers(run) {
       ),
     ),
   ];
-  const table = (names, read, label) =>
-    scroller(
+  const compared = (names, read, label) =>
+    table(
       sentence(label),
-      element(
-        "table",
-        {},
+      [
+        element("th", { scope: "col" }, label),
+        ...rows.map((row) => element("th", { scope: "col", class: "number" }, row.name)),
+      ],
+      names.map((name) =>
         element(
-          "thead",
+          "tr",
           {},
-          element(
-            "tr",
-            {},
-            element("th", { scope: "col" }, label),
-            rows.map((row) => element("th", { scope: "col", class: "number" }, row.name)),
-          ),
-        ),
-        element(
-          "tbody",
-          {},
-          names.map((name) =>
-            element(
-              "tr",
-              {},
-              element("th", { scope: "row" }, worded(name)),
-              rows.map((row) =>
-                element("td", { class: "number" }, row.numbers[read(name)] === undefined ? "–" : value(row.numbers[read(name)])),
-              ),
-            ),
+          element("th", { scope: "row" }, worded(name)),
+          rows.map((row) =>
+            element("td", { class: "number" }, row.numbers[read(name)] === undefined ? "–" : value(row.numbers[read(name)])),
           ),
         ),
       ),
@@ -213,11 +197,11 @@ export function classifiers(run) {
       "div",
       { class: "body stack" },
       verdict ? element("p", {}, `${verdict}.`) : null,
-      table(plain, (name) => name, "on images of its classes"),
+      compared(plain, (name) => name, "on images of its classes"),
       probes.length
         ? kinds.flatMap(([key, words]) => [
             element("h3", {}, words),
-            table(probes, (name) => `probes.${name}.${key}`, "images of no class"),
+            compared(probes, (name) => `probes.${name}.${key}`, "images of no class"),
           ])
         : null,
     ),

@@ -4,7 +4,7 @@ import { copy, element } from "/static/shared.js";
 import { ask, Refused } from "./api.js";
 import { curves } from "./curves.js";
 import { draw } from "./draw.js";
-import { badge, bar, dot, scroller } from "./marks.js";
+import { badge, bar, dot, table } from "./marks.js";
 import { classifiers, numbers, shares, warnings } from "./numbers.js";
 import { gallery } from "./pictures.js";
 import { samples } from "./samples.js";
@@ -210,32 +210,15 @@ function differences(runs) {
   const keys = [...new Set(recipes.flatMap((each) => [...each.keys()]))].filter((key) => !/^(name|about|paper)(\.|$)/.test(key));
   const apart = keys.filter((key) => new Set(recipes.map((each) => each.get(key))).size > 1);
   const content = apart.length
-    ? scroller(
+    ? table(
         "Settings that differ",
-        element(
-          "table",
-          {},
+        [element("th", { scope: "col" }, "setting"), ...runs.map((_, i) => element("th", { scope: "col" }, badge(i)))],
+        apart.slice(0, DIFFERENCES).map((key) =>
           element(
-            "thead",
+            "tr",
             {},
-            element(
-              "tr",
-              {},
-              element("th", { scope: "col" }, "setting"),
-              runs.map((_, i) => element("th", { scope: "col" }, badge(i))),
-            ),
-          ),
-          element(
-            "tbody",
-            {},
-            apart.slice(0, DIFFERENCES).map((key) =>
-              element(
-                "tr",
-                {},
-                element("th", { scope: "row" }, element("code", {}, key)),
-                recipes.map((each) => element("td", {}, each.has(key) ? element("code", {}, each.get(key).slice(0, 80)) : "–")),
-              ),
-            ),
+            element("th", { scope: "row" }, element("code", {}, key)),
+            recipes.map((each) => element("td", {}, each.has(key) ? element("code", {}, each.get(key).slice(0, 80)) : "–")),
           ),
         ),
       )

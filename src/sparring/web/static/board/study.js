@@ -4,7 +4,7 @@ import { element } from "/static/shared.js";
 import { ask, Refused } from "./api.js";
 import { chart } from "./chart.js";
 import { dots } from "./dots.js";
-import { dot, parts, scroller } from "./marks.js";
+import { dot, parts, table } from "./marks.js";
 import { gallery } from "./pictures.js";
 import { slot } from "./runs.js";
 import { colour, counted, duration, letter, MOST, progress, STATES } from "./words.js";
@@ -164,24 +164,15 @@ function runsOf(study) {
     element(
       "div",
       { class: "body" },
-      scroller(
+      table(
         "Runs by row and seed",
-        element(
-          "table",
-          { class: "members" },
-          element(
-            "thead",
-            {},
-            element(
-              "tr",
-              {},
-              element("th", { scope: "col" }, "row"),
-              element("th", { scope: "col" }, "seeds"),
-              element("th", { scope: "col" }, element("span", { class: "unseen" }, "compare")),
-            ),
-          ),
-          element("tbody", {}, lines),
-        ),
+        [
+          element("th", { scope: "col" }, "row"),
+          element("th", { scope: "col" }, "seeds"),
+          element("th", { scope: "col" }, element("span", { class: "unseen" }, "compare")),
+        ],
+        lines,
+        { class: "members" },
       ),
     ),
   );
@@ -215,11 +206,7 @@ function verdicts(study) {
 
 function numbers(study) {
   const tables = study.tables.map((part) => {
-    const head = element(
-      "tr",
-      {},
-      part.columns.map((name, i) => element("th", { scope: "col", class: i ? "number" : "" }, name)),
-    );
+    const headings = part.columns.map((name, i) => element("th", { scope: "col", class: i ? "number" : "" }, name));
     const rows = part.rows.map((row) =>
       element(
         "tr",
@@ -233,7 +220,7 @@ function numbers(study) {
       "div",
       { class: "stack tight" },
       element("h3", {}, part.title),
-      scroller(part.title, element("table", {}, element("thead", {}, head), element("tbody", {}, rows))),
+      table(part.title, headings, rows),
       part.remark ? element("p", { class: "small soft" }, part.remark) : null,
     );
   });

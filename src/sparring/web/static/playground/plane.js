@@ -112,9 +112,8 @@ function contour(values, level, world, to) {
   return path;
 }
 
-function dots({ c }, { data }, to, fill, radius, alpha, most) {
-  c.fillStyle = fill;
-  c.globalAlpha = alpha;
+/** Begin a path of circles around at most so many points. */
+function circles(c, data, to, radius, most = Infinity) {
   const count = Math.min(data.length / 2, most);
   c.beginPath();
   for (let i = 0; i < count; i++) {
@@ -122,6 +121,12 @@ function dots({ c }, { data }, to, fill, radius, alpha, most) {
     c.moveTo(x + radius, y);
     c.arc(x, y, radius, 0, 7);
   }
+}
+
+function dots({ c }, { data }, to, fill, radius, alpha, most) {
+  c.fillStyle = fill;
+  c.globalAlpha = alpha;
+  circles(c, data, to, radius, most);
   c.fill();
   c.globalAlpha = 1;
 }
@@ -130,12 +135,7 @@ function rings({ c }, { data }, to, stroke, radius, alpha) {
   c.strokeStyle = stroke;
   c.globalAlpha = alpha;
   c.lineWidth = 1.4;
-  c.beginPath();
-  for (let i = 0; i < data.length / 2; i++) {
-    const [x, y] = [to.x(data[2 * i]), to.y(data[2 * i + 1])];
-    c.moveTo(x + radius, y);
-    c.arc(x, y, radius, 0, 7);
-  }
+  circles(c, data, to, radius);
   c.stroke();
   c.globalAlpha = 1;
 }
